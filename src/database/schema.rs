@@ -38,6 +38,15 @@ diesel::table! {
 }
 
 diesel::table! {
+    month_secrets (merchant_id, month) {
+        merchant_id -> Text,
+        month -> Text,
+        wrapped -> Binary,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
     keyring_keys (kid) {
         kid -> Text,
         purpose -> Text,
@@ -298,6 +307,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     merchants,
     api_keys,
     keyring_keys,
+    month_secrets,
     perks,
     rule_versions,
     four_eyes,

@@ -9,7 +9,7 @@ use super::decided::{Decided, ScoreSeen};
 use super::evaluate::{Causes, Mistyped, Truth, World};
 use super::facts::Facts;
 use super::forecast::Forecast;
-use super::merits::{admitting_tier, is_fresh, lacking_score};
+use super::merits::{admitting_tier, is_fresh, lacking_score, uncountable};
 use super::reason::{Reason, ReasonCode};
 use super::timing::Missed;
 use crate::foundation::decimal::Decimal;
@@ -128,7 +128,12 @@ fn on_its_merits(rule: &Rule, world: World<'_>) -> Decided {
     if gate == Truth::True
         && let Some(tier) = admitting_tier(rule, world)
     {
-        return grant(rule, tier, world);
+        let uncountable = uncountable(rule, &world.facts.context, world.now);
+        return if uncountable.is_empty() {
+            grant(rule, tier, world)
+        } else {
+            Decided::because(Decision::Denied, uncountable)
+        };
     }
     let decision = match rule.otherwise() {
         Otherwise::Deny => Decision::Denied,
@@ -206,7 +211,10 @@ fn is_for_pass_date(world: World<'_>, code: ReasonCode, attribute: &Attribute) -
 /// The tier that would be granted if the score were `score`, all else being as it is.
 fn granted_at<'a>(rule: &'a Rule, world: World<'_>, score: Decimal) -> Option<&'a Tier> {
     let world = world.if_score_were(score);
-    if world.meets(rule.when()) == Truth::True { admitting_tier(rule, world) } else { None }
+    // Whom limits can't count no score helps.
+    let is_met =
+        world.meets(rule.when()) == Truth::True && uncountable(rule, &world.facts.context, world.now).is_empty();
+    if is_met { admitting_tier(rule, world) } else { None }
 }
 
 fn grant(rule: &Rule, tier: &Tier, world: World<'_>) -> Decided {
@@ -307,6 +315,22 @@ mod tests {
             ("99", r#"{"member":"blue"}"#, r#"Granted standard {"code":"score_met","tier":"standard","wanted":40}"#),
         ] {
             assert_eq!(said(&rule, &facts(Some(score), context), NOON), wanted, "{score} {context}");
+        }
+    }
+
+    #[test]
+    fn no_score_helps_whom_limits_cannot_count() {
+        let rule = rule(
+            r#"{"score":{"source":"klout","max_age":"P7D"},
+                "tiers":[{"id":"in","when":{"attr":"score","op":"gte","value":40}}],
+                "limits":[{"id":"one","scope":["context.receipt"],"max":1,"window":{"calendar":"day"}}]}"#,
+        );
+        for (score, context, wanted) in [
+            ("37", r#"{"receipt":"r"}"#, r#"{"code":"score_below_threshold","tier":"in","wanted":40,"short_by":3}"#),
+            ("37", "{}", r#"{"code":"condition_not_met","tier":"in","attribute":"score"}"#),
+            ("40", "{}", r#"{"code":"attribute_missing","attribute":"context.receipt"}"#),
+        ] {
+            assert_eq!(said(&rule, &facts(Some(score), context), NOON), format!("Denied  {wanted}"), "{score} {context}");
         }
     }
 

@@ -7,7 +7,8 @@ use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Unit};
 
-use crate::foundation::boarding_pass::{BoardingPass, CountingLeg};
+use super::reason::ReasonCode;
+use crate::foundation::boarding_pass::{BoardingPass, CountingLeg, is_countable};
 use crate::foundation::decimal::{Decimal, DecimalError};
 use crate::foundation::document::{FieldErrors, Node, below};
 use crate::foundation::field_error::FieldError;
@@ -15,7 +16,7 @@ use crate::foundation::ids::PerkId;
 use crate::foundation::json::{Json, LooseJson};
 use crate::foundation::subject::SubjectRef;
 use crate::rules::attribute::{Attribute, PARTY, PassField, ValueType, is_context_name};
-use crate::rules::limit::MAX_PARTY;
+use crate::rules::limit::{MAX_PARTY, Scope};
 use crate::rules::rule::Rule;
 use crate::rules::terms::Rollout;
 use crate::rules::time_window::read_instant;
@@ -242,7 +243,7 @@ impl Context {
 
     fn read(node: &Node<'_>, errors: &mut FieldErrors) -> Option<Self> {
         let given = node.members(errors)?;
-        let most = if node.is_stored() { MAX_MEMBERS + PassField::ALL.len() } else { MAX_MEMBERS };
+        let most = if node.is_stored() { MAX_MEMBERS + PassField::ALL.len() + 1 } else { MAX_MEMBERS };
         if given.len() > most {
             return node.refuse(errors, "too_many", format!("a context has at most {MAX_MEMBERS} members"));
         }
@@ -281,6 +282,25 @@ impl Context {
     /// The names about which something was said.
     pub fn names(&self) -> impl Iterator<Item = &str> + Clone {
         self.members.keys().chain(self.inexact.keys()).map(String::as_str)
+    }
+
+    /// What keeps limits that count by `scope` from counting this visit at `now`, if anything does.
+    #[must_use]
+    pub fn uncountable(&self, scope: &Scope, now: Timestamp) -> Option<ReasonCode> {
+        match scope {
+            Scope::BoardingPass => match self.days_to_flight(now) {
+                Some(days) if is_countable(days) => None,
+                Some(_) => Some(ReasonCode::PassDate),
+                None if self.is_undated() => Some(ReasonCode::PassDate),
+                None => Some(ReasonCode::AttributeMissing),
+            },
+            Scope::Context(name) => match self.members.get(name) {
+                Some(Json::Text(_) | Json::Number(_) | Json::Bool(_)) => None,
+                Some(_) => Some(ReasonCode::AttributeMistyped),
+                None => Some(ReasonCode::AttributeMissing),
+            },
+            Scope::Subject | Scope::Perk | Scope::Tier | Scope::Location | Scope::Kiosk | Scope::Merchant => None,
+        }
     }
 
     /// The members of those names, as an object; what an event keeps.
@@ -356,7 +376,7 @@ mod tests {
             parse(r#"{"terminal":"A","vip":true,"seat":12.5,"tags":["gold","sfo"],"party":4,"gone":null}"#).unwrap();
         assert_eq!(context.party(), 4);
         let looked_at = ["terminal", "party", "gone", "other"].map(str::to_owned).into();
-        assert_eq!(context.only(&looked_at).canonical(), r#"{"party":4,"terminal":"A"}"#);
+        assert_eq!(context.only(&looked_at, false).canonical(), r#"{"party":4,"terminal":"A"}"#);
         assert_eq!(parse("{}").unwrap().party(), 1);
     }
 

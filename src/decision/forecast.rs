@@ -15,6 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::evaluate::World;
 use super::facts::Facts;
 use super::merits::tier_while_open;
+use super::timing::DAYS_AHEAD;
 use crate::rules::limit::Scope;
 use crate::rules::rule::Rule;
 
@@ -140,6 +141,10 @@ fn turning_instants(rule: &Rule, facts: &Facts, now: Timestamp) -> BTreeSet<Time
     let mut turns = BTreeSet::new();
     world.turning_instants(rule.when(), &mut turns);
     rule.tiers().iter().for_each(|tier| world.turning_instants(tier.when.as_ref(), &mut turns));
+    if rule.digested().contains(&Scope::BoardingPass) {
+        // A pass can be counted from one midnight on, and to another.
+        turns.extend(facts.context.midnights(now, DAYS_AHEAD));
+    }
     let max_age = rule.score().filter(|_| rule.looks_at_score()).and_then(|policy| policy.max_age);
     if let Some((score, max_age)) = facts.score.zip(max_age) {
         let last = score.observed_at.as_microsecond().saturating_add(max_age.micros());
@@ -240,6 +245,13 @@ mod tests {
         assert_eq!(next(&zoned(0), "120"), None);
         // Today's flight is yesterday's when the house opens again.
         assert_eq!(next(&rule(&hours("13:00-14:00", &days(0))), "121").unwrap(), "2026-05-01T13:00:00Z");
+        // Limits count a pass from two months before its day until a week after it.
+        let counted = rule(
+            r#"{"tiers":[{"id":"t"}],
+                "limits":[{"id":"l","scope":["boarding_pass"],"max":1,"window":{"rolling":"P9D"}}]}"#,
+        );
+        assert_eq!(next(&counted, "182").unwrap(), "2026-05-02T00:00:00Z");
+        assert_eq!(next(&counted, "112"), None);
         let only_today = hours("08:00-09:00", &days(0).replace("lte", "eq"));
         assert_eq!(next(&rule(&only_today), "121"), None);
         assert_eq!(next(&rule(&only_today), "122").unwrap(), "2026-05-02T08:00:00Z");

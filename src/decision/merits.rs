@@ -3,8 +3,9 @@
 use jiff::Timestamp;
 
 use super::evaluate::{Truth, World};
-use super::facts::Facts;
-use super::reason::ReasonCode;
+use super::facts::{Context, Facts};
+use super::reason::{Reason, ReasonCode};
+use crate::rules::limit::Scope;
 use crate::rules::rule::Rule;
 use crate::rules::terms::Fallback;
 use crate::rules::tier::Tier;
@@ -20,7 +21,8 @@ pub(super) fn tier_while_open<'a>(rule: &'a Rule, facts: &Facts, now: Timestamp)
         Some((Fallback::Ignore, _)) => world.without_score(),
         Some((Fallback::Deny | Fallback::Refer, _)) => return None,
     };
-    if world.meets(rule.when()) == Truth::True { admitting_tier(rule, world) } else { None }
+    let is_met = world.meets(rule.when()) == Truth::True && uncountable(rule, &facts.context, now).is_empty();
+    if is_met { admitting_tier(rule, world) } else { None }
 }
 
 /// The fault of the score, if it has one, and what the rule wants done about it.
@@ -41,4 +43,13 @@ pub(super) fn is_fresh(rule: &Rule, facts: &Facts, now: Timestamp) -> Option<boo
 /// The tier of the highest rank that admits.
 pub(super) fn admitting_tier<'a>(rule: &'a Rule, world: World<'_>) -> Option<&'a Tier> {
     rule.tiers().iter().find(|tier| world.meets(tier.when.as_ref()) == Truth::True)
+}
+
+/// The reasons why limits can't count a visit at `now`: what isn't counted must not be granted.
+pub(super) fn uncountable(rule: &Rule, context: &Context, now: Timestamp) -> Vec<Reason> {
+    let reason = |scope: &Scope| {
+        let code = context.uncountable(scope, now)?;
+        Some(Reason { attribute: Some(scope.name().into_owned()), ..Reason::new(code) })
+    };
+    rule.digested().iter().filter_map(reason).collect()
 }

@@ -12,7 +12,7 @@ use crate::rules::leaf::{Leaf, Test};
 use crate::rules::time_window::TimeWindow;
 
 /// Number of midnights that are looked at: those of two weeks.
-const DAYS_AHEAD: usize = 15;
+pub(super) const DAYS_AHEAD: usize = 15;
 
 /// Why now is not in a time window: before it, or after it and for good. The earliest to open comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::decide::Decision;
 use super::evaluate::{Truth, World};
 use super::facts::{Facts, Value};
+use super::merits::uncountable;
 use super::reason::ReasonCode;
 use crate::foundation::decimal::Decimal;
 use crate::foundation::ids::SourceName;
@@ -224,6 +225,8 @@ pub fn trace(rule: &Rule, facts: &Facts, now: Timestamp) -> Trace {
     let admitting = tiers.iter().find(|tier| tier.passed == Passed::True).filter(|_| gate == Passed::True);
     let (decision, tier) = match (is_open, instead, admitting) {
         (true, Some(instead), _) => (instead, None),
+        // Nobody is granted whom the limits can't count.
+        (true, None, Some(_)) if !uncountable(rule, &facts.context, now).is_empty() => (Decision::Denied, None),
         (true, None, Some(tier)) => (Decision::Granted, Some(tier.tier.clone())),
         (true, None, None) => (otherwise, None),
         (false, _, _) => (Decision::Denied, None),

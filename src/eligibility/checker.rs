@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use super::issuer::Issuer;
 use crate::access::{Merchant, Principal};
@@ -12,20 +13,22 @@ use crate::decision::decided::Decided;
 use crate::decision::facts::{Context, Facts, ScoreFact, rollout_bucket};
 use crate::decision::forecast::Outlook;
 use crate::decision::reason::Reason;
-use crate::foundation::boarding_pass::BoardingPass;
+use crate::foundation::boarding_pass::{BoardingPass, may_be_countable};
 use crate::foundation::clock::Clock;
 use crate::foundation::entropy::Entropy;
 use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::{CheckId, GrantId, KeyId, PerkSlug};
 use crate::foundation::subject::{Pseudonym, SubjectHandle, SubjectRefs};
 use crate::keyring::Keyring;
-use crate::ledger::entry::{CheckEntry, CheckRecord, CheckRequest, Grant, GrantTerms, Idempotency, Receipt};
+use crate::ledger::entry::{CheckEntry, CheckRecord, CheckRequest, Grant, GrantTerms, Idempotency, Brought, Receipt};
 use crate::ledger::{Ledger, LedgerError, Recorded};
 use crate::perks::active_perk::{ActivePerk, Deciding};
 use crate::perks::catalog::Catalog;
 use crate::perks::error::PerkError;
 use crate::perks::observed_attributes::ObservedAttributes;
 use crate::perks::perk::PerkStatus;
+use crate::rules::limit::ScopeDigests;
+use crate::rules::window::month_of;
 use crate::scores::score::Score;
 use crate::scores::{ScoreError, Scores};
 use crate::telemetry::meters;
@@ -281,8 +284,10 @@ impl Checker {
         let subject = self.keyring.subject_refs(&merchant.id, &question.subject);
         let (deciding, score, at) = self.look_up(merchant, perk, &subject).await?;
         let rule = &deciding.rule;
+        let airports = &principal.airports;
+        let pass = question.boarding_pass.as_ref().and_then(|pass| pass_visit(pass, rule.time_zone(), at, airports));
         let context = match &question.boarding_pass {
-            Some(pass) => question.context.with_pass(pass, rule.time_zone(), at, &principal.airports),
+            Some(pass) => question.context.with_pass(pass, rule.time_zone(), at, airports),
             None => question.context,
         };
         let facts = Facts {
@@ -310,6 +315,8 @@ impl Checker {
             handle: question.subject,
             party: facts.context.party(),
             context: looked_at(rule, &facts),
+            pass,
+            digests: ScopeDigests::default(),
             deadline: question.deadline,
         };
         let entry = CheckEntry::new(request, deciding.of_perk(&perk.id, &perk.slug), decided, &self.entropy);
@@ -360,6 +367,21 @@ impl Checker {
             id,
         })
     }
+}
+
+/// The visit that a boarding pass stands for, by the leg that counts at `now`; none of a pass that limits count neither
+/// now nor soon.
+pub(super) fn pass_visit(
+    pass: &BoardingPass,
+    zone: &TimeZone,
+    now: Timestamp,
+    airports: &[String],
+) -> Option<Brought> {
+    let counting = pass.counting_leg(zone.to_datetime(now).date(), airports)?;
+    if !may_be_countable(counting.days_from_today) {
+        return None;
+    }
+    Some(Brought { month: month_of(counting.date), value: pass.visit(&counting) })
 }
 
 /// Counts what was decided. The score's age is counted for repeated answers too: a few retries don't matter.

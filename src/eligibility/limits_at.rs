@@ -10,12 +10,13 @@ use super::rule_selection::{Chosen, TrialError, longest_max_stays};
 use super::runs::compute;
 use super::simulated_limits::{Asking, Counters, MaxStays, Since, Timeline};
 use super::simulator::Simulator;
+use crate::database::DatabaseError;
 use crate::decision::decided::Decided;
 use crate::foundation::ids::PerkId;
 use crate::ledger::entry::CheckEntry;
 use crate::ledger::read::decisions::PastEvent;
 use crate::ledger::read::history::{HistoryPage, Interest};
-use crate::rules::limit::{LimitClaim, Scope};
+use crate::rules::limit::{LimitClaim, MissingDigest, Scope};
 use crate::rules::rule::Rule;
 
 /// From so many events on counting them is a long run, of which a merchant has one at a time.
@@ -35,10 +36,11 @@ impl Simulator {
         let (merchant, perk, rule, at) = (&entry.merchant, &chosen.perk, &chosen.rule, entry.at);
         let subject = self.ledger.reader().pseudonym_of(entry.clone()).await?;
         let max_stays = longest_max_stays(&self.catalog, merchant, perk, rule).await?;
+        let (digests, destroyed) = self.ledger.reader().digests_of(entry.clone()).await?;
         let asked = asked_later(&entry);
         let all: Vec<LimitClaim> =
             entry.claims.iter().chain(asked.iter().flat_map(|(_, claims)| claims)).cloned().collect();
-        let counters = Counters::of_check(rule, &all, &subject);
+        let counters = Counters::of_check(rule, &all, &subject, &digests).map_err(undigested)?;
         let since = match Counters::since(rule, at, &max_stays) {
             Since::Beginning => None,
             Since::At(since) => Some(since),
@@ -67,20 +69,28 @@ impl Simulator {
                 None => compute(work).await?,
             };
         }
-        let unknown = uses.unknown();
+        let mut unknown = uses.unknown();
+        // Without its secret nobody can tell which counter was the check's.
+        let is_lost = |claim: &&LimitClaim| claim.scope.digested().any(|(_, month)| destroyed.contains(month));
+        for claim in all.iter().filter(is_lost) {
+            if !unknown.contains(&claim.limit) {
+                unknown.push(claim.limit.clone());
+            }
+        }
         let is_known = |claim: &LimitClaim| !unknown.contains(&claim.limit);
         let (claims, pruned): (Vec<_>, Vec<_>) = entry.claims.iter().cloned().partition(is_known);
         let expires = at.as_second().saturating_add(rule.token().ttl.seconds());
-        let asking = Asking { subject: &subject, at, expires };
+        let asking = Asking { subject: &subject, digests: &digests, at, expires };
         let (tier, is_granted) = (entry.decided.tier.clone(), entry.decided.is_granted());
         let admission = is_granted.then(|| uses.counters.ask(Timeline::Actual, &claims, &asking));
+        let admission = admission.transpose().map_err(undigested)?;
         let mut rooms = Vec::new();
         for (later, claims) in asked {
             let claims: Vec<_> = claims.into_iter().filter(is_known).collect();
             let refused = admission.as_ref().filter(|_| later.is_none() || later == tier);
             let room = match refused {
                 Some(refused) => refused.room_at,
-                None => uses.counters.room_at(Timeline::Actual, &claims, &asking),
+                None => uses.counters.room_at(Timeline::Actual, &claims, &asking).map_err(undigested)?,
             };
             rooms.push((later, room));
         }
@@ -98,6 +108,10 @@ impl Simulator {
         let decided = if decided.is_granted() { decided.within(&pruned) } else { decided };
         Ok(LimitsAnswer { decided, unknown })
     }
+}
+
+fn undigested(error: MissingDigest) -> DatabaseError {
+    DatabaseError::corrupt("digests of a check", error)
 }
 
 /// The claims that would be made later, by each tier that has counters of its own, or by whichever is granted.

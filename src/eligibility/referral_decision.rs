@@ -16,6 +16,7 @@ use crate::ledger::entry::{Actor, CheckEntry, CheckRequest};
 use crate::perks::active_perk::Deciding;
 use crate::perks::error::PerkError;
 use crate::perks::perk::PerkStatus;
+use crate::rules::limit::Scope;
 use crate::rules::tier::Tier;
 use crate::telemetry::meters;
 
@@ -257,10 +258,21 @@ impl Checker {
             handle: referred.handle.clone(),
             party: referred.party,
             context: referred.context.clone(),
+            pass: None,
+            digests: referred.digests.clone(),
             deadline: Instant::now() + PATIENCE,
         };
         let by = deciding.of_perk(&referred.referral.perk_id, &referred.referral.perk);
         let entry = CheckEntry::new(request, by, decided, &self.entropy);
+        // What isn't counted must not be granted, by a person either.
+        let missing = |scope: &Scope| Reason {
+            attribute: Some(scope.name().into_owned()),
+            ..Reason::new(ReasonCode::AttributeMissing)
+        };
+        let missing: Vec<Reason> = entry.lacking().into_iter().map(missing).collect();
+        if !missing.is_empty() {
+            return Err(ReferralDecisionError::NoRoom(missing));
+        }
         let grant = self.terms(merchant, &deciding, &entry);
         Ok(CheckEntry { grant, resolves: Some(referred.referral.check.clone()), ..entry })
     }

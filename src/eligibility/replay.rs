@@ -19,7 +19,7 @@ use crate::foundation::json::Json;
 use crate::ledger::read::decisions::{PastCheck, PastEvent, PastPersonal};
 use crate::rules::attribute::{Attribute, PARTY, PassField};
 use crate::rules::engine::FLOOR;
-use crate::rules::limit::{Place, Window};
+use crate::rules::limit::{LimitClaim, Place, Window};
 use crate::rules::rule::Rule;
 
 /// The most checks of a kind that are named.
@@ -90,6 +90,7 @@ impl Replay {
             .filter(|name| name.as_str() != PARTY && !ran.attributes().contains(*name))
             .map(|name| Attribute::of_member(name).name())
             .collect();
+        unkept.extend(wanted.digested().difference(ran.digested()).map(|scope| scope.name().into_owned()));
         if wanted.time_zone() != ran.time_zone() {
             // Which leg counted, and whether any did, hung on the days of another zone.
             let of_pass = wanted.attributes().iter().filter(|name| PassField::named(name).is_some());
@@ -135,10 +136,20 @@ impl Replay {
         };
         let facts = facts_of(&self.of, check, personal)?;
         let decided = judge(&self.of.rule, &facts, check.at);
-        if check.rule_hash == self.of.rule.hash() {
-            self.reproduce(check, &facts);
+        let claims = self.claims(check, &decided);
+        let lacking = check.digests.lacking(claims.iter().map(|claim| &claim.scope));
+        if !lacking.is_empty() && check.rule_hash != self.of.rule.hash() {
+            // The months of another zone's days: nobody can tell which counters it would have used.
+            let not = &mut self.report.not_replayed;
+            not.unkept += 1;
+            not.unkept_attributes.extend(lacking.into_iter().map(|scope| scope.name().into_owned()));
+            self.carry(check);
+            return Ok(());
         }
-        let would_be = self.settle(Timeline::Hypothetical, check, decided, None);
+        if check.rule_hash == self.of.rule.hash() {
+            self.reproduce(check, &facts)?;
+        }
+        let would_be = self.settle(Timeline::Hypothetical, check, decided, None)?;
         self.compare(check, &would_be);
         let was_granted = check.decided.is_granted();
         if was_granted {
@@ -187,39 +198,53 @@ impl Replay {
         }
     }
 
-    /// The decision once the limits have spoken; when waiting is enough is worked out from the facts, if they are given.
-    fn settle(&mut self, course: Timeline, check: &PastCheck, decided: Decided, facts: Option<&Facts>) -> Decided {
-        if !decided.is_granted() {
-            return decided;
-        }
+    /// The claims on the limits that a check makes if it is granted.
+    fn claims(&self, check: &PastCheck, decided: &Decided) -> Vec<LimitClaim> {
+        let Some(tier) = decided.tier.as_deref().filter(|_| decided.is_granted()) else { return Vec::new() };
         let place = Place {
             merchant: self.of.merchant.as_str(),
             location: check.location.as_deref(),
             kiosk: check.kiosk.as_deref(),
+            pass_month: check.digests.pass_month(),
         };
+        self.of.rule.claims(tier, check.party, &place, check.at)
+    }
+
+    /// The decision once the limits have spoken; when waiting is enough is worked out from the facts, if they are given.
+    fn settle(
+        &mut self,
+        course: Timeline,
+        check: &PastCheck,
+        decided: Decided,
+        facts: Option<&Facts>,
+    ) -> Result<Decided, DatabaseError> {
+        if !decided.is_granted() {
+            return Ok(decided);
+        }
+        let claims = self.claims(check, &decided);
         let rule = &self.of.rule;
-        let claims = rule.claims(decided.tier.as_deref().unwrap_or_default(), check.party, &place, check.at);
         let expires = check.at.as_second().saturating_add(rule.token().ttl.seconds());
-        let asking = Asking { subject: &check.subject, at: check.at, expires };
-        let admission = self.counters.ask(course, &claims, &asking);
+        let asking = Asking { subject: &check.subject, digests: &check.digests, at: check.at, expires };
+        let undigested = |error| DatabaseError::corrupt("digests of a check", error);
+        let admission = self.counters.ask(course, &claims, &asking).map_err(undigested)?;
         let next = facts
             .zip(admission.room_at)
             .and_then(|(facts, room)| Forecast::new(rule, facts, check.at).first(|_| Some(room)));
-        decided.limited(admission, next)
+        Ok(decided.limited(admission, next))
     }
 
     /// The same rule on the same facts and the same counters must come to the same decision.
-    fn reproduce(&mut self, check: &PastCheck, facts: &Facts) {
+    fn reproduce(&mut self, check: &PastCheck, facts: &Facts) -> Result<(), DatabaseError> {
         let reproduction = &mut self.report.reproduction;
         reproduction.checks += 1;
         if check.engine != i64::from(self.of.rule.engine()) {
             reproduction.other_engine += 1;
-            return;
+            return Ok(());
         }
         // The score is what it decided on: the facts of then were made of it.
         let decided = decide(&self.of.rule, facts, check.at);
         let decided = Decided { score: check.decided.score.clone(), ..decided };
-        let again = self.settle(Timeline::Actual, check, decided, Some(facts));
+        let again = self.settle(Timeline::Actual, check, decided, Some(facts))?;
         let again = if self.is_hint_recorded(check) {
             again
         } else {
@@ -231,11 +256,12 @@ impl Replay {
             if is_short {
                 // Nobody can tell what those whose bodies were pruned had used.
                 reproduction.checks -= 1;
-                return;
+                return Ok(());
             }
             reproduction.mismatches += 1;
             name(&mut reproduction.mismatched, check);
         }
+        Ok(())
     }
 
     /// Tells whether the log determines when waiting was enough. Earlier builds worked it out in another way, and what

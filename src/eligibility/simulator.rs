@@ -10,6 +10,7 @@ use super::limits_at::LimitsAnswer;
 use super::population::{Everyone, Question, Tally, Warning};
 use super::rule_selection::{Choice, Chosen, TrialError, choose, rule_of};
 use super::runs::{Run, RunPermit, RunProgress, Runs};
+use super::checker::pass_visit;
 use super::trial::Trial;
 use crate::access::Merchant;
 use crate::database::DatabaseError;
@@ -26,7 +27,7 @@ use crate::keyring::Keyring;
 use crate::ledger::Ledger;
 use crate::ledger::entry::{Actor, CheckEntry, CheckRequest, DecidingRule};
 use crate::perks::catalog::Catalog;
-use crate::rules::limit::Place;
+use crate::rules::limit::{Place, ScopeDigests};
 use crate::rules::rule::Rule;
 use crate::scores::Scores;
 use crate::scores::score::EARLIEST;
@@ -192,6 +193,8 @@ impl Simulator {
         at: Timestamp,
     ) -> CheckEntry {
         let Chosen { perk, version, rule, .. } = chosen;
+        let pass = trial.boarding_pass.as_ref();
+        let visit = pass.and_then(|pass| pass_visit(pass, rule.time_zone(), at, &trial.airports));
         let request = CheckRequest {
             at,
             merchant: merchant.id.clone(),
@@ -203,6 +206,8 @@ impl Simulator {
             handle: subject,
             party: facts.context.party(),
             context: looked_at(rule, facts),
+            pass: visit,
+            digests: ScopeDigests::default(),
             deadline: Instant::now() + PATIENCE,
         };
         let (version, hash) = (version.unwrap_or_default(), rule.hash().into());
@@ -254,7 +259,8 @@ impl Simulator {
 }
 
 fn place<'a>(merchant: &'a Merchant, trial: &'a Trial) -> Place<'a> {
-    Place { merchant: merchant.id.as_str(), location: trial.location.as_deref(), kiosk: trial.kiosk.as_deref() }
+    let (location, kiosk) = (trial.location.as_deref(), trial.kiosk.as_deref());
+    Place { merchant: merchant.id.as_str(), location, kiosk, pass_month: None }
 }
 
 /// Everyone being counted.

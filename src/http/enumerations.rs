@@ -81,8 +81,6 @@ enumerations! {
     Otherwise = of_rules("long_rule/properties/otherwise/anyOf/0");
     /// A day of the week.
     Weekday = of_rules("long_rule/properties/schedule/anyOf/0/properties/open/anyOf/0/items/properties/days/items");
-    /// A property that uses of a limit are counted by.
-    LimitScope = of_rules("limit/properties/scope/items");
     /// One for each of the party.
     PartyCost = words(&["party"]);
     /// A unit of the calendar, in the rule's time zone.
@@ -150,7 +148,6 @@ mod tests {
         assert_eq!(listed::<Fallback>(), ["deny", "refer", "ignore"]);
         assert_eq!(listed::<Otherwise>(), ["deny", "refer"]);
         assert_eq!(listed::<Weekday>().len(), 7);
-        assert_eq!(listed::<LimitScope>().len(), 6);
         assert_eq!(listed::<CalendarUnit>(), ["hour", "day", "week", "month", "quarter", "year"]);
     }
 }

@@ -12,6 +12,7 @@
 pub mod cache_key;
 pub mod log_key;
 pub mod master;
+pub mod month_secret;
 pub mod rotation;
 mod seal;
 mod snapshot;
@@ -30,6 +31,7 @@ use secrecy::zeroize::Zeroizing;
 pub use cache_key::CacheKey;
 pub use log_key::LogKey;
 pub use master::{MasterKey, MasterKeyError};
+pub use month_secret::MonthSecret;
 pub use subject_key::SubjectSecret;
 pub use token_key::TokenKey;
 pub use token_names::{ALGORITHM, TYPE, protected_header, thumbprint};
@@ -57,9 +59,12 @@ pub enum KeyPurpose {
     Token,
     Log,
     Hash,
+    /// A merchant's secret of one month; these stand in a table of their own.
+    Month,
 }
 
 impl KeyPurpose {
+    /// Those of the gateway's own keys.
     const ALL: [Self; 3] = [Self::Token, Self::Log, Self::Hash];
 
     fn parse(text: &str) -> Option<Self> {
@@ -73,6 +78,7 @@ impl fmt::Display for KeyPurpose {
             Self::Token => "token",
             Self::Log => "log",
             Self::Hash => "hash",
+            Self::Month => "month",
         })
     }
 }
@@ -221,6 +227,25 @@ impl Keyring {
             let (half, _) = hash.split_at(hash.len() / 2);
             SubjectHandle::stored(format!("pass:{}", hex(half)))
         })
+    }
+
+    /// A new random secret of a merchant's month, wrapped under the master key.
+    #[must_use]
+    pub fn new_month_secret(&self, merchant: &MerchantId, month: &str) -> Vec<u8> {
+        month_secret::wrap(&self.inner.master, merchant, month, &self.inner.entropy)
+    }
+
+    /// The secret that [`Keyring::new_month_secret`] wrapped.
+    ///
+    /// # Errors
+    /// [`KeyringError`] when it is another merchant's or month's, or changed.
+    pub fn month_secret(
+        &self,
+        merchant: &MerchantId,
+        month: &str,
+        wrapped: &[u8],
+    ) -> Result<MonthSecret, KeyringError> {
+        month_secret::unwrap(&self.inner.master, merchant, month, wrapped)
     }
 
     /// The key that authenticates scores in a cache which others can write to.

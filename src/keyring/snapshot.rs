@@ -107,7 +107,7 @@ pub(super) fn new_row(
 ) -> Result<KeyRow, KeyringError> {
     let secret = secrecy::zeroize::Zeroizing::new(entropy.bytes::<32>());
     let public_key = match purpose {
-        KeyPurpose::Hash => None,
+        KeyPurpose::Hash | KeyPurpose::Month => None,
         KeyPurpose::Token | KeyPurpose::Log => {
             Some(*SigningPair::from_seed(&secret).ok_or(KeyringError::Missing { purpose })?.public_key())
         }

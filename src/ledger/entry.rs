@@ -1,5 +1,6 @@
 //! The entries that are handed to the ledger, and the records that come back once they are committed.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -14,7 +15,8 @@ use crate::foundation::ids::{CheckId, EventId, GrantId, KeyId, MerchantId, PerkI
 use crate::foundation::json::Json;
 use crate::foundation::subject::{SubjectHandle, SubjectRefs};
 use crate::ledger::events::WrittenFacts;
-use crate::rules::limit::{LimitClaim, Place};
+use crate::rules::limit::{LimitClaim, Place, Scope, ScopeDigests};
+use crate::rules::window::months_of;
 use crate::rules::rule::Rule;
 use crate::tokens::claims::Claims;
 
@@ -109,16 +111,42 @@ pub struct CheckRequest {
     pub party: u64,
     /// The part of the caller's context that the rule looks at; an object.
     pub context: Json,
+    /// The boarding pass that was shown, as limits count it.
+    pub pass: Option<Brought>,
+    /// The digests that an earlier check recorded, which this one counts by.
+    pub digests: ScopeDigests,
     /// After this nobody waits for the answer any more, so nothing is recorded.
     pub deadline: Instant,
 }
 
 impl CheckRequest {
-    /// The use that a grant of `tier` would make of the rule's limits.
+    /// The uses that a grant of `tier` would make of the rule's limits.
     pub(crate) fn claims(&self, rule: &Rule, tier: &str) -> Vec<LimitClaim> {
         let (location, kiosk) = (self.location.as_deref(), self.kiosk.as_deref());
-        rule.claims(tier, self.party, &Place { merchant: self.merchant.as_str(), location, kiosk }, self.at)
+        let pass_month = self.pass.as_ref().map(|pass| pass.month.as_str()).or_else(|| self.digests.pass_month());
+        let place = Place { merchant: self.merchant.as_str(), location, kiosk, pass_month };
+        rule.claims(tier, self.party, &place, self.at)
     }
+}
+
+/// The bytes that tell a visit from others, to be digested with the secret of a month. Personal.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Brought {
+    pub month: String,
+    pub value: Vec<u8>,
+}
+
+impl fmt::Debug for Brought {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Brought").field("month", &self.month).finish_non_exhaustive()
+    }
+}
+
+/// What a check brought for a scope that counters know by a digest, before it is digested.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Undigested {
+    pub scope: String,
+    pub brought: Brought,
 }
 
 /// The rule that decides a check, and the version of a perk that it is.
@@ -152,6 +180,8 @@ pub struct CheckEntry {
     pub seals_hint: bool,
     /// The question as it was decided, where the rule has limits: none where nobody asks when waiting is enough.
     pub outlook: Option<Box<Outlook>>,
+    /// What is to be digested, for the claims and for who decides later.
+    pub undigested: Vec<Undigested>,
     /// The grant that would be made; none unless the rule grants, or where nothing is recorded.
     pub grant: Option<GrantTerms>,
     /// The check in whose place this one is granted, by a person.
@@ -164,6 +194,7 @@ impl CheckEntry {
     /// nothing, can't be retried and has no outlook: the caller adds what is so.
     pub fn new(request: CheckRequest, by: DecidingRule<'_>, decided: Decided, entropy: &Entropy) -> Self {
         let at = request.at;
+        let undigested = undigested(&request, by.rule);
         let tier = decided.tier.as_deref().filter(|_| decided.is_granted());
         let claims = tier.map(|tier| request.claims(by.rule, tier)).unwrap_or_default();
         Self {
@@ -179,10 +210,61 @@ impl CheckEntry {
             claims,
             seals_hint: by.rule.turns_by_facts(),
             outlook: None,
+            undigested,
             grant: None,
             resolves: None,
             idempotency: None,
         }
+    }
+}
+
+/// What the rule's limits count by of what the check brings, unless it is digested for the month already.
+fn undigested(request: &CheckRequest, rule: &Rule) -> Vec<Undigested> {
+    let mut found = BTreeMap::new();
+    for limit in rule.limits() {
+        for scope in &limit.scope {
+            let name = scope.name().into_owned();
+            match (scope, &request.pass) {
+                (Scope::BoardingPass, Some(pass)) => {
+                    found.insert((name, pass.month.clone()), pass.value.clone());
+                }
+                (Scope::Context(member), _) => {
+                    let Some(value) = request.context.member(member).and_then(digestible) else { continue };
+                    // Those that any window counts by: a backtest may have another one.
+                    for month in months_of(rule.time_zone(), request.at) {
+                        found.insert((name.clone(), month), value.clone());
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+    // What an earlier check recorded of another month stands for another counter.
+    found.retain(|(scope, month), _| request.digests.find(scope, month).is_none());
+    let each = found.into_iter().map(|((scope, month), value)| (scope, Brought { month, value }));
+    each.map(|(scope, brought)| Undigested { scope, brought }).collect()
+}
+
+/// The bytes of a member of the context: canonical JSON, so that 1, "1" and true are three.
+fn digestible(value: &Json) -> Option<Vec<u8>> {
+    matches!(value, Json::Text(_) | Json::Number(_) | Json::Bool(_)).then(|| value.canonical().into_bytes())
+}
+
+impl CheckEntry {
+    /// Tells whether limits count it, or will when a person grants it, by digests.
+    pub fn needs_digests(&self) -> bool {
+        !self.undigested.is_empty() || !self.request.digests.is_empty()
+    }
+
+    /// The scopes that its claims count by and that it brings nothing for: it must not be granted.
+    pub fn lacking(&self) -> BTreeSet<&Scope> {
+        let brings = |scope: &Scope, month: &str| {
+            let name = scope.name();
+            let of_request = self.undigested.iter().any(|it| it.scope == name && it.brought.month == month);
+            of_request || self.request.digests.find(&name, month).is_some()
+        };
+        let scopes = self.claims.iter().flat_map(|claim| claim.scope.digested());
+        scopes.filter(|(scope, month)| !brings(scope, month)).map(|(scope, _)| scope).collect()
     }
 }
 

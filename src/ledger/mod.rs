@@ -21,6 +21,7 @@
 //!
 //! - this page: the whole interface of [`Ledger`], which records; that of [`LedgerReader`] is the page of `read/`
 //! - `write/`: the one thread, its batches and transactions: checks (`check`), redemptions, limits (`admission`), heads
+//! - `digests/`: how limits know boarding passes and members of the context
 //! - `cases/`, `grants/`, `retention/`: what people decide, how grants end, what is forgotten; `tend`: when
 //! - `read/`, `idempotency/`: the log read back, and the same answer to the same request
 //! - `entry`, `events`, `recorded`: what is handed in, how it is written, and the proof that it was; `store/`: the rows
@@ -37,6 +38,7 @@
 
 pub mod cases;
 mod context;
+pub mod digests;
 pub mod entry;
 mod error;
 pub mod events;

@@ -28,7 +28,10 @@ pub(super) async fn until_cancelled(ledger: &Ledger, cancel: &CancellationToken)
 /// what has lapsed for good; at first the operator's log is given the keys that it doesn't know.
 async fn look_after(ledger: &Ledger, cancel: &CancellationToken) {
     let mut swept = Instant::now();
-    let sweeping = Outage::new("uses that no window reaches can't be forgotten", "they are forgotten again");
+    let outages = [
+        Outage::new("uses that no window reaches can't be forgotten", "they are forgotten again"),
+        Outage::new("secrets of past months can't be destroyed", "they are destroyed again"),
+    ];
     tokio::select! {
         () = cancel.cancelled() => return,
         recorded = gateway_keys::record_unknown(ledger) => if let Err(error) = recorded {
@@ -43,12 +46,12 @@ async fn look_after(ledger: &Ledger, cancel: &CancellationToken) {
         // A database that hangs must hold up neither this nor the end of the process.
         tokio::select! {
             () = cancel.cancelled() => return,
-            () = look_once(ledger, &mut swept, &sweeping) => {}
+            () = look_once(ledger, &mut swept, &outages) => {}
         }
     }
 }
 
-async fn look_once(ledger: &Ledger, swept: &mut Instant, sweeping: &Outage) {
+async fn look_once(ledger: &Ledger, swept: &mut Instant, [sweeping, destroying]: &[Outage; 2]) {
     let context = ledger.context();
     // What happens to the database is noticed without a request, too.
     let _ = tokio::time::timeout(CONFIRM_PATIENCE, context.database.confirm()).await;
@@ -61,6 +64,10 @@ async fn look_once(ledger: &Ledger, swept: &mut Instant, sweeping: &Outage) {
         match sweep::sweep_uses(ledger).await {
             Ok(_) => sweeping.succeeded(),
             Err(error) => sweeping.failed(&error),
+        }
+        match sweep::destroy_month_secrets(ledger).await {
+            Ok(_) => destroying.succeeded(),
+            Err(error) => destroying.failed(&error),
         }
         ledger.purge.in_background();
     }

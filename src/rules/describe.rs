@@ -241,7 +241,11 @@ pub fn scope(parts: &[Json]) -> String {
     let each: Vec<&str> = names
         .iter()
         .filter(|name| !matches!(**name, "perk" | "merchant"))
-        .map(|name| if *name == "subject" { "person" } else { name })
+        .map(|name| match *name {
+            "subject" => "person",
+            "boarding_pass" => "boarding pass",
+            name => name.strip_prefix("context.").unwrap_or(name),
+        })
         .collect();
     let across = names.contains(&"merchant") && !names.contains(&"perk");
     match (each.is_empty(), across) {

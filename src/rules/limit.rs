@@ -1,5 +1,7 @@
 //! Limits: how often, for whom, in which window; and what one grant would use of each.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -7,13 +9,19 @@ use super::engine::{FLOOR, PLAIN};
 pub use super::maximum::Maximum;
 pub(crate) use super::maximum::{MAX_LOCATIONS, MAX_MAX};
 use super::messages::Messages;
+pub(crate) use super::scope::MAX_SCOPES;
+pub use super::scope::{MissingDigest, Scope, ScopeDigests, ScopeKey, is_across_perks};
 pub use super::window::{CONCURRENT, Counting, LIFETIME, ROLLING, Unit, Window, may_count};
 use crate::foundation::decimal::Decimal;
 use crate::foundation::document::{FieldErrors, Node, below, text};
-use crate::foundation::json::{Json, push_pointer};
-use crate::foundation::subject::Pseudonym;
+use crate::foundation::json::Json;
+use crate::foundation::period::Period;
 
 pub(crate) const MAX_LIMITS: usize = 16;
+/// The longest windows in which what digests stand for is counted: shorter than a secret is kept after its month, and of
+/// the context shorter than the shortest month by the life of a token, so that it reaches back into one month at most.
+const LONGEST_OF_PASSES: Period = Period::from_days(31);
+const LONGEST_OF_CONTEXT: Period = Period::from_days(27);
 /// The most people one check may be for.
 pub const MAX_PARTY: i64 = 100;
 
@@ -30,21 +38,6 @@ pub struct Limit {
     pub messages: Option<Messages>,
 }
 
-/// One part of what a counter is kept for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Scope {
-    Subject,
-    /// The perk as a whole.
-    Perk,
-    Tier,
-    /// The API key's location.
-    Location,
-    /// The API key's kiosk.
-    Kiosk,
-    /// The merchant: limits of one id count together over all its perks, unless `perk` is there too.
-    Merchant,
-}
-
 /// The cost of one grant, in uses of a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cost {
@@ -59,6 +52,8 @@ pub struct Place<'a> {
     pub merchant: &'a str,
     pub location: Option<&'a str>,
     pub kiosk: Option<&'a str>,
+    /// The month of the boarding pass that was shown, `2026-11`.
+    pub pass_month: Option<&'a str>,
 }
 
 /// The use that one grant would make of one limit.
@@ -87,52 +82,6 @@ impl LimitClaim {
     }
 }
 
-/// The counter's scope, with a blank for the subject, whose pseudonym only the ledger knows.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ScopeKey(Vec<(Scope, String)>);
-
-impl ScopeKey {
-    /// Tells whether the counter is one person's own.
-    #[must_use]
-    pub fn is_personal(&self) -> bool {
-        self.0.iter().any(|(scope, _)| *scope == Scope::Subject)
-    }
-
-    /// The key with the subject filled in; two scopes have the same key only if they are the same.
-    #[must_use]
-    pub fn resolve(&self, subject: &Pseudonym) -> String {
-        let mut key = String::new();
-        for (scope, value) in &self.0 {
-            push_pointer(&mut key, scope.name());
-            match scope {
-                Scope::Perk => {}
-                Scope::Subject => push_pointer(&mut key, subject.as_str()),
-                _ => push_pointer(&mut key, value),
-            }
-        }
-        key
-    }
-}
-
-/// Tells whether all perks of the merchant share the counter of this resolved scope: it names the merchant
-/// and no perk. A scope is `/NAME/VALUE` for each of its parts, in which `/` and `~` are escaped;
-/// `/perk` has no value.
-#[must_use]
-pub fn is_across_perks(scope: &str) -> bool {
-    let mut steps = scope.split('/').skip(1);
-    let (mut has_merchant, mut has_perk) = (false, false);
-    while let Some(name) = steps.next() {
-        match name {
-            "perk" => has_perk = true,
-            name => {
-                has_merchant |= name == "merchant";
-                let _value = steps.next();
-            }
-        }
-    }
-    has_merchant && !has_perk
-}
-
 impl Limit {
     /// Tells whether a check for so many is for more than it ever admits at the location, however little of it is used.
     #[must_use]
@@ -140,19 +89,43 @@ impl Limit {
         self.cost.of(party) > self.max.at(location)
     }
 
-    /// The use that a grant of `tier` to `party` people at `place` would make of it at `now`.
-    pub fn claim(&self, zone: &TimeZone, tier: &str, party: u64, place: &Place<'_>, now: Timestamp) -> LimitClaim {
+    /// The uses that a grant of `tier` to `party` people at `place` would make of it at `now`: one, or, where a member of
+    /// the context counts within a window that may have begun in the month before, one in the counter of each month.
+    pub fn claims<'a>(
+        &'a self,
+        zone: &'a TimeZone,
+        tier: &'a str,
+        party: u64,
+        place: &'a Place<'_>,
+        now: Timestamp,
+    ) -> impl Iterator<Item = LimitClaim> + 'a {
+        let months = if self.has_context() { self.window.months(zone, now) } else { vec![String::new()] };
+        months.into_iter().map(move |month| self.claim(zone, tier, party, place, now, &month))
+    }
+
+    fn claim(
+        &self,
+        zone: &TimeZone,
+        tier: &str,
+        party: u64,
+        place: &Place<'_>,
+        now: Timestamp,
+        month: &str,
+    ) -> LimitClaim {
         let value = |scope: &Scope| match scope {
             Scope::Subject | Scope::Perk => "",
             Scope::Tier => tier,
             Scope::Location => place.location.unwrap_or_default(),
             Scope::Kiosk => place.kiosk.unwrap_or_default(),
             Scope::Merchant => place.merchant,
-        };
+            Scope::BoardingPass => place.pass_month.unwrap_or_default(),
+            Scope::Context(_) => month,
+        }
+        .to_owned();
         let (window_key, resets_at) = self.window.key(zone, now);
         LimitClaim {
             limit: self.id.clone(),
-            scope: ScopeKey(self.scope.iter().map(|scope| (*scope, value(scope).to_owned())).collect()),
+            scope: ScopeKey::of(self.scope.iter().map(|scope| (scope.clone(), value(scope)))),
             window_key,
             counting: self.window.counting(),
             cost: self.cost.of(party),
@@ -166,6 +139,17 @@ impl Limit {
     pub(crate) fn engine(&self) -> u32 {
         let words = if self.messages.is_some() { FLOOR } else { PLAIN };
         self.window.engine().max(self.max.engine()).max(words)
+    }
+
+    /// The scopes of limits that counters know by a digest.
+    pub(super) fn digested(limits: &[Self]) -> BTreeSet<Scope> {
+        let scopes = limits.iter().flat_map(|limit| &limit.scope);
+        scopes.filter(|scope| scope.is_digested()).cloned().collect()
+    }
+
+    /// Tells whether it counts by a member of the context.
+    fn has_context(&self) -> bool {
+        self.scope.iter().any(|scope| scope.member().is_some())
     }
 
     /// Tells whether all perks of the merchant that have a limit of this id share its counters.
@@ -198,7 +182,21 @@ impl Limit {
         let scope = fields.required("scope", errors).and_then(|scope| Scope::read(&scope, errors));
         let max = fields.required("max", errors).and_then(|max| Maximum::read(&max, errors));
         let cost = fields.or("cost", Cost::Fixed(1), |cost| Cost::read(&cost, errors));
-        let window = fields.required("window", errors).and_then(|window| Window::read(&window, errors));
+        let window = fields.required("window", errors).and_then(|node| {
+            let window = Window::read(&node, errors)?;
+            let scope = scope.as_deref().unwrap_or_default();
+            let is_context = scope.iter().any(|scope| matches!(scope, Scope::Context(_)));
+            let longest = if is_context { LONGEST_OF_CONTEXT } else { LONGEST_OF_PASSES };
+            if scope.iter().any(Scope::is_digested) && window.is_longer_than(longest) {
+                let what = if is_context { "members of the context" } else { "boarding passes" };
+                let detail = format!(
+                    "{what} are counted under secrets that are destroyed soon after their month: use an hour, a day, a \
+                     week or a month, or a duration of up to {longest}"
+                );
+                return node.refuse(errors, "window_too_long", detail);
+            }
+            Some(window)
+        });
         let messages = fields.or("messages", None, |messages| Messages::read(&messages, errors).map(Some));
         let (id, messages) = (id?.to_owned(), messages?);
         Some(Self { id, scope: scope?, max: max?, cost: cost?, window: window?, messages })
@@ -212,7 +210,7 @@ impl Limit {
         };
         let mut members = vec![
             ("id", text(&self.id)),
-            ("scope", Json::List(self.scope.iter().map(|scope| text(scope.name())).collect())),
+            ("scope", Json::List(self.scope.iter().map(|scope| text(scope.name().into_owned())).collect())),
             ("max", self.max.to_json()),
             ("cost", cost),
             ("window", self.window.to_json()),
@@ -220,39 +218,6 @@ impl Limit {
         // Only where they are: a rule that was hashed before there were any keeps its hash.
         members.extend(self.messages.as_ref().map(|messages| ("messages", messages.to_json())));
         Json::object(members)
-    }
-}
-
-impl Scope {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Subject, Self::Perk, Self::Tier, Self::Location, Self::Kiosk, Self::Merchant];
-
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Subject => "subject",
-            Self::Perk => "perk",
-            Self::Tier => "tier",
-            Self::Location => "location",
-            Self::Kiosk => "kiosk",
-            Self::Merchant => "merchant",
-        }
-    }
-
-    /// Sorted, so that writing the same scope in another order doesn't begin a new counter.
-    fn read(node: &Node<'_>, errors: &mut FieldErrors) -> Option<Vec<Self>> {
-        let mut scopes = Vec::new();
-        for item in node.list(1..=Self::ALL.len(), errors)? {
-            let name = item.text(errors)?;
-            let Some(scope) = Self::ALL.into_iter().find(|scope| scope.name() == name) else {
-                return item.refuse(errors, "bad_form", "use subject, perk, tier, location, kiosk or merchant");
-            };
-            if scopes.contains(&scope) {
-                return item.refuse(errors, "repeated", "name each part of the scope once");
-            }
-            scopes.push(scope);
-        }
-        scopes.sort_unstable();
-        Some(scopes)
     }
 }
 
@@ -278,18 +243,19 @@ impl Cost {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::foundation::subject::Pseudonym;
 
     fn claim(limit: &str, party: u64, place: &Place<'_>) -> LimitClaim {
         let json = Json::parse(limit).unwrap();
         let mut errors = FieldErrors::default();
         let limit = Limit::read(&Node::root(&json), &mut errors);
         let limit = errors.unless_any(limit).unwrap();
-        limit.claim(&TimeZone::UTC, "gold", party, place, Timestamp::UNIX_EPOCH)
+        limit.claims(&TimeZone::UTC, "gold", party, place, Timestamp::UNIX_EPOCH).next().unwrap()
     }
 
     #[test]
     fn a_scope_names_all_that_it_is_counted_for() {
-        let place = Place { merchant: "mer_1", location: Some("SFO/A"), kiosk: None };
+        let place = Place { merchant: "mer_1", location: Some("SFO/A"), kiosk: None, pass_month: None };
         let ada = Pseudonym::stored("sub_ada");
         for (scope, key, across) in [
             (r#"["subject"]"#, "/subject/sub_ada", false),
@@ -302,7 +268,8 @@ mod tests {
         ] {
             let claim =
                 claim(&format!(r#"{{"id":"l","scope":{scope},"max":3,"window":{{"lifetime":true}}}}"#), 4, &place);
-            assert_eq!((claim.scope.resolve(&ada).as_str(), claim.across_perks), (key, across));
+            let named = claim.scope.resolve(&ada, &ScopeDigests::default()).unwrap();
+            assert_eq!((named.as_str(), claim.across_perks), (key, across));
             assert_eq!((claim.cost, claim.max, claim.window_key.as_str(), claim.resets_at), (1, 3, "lifetime", None));
         }
     }
@@ -311,15 +278,30 @@ mod tests {
     fn the_most_that_fit_are_those_of_the_keys_location_in_the_same_counter() {
         let limit =
             r#"{"id":"l","scope":["perk"],"max":{"default":9,"by_location":{"SFO":3}},"window":{"lifetime":true}}"#;
-        let at = |location| claim(limit, 1, &Place { merchant: "mer_1", location, kiosk: None });
+        let at = |location| claim(limit, 1, &Place { merchant: "mer_1", location, kiosk: None, pass_month: None });
         let (sfo, lax, nowhere) = (at(Some("SFO")), at(Some("LAX")), at(None));
         assert_eq!([sfo.max, lax.max, nowhere.max], [3, 9, 9]);
         assert_eq!((&sfo.scope, &sfo.window_key), (&lax.scope, &nowhere.window_key));
     }
 
     #[test]
+    fn a_digest_stands_for_its_own_month_only() {
+        let place = Place { merchant: "mer_1", location: None, kiosk: None, pass_month: None };
+        let limit = r#"{"id":"l","scope":["context.receipt"],"max":1,"window":{"calendar":"day"}}"#;
+        let (claim, ada) = (claim(limit, 1, &place), Pseudonym::stored("sub_ada"));
+        let with = |month: &str| {
+            let mut digests = ScopeDigests::default();
+            digests.insert("context.receipt".into(), month.into(), "d1".into());
+            (claim.scope.resolve(&ada, &digests), digests.lacking([&claim.scope].into_iter()).len())
+        };
+        assert_eq!(with("1970-01"), (Ok("/context.receipt/d1".into()), 0));
+        let missing = MissingDigest { scope: "context.receipt".into(), month: "1970-01".into() };
+        assert_eq!(with("1969-12"), (Err(missing), 1));
+    }
+
+    #[test]
     fn a_party_costs_as_many_as_it_is() {
-        let place = Place { merchant: "mer_1", location: None, kiosk: None };
+        let place = Place { merchant: "mer_1", location: None, kiosk: None, pass_month: None };
         let cost = |cost: &str| {
             let limit =
                 format!(r#"{{"id":"l","scope":["perk"],"max":200,"cost":{cost},"window":{{"calendar":"day"}}}}"#);

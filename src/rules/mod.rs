@@ -1,7 +1,7 @@
 //! The language of rules, pure: what a merchant writes is read, checked, compared and put into words here.
 //!
 //! - `rule`: the whole, compiled and hashed; its parts are `terms`, `condition`, `leaf`, `attribute`, `tier`, `limit`,
-//!   `maximum`, `messages`, `offers`, `window`, `time_window`, `schedule`, `blackout` and `instant`; `stored`: one that was taken before, read back
+//!   `scope`, `maximum`, `messages`, `offers`, `window`, `time_window`, `schedule`, `blackout` and `instant`; `stored`: one that was taken before, read back
 //! - `availability`: whether it can decide at an instant, and when it next can
 //! - `engine`: which reading of rules it needs
 //! - `lint`: what is wrong or odd about a rule that can be read
@@ -40,6 +40,7 @@ pub mod normalize;
 pub mod offers;
 pub mod rule;
 pub mod schedule;
+pub mod scope;
 mod stored;
 pub mod template;
 pub mod terms;

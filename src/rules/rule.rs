@@ -9,12 +9,12 @@ use super::attribute::{Attribute, PARTY, PassField};
 use super::blackout::Blackout;
 use super::condition::Condition;
 use super::engine::{FLOOR, PLAIN};
-use super::limit::{Cost, Limit, LimitClaim, Place};
+use super::limit::{Cost, Limit, LimitClaim, Place, Scope};
 use super::offers::{Offer, OtherwiseTerms};
 use super::schedule::Schedule;
 pub use super::stored::UnreadableRule;
 use super::terms::{Fallback, Otherwise, Rollout, ScorePolicy, TokenTerms, Valid, read_zone};
-use super::tier::Tier;
+use super::tier::{Tier, conditions, looks_at};
 use crate::foundation::document::{FieldErrors, Node, below, text};
 use crate::foundation::field_error::FieldError;
 use crate::foundation::json::Json;
@@ -42,6 +42,8 @@ pub struct Rule {
     /// The pointer to the name of the score's source in the document that was read.
     source_pointer: &'static str,
     context: BTreeSet<String>,
+    /// The scopes of its limits that counters know by a digest.
+    digested: BTreeSet<Scope>,
     canonical: String,
     hash: String,
     engine: u32,
@@ -168,15 +170,17 @@ impl Rule {
         let looks_at_pass = attributes.iter().any(|attribute| matches!(attribute, Attribute::BoardingPass(_)));
         let mut context: BTreeSet<String> =
             attributes.iter().filter_map(Attribute::member).map(str::to_owned).collect();
-        if looks_at_pass {
-            // Of every pass that a rule looks at is recorded which day its flight was taken to be on.
+        let digested = Limit::digested(&parts.limits);
+        if looks_at_pass || digested.contains(&Scope::BoardingPass) {
+            // Of every pass that a rule looks at or counts by is recorded which day its flight was taken to be on.
             context.insert(PassField::Date.attribute().into());
         }
         if parts.limits.iter().any(|limit| limit.cost == Cost::Party) {
             context.insert(PARTY.into());
         }
+        context.extend(digested.iter().filter_map(Scope::member).map(str::to_owned));
         let canonical = parts.to_json().canonical();
-        let (hash, engine) = (hash_of(&canonical), parts.engine(&instants, looks_at_pass));
+        let (hash, engine) = (hash_of(&canonical), parts.engine(&instants, looks_at_pass || !digested.is_empty()));
         let Parts { zone, valid, score, schedule, blackouts, when, tiers, limits, token, rollout, otherwise } = parts;
         Self {
             zone,
@@ -195,6 +199,7 @@ impl Rule {
             instants,
             source_pointer: "/score/source",
             context,
+            digested,
             canonical,
             hash,
             engine,
@@ -318,10 +323,11 @@ impl Rule {
         &self.context
     }
 
-    /// Tells whether facts say when its conditions turn: an instant of the visit, or the age of the score.
+    /// Tells whether facts say when its conditions turn: an instant of the visit, the score's age, the day of the flight.
     #[must_use]
     pub fn turns_by_facts(&self) -> bool {
-        !self.instants.is_empty() || self.turns_by_age
+        let turns_by_day = self.context.contains(PassField::DaysFromToday.attribute());
+        !self.instants.is_empty() || self.turns_by_age || turns_by_day || self.digested.contains(&Scope::BoardingPass)
     }
 
     /// The names of the context attributes that must be instants, where they are there.
@@ -330,26 +336,22 @@ impl Rule {
         &self.instants
     }
 
-    /// The use that a grant of `tier` to `party` people would make of each limit, in the order of the limits.
+    /// The uses that a grant of `tier` to `party` people would make of each limit, in the order of the limits.
     #[must_use]
     pub fn claims(&self, tier: &str, party: u64, place: &Place<'_>, now: Timestamp) -> Vec<LimitClaim> {
-        self.limits.iter().map(|limit| limit.claim(&self.zone, tier, party, place, now)).collect()
+        self.limits.iter().flat_map(|limit| limit.claims(&self.zone, tier, party, place, now)).collect()
+    }
+
+    /// What its limits count by that a check has to bring: a boarding pass, members of the context.
+    #[must_use]
+    pub fn digested(&self) -> &BTreeSet<Scope> {
+        &self.digested
     }
 }
 
 pub(super) fn hash_of(canonical: &str) -> String {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, canonical.as_bytes());
     format!("sha256:{}", hex(digest.as_ref()))
-}
-
-fn looks_at(when: Option<&Condition>, tiers: &[Tier]) -> BTreeSet<Attribute> {
-    let mut attributes = BTreeSet::new();
-    conditions(when, tiers).for_each(|condition| condition.attributes(&mut attributes));
-    attributes
-}
-
-fn conditions<'a>(when: Option<&'a Condition>, tiers: &'a [Tier]) -> impl Iterator<Item = &'a Condition> {
-    when.into_iter().chain(tiers.iter().filter_map(|tier| tier.when.as_ref()))
 }
 
 /// The parts of a rule, before it is compiled.
@@ -369,8 +371,8 @@ struct Parts {
 
 impl Parts {
     /// The reading that they need together: the newest that any of them needs.
-    fn engine(&self, instants: &BTreeSet<String>, looks_at_pass: bool) -> u32 {
-        let is_plain = self.blackouts.is_empty() && instants.is_empty() && !looks_at_pass;
+    fn engine(&self, instants: &BTreeSet<String>, needs_pass_or_digest: bool) -> u32 {
+        let is_plain = self.blackouts.is_empty() && instants.is_empty() && !needs_pass_or_digest;
         let own = if is_plain { PLAIN } else { FLOOR };
         let (limits, tiers) = (self.limits.iter().map(Limit::engine), self.tiers.iter().map(Tier::engine));
         limits.chain(tiers).chain([own, self.schedule.engine(), self.otherwise.engine()]).max().unwrap_or(own)

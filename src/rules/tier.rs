@@ -1,5 +1,7 @@
 //! Tiers: the outcomes of a rule.
 
+use std::collections::BTreeSet;
+
 use super::attribute::Attribute;
 use super::condition::Condition;
 use super::engine::{FLOOR, PLAIN};
@@ -114,4 +116,16 @@ impl Tier {
         members.extend(self.messages.as_ref().map(|messages| ("messages", messages.to_json())));
         Json::object(members)
     }
+}
+
+/// The attributes that conditions of a rule look at.
+pub(super) fn looks_at(when: Option<&Condition>, tiers: &[Tier]) -> BTreeSet<Attribute> {
+    let mut attributes = BTreeSet::new();
+    conditions(when, tiers).for_each(|condition| condition.attributes(&mut attributes));
+    attributes
+}
+
+/// All conditions of a rule: its own, then those of its tiers.
+pub(super) fn conditions<'a>(when: Option<&'a Condition>, tiers: &'a [Tier]) -> impl Iterator<Item = &'a Condition> {
+    when.into_iter().chain(tiers.iter().filter_map(|tier| tier.when.as_ref()))
 }

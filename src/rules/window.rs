@@ -146,6 +146,31 @@ impl Window {
         }
     }
 
+    /// Tells whether what it counts together can lie further apart than `longest`, or than a month of the calendar.
+    pub(crate) fn is_longer_than(self, longest: Period) -> bool {
+        match self {
+            Self::Calendar(Unit::Hour | Unit::Day | Unit::Week | Unit::Month) => false,
+            Self::Rolling(length) | Self::Concurrent { max_stay: length } => length > longest,
+            Self::Calendar(Unit::Quarter | Unit::Year) | Self::Lifetime => true,
+        }
+    }
+
+    /// The months, `2026-11`, under whose secrets what it counts at `now` is known: the one that a stretch of the calendar
+    /// begins in; else that of `now` and the one before. A use is counted in both, so that in either month all is found
+    /// that was used in that month and the next.
+    pub(crate) fn months(self, zone: &TimeZone, now: Timestamp) -> Vec<String> {
+        let today = zone.to_datetime(now).date();
+        match self {
+            Self::Calendar(Unit::Week) => vec![month_of(monday_of(today))],
+            Self::Calendar(Unit::Hour | Unit::Day | Unit::Month) => vec![month_of(today)],
+            // Longer stretches of the calendar, and a lifetime, are never counted so.
+            Self::Calendar(Unit::Quarter | Unit::Year)
+            | Self::Rolling(_)
+            | Self::Concurrent { .. }
+            | Self::Lifetime => months_of(zone, now).into(),
+        }
+    }
+
     pub const fn counting(self) -> Counting {
         match self {
             Self::Calendar(_) | Self::Lifetime => Counting::Sum,
@@ -222,8 +247,7 @@ impl Unit {
             Self::Week => {
                 let week = today.iso_week_date();
                 let _ = write!(key, "{}-W{:02}", week.year(), week.week());
-                let monday =
-                    today.checked_sub(i32::from(today.weekday().to_monday_zero_offset()).days()).unwrap_or(today);
+                let monday = monday_of(today);
                 (monday, monday.checked_add(7.days()).ok())
             }
             Self::Month => {
@@ -247,6 +271,22 @@ impl Unit {
         let _ = write!(key, "@{offset}");
         (key, next.and_then(|next| start_of(zone, next)))
     }
+}
+
+/// The label of a date's month: `2026-11`.
+pub(crate) fn month_of(date: Date) -> String {
+    format!("{:04}-{:02}", date.year(), date.month())
+}
+
+/// The months in which any window that reaches back a month at most may have begun: that of `now`, and the one before.
+pub(crate) fn months_of(zone: &TimeZone, now: Timestamp) -> [String; 2] {
+    let today = zone.to_datetime(now).date();
+    let before = today.first_of_month().yesterday().unwrap_or(today);
+    [month_of(today), month_of(before)]
+}
+
+fn monday_of(date: Date) -> Date {
+    date.checked_sub(i32::from(date.weekday().to_monday_zero_offset()).days()).unwrap_or(date)
 }
 
 /// The first instant of a date: after the gap where midnight is skipped, the earlier midnight

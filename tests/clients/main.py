@@ -11,7 +11,7 @@ from perkgate_client.api.perks import create_perk, get_version, pause_perk
 from perkgate_client.api.scores import import_scores
 from perkgate_client.api.tokens import redeem_token
 from perkgate_client.models import (
-    BatchBody, BatchRefusal, CalendarUnit, CheckBody, CheckView, Condition, Context, Decision, Fallback, LimitScope,
+    BatchBody, BatchRefusal, CalendarUnit, CheckBody, CheckView, Condition, Context, Decision, Fallback,
     LimitWindow, NewPerkBody, Opening, Operator, PartyCost, PerkStatus, Problem, Purpose, ReasonCode, RedeemBody, Rule,
     RuleLimit, RuleSchedule, RuleTier, RuleToken, ScoreTerms, VersionStatus, Weekday,
 )
@@ -46,7 +46,7 @@ rule = Rule(
         RuleTier(id="standard", rank=1, name="Main lounge", when=at_least(40)),
     ],
     limits=[RuleLimit(
-        id="house-day", scope=[LimitScope.PERK], max_=200, cost=PartyCost.PARTY,
+        id="house-day", scope=["perk"], max_=200, cost=PartyCost.PARTY,
         window=LimitWindow(calendar=CalendarUnit.DAY),
     )],
     token=RuleToken(audience="sfo-lounge", ttl="PT30M", single_use=True),

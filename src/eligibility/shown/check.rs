@@ -91,7 +91,7 @@ impl CheckShown {
             reasons,
             offers: Vec::new(),
             score: decided.score.map(|score| ScoreShown::of(score, at, reads_scores)),
-            limits: decided.limits.into_iter().map(LimitShown::from).collect(),
+            limits: LimitShown::all(decided.limits),
             next_eligible_at: decided.next_eligible_at,
             max_wait: decided.max_wait.map(|wait| wait.to_string()),
             location: None,

@@ -202,6 +202,22 @@ impl ScoreShown {
     }
 }
 
+impl LimitShown {
+    /// Each limit once: of one with a counter of each month the counter with the least left.
+    #[must_use]
+    pub fn all(touched: Vec<LimitTouched>) -> Vec<Self> {
+        let mut shown: Vec<Self> = Vec::with_capacity(touched.len());
+        for limit in touched.into_iter().map(Self::from) {
+            match shown.iter_mut().find(|known| known.id == limit.id) {
+                Some(known) if limit.remaining < known.remaining => *known = limit,
+                Some(_) => {}
+                None => shown.push(limit),
+            }
+        }
+        shown
+    }
+}
+
 impl From<LimitTouched> for LimitShown {
     fn from(limit: LimitTouched) -> Self {
         Self { remaining: limit.remaining(), id: limit.id, resets_at: limit.resets_at }

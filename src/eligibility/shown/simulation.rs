@@ -58,7 +58,7 @@ impl SimulationShown {
             reasons: decided.reasons.into_iter().map(shown).collect(),
             offers: OfferShown::all(decided.decision, Some(&rule), languages),
             score: decided.score.map(|score| ScoreShown::of(score, at, true)),
-            limits: decided.limits.into_iter().map(LimitShown::from).collect(),
+            limits: LimitShown::all(decided.limits),
             next_eligible_at: decided.next_eligible_at,
             max_wait: decided.max_wait.map(|wait| wait.to_string()),
             trace: simulated.trace,

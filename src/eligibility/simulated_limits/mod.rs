@@ -13,7 +13,9 @@ use crate::foundation::period::Period;
 use crate::foundation::subject::Pseudonym;
 use crate::ledger::write::arithmetic::{ClaimTime, Met, admit, behind, room_at};
 use crate::ledger::write::uses::Uses;
-use crate::rules::limit::{CONCURRENT, Counting, Limit, LimitClaim, ROLLING, Unit, Window, is_across_perks};
+use crate::rules::limit::{
+    CONCURRENT, Counting, Limit, LimitClaim, MissingDigest, ROLLING, ScopeDigests, Unit, Window, is_across_perks,
+};
 use crate::rules::rule::Rule;
 use visits::{Stands, Use, Visit};
 
@@ -71,6 +73,7 @@ const CROWDED: usize = 8192;
 /// A check that asks for room.
 pub(super) struct Asking<'a> {
     pub subject: &'a Pseudonym,
+    pub digests: &'a ScopeDigests,
     pub at: Timestamp,
     /// When the token would expire, in seconds.
     pub expires: i64,
@@ -135,9 +138,17 @@ impl Counters {
     }
 
     /// Those that one check by the rule would use, if these are its claims.
-    pub(super) fn of_check(rule: &Rule, claims: &[LimitClaim], subject: &Pseudonym) -> Self {
-        let key = |claim: &LimitClaim| key_of(&claim.limit, &claim.scope.resolve(subject), &claim.window_key);
-        Self { only: Some(claims.iter().map(key).collect()), ..Self::of(rule) }
+    pub(super) fn of_check(
+        rule: &Rule,
+        claims: &[LimitClaim],
+        subject: &Pseudonym,
+        digests: &ScopeDigests,
+    ) -> Result<Self, MissingDigest> {
+        let key = |claim: &LimitClaim| {
+            let scope = claim.scope.resolve(subject, digests)?;
+            Ok(key_of(&claim.limit, &scope, &claim.window_key))
+        };
+        Ok(Self { only: Some(claims.iter().map(key).collect::<Result<_, _>>()?), ..Self::of(rule) })
     }
 
     /// True if what other perks granted counts.
@@ -223,8 +234,13 @@ impl Counters {
 
     /// The answer of the limits to a grant in `course`, as the ledger asks them: one that any limit refuses
     /// uses nothing, and neither does asking.
-    pub(super) fn ask(&mut self, course: Timeline, claims: &[LimitClaim], asking: &Asking<'_>) -> Admission {
-        admit(self.met(course, claims, asking))
+    pub(super) fn ask(
+        &mut self,
+        course: Timeline,
+        claims: &[LimitClaim],
+        asking: &Asking<'_>,
+    ) -> Result<Admission, MissingDigest> {
+        Ok(admit(self.met(course, claims, asking)?))
     }
 
     /// From when on all of the claims have room, if nobody else asks.
@@ -233,17 +249,22 @@ impl Counters {
         course: Timeline,
         claims: &[LimitClaim],
         asking: &Asking<'_>,
-    ) -> Option<Timestamp> {
-        room_at(&self.met(course, claims, asking))
+    ) -> Result<Option<Timestamp>, MissingDigest> {
+        Ok(room_at(&self.met(course, claims, asking)?))
     }
 
-    fn met<'a>(&mut self, course: Timeline, claims: &'a [LimitClaim], asking: &Asking<'_>) -> Vec<Met<'a>> {
+    fn met<'a>(
+        &mut self,
+        course: Timeline,
+        claims: &'a [LimitClaim],
+        asking: &Asking<'_>,
+    ) -> Result<Vec<Met<'a>>, MissingDigest> {
         let at = asking.at.as_microsecond();
         self.latest = self.latest.max(at);
         let asked = ClaimTime { at, expires: Some(asking.expires) };
         let mut met = Vec::with_capacity(claims.len());
         for claim in claims {
-            let scope = claim.scope.resolve(asking.subject);
+            let scope = claim.scope.resolve(asking.subject, asking.digests)?;
             let counter = key_of(&claim.limit, &scope, &claim.window_key);
             met.push(if let Some(behind) = behind(claim.counting) {
                 let line = self.line(counter, behind, course);
@@ -253,7 +274,7 @@ impl Counters {
                 Met::new(claim, scope, &mut Uses::<Key>::new(used, 0), 0, asked)
             });
         }
-        met
+        Ok(met)
     }
 
     /// Between two events: forgets what is over, so that a long period takes no more memory than its longest window.
@@ -346,15 +367,17 @@ mod tests {
     const DAY: &str = r#"{"id":"day","scope":["subject"],"max":2,"window":{"calendar":"day"}}"#;
 
     fn claims(rule: &Rule, at: &str) -> Vec<LimitClaim> {
-        let place = Place { merchant: "mer_1", location: None, kiosk: None };
+        let place = Place { merchant: "mer_1", location: None, kiosk: None, pass_month: None };
         rule.claims("t", 1, &place, at.parse().unwrap())
     }
 
     const NOON: &str = "2012-05-08T12:00:00Z";
 
+    static NOTHING: std::sync::LazyLock<ScopeDigests> = std::sync::LazyLock::new(ScopeDigests::default);
+
     fn asking<'a>(subject: &'a Pseudonym, at: &str) -> Asking<'a> {
         let at: Timestamp = at.parse().unwrap();
-        Asking { subject, at, expires: at.as_second() + 900 }
+        Asking { subject, digests: &NOTHING, at, expires: at.as_second() + 900 }
     }
 
     fn granting<'a>(grant: &str, at: &str, admission: &'a Admission) -> Granting<'a> {
@@ -368,20 +391,20 @@ mod tests {
         let mut counters = Counters::of(&rule);
         let today = claims(&rule, NOON);
         for (grant, used) in [("a", 1), ("b", 2)] {
-            let admission = counters.ask(Timeline::Hypothetical, &today, &asking(&ada, NOON));
+            let admission = counters.ask(Timeline::Hypothetical, &today, &asking(&ada, NOON)).unwrap();
             assert!(admission.admitted);
             assert_eq!(admission.limits[0].used, used);
             counters.decided(&granting(grant, NOON, &admission));
         }
-        let refused = counters.ask(Timeline::Hypothetical, &today, &asking(&ada, NOON));
+        let refused = counters.ask(Timeline::Hypothetical, &today, &asking(&ada, NOON)).unwrap();
         assert!(!refused.admitted);
         assert_eq!(refused.limits[0].used, 2);
         assert_eq!(refused.room_at, Some("2012-05-09T00:00:00Z".parse().unwrap()));
         // The other history has not moved, and neither have another person and another day.
-        assert!(counters.ask(Timeline::Actual, &today, &asking(&ada, NOON)).admitted);
-        assert!(counters.ask(Timeline::Hypothetical, &today, &asking(&Pseudonym::stored("sub_b"), NOON)).admitted);
+        assert!(counters.ask(Timeline::Actual, &today, &asking(&ada, NOON)).unwrap().admitted);
+        assert!(counters.ask(Timeline::Hypothetical, &today, &asking(&Pseudonym::stored("sub_b"), NOON)).unwrap().admitted);
         let tomorrow = "2012-05-09T00:00:00Z";
-        assert!(counters.ask(Timeline::Hypothetical, &claims(&rule, tomorrow), &asking(&ada, tomorrow)).admitted);
+        assert!(counters.ask(Timeline::Hypothetical, &claims(&rule, tomorrow), &asking(&ada, tomorrow)).unwrap().admitted);
     }
 
     #[test]
@@ -391,10 +414,10 @@ mod tests {
         let (mut counters, ada) = (Counters::of(&rule), Pseudonym::stored("sub_a"));
         assert!(counters.are_across_perks());
         let claims = claims(&rule, NOON);
-        let admission = counters.ask(Timeline::Actual, &claims, &asking(&ada, NOON));
+        let admission = counters.ask(Timeline::Actual, &claims, &asking(&ada, NOON)).unwrap();
         let elsewhere = Granting { of_this_perk: false, ..granting("a", NOON, &admission) };
         counters.used(&elsewhere, &Timeline::BOTH);
-        let admission = counters.ask(Timeline::Hypothetical, &claims, &asking(&ada, NOON));
+        let admission = counters.ask(Timeline::Hypothetical, &claims, &asking(&ada, NOON)).unwrap();
         assert_eq!(admission.limits.iter().map(|limit| limit.used).collect::<Vec<_>>(), [0, 1]);
         assert_eq!(admission.refusals.len(), 1);
         assert_eq!(admission.room_at, None, "a lifetime never resets");
@@ -418,7 +441,7 @@ mod tests {
     /// Asks as the rule, and takes what is granted.
     fn visit(counters: &mut Counters, rule: &Rule, grant: &str, at: &str) -> (bool, Option<String>) {
         let subject = Pseudonym::stored("sub_a");
-        let admission = counters.ask(Timeline::Hypothetical, &claims(rule, at), &asking(&subject, at));
+        let admission = counters.ask(Timeline::Hypothetical, &claims(rule, at), &asking(&subject, at)).unwrap();
         if admission.admitted {
             counters.decided(&granting(grant, at, &admission));
         }

@@ -39,6 +39,19 @@ impl BoardingPass {
         self.legs.iter().filter_map(Leg::programme).find(|(airline, number)| names_a_member(airline, number))
     }
 
+    /// The bytes that tell one visit by this leg, on this date, from others, to be hashed: date, carrier, flight, from, to
+    /// and sequence number, or, without one, the passenger and the booking; never the seat, which a reprint changes.
+    /// Personal.
+    #[must_use]
+    pub fn visit(&self, counting: &CountingLeg<'_>) -> Vec<u8> {
+        let CountingLeg { leg, date, .. } = counting;
+        let date = date.to_string();
+        let pnr = leg.pnr.as_deref().unwrap_or_default();
+        let traveller = leg.sequence.as_deref().map_or(["p", self.name.as_str(), pnr], |number| ["n", number, ""]);
+        let flight = [date.as_str(), &leg.carrier, &leg.flight, &leg.from, &leg.to];
+        flight.into_iter().chain(traveller).collect::<Vec<_>>().join("\0").into_bytes()
+    }
+
     /// The bytes that tell this pass from others, to be hashed: the same for a reprint with another seat. Personal.
     #[must_use]
     pub fn identity(&self) -> Vec<u8> {
@@ -64,6 +77,22 @@ impl fmt::Debug for BoardingPass {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("BoardingPass(…)")
     }
+}
+
+/// The oldest and the furthest ahead that limits count a pass, in days from today: the secret of its month must outlast
+/// the longest window by the former, and is kept for as long as a pass of the latter can be shown.
+const COUNTABLE_DAYS: std::ops::RangeInclusive<i32> = -8..=60;
+
+/// Tells whether limits count a pass whose flight is so many days from today.
+#[must_use]
+pub fn is_countable(days_from_today: i32) -> bool {
+    COUNTABLE_DAYS.contains(&days_from_today)
+}
+
+/// Tells whether limits count it now or once it was waited for, two weeks at the most.
+#[must_use]
+pub fn may_be_countable(days_from_today: i32) -> bool {
+    is_countable(days_from_today) || is_countable(days_from_today.saturating_sub(15))
 }
 
 /// Tells whether airline and number name one member: what is masked, blanked out or made up for everybody names nobody.

@@ -29,6 +29,7 @@ use crate::ledger::write::prepared::PreparedCheck;
 use crate::ledger::write::subjects::{self, Subject};
 use crate::ledger::write::transaction::Transaction;
 use crate::ledger::{LedgerError, Recorded};
+use crate::rules::limit::ScopeDigests;
 
 /// The kind of a decision's event; it is about the check that was referred.
 pub const KIND: &str = "referral.decided";
@@ -46,6 +47,8 @@ pub struct Referred {
     pub kiosk: Option<String>,
     /// The context that the rule looked at; an object.
     pub context: Json,
+    /// What limits count by of what the check brought.
+    pub digests: ScopeDigests,
     /// Why it was contested, if it was.
     pub objection: Option<String>,
     /// Why the refusals that were added to it were, each in its place.
@@ -134,6 +137,7 @@ pub(crate) fn find(
         location: text(&event.facts.location),
         kiosk: text(&event.facts.kiosk),
         context: check::context(&event, &subject)?,
+        digests: event.facts.scope_digests(),
         handle: subject.secret.handle().clone(),
         objection,
         added_objections,

@@ -8,11 +8,14 @@ use crate::decision::decided::{LimitTouched, UseTouched};
 use crate::decision::reason::{Reason, ReasonCode};
 use crate::foundation::ids::CheckId;
 use crate::foundation::period::Period;
+use crate::rules::limit::ScopeDigests;
 
 facts! {
     /// The facts of `check.decided`.
     pub struct CheckDecided<'a> {
         decision: Decision,
+        /// What limits count by of what the check brought, digested.
+        digests: Option<Vec<ScopeDigest<'a>>>,
         /// The reading of rules that decided.
         engine: i64,
         grant: Nullable<GrantMade<'a>>,
@@ -49,6 +52,13 @@ facts! {
         tier: Option<Text<'a>>,
     }
 
+    /// What a check brought for a scope, as an HMAC under the secret of merchant and month.
+    pub struct ScopeDigest<'a> {
+        digest: Text<'a>,
+        month: Text<'a>,
+        scope: Text<'a>,
+    }
+
     /// A limit's answer.
     pub struct LimitAsked<'a> {
         cost: u64,
@@ -79,6 +89,16 @@ impl CheckDecided<'_> {
     /// The limits as entries hold them.
     pub fn limits_touched(&self) -> Vec<LimitTouched> {
         self.limits.iter().map(LimitTouched::from).collect()
+    }
+
+    /// The digests as entries hold them.
+    pub fn scope_digests(&self) -> ScopeDigests {
+        let mut digests = ScopeDigests::default();
+        for it in self.digests.iter().flatten() {
+            let [scope, month, digest] = [&it.scope, &it.month, &it.digest].map(|text| text.clone().into_owned());
+            digests.insert(scope, month, digest);
+        }
+        digests
     }
 
     /// The reasons with all that is left of them once the person was erased.

@@ -11,6 +11,7 @@ use crate::ledger::events::redemption::{PlaceHeld, TokenRedeemed};
 use crate::ledger::events::{Nullable, StoredEvent, Text};
 use crate::ledger::write::check::{StoredCheck, decided_of, open};
 use crate::ledger::write::subjects::Subject;
+use crate::rules::limit::ScopeDigests;
 
 /// Something that a replay has to know of, in the log's order.
 #[derive(Debug, Clone)]
@@ -83,6 +84,8 @@ pub struct PastCheck {
     pub grant: Option<String>,
     /// The codes of its reasons, each once.
     pub codes: Vec<String>,
+    /// What limits count by of what it brought.
+    pub digests: ScopeDigests,
     /// None once the person was erased, and where nobody asked for it.
     pub personal: Option<PastPersonal>,
 }
@@ -122,6 +125,7 @@ pub(crate) fn read(event: &StoredCheck, subject: Option<&(SubjectRef, Subject)>)
         is_by_person: facts.resolves.is_some(),
         grant: facts.grant.0.as_ref().map(|grant| grant.id.clone().into_owned()),
         codes: facts.codes(),
+        digests: facts.scope_digests(),
         personal,
     })
 }

@@ -19,6 +19,8 @@ pub mod proof;
 pub mod published;
 pub(crate) mod searches;
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use super::cases::model::{Referral, ReferralStatus};
@@ -33,11 +35,12 @@ use super::retention::pruning;
 use super::store::heads;
 
 use super::write::{batch, subjects};
-use super::{LedgerError, Recorded, WriterContext};
+use super::{LedgerError, Recorded, WriterContext, digests};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::decision::decided::Decided;
 use crate::foundation::ids::{CheckId, GrantId, KeyId, MerchantId};
 use crate::foundation::subject::{Pseudonym, SubjectHandle};
+use crate::rules::limit::ScopeDigests;
 use browse::{BrowseError, EventFilter, EventPage};
 use evidence::{ConsistencyProof, InclusionProof, ProofError, Recordable, SignedHead};
 use history::{HistoryPage, Interest, Stretch};
@@ -83,6 +86,13 @@ impl LedgerReader {
     pub async fn pseudonym_of(&self, entry: CheckEntry) -> Result<Pseudonym, LedgerError> {
         let context = self.context.clone();
         Ok(self.read(move |conn| subjects::guess(conn, &context, &entry)).await?.pseudonym)
+    }
+
+    /// The digests that the check's limits would count by, and the months whose secrets are destroyed; a digest that is
+    /// nobody's stands for one whose secret there is none of.
+    pub async fn digests_of(&self, entry: CheckEntry) -> Result<(ScopeDigests, BTreeSet<String>), LedgerError> {
+        let context = self.context.clone();
+        Ok(self.read(move |conn| digests::peek(conn, &context, &entry)).await?)
     }
 
     /// A check as it was recorded, with its receipt and the state of its grant now; none if there is none.

@@ -5,7 +5,7 @@ use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::period::Period;
 use crate::ledger::context::WriterContext;
 use crate::ledger::write::counters;
-use crate::ledger::{Ledger, LedgerError, idempotency, store};
+use crate::ledger::{Ledger, LedgerError, digests, idempotency, store};
 use crate::rules::window::LONGEST_WINDOW;
 use crate::telemetry::Outage;
 
@@ -44,6 +44,15 @@ pub async fn sweep_uses(ledger: &Ledger) -> Result<usize, LedgerError> {
             return Ok(swept);
         }
     }
+}
+
+/// Destroys the secrets of months that no limit counts by any more, every merchant's; says how many.
+///
+/// # Errors
+/// [`LedgerError`].
+pub async fn destroy_month_secrets(ledger: &Ledger) -> Result<usize, LedgerError> {
+    let now = ledger.context().clock.now();
+    ledger.change(move |conn, _| digests::destroy_lapsed(conn, now).map_err(LedgerError::from)).await
 }
 
 /// The events' own time, not the clock's: so an auditor sees without a clock what may be deleted, and a

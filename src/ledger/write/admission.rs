@@ -13,7 +13,7 @@ use crate::foundation::ids::GrantId;
 use crate::foundation::subject::Pseudonym;
 use crate::ledger::entry::CheckEntry;
 use crate::ledger::store::UseRow;
-use crate::rules::limit::{Counting, LimitClaim};
+use crate::rules::limit::{Counting, LimitClaim, ScopeDigests};
 
 /// The counters that a batch needs, locked until it commits.
 pub(crate) struct LimitCounters {
@@ -36,12 +36,12 @@ impl LimitCounters {
     /// `doors` hold (each with the instant at which it is redeemed), in one order everywhere.
     pub(crate) fn lock(
         conn: &mut AnyConnection,
-        checks: &[(&CheckEntry, &Pseudonym)],
+        checks: &[(&CheckEntry, &Pseudonym, &ScopeDigests)],
         doors: &[(&GrantId, Timestamp)],
     ) -> Result<Self, DatabaseError> {
         let mut wanted = BTreeMap::new();
-        for (check, subject) in checks {
-            want(&mut wanted, check, subject, check.claims.iter());
+        for (check, subject, digests) in checks {
+            want(&mut wanted, check, subject, digests, check.claims.iter())?;
         }
         let held = counters::list_holds(conn, doors.iter().map(|(grant, _)| grant.as_str()))?;
         for (grant, at) in doors {
@@ -61,20 +61,26 @@ impl LimitCounters {
         conn: &mut AnyConnection,
         check: &CheckEntry,
         subject: &Pseudonym,
+        digests: &ScopeDigests,
     ) -> Result<Self, DatabaseError> {
         let mut wanted = BTreeMap::new();
-        want(&mut wanted, check, subject, check.claims.iter());
+        want(&mut wanted, check, subject, digests, check.claims.iter())?;
         Ok(Self { rows: counters::peek(conn, &check.merchant, &wanted)?, holds: HashMap::new() })
     }
 
     /// Admits a check if every one of its limits has room; one that any limit refuses uses nothing.
-    pub(crate) fn admit(&mut self, check: &CheckEntry, subject: &Pseudonym) -> Result<Admission, DatabaseError> {
+    pub(crate) fn admit(
+        &mut self,
+        check: &CheckEntry,
+        subject: &Pseudonym,
+        digests: &ScopeDigests,
+    ) -> Result<Admission, DatabaseError> {
         let expires = check.grant.as_ref().map(|grant| grant.claims.exp);
         let asked = ClaimTime { at: check.at.as_microsecond(), expires };
         let mut keys = Vec::with_capacity(check.claims.len());
         let mut met = Vec::with_capacity(check.claims.len());
         for claim in &check.claims {
-            let scope = claim.scope.resolve(subject);
+            let scope = resolve(claim, subject, digests)?;
             let key = key(check, claim, scope.clone());
             let counter = self.rows.get_mut(&key).ok_or(DatabaseError::NotFound)?;
             met.push(Met::new(claim, scope, &mut counter.uses, counter.last_used_at, asked));
@@ -100,6 +106,7 @@ impl LimitCounters {
         conn: &mut AnyConnection,
         check: &CheckEntry,
         subject: &Pseudonym,
+        digests: &ScopeDigests,
         refused: &Admission,
     ) -> Result<Option<Timestamp>, DatabaseError> {
         let Some(outlook) = check.outlook.as_ref().filter(|_| !refused.admitted) else { return Ok(None) };
@@ -112,7 +119,9 @@ impl LimitCounters {
         for tier in forecast.tiers() {
             let is_refused = !by_tier || check.decided.tier.as_deref() == Some(tier);
             let claims = if is_refused { Vec::new() } else { check.request.claims(&outlook.rule, tier) };
-            rooms.push((tier, if is_refused { refused.room_at } else { self.room_at(conn, check, subject, &claims)? }));
+            let room =
+                if is_refused { refused.room_at } else { self.room_at(conn, check, subject, digests, &claims)? };
+            rooms.push((tier, room));
         }
         Ok(forecast.first(|tier| rooms.iter().find(|(known, _)| *known == tier).and_then(|(_, room)| *room)))
     }
@@ -122,6 +131,7 @@ impl LimitCounters {
         conn: &mut AnyConnection,
         check: &CheckEntry,
         subject: &Pseudonym,
+        digests: &ScopeDigests,
     ) -> Result<Option<Timestamp>, DatabaseError> {
         let Some(outlook) = &check.outlook else { return Ok(None) };
         let forecast = outlook.forecast(check.at);
@@ -129,10 +139,10 @@ impl LimitCounters {
         let asked = if by_tier { tiers.len() } else { 1 };
         let claims: Vec<_> = tiers.iter().take(asked).map(|tier| check.request.claims(&outlook.rule, tier)).collect();
         let mut counters = Self { rows: BTreeMap::new(), holds: HashMap::new() };
-        counters.read(conn, check, subject, claims.iter().flatten())?;
+        counters.read(conn, check, subject, digests, claims.iter().flatten())?;
         let mut rooms = Vec::with_capacity(claims.len());
         for claims in &claims {
-            rooms.push(counters.room_at(conn, check, subject, claims)?);
+            rooms.push(counters.room_at(conn, check, subject, digests, claims)?);
         }
         let nth = |tier: &str| if by_tier { tiers.iter().position(|known| *known == tier) } else { Some(0) };
         Ok(forecast.first(|tier| rooms.get(nth(tier)?).copied().flatten()))
@@ -144,13 +154,14 @@ impl LimitCounters {
         conn: &mut AnyConnection,
         check: &CheckEntry,
         subject: &Pseudonym,
+        digests: &ScopeDigests,
         claims: &[LimitClaim],
     ) -> Result<Option<Timestamp>, DatabaseError> {
-        self.read(conn, check, subject, claims.iter())?;
+        self.read(conn, check, subject, digests, claims.iter())?;
         let asked = ClaimTime { at: check.at.as_microsecond(), expires: None };
         let mut met = Vec::with_capacity(claims.len());
         for claim in claims {
-            let scope = claim.scope.resolve(subject);
+            let scope = resolve(claim, subject, digests)?;
             let counter = self.rows.get(&key(check, claim, scope.clone())).ok_or(DatabaseError::NotFound)?;
             // Asking moves the horizon, which is the batch's own; of its copy nothing is kept.
             met.push(Met::new(claim, scope, &mut counter.uses.clone(), counter.last_used_at, asked));
@@ -164,10 +175,11 @@ impl LimitCounters {
         conn: &mut AnyConnection,
         check: &CheckEntry,
         subject: &Pseudonym,
+        digests: &ScopeDigests,
         claims: impl Iterator<Item = &'a LimitClaim>,
     ) -> Result<(), DatabaseError> {
         let mut wanted = BTreeMap::new();
-        want(&mut wanted, check, subject, claims);
+        want(&mut wanted, check, subject, digests, claims)?;
         wanted.retain(|key, _| !self.rows.contains_key(key));
         self.rows.extend(counters::peek(conn, &check.merchant, &wanted)?);
         Ok(())
@@ -232,12 +244,19 @@ fn want<'a>(
     wanted: &mut BTreeMap<CounterKey, Wanted>,
     check: &CheckEntry,
     subject: &Pseudonym,
+    digests: &ScopeDigests,
     claims: impl Iterator<Item = &'a LimitClaim>,
-) {
+) -> Result<(), DatabaseError> {
     for claim in claims {
-        let key = key(check, claim, claim.scope.resolve(subject));
+        let key = key(check, claim, resolve(claim, subject, digests)?);
         wanted.entry(key).or_default().horizons.push((check.at.as_microsecond(), arithmetic::behind(claim.counting)));
     }
+    Ok(())
+}
+
+/// The counter's scope. What nothing was brought for is refused before: counting something else would be an over-grant.
+fn resolve(claim: &LimitClaim, subject: &Pseudonym, digests: &ScopeDigests) -> Result<String, DatabaseError> {
+    claim.scope.resolve(subject, digests).map_err(|error| DatabaseError::corrupt("counter of a limit", error))
 }
 
 fn key(check: &CheckEntry, claim: &LimitClaim, scope: String) -> CounterKey {

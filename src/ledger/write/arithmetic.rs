@@ -134,7 +134,17 @@ pub fn room_at(met: &[Met<'_>]) -> Option<Timestamp> {
 /// Admits a check if every one of its claims has room; one that any limit refuses uses nothing.
 pub fn admit(mut met: Vec<Met<'_>>) -> Admission {
     let admitted = have_room(&met);
-    let refusals: Vec<Reason> = met.iter_mut().filter_map(|met| met.refusal.take()).collect();
+    let mut refusals: Vec<Reason> = Vec::new();
+    for refusal in met.iter_mut().filter_map(|met| met.refusal.take()) {
+        // One limit with a counter of each month is said once: it has room when the last of them has.
+        match refusals.iter_mut().find(|known| known.limit == refusal.limit) {
+            Some(known) => {
+                let both = known.next_eligible_at.zip(refusal.next_eligible_at);
+                known.next_eligible_at = both.map(|(one, other)| one.max(other));
+            }
+            None => refusals.push(refusal),
+        }
+    }
     // All limits that refused must have reset; one that never does means never.
     let room_at = refusals.iter().map(|r| r.next_eligible_at).reduce(|a, b| Some(a?.max(b?))).flatten();
     let limits = met.into_iter().map(|met| met.touched(admitted)).collect();
@@ -182,7 +192,7 @@ mod tests {
         let limit = format!(r#"{{"id":"l","scope":["perk"],"max":2,"window":{window}}}"#);
         let rule = format!(r#"{{"tiers":[{{"id":"t"}}],"limits":[{limit}]}}"#);
         let rule = Rule::parse(&Json::parse(&rule).unwrap(), "perk").unwrap();
-        let place = Place { merchant: "mer_1", location: None, kiosk: None };
+        let place = Place { merchant: "mer_1", location: None, kiosk: None, pass_month: None };
         rule.claims("t", 1, &place, from_micros(0)).remove(0)
     }
 

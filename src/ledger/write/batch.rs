@@ -23,9 +23,11 @@ use crate::ledger::IDEMPOTENCY_WINDOW;
 use crate::ledger::cases::case;
 use crate::ledger::cases::case::OpenReferrals;
 use crate::ledger::context::WriterContext;
+use crate::ledger::digests;
 use crate::ledger::entry::{CheckEntry, CheckRecord, Receipt, RedeemEntry, Redeemed};
 use crate::ledger::idempotency::{answered, replay};
 use crate::ledger::store::{self, BatchRows, GrantRow, IdempotencyRow, people};
+use crate::rules::limit::ScopeDigests;
 
 /// The outcome of a check, true once the transaction commits.
 pub(crate) enum CheckOutcome {
@@ -55,7 +57,8 @@ pub(crate) fn record(
     let checks: Vec<&PreparedCheck> = fresh.map(|(_, check)| *check).collect();
 
     let people = subjects::resolve(tx.conn, tx.context, tx.known, &entries(&checks))?;
-    let checks: Vec<Asked<'_>> = asked_about(&checks, people);
+    let digests = digests::resolve(tx.conn, tx.context, &entries(&checks))?;
+    let checks: Vec<Asked<'_>> = asked_about(&checks, people, digests);
     // Whom an erasure took, the memory may still have: it is not asked again.
     let held = hold_referred(tx.conn, &checks);
     let mut referrals_of = held.inspect_err(|_| tx.known.subjects.forget())?;
@@ -64,7 +67,7 @@ pub(crate) fn record(
     let mut written = Vec::with_capacity(checks.len());
     for asked in &checks {
         written.push(asked.written(tx.context, |check, subject| {
-            let mut settled = admit(tx.conn, &mut counters, check, subject)?;
+            let mut settled = admit(tx.conn, &mut counters, check, subject, &asked.digests)?;
             if settled.decided.decision == Decision::Referred {
                 settled.joins = referrals_of.join(check, &subject.pseudonym);
             }
@@ -113,7 +116,7 @@ pub(crate) fn record_at_once(
         return Ok(None);
     }
     let found = subjects::find_or_make(conn, context, known, &entries(asked))?;
-    let checks = asked_about(asked, found.subjects);
+    let checks = asked_about(asked, found.subjects, vec![ScopeDigests::default(); asked.len()]);
     let mut written = Vec::with_capacity(checks.len());
     for asked in &checks {
         written.push(asked.written(context, |check, subject| Ok(prepared::settle_without_limits(check, subject)))?);
@@ -130,6 +133,7 @@ pub(crate) fn record_at_once(
 struct Asked<'a> {
     check: &'a PreparedCheck,
     subject: Arc<Subject>,
+    digests: ScopeDigests,
 }
 
 impl Asked<'_> {
@@ -150,8 +154,13 @@ fn entries<'a>(checks: &[&'a PreparedCheck]) -> Vec<&'a CheckEntry> {
     checks.iter().map(|check| &***check).collect()
 }
 
-fn asked_about<'a>(checks: &[&'a PreparedCheck], people: Vec<Arc<Subject>>) -> Vec<Asked<'a>> {
-    checks.iter().zip(people).map(|(check, subject)| Asked { check, subject }).collect()
+fn asked_about<'a>(
+    checks: &[&'a PreparedCheck],
+    people: Vec<Arc<Subject>>,
+    digests: Vec<ScopeDigests>,
+) -> Vec<Asked<'a>> {
+    let each = checks.iter().zip(people).zip(digests);
+    each.map(|((check, subject), digests)| Asked { check, subject, digests }).collect()
 }
 
 fn apart(written: Vec<Written>) -> (Vec<Settled>, Vec<Leaf>, Vec<GrantRow>) {
@@ -186,7 +195,7 @@ fn recorded(
 fn hold_referred(conn: &mut AnyConnection, checks: &[Asked<'_>]) -> Result<OpenReferrals, DatabaseError> {
     let mut open = OpenReferrals::default();
     let mut referred: BTreeMap<&MerchantId, BTreeSet<&str>> = BTreeMap::new();
-    for Asked { check, subject } in checks.iter().filter(|it| it.check.decided.decision == Decision::Referred) {
+    for Asked { check, subject, .. } in checks.iter().filter(|it| it.check.decided.decision == Decision::Referred) {
         referred.entry(&check.merchant).or_default().insert(subject.pseudonym.as_str());
     }
     for (merchant, people) in referred {
@@ -200,9 +209,9 @@ fn hold_referred(conn: &mut AnyConnection, checks: &[Asked<'_>]) -> Result<OpenR
 }
 
 /// The checks that the rules grant, for which limits have the last word.
-fn granted<'a>(checks: &'a [Asked<'_>]) -> Vec<(&'a CheckEntry, &'a Pseudonym)> {
+fn granted<'a>(checks: &'a [Asked<'_>]) -> Vec<(&'a CheckEntry, &'a Pseudonym, &'a ScopeDigests)> {
     let granted = checks.iter().filter(|it| it.check.decided.is_granted());
-    granted.map(|it| (&**it.check, &it.subject.pseudonym)).collect()
+    granted.map(|it| (&**it.check, &it.subject.pseudonym, &it.digests)).collect()
 }
 
 /// Admits the next one, in the order of arrival.
@@ -211,13 +220,14 @@ fn admit(
     counters: &mut LimitCounters,
     check: &CheckEntry,
     subject: &Subject,
+    digests: &ScopeDigests,
 ) -> Result<Settled, DatabaseError> {
     if !check.decided.is_granted() {
-        return Ok(check::settle(check, subject, None, None));
+        return Ok(check::settle(check, subject, digests.clone(), None, None));
     }
-    let admission = counters.admit(check, &subject.pseudonym)?;
-    let next = counters.next_grant(conn, check, &subject.pseudonym, &admission)?;
-    Ok(check::settle(check, subject, Some(admission), next))
+    let admission = counters.admit(check, &subject.pseudonym, digests)?;
+    let next = counters.next_grant(conn, check, &subject.pseudonym, digests, &admission)?;
+    Ok(check::settle(check, subject, digests.clone(), Some(admission), next))
 }
 
 /// The answer that the ledger would give to a check now. Nothing is recorded or locked, so another may come
@@ -227,14 +237,15 @@ pub(crate) fn preview(
     context: &WriterContext,
     check: &CheckEntry,
 ) -> Result<Decided, DatabaseError> {
-    let subject = subjects::guess(conn, context, check)?;
-    let mut counters = LimitCounters::peek(conn, check, &subject.pseudonym)?;
-    let admission = counters.admit(check, &subject.pseudonym)?;
+    let subject = subjects::guess(conn, context, check)?.pseudonym;
+    let (digests, _) = digests::peek(conn, context, check)?;
+    let mut counters = LimitCounters::peek(conn, check, &subject, &digests)?;
+    let admission = counters.admit(check, &subject, &digests)?;
     let next = if admission.admitted {
         // Nobody waits for what is granted; what no limit was asked about keeps what is known of it.
         check.decided.next_eligible_at
     } else {
-        counters.next_grant(conn, check, &subject.pseudonym, &admission)?
+        counters.next_grant(conn, check, &subject, &digests, &admission)?
     };
     Ok(check.decided.clone().limited(admission, next))
 }
@@ -246,7 +257,8 @@ pub(crate) fn next_admitted(
     check: &CheckEntry,
 ) -> Result<Option<Timestamp>, DatabaseError> {
     let subject = subjects::guess(conn, context, check)?;
-    LimitCounters::next_admitted(conn, check, &subject.pseudonym)
+    let (digests, _) = digests::peek(conn, context, check)?;
+    LimitCounters::next_admitted(conn, check, &subject.pseudonym, &digests)
 }
 
 /// Claims the batch's idempotency keys; returns, for each entry that came second, who was first. An answer about someone

@@ -19,9 +19,10 @@ use crate::foundation::json::Json;
 use crate::foundation::subject::hex;
 use crate::ledger::context::WriterContext;
 use crate::ledger::entry::{Actor, CheckEntry, CheckRecord, Grant, LogOwner, Receipt};
-use crate::ledger::events::check::{CheckDecided, GrantMade};
+use crate::ledger::events::check::{CheckDecided, GrantMade, ScopeDigest};
 use crate::ledger::events::{Event, Nullable, StoredEvent, Text, leaf_hash};
 use crate::ledger::store::GrantRow;
+use crate::rules::limit::ScopeDigests;
 
 /// The kind of a check's event.
 pub const KIND: &str = "check.decided";
@@ -34,6 +35,7 @@ pub(crate) type StoredCheck = StoredEvent<CheckDecided<'static>>;
 pub struct Settled {
     pub decided: Decided,
     pub grant: Option<Grant>,
+    pub digests: ScopeDigests,
     /// The check whose open referral it belongs to, if it is left to a person.
     pub joins: Option<CheckId>,
 }
@@ -58,6 +60,7 @@ pub(crate) struct Personal {
 pub(crate) fn settle(
     check: &CheckEntry,
     subject: &Subject,
+    digests: ScopeDigests,
     admission: Option<Admission>,
     next: Option<Timestamp>,
 ) -> Settled {
@@ -78,7 +81,7 @@ pub(crate) fn settle(
             end: None,
         }
     });
-    Settled { decided, grant, joins: None }
+    Settled { decided, grant, digests, joins: None }
 }
 
 /// The event of a settled check.
@@ -144,6 +147,7 @@ fn facts<'a>(check: &'a CheckEntry, subject: &'a Subject, settled: &'a Settled) 
     let decided = &settled.decided;
     CheckDecided {
         decision: decided.decision,
+        digests: (!settled.digests.is_empty()).then(|| settled.digests.iter().map(scope_digest).collect()),
         engine: i64::from(check.engine),
         grant: settled.grant.as_ref().map(grant_made).into(),
         joins: settled.joins.clone(),
@@ -163,6 +167,10 @@ fn facts<'a>(check: &'a CheckEntry, subject: &'a Subject, settled: &'a Settled) 
         subject: subject.pseudonym.as_str().into(),
         tier: Nullable::text(decided.tier.as_deref()),
     }
+}
+
+fn scope_digest<'a>((scope, month, digest): (&'a str, &'a str, &'a str)) -> ScopeDigest<'a> {
+    ScopeDigest { digest: digest.into(), month: month.into(), scope: scope.into() }
 }
 
 fn grant_made(grant: &Grant) -> GrantMade<'_> {

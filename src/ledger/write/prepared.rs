@@ -18,6 +18,7 @@ use crate::decision::decide::Decision;
 use crate::ledger::context::WriterContext;
 use crate::ledger::entry::CheckEntry;
 use crate::ledger::store::GrantRow;
+use crate::rules::limit::ScopeDigests;
 
 /// A settled check as it will be written.
 pub(crate) struct Written {
@@ -80,13 +81,14 @@ impl Deref for PreparedCheck {
     }
 }
 
-/// Tells whether a check is recorded as the rule has decided it: no limit has a say, and no person decides.
+/// Tells whether a check is recorded as the rule has decided it: no limit has a say, nothing is digested for one, and no
+/// person decides.
 pub(crate) fn needs_no_lock(check: &CheckEntry) -> bool {
-    check.claims.is_empty() && check.decided.decision != Decision::Referred
+    check.claims.is_empty() && !check.needs_digests() && check.decided.decision != Decision::Referred
 }
 
 /// Settles a check that needs no lock.
 pub(crate) fn settle_without_limits(check: &CheckEntry, subject: &Subject) -> Settled {
     let admission = check.decided.is_granted().then(|| arithmetic::admit(Vec::new()));
-    check::settle(check, subject, admission, None)
+    check::settle(check, subject, ScopeDigests::default(), admission, None)
 }

@@ -50,12 +50,17 @@ impl OnSite {
         self.is_kiosk || self.audience.is_some()
     }
 
-    fn lacks(&self, scope: Scope) -> bool {
+    fn lacks(&self, scope: &Scope) -> bool {
         self.is_kiosk
             && match scope {
                 Scope::Location => self.location.is_none(),
                 Scope::Kiosk => self.kiosk.is_none(),
-                Scope::Subject | Scope::Perk | Scope::Tier | Scope::Merchant => false,
+                Scope::Subject
+                | Scope::Perk
+                | Scope::Tier
+                | Scope::Merchant
+                | Scope::BoardingPass
+                | Scope::Context(_) => false,
             }
     }
 }
@@ -72,7 +77,7 @@ pub(super) fn list_rules(
 /// The oddities of `key`, by these rules and the perks that they decide about; pointers go into the key.
 pub(super) fn warnings_of(key: &OnSite, rules: &[(String, Rule)]) -> Vec<FieldError> {
     let mut warnings = Vec::new();
-    for (scope, member) in PLACES.into_iter().filter(|(scope, _)| key.lacks(*scope)) {
+    for (scope, member) in PLACES.into_iter().filter(|(scope, _)| key.lacks(scope)) {
         let counts = |(perk, rule): &(String, Rule)| {
             let limit = rule.limits().iter().find(|limit| limit.scope.contains(&scope))?;
             Some(format!("`{}` of `{perk}`", limit.id))
@@ -103,11 +108,11 @@ pub(super) fn warnings_of_rule(
     rule: &Rule,
     now: Timestamp,
 ) -> Result<Vec<FieldError>, DatabaseError> {
-    let counts_by_place = |scope| rule.limits().iter().any(|limit| limit.scope.contains(&scope));
+    let counts_by_place = |scope: &Scope| rule.limits().iter().any(|limit| limit.scope.contains(scope));
     let audience = perk.map(|perk| audience_before(conn, merchant, perk)).transpose()?.flatten();
     let left = audience.filter(|audience| *audience != rule.token().audience);
     let differs = rule.limits().iter().any(|limit| limit.max.is_by_location());
-    if left.is_none() && !differs && !PLACES.iter().any(|(scope, _)| counts_by_place(*scope)) {
+    if left.is_none() && !differs && !PLACES.iter().any(|(scope, _)| counts_by_place(scope)) {
         return Ok(Vec::new());
     }
     let keys = store::list_on_site(conn, merchant, now)?;
@@ -115,7 +120,7 @@ pub(super) fn warnings_of_rule(
     for (nth, limit) in rule.limits().iter().enumerate() {
         for (scope, member) in PLACES.into_iter().filter(|(scope, _)| limit.scope.contains(scope)) {
             let without: BTreeSet<String> =
-                keys.iter().filter(|key| key.lacks(scope)).map(|key| format!("`{}`", key.label)).collect();
+                keys.iter().filter(|key| key.lacks(&scope)).map(|key| format!("`{}`", key.label)).collect();
             if !without.is_empty() {
                 let detail =
                     format!("it counts by {member}, and kiosk keys without one share one count: {}", listed(&without));

@@ -12,8 +12,9 @@ use super::perk::MAX_NAME;
 use super::purpose::Purpose;
 use crate::foundation::ids::{MAX_LABEL, MAX_NOTE};
 use crate::foundation::period::{LONGEST, ONE_DAY};
+use crate::rules::attribute::CONTEXT_PATTERN;
 use crate::rules::blackout::MAX_BLACKOUTS;
-use crate::rules::limit::{MAX_LIMITS, MAX_LOCATIONS, MAX_MAX, MAX_PARTY, Scope, Unit};
+use crate::rules::limit::{MAX_LIMITS, MAX_LOCATIONS, MAX_MAX, MAX_PARTY, MAX_SCOPES, Scope, Unit};
 use crate::rules::schedule::{DAYS, MAX_CLOSED_DATES, MAX_OPENINGS};
 use crate::rules::tier::{self, MAX_RANK, MAX_TIERS};
 
@@ -228,7 +229,7 @@ fn tier_schema() -> Value {
 }
 
 fn limit() -> Value {
-    let scopes = Scope::ALL.map(Scope::name);
+    let scopes = Scope::FIXED.map(|scope| scope.name());
     let number = || json!({"type": "integer", "minimum": 1, "maximum": MAX_MAX});
     let named = json!({
         "type": ["object", "null"], "maxProperties": MAX_LOCATIONS, "additionalProperties": number(),
@@ -255,8 +256,9 @@ fn limit() -> Value {
         json!({
             "id": described(slug(), "Its short name; another one begins to count again."),
             "scope": {
-                "type": "array", "minItems": 1, "maxItems": scopes.len(), "uniqueItems": true, "items": {"enum": scopes},
-                "description": "Whose uses are counted together."
+                "type": "array", "minItems": 1, "maxItems": MAX_SCOPES, "uniqueItems": true,
+                "items": {"anyOf": [{"enum": scopes}, {"type": "string", "pattern": CONTEXT_PATTERN}]},
+                "description": "Whose uses are counted together; by a boarding pass or a member of the context for a month at most."
             },
             "max": described(json!({"anyOf": [number(), by_location]}), "How many fit; at some locations others."),
             "cost": {

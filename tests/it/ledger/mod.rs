@@ -5,6 +5,7 @@ mod calendar;
 mod crash;
 mod damaged;
 pub(crate) mod degrade;
+mod digests;
 mod erasing;
 mod event_types;
 mod golden;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use utoipa::ToSchema;
 
-use crate::http::enumerations::{CalendarUnit, Fallback, LimitScope, Operator, Otherwise, PartyCost, Weekday};
+use crate::http::enumerations::{CalendarUnit, Fallback, Operator, Otherwise, PartyCost, Weekday};
 
 /// The attributes of the visit, by names of the rule's choice. `party` counts its people, the person included.
 #[derive(ToSchema)]
@@ -289,8 +289,12 @@ pub struct RuleLimitView {
     /// Its short name; under another one, counting begins again.
     #[schema(example = "person-day")]
     id: String,
-    #[schema(min_items = 1, max_items = 6)]
-    scope: Vec<LimitScope>,
+    /// What uses are counted by, together: `subject`, `perk`, `tier`, `location`, `kiosk`, `merchant`; `boarding_pass`, for one
+    /// visit a pass; `context.` and the name of a member, for one visit a value. By the last two no longer than a month,
+    /// or 31 days (of the context 27): they are kept as digests under secrets that are destroyed soon after their month.
+    /// A check that doesn't bring them is denied.
+    #[schema(min_items = 1, max_items = 10, example = json!(["subject"]))]
+    scope: Vec<String>,
     /// The most uses that fit: a number, or others at some locations.
     max: LimitMaxView,
     /// 1 unless given.
