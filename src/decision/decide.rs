@@ -330,7 +330,11 @@ mod tests {
             ("37", "{}", r#"{"code":"condition_not_met","tier":"in","attribute":"score"}"#),
             ("40", "{}", r#"{"code":"attribute_missing","attribute":"context.receipt"}"#),
         ] {
-            assert_eq!(said(&rule, &facts(Some(score), context), NOON), format!("Denied  {wanted}"), "{score} {context}");
+            assert_eq!(
+                said(&rule, &facts(Some(score), context), NOON),
+                format!("Denied  {wanted}"),
+                "{score} {context}"
+            );
         }
     }
 

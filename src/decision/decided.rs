@@ -163,7 +163,12 @@ mod tests {
             format!(r#"{{"id":"day","scope":["perk"],"max":{max},"cost":"party","window":{{"calendar":"day"}}}}"#);
         let rule = format!(r#"{{"tiers":[{{"id":"t"}}],"limits":[{limit}]}}"#);
         let rule = Rule::parse(&Json::parse(&rule).unwrap(), "perk").unwrap();
-        rule.claims("t", party, &Place { merchant: "mer_1", location: None, kiosk: None, pass_month: None }, Timestamp::UNIX_EPOCH)
+        rule.claims(
+            "t",
+            party,
+            &Place { merchant: "mer_1", location: None, kiosk: None, pass_month: None },
+            Timestamp::UNIX_EPOCH,
+        )
     }
 
     fn granted() -> Decided {

@@ -20,7 +20,7 @@ use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::{CheckId, GrantId, KeyId, PerkSlug};
 use crate::foundation::subject::{Pseudonym, SubjectHandle, SubjectRefs};
 use crate::keyring::Keyring;
-use crate::ledger::entry::{CheckEntry, CheckRecord, CheckRequest, Grant, GrantTerms, Idempotency, Brought, Receipt};
+use crate::ledger::entry::{Brought, CheckEntry, CheckRecord, CheckRequest, Grant, GrantTerms, Idempotency, Receipt};
 use crate::ledger::{Ledger, LedgerError, Recorded};
 use crate::perks::active_perk::{ActivePerk, Deciding};
 use crate::perks::catalog::Catalog;
@@ -371,12 +371,7 @@ impl Checker {
 
 /// The visit that a boarding pass stands for, by the leg that counts at `now`; none of a pass that limits count neither
 /// now nor soon.
-pub(super) fn pass_visit(
-    pass: &BoardingPass,
-    zone: &TimeZone,
-    now: Timestamp,
-    airports: &[String],
-) -> Option<Brought> {
+pub(super) fn pass_visit(pass: &BoardingPass, zone: &TimeZone, now: Timestamp, airports: &[String]) -> Option<Brought> {
     let counting = pass.counting_leg(zone.to_datetime(now).date(), airports)?;
     if !may_be_countable(counting.days_from_today) {
         return None;

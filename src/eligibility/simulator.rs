@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::caveats::{Deciding, caveats_of, limits_not_known};
+use super::checker::pass_visit;
 use super::limits_at::LimitsAnswer;
 use super::population::{Everyone, Question, Tally, Warning};
 use super::rule_selection::{Choice, Chosen, TrialError, choose, rule_of};
 use super::runs::{Run, RunPermit, RunProgress, Runs};
-use super::checker::pass_visit;
 use super::trial::Trial;
 use crate::access::Merchant;
 use crate::database::DatabaseError;

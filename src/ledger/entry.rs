@@ -16,8 +16,8 @@ use crate::foundation::json::Json;
 use crate::foundation::subject::{SubjectHandle, SubjectRefs};
 use crate::ledger::events::WrittenFacts;
 use crate::rules::limit::{LimitClaim, Place, Scope, ScopeDigests};
-use crate::rules::window::months_of;
 use crate::rules::rule::Rule;
+use crate::rules::window::months_of;
 use crate::tokens::claims::Claims;
 
 /// The `about` of an event that concerns someone whom no event names.

@@ -112,16 +112,18 @@ impl Limit {
         now: Timestamp,
         month: &str,
     ) -> LimitClaim {
-        let value = |scope: &Scope| match scope {
-            Scope::Subject | Scope::Perk => "",
-            Scope::Tier => tier,
-            Scope::Location => place.location.unwrap_or_default(),
-            Scope::Kiosk => place.kiosk.unwrap_or_default(),
-            Scope::Merchant => place.merchant,
-            Scope::BoardingPass => place.pass_month.unwrap_or_default(),
-            Scope::Context(_) => month,
-        }
-        .to_owned();
+        let value = |scope: &Scope| {
+            match scope {
+                Scope::Subject | Scope::Perk => "",
+                Scope::Tier => tier,
+                Scope::Location => place.location.unwrap_or_default(),
+                Scope::Kiosk => place.kiosk.unwrap_or_default(),
+                Scope::Merchant => place.merchant,
+                Scope::BoardingPass => place.pass_month.unwrap_or_default(),
+                Scope::Context(_) => month,
+            }
+            .to_owned()
+        };
         let (window_key, resets_at) = self.window.key(zone, now);
         LimitClaim {
             limit: self.id.clone(),

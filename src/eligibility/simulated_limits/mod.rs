@@ -402,9 +402,13 @@ mod tests {
         assert_eq!(refused.room_at, Some("2012-05-09T00:00:00Z".parse().unwrap()));
         // The other history has not moved, and neither have another person and another day.
         assert!(counters.ask(Timeline::Actual, &today, &asking(&ada, NOON)).unwrap().admitted);
-        assert!(counters.ask(Timeline::Hypothetical, &today, &asking(&Pseudonym::stored("sub_b"), NOON)).unwrap().admitted);
+        assert!(
+            counters.ask(Timeline::Hypothetical, &today, &asking(&Pseudonym::stored("sub_b"), NOON)).unwrap().admitted
+        );
         let tomorrow = "2012-05-09T00:00:00Z";
-        assert!(counters.ask(Timeline::Hypothetical, &claims(&rule, tomorrow), &asking(&ada, tomorrow)).unwrap().admitted);
+        assert!(
+            counters.ask(Timeline::Hypothetical, &claims(&rule, tomorrow), &asking(&ada, tomorrow)).unwrap().admitted
+        );
     }
 
     #[test]

@@ -87,7 +87,9 @@ pub(crate) fn peek(
 }
 
 fn wanted(checks: &[&CheckEntry]) -> BTreeSet<SecretKey> {
-    let each = checks.iter().flat_map(|check| check.undigested.iter().map(|it| (check.merchant.clone(), it.brought.month.clone())));
+    let each = checks
+        .iter()
+        .flat_map(|check| check.undigested.iter().map(|it| (check.merchant.clone(), it.brought.month.clone())));
     each.collect()
 }
 
@@ -109,7 +111,8 @@ fn digests_of(
     let mut digests = check.digests.clone();
     for it in &check.undigested {
         let secret = secrets.get(&(check.merchant.clone(), it.brought.month.clone()));
-        let digest = secret.map(|secret| secret.digest(&it.scope, &it.brought.value)).or_else(|| absent(&it.brought.month));
+        let digest =
+            secret.map(|secret| secret.digest(&it.scope, &it.brought.value)).or_else(|| absent(&it.brought.month));
         if let Some(digest) = digest {
             digests.insert(it.scope.clone(), it.brought.month.clone(), digest);
         }

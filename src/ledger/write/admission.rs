@@ -119,8 +119,7 @@ impl LimitCounters {
         for tier in forecast.tiers() {
             let is_refused = !by_tier || check.decided.tier.as_deref() == Some(tier);
             let claims = if is_refused { Vec::new() } else { check.request.claims(&outlook.rule, tier) };
-            let room =
-                if is_refused { refused.room_at } else { self.room_at(conn, check, subject, digests, &claims)? };
+            let room = if is_refused { refused.room_at } else { self.room_at(conn, check, subject, digests, &claims)? };
             rooms.push((tier, room));
         }
         Ok(forecast.first(|tier| rooms.iter().find(|(known, _)| *known == tier).and_then(|(_, room)| *room)))

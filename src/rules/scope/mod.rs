@@ -147,15 +147,8 @@ pub struct MissingDigest {
 
 impl Scope {
     /// Those that have one name for all rules.
-    pub(crate) const FIXED: [Self; 7] = [
-        Self::Subject,
-        Self::Perk,
-        Self::Tier,
-        Self::Location,
-        Self::Kiosk,
-        Self::Merchant,
-        Self::BoardingPass,
-    ];
+    pub(crate) const FIXED: [Self; 7] =
+        [Self::Subject, Self::Perk, Self::Tier, Self::Location, Self::Kiosk, Self::Merchant, Self::BoardingPass];
 
     /// As rules and keys of counters write it.
     #[must_use]

@@ -193,9 +193,8 @@ async fn nothing_begins_again_at_the_turn_of_a_month_but_a_month() {
 
         // A week is one, whichever month it ends in; a month is its own.
         publish(&world, &cathay, &rule(r#"["context.receipt"]"#, 1, r#"{"calendar":"week"}"#)).await.unwrap();
-        let ask = async || {
-            is_granted(&world.check(&kiosk, with_context("twitter:a", r#"{"receipt":"r2"}"#)).await.unwrap())
-        };
+        let ask =
+            async || is_granted(&world.check(&kiosk, with_context("twitter:a", r#"{"receipt":"r2"}"#)).await.unwrap());
         at("2012-07-30T12:00:00Z");
         assert!(ask().await);
         at("2012-08-02T12:00:00Z");
@@ -244,7 +243,8 @@ async fn a_person_grants_what_the_check_brought_and_an_erasure_gives_no_pass_bac
         let Err(ReferralDecisionError::NoRoom(reasons)) = decide(without).await else { panic!("nothing to count by") };
         assert_eq!(reasons[0].code.as_str(), "attribute_missing");
         let in_first = PASS.replace("129J", "129F");
-        let ask = async |who: &str| said(&world.check(&kiosk, with_pass(who, &in_first)).await.unwrap()).1.map(str::to_owned);
+        let ask =
+            async |who: &str| said(&world.check(&kiosk, with_pass(who, &in_first)).await.unwrap()).1.map(str::to_owned);
         assert_eq!(ask("twitter:d").await.as_deref(), Some("limit_reached"));
 
         let subject = world.gateway.keyring.subject_refs(&cathay.id, &"twitter:a".parse().unwrap());
