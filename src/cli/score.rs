@@ -19,7 +19,8 @@ use crate::foundation::ids::{MerchantId, SourceName};
 use crate::foundation::subject::SubjectHandle;
 use crate::gateway::Gateway;
 use crate::scores::import::{ImportConfig, ImportReport};
-use crate::scores::{Format, LineError, LineFault, Source};
+use crate::scores::rows::BAD_HEADER;
+use crate::scores::{Format, LineError, Source};
 
 /// The number of bytes of a feed that are read at once.
 const PIECE_BYTES: usize = 64 * 1024;
@@ -138,7 +139,7 @@ impl fmt::Display for Imported {
         for RejectedLine { line, code, detail } in errors {
             write_line!(f, "  line {line}: {detail} ({code})")?;
         }
-        if errors.iter().any(|it| it.code == LineFault::Header.code()) {
+        if errors.iter().any(|it| it.code == BAD_HEADER) {
             return Ok(());
         }
         let listed = u64::try_from(errors.len()).unwrap_or(u64::MAX);

@@ -2,7 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::handle::{ScoreError, Scores, to_the_end};
+use super::cache::to_the_end;
+use super::error::ScoreError;
+use super::handle::Scores;
 use super::memory::ScoreKey;
 use super::score::Score;
 use super::store;

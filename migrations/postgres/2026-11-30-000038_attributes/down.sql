@@ -1,0 +1,2 @@
+DROP TABLE subject_attributes;
+DROP TABLE attributes;
