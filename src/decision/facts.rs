@@ -275,7 +275,11 @@ impl Context {
 
     fn read(node: &Node<'_>, errors: &mut FieldErrors) -> Option<Self> {
         let given = node.members(errors)?;
-        let most = if node.is_stored() { MAX_MEMBERS + PassField::ALL.len() + 1 + RECORDED_OF_ONE * MAX_LEAVES } else { MAX_MEMBERS };
+        let most = if node.is_stored() {
+            MAX_MEMBERS + PassField::ALL.len() + 1 + RECORDED_OF_ONE * MAX_LEAVES
+        } else {
+            MAX_MEMBERS
+        };
         if given.len() > most {
             return node.refuse(errors, "too_many", format!("a context has at most {MAX_MEMBERS} members"));
         }

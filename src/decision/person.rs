@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::facts::check_value;
 use crate::foundation::document::{FieldErrors, Node};
+use crate::foundation::field_error::FieldError;
 use crate::foundation::json::Json;
 use crate::rules::attribute::{NETWORK, SUBJECT, is_context_name};
 use crate::rules::rule::Rule;
@@ -47,12 +48,31 @@ impl PersonFacts {
         }
     }
 
+    /// Takes the values of `other` in place of its own, one by one.
+    pub fn assume(&mut self, other: &Self) {
+        self.known.extend(other.known.clone());
+    }
+
     /// Reads the attributes that a person is assumed to have: names and plain values, good for as long as one waits.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them.
+    pub fn parse(json: &Json) -> Result<Self, Vec<FieldError>> {
+        let mut errors = FieldErrors::default();
+        let person = Self::read(&Node::root(json), &mut errors);
+        errors.unless_any(person)
+    }
+
+    /// The same, where they stand in a larger document.
     pub(crate) fn read(node: &Node<'_>, errors: &mut FieldErrors) -> Option<Self> {
         let mut person = Self::default();
         for (name, _) in node.members(errors)? {
             if !is_attribute_name(name) {
-                errors.add(node.pointer(), "bad_form", "name attributes with up to 32 of a-z, 0-9 and _, a letter first");
+                errors.add(
+                    node.pointer(),
+                    "bad_form",
+                    "name attributes with up to 32 of a-z, 0-9 and _, a letter first",
+                );
                 continue;
             }
             let Some(value) = node.member(name).filter(|value| *value.json() != Json::Null) else { continue };

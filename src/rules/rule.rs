@@ -339,7 +339,11 @@ impl Rule {
     #[must_use]
     pub fn turns_by_facts(&self) -> bool {
         let turns_by_day = self.context.contains(PassField::DaysFromToday.attribute());
-        !self.instants.is_empty() || !self.of_subject.is_empty() || self.turns_by_age || turns_by_day || self.digested.contains(&Scope::BoardingPass)
+        !self.instants.is_empty()
+            || !self.of_subject.is_empty()
+            || self.turns_by_age
+            || turns_by_day
+            || self.digested.contains(&Scope::BoardingPass)
     }
 
     /// The names of the context attributes that must be instants, where they are there.

@@ -10,10 +10,10 @@ use crate::foundation::decimal::Decimal;
 use crate::foundation::ids::{MerchantId, SourceName};
 use crate::foundation::period::Period;
 use crate::foundation::subject::{SubjectHandle, SubjectRef, SubjectRefs};
+use crate::ledger::Ledger;
 use crate::ledger::entry::{Actor, EventDraft, LogOwner};
 use crate::ledger::events::WrittenFacts;
 use crate::ledger::events::perks::SourceCreated;
-use crate::ledger::Ledger;
 
 use super::attributes::Attributes;
 use super::cache::{FORGOTTEN_AT_ONCE, ScoreCache, to_the_end};

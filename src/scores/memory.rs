@@ -166,7 +166,10 @@ impl<K: CachedKey> Memory<K> {
         let policy = other.slots.policy();
         let entries = policy.max_capacity().unwrap_or(u64::MAX);
         Self {
-            slots: Cache::builder().max_capacity(entries).time_to_live(policy.time_to_live().unwrap_or(LONGEST)).build(),
+            slots: Cache::builder()
+                .max_capacity(entries)
+                .time_to_live(policy.time_to_live().unwrap_or(LONGEST))
+                .build(),
             stripes: other.stripes.clone(),
             ttl: other.ttl,
             epochs: other.epochs.clone(),

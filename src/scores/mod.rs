@@ -45,8 +45,8 @@ mod table;
 
 pub use attributes::Attributes;
 pub use cache::{CacheConfig, ScoreCache};
-pub use freshness::Freshness;
 pub use error::ScoreError;
+pub use freshness::Freshness;
 pub use handle::Scores;
 pub use import::{Import, ImportConfig, ImportReport, LineError};
 pub use rows::{Format, LineFault};

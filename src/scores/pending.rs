@@ -36,7 +36,12 @@ struct Entry {
 impl<K: CachedKey> Pending<K> {
     /// Remembers up to `bound` keys.
     pub(super) fn new(bound: usize, matters_for: SignedDuration) -> Self {
-        Self { bound, matters_for, state: Mutex::new(State { keys: HashMap::new(), turn: 0, distrusted: None }), any: AtomicBool::new(false) }
+        Self {
+            bound,
+            matters_for,
+            state: Mutex::new(State { keys: HashMap::new(), turn: 0, distrusted: None }),
+            any: AtomicBool::new(false),
+        }
     }
 
     pub(super) fn insert(&self, keys: &[K], now: Timestamp) {

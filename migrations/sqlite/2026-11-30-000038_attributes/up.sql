@@ -27,3 +27,6 @@ CREATE TABLE subject_attributes (
 CREATE INDEX subject_attributes_by_name ON subject_attributes (merchant_id, attribute, subject_ref);
 -- Those that are not good any more.
 CREATE INDEX subject_attributes_by_end ON subject_attributes (valid_until) WHERE valid_until IS NOT NULL;
+
+-- What is declared is known to every replica from memory.
+INSERT INTO epochs (name, value) VALUES ('attributes', 1);

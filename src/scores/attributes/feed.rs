@@ -12,8 +12,8 @@ use crate::foundation::json::Json;
 use crate::foundation::subject::{SubjectHandle, SubjectRef};
 use crate::rules::attribute::ValueType;
 use crate::rules::declared::{AttributePolicy, DeclaredAttributes};
-use crate::scores::feed::{Feed, Judged};
 use crate::scores::error::ScoreError;
+use crate::scores::feed::{Feed, Judged};
 use crate::scores::rows::{Format, LineFault, handle};
 use crate::scores::table::{Field, TableReader, Wanted};
 

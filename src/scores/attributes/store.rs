@@ -135,16 +135,13 @@ fn list_postgres(conn: &mut PgConnection, merchant: &MerchantId, subjects: Vec<&
 
 /// Writes values, none twice, and says how many that were: those whose declaration is no longer the one that they were
 /// read under are left out. It is locked, so that neither can its type change nor can it go before this is committed.
-pub fn upsert_values(
-    conn: &mut AnyConnection,
-    merchant: &MerchantId,
-    new: &[Placed],
-) -> Result<usize, DatabaseError> {
+pub fn upsert_values(conn: &mut AnyConnection, merchant: &MerchantId, new: &[Placed]) -> Result<usize, DatabaseError> {
     let mut names: Vec<&str> = new.iter().map(|((_, name), _)| name.as_str()).collect();
     names.sort_unstable();
     names.dedup();
     let declared: HashMap<String, i64> = lock_declared(conn, merchant, &names)?.into_iter().collect();
-    let mut new: Vec<&Placed> = new.iter().filter(|((_, name), it)| declared.get(name) == Some(&it.declared_at)).collect();
+    let mut new: Vec<&Placed> =
+        new.iter().filter(|((_, name), it)| declared.get(name) == Some(&it.declared_at)).collect();
     // One order for everyone: two feeds that lock the same rows in two orders would deadlock.
     new.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
     match conn {
@@ -238,11 +235,8 @@ pub fn delete_undeclared(
     name: &str,
     most: i64,
 ) -> Result<Vec<SubjectRef>, DatabaseError> {
-    let declared: Option<i64> = attributes::table
-        .find((merchant.as_str(), name))
-        .select(attributes::created_at)
-        .first(conn)
-        .optional()?;
+    let declared: Option<i64> =
+        attributes::table.find((merchant.as_str(), name)).select(attributes::created_at).first(conn).optional()?;
     let rows = subject_attributes::table
         .filter(subject_attributes::merchant_id.eq(merchant.as_str()))
         .filter(subject_attributes::attribute.eq(name))
