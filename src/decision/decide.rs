@@ -122,8 +122,16 @@ fn while_open(rule: &Rule, facts: &Facts, now: Timestamp) -> Decided {
     }
 }
 
-/// The decision of the rule's condition and tiers about a person.
+/// The decision of the rule's condition and tiers about a person, unless what is kept of them lacks what must be there.
 fn on_its_merits(rule: &Rule, world: World<'_>) -> Decided {
+    if let Some((fallback, lacking)) = world.facts.context.person().lacks(rule, world.now) {
+        let reason = |name: &&str| Reason {
+            attribute: Some(Attribute::Subject((*name).to_owned()).name()),
+            ..Reason::new(ReasonCode::AttributeMissing)
+        };
+        let decision = if fallback == Fallback::Deny { Decision::Denied } else { Decision::Referred };
+        return Decided::because(decision, lacking.iter().map(reason).collect());
+    }
     let gate = world.meets(rule.when());
     if gate == Truth::True
         && let Some(tier) = admitting_tier(rule, world)

@@ -7,6 +7,7 @@ use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Unit};
 
+use super::person::{PersonFacts, RECORDED_OF_ONE};
 use super::reason::ReasonCode;
 use crate::foundation::boarding_pass::{BoardingPass, CountingLeg, is_countable};
 use crate::foundation::decimal::{Decimal, DecimalError};
@@ -16,6 +17,7 @@ use crate::foundation::ids::PerkId;
 use crate::foundation::json::{Json, LooseJson};
 use crate::foundation::subject::SubjectRef;
 use crate::rules::attribute::{Attribute, PARTY, PassField, ValueType, is_context_name};
+use crate::rules::condition::MAX_LEAVES;
 use crate::rules::limit::{MAX_PARTY, Scope};
 use crate::rules::rule::Rule;
 use crate::rules::terms::Rollout;
@@ -79,12 +81,21 @@ pub struct Context {
     /// The zone in which the days to a flight are counted, as time goes on.
     zone: Option<TimeZone>,
     party: u64,
+    /// What is kept of the person: none of it is the caller's word.
+    person: PersonFacts,
 }
 
 impl Default for Context {
     /// One person, nothing said.
     fn default() -> Self {
-        Self { members: BTreeMap::new(), inexact: BTreeMap::new(), instants: BTreeMap::new(), zone: None, party: 1 }
+        Self {
+            members: BTreeMap::new(),
+            inexact: BTreeMap::new(),
+            instants: BTreeMap::new(),
+            zone: None,
+            party: 1,
+            person: PersonFacts::default(),
+        }
     }
 }
 
@@ -98,7 +109,17 @@ pub(crate) enum Value<'a> {
     List(&'a [Json]),
 }
 
-impl Value<'_> {
+impl<'a> Value<'a> {
+    fn of(json: &'a Json) -> Option<Self> {
+        match json {
+            Json::Number(number) => Some(Self::Number(millionths(*number))),
+            Json::Text(text) => Some(Self::Text(text)),
+            Json::Bool(value) => Some(Self::Bool(*value)),
+            Json::List(items) => Some(Self::List(items)),
+            Json::Null | Json::Object(_) => None,
+        }
+    }
+
     pub(crate) const fn value_type(self) -> ValueType {
         match self {
             Self::Number(_) => ValueType::Number,
@@ -142,6 +163,17 @@ impl Context {
         }
         let context = Self::read(&Node::root(json), &mut errors);
         errors.unless_any(context.map(|context| Self { inexact: numbers, ..context }))
+    }
+
+    /// The same with what is kept of the person.
+    #[must_use]
+    pub fn of_person(self, person: PersonFacts) -> Self {
+        Self { person, ..self }
+    }
+
+    /// What is kept of the person.
+    pub(crate) const fn person(&self) -> &PersonFacts {
+        &self.person
     }
 
     /// The same, where days are those of `zone`.
@@ -243,12 +275,22 @@ impl Context {
 
     fn read(node: &Node<'_>, errors: &mut FieldErrors) -> Option<Self> {
         let given = node.members(errors)?;
-        let most = if node.is_stored() { MAX_MEMBERS + PassField::ALL.len() + 1 } else { MAX_MEMBERS };
+        let most = if node.is_stored() {
+            MAX_MEMBERS + PassField::ALL.len() + 1 + RECORDED_OF_ONE * MAX_LEAVES
+        } else {
+            MAX_MEMBERS
+        };
         if given.len() > most {
             return node.refuse(errors, "too_many", format!("a context has at most {MAX_MEMBERS} members"));
         }
         let mut context = Self::default();
         for (name, _) in given {
+            if node.is_stored()
+                && let Some(value) = node.member(name)
+                && context.person.take(name, &value, errors)
+            {
+                continue;
+            }
             let is_of_pass = || name == UNDATED || PassField::named(name).is_some();
             let is_taken = is_context_name(name) || (node.is_stored() && is_of_pass());
             if !is_taken {
@@ -308,11 +350,12 @@ impl Context {
     pub fn only(&self, names: &BTreeSet<String>) -> Json {
         let of_pass = names.iter().any(|name| PassField::named(name).is_some());
         let kept = self.members.iter().filter(|(name, _)| names.contains(*name) || (of_pass && *name == UNDATED));
-        Json::Object(kept.map(|(name, value)| (name.clone(), value.clone())).collect())
+        let kept = kept.map(|(name, value)| (name.clone(), value.clone()));
+        Json::Object(kept.chain(self.person.recorded(names)).collect())
     }
 }
 
-fn check_value(node: &Node<'_>, errors: &mut FieldErrors) -> Option<()> {
+pub(super) fn check_value(node: &Node<'_>, errors: &mut FieldErrors) -> Option<()> {
     match node.json() {
         Json::Text(_) => node.text(errors).map(|_| ()),
         Json::List(_) => {
@@ -332,7 +375,11 @@ impl Facts {
     pub(crate) fn instant(&self, attribute: &Attribute) -> Option<Timestamp> {
         match attribute {
             Attribute::Context(name) => self.context.instants.get(name).copied(),
-            Attribute::Score | Attribute::ScoreAge | Attribute::Network | Attribute::BoardingPass(_) => None,
+            Attribute::Score
+            | Attribute::ScoreAge
+            | Attribute::Network
+            | Attribute::Subject(_)
+            | Attribute::BoardingPass(_) => None,
         }
     }
 
@@ -349,15 +396,9 @@ impl Facts {
                 let days = self.context.days_to_flight(now)?;
                 Some(Value::Number(i64::from(days).saturating_mul(1_000_000)))
             }
-            Attribute::Context(_) | Attribute::BoardingPass(_) => {
-                match self.context.members.get(attribute.member()?)? {
-                    Json::Number(number) => Some(Value::Number(millionths(*number))),
-                    Json::Text(text) => Some(Value::Text(text)),
-                    Json::Bool(value) => Some(Value::Bool(*value)),
-                    Json::List(items) => Some(Value::List(items)),
-                    Json::Null | Json::Object(_) => None,
-                }
-            }
+            Attribute::Subject(name) => Value::of(self.context.person.value(name, now)?),
+            Attribute::Context(name) => Value::of(self.context.members.get(name)?),
+            Attribute::BoardingPass(field) => Value::of(self.context.members.get(field.attribute())?),
         }
     }
 }

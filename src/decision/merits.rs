@@ -21,6 +21,9 @@ pub(super) fn tier_while_open<'a>(rule: &'a Rule, facts: &Facts, now: Timestamp)
         Some((Fallback::Ignore, _)) => world.without_score(),
         Some((Fallback::Deny | Fallback::Refer, _)) => return None,
     };
+    if facts.context.person().lacks(rule, now).is_some() {
+        return None;
+    }
     let is_met = world.meets(rule.when()) == Truth::True && uncountable(rule, &facts.context, now).is_empty();
     if is_met { admitting_tier(rule, world) } else { None }
 }

@@ -35,6 +35,9 @@ pub struct Trace {
     /// None where no condition needs the score.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub score: Option<ScoreTrace>,
+    /// What is kept of the person and must be there, and isn't; none where nothing is missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attributes: Option<Lacking>,
     /// The rule's own condition; none where it has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub when: Option<Node>,
@@ -101,6 +104,13 @@ pub struct ScoreTrace {
     /// The fault of the score, if it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<ReasonCode>,
+}
+
+/// The attributes of a person that have no value, and what becomes of that before any condition is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Lacking {
+    pub passed: bool,
+    pub missing: Vec<String>,
 }
 
 /// One tier and its condition.
@@ -213,11 +223,16 @@ pub fn trace(rule: &Rule, facts: &Facts, now: Timestamp) -> Trace {
     let gate = when.as_ref().map_or(Passed::True, Node::passed);
     let is_offered = blackouts.as_ref().is_none_or(|blackouts| blackouts.passed);
     let is_open = valid.passed && is_offered && schedule.passed && rollout.as_ref().is_none_or(|share| share.passed);
-    let instead = lacking.and_then(|fallback| match fallback {
+    let attributes = facts.context.person().lacks(rule, now);
+    let instead_of = |fallback: Fallback| match fallback {
         Fallback::Deny => Some(Decision::Denied),
         Fallback::Refer => Some(Decision::Referred),
         Fallback::Ignore => None,
-    });
+    };
+    let lacks = |(fallback, _): &(Fallback, _)| instead_of(*fallback);
+    let instead = lacking.and_then(instead_of).or_else(|| attributes.as_ref().and_then(lacks));
+    let missing = |names: Vec<&str>| names.into_iter().map(|name| Attribute::Subject(name.to_owned()).name()).collect();
+    let attributes = attributes.map(|(_, names)| Lacking { passed: false, missing: missing(names) });
     let otherwise = match rule.otherwise() {
         Otherwise::Deny => Decision::Denied,
         Otherwise::Refer => Decision::Referred,
@@ -231,7 +246,7 @@ pub fn trace(rule: &Rule, facts: &Facts, now: Timestamp) -> Trace {
         (true, None, None) => (otherwise, None),
         (false, _, _) => (Decision::Denied, None),
     };
-    Trace { valid, blackouts, schedule, rollout, score, when, tiers, decision, tier }
+    Trace { valid, blackouts, schedule, rollout, score, attributes, when, tiers, decision, tier }
 }
 
 fn times(rule: &Rule, now: Timestamp) -> (Validity, Hours) {
@@ -359,9 +374,11 @@ fn had(attribute: &Attribute, value: Value<'_>) -> ShownValue {
         // What is finer than a thousandth of a second is not shown; it still counts.
         Value::Number(millionths) => ShownValue::Number(match attribute {
             Attribute::ScoreAge => Decimal::from_thousandths(millionths.div_euclid(1000)),
-            Attribute::Score | Attribute::Network | Attribute::Context(_) | Attribute::BoardingPass(_) => {
-                Decimal::from_thousandths(millionths / 1000)
-            }
+            Attribute::Score
+            | Attribute::Network
+            | Attribute::Subject(_)
+            | Attribute::Context(_)
+            | Attribute::BoardingPass(_) => Decimal::from_thousandths(millionths / 1000),
         }),
         Value::Text(text) => ShownValue::Text(text.to_owned()),
         Value::Bool(value) => ShownValue::Bool(value),

@@ -65,6 +65,10 @@ pub(super) fn caveats_of(chosen: &Chosen, trial: &Trial, known: Option<ScoreFact
         let detail = "No condition of this rule looks at a score, so the one that was given changes nothing.";
         warn("score_unused", detail.to_owned());
     }
+    for name in trial.attributes.names().filter(|name| !chosen.rule.of_subject().contains(*name)) {
+        let detail = format!("No condition of this rule looks at `subject.{name}`, so what was given changes nothing.");
+        warn("attribute_unused", detail);
+    }
     if let Some(score) = known.filter(|score| score.observed_at > at) {
         let detail = format!(
             "The score is the one that is kept now, observed at {}; what it was at {at} is not kept. Give a score to \

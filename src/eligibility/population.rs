@@ -385,6 +385,10 @@ fn warnings(rule: &Rule, context: &Context, at: Timestamp) -> Vec<Warning> {
         let detail = "Nobody shows a boarding pass here, so what the rule asks of one is missing for everyone.";
         warn("boarding_pass_unknown", detail.to_owned());
     }
+    if !rule.of_subject().is_empty() {
+        let detail = "Only scores are looked at here, so what is kept of people besides is missing for everyone.";
+        warn("attributes_unknown", detail.to_owned());
+    }
     if !rule.limits().is_empty() {
         warn("limits_not_applied", "Limits are not applied: everyone is counted as if they came first.".to_owned());
     }

@@ -19,6 +19,7 @@ use crate::ledger::events::KINDS;
 use crate::perks::perk::{PerkStatus as Offer, VersionStatus as Stage};
 use crate::perks::purpose::Purpose as Declared;
 use crate::perks::schema;
+use crate::rules::declared::{TYPES, type_name};
 
 macro_rules! enumerations {
     ($($(#[doc = $doc:literal])+ $name:ident = $words:expr;)*) => {$(
@@ -50,6 +51,8 @@ enumerations! {
     VersionStatus = words(&Stage::ALL.map(Stage::as_str));
     /// `published`, or `draft` while no version is published; `paused`, `retired`.
     PerkStatus = words(&[Stage::Draft.as_str(), Stage::Published.as_str(), Offer::Paused.as_str(), Offer::Retired.as_str()]);
+    /// The type of an attribute's values.
+    AttributeType = words(&TYPES.map(type_name));
     /// The declared purpose of a perk.
     Purpose = words(&Declared::ALL.map(Declared::as_str));
     /// Where a referral is. One about a person who was erased meanwhile is `denied`.

@@ -74,7 +74,7 @@ use entry::{Actor, CheckEntry, CheckRecord, EventDraft, Idempotency, RedeemEntry
 use grants::ending::{self, GrantRevocation, Leaving, NamedBy, ReturnError, RevokedGrants};
 use idempotency::{Claim, Claimed, KeyScope};
 use read::person::{self, Person};
-use retention::erasure::{self, Erased, Erasure, Purge};
+use retention::erasure::{self, Erased, Erasure, Forgotten, Purge};
 use retention::pruning::{self, Plan};
 use write::batch::CheckOutcome;
 use write::gateway_keys::{self, RotationError};
@@ -267,7 +267,7 @@ impl Ledger {
     pub async fn erase(
         &self,
         erasure: Erasure,
-        forget: impl Fn(&mut AnyConnection) -> Result<u64, DatabaseError> + Send + Sync + 'static,
+        forget: impl Fn(&mut AnyConnection) -> Result<Forgotten, DatabaseError> + Send + Sync + 'static,
     ) -> Result<Option<Erased>, LedgerError> {
         match erasure::erase(&self.writer, erasure, forget).await? {
             Some(erased) => Ok(Some(Erased { is_purged: self.purge.at_once().await, ..erased })),

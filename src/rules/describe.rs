@@ -79,7 +79,7 @@ pub fn subject(attribute: &str) -> &str {
         "boarding_pass.status" => "passenger status on the boarding pass",
         "boarding_pass.frequent_flyer_airline" => "frequent flyer programme on the boarding pass",
         "boarding_pass.frequent_flyer" => "frequent flyer number on the boarding pass",
-        other => other.strip_prefix("context.").unwrap_or(other),
+        other => other.strip_prefix("context.").or_else(|| other.strip_prefix("subject.")).unwrap_or(other),
     }
 }
 

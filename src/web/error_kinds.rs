@@ -13,6 +13,7 @@ use crate::ledger::LedgerError;
 use crate::ledger::cases::contest::ContestError;
 use crate::ledger::grants::ending::ReturnError;
 use crate::ledger::read::browse::BrowseError;
+use crate::perks::attributes::AttributeError;
 use crate::perks::error::PerkError;
 use crate::scores::ScoreError;
 use crate::scores::score::SourceFault;
@@ -38,6 +39,19 @@ impl From<&PerkError> for Kind {
             | PerkError::Rule(_) => Self::InvalidRequest,
             PerkError::Ledger(error) => error.into(),
             PerkError::Database(error) => error.into(),
+        }
+    }
+}
+
+impl From<&AttributeError> for Kind {
+    fn from(error: &AttributeError) -> Self {
+        match error {
+            AttributeError::NotFound(_) => Self::NotFound,
+            AttributeError::Stale => Self::PreconditionFailed,
+            AttributeError::ValuesKept { .. } | AttributeError::InUse { .. } => Self::AttributeInUse,
+            AttributeError::TooMany | AttributeError::Unfit(_) => Self::InvalidRequest,
+            AttributeError::Ledger(error) => error.into(),
+            AttributeError::Database(error) => error.into(),
         }
     }
 }

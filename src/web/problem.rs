@@ -48,6 +48,7 @@ kinds! {
     NotFound = 404 "not_found" "There is nothing here";
     MethodNotAllowed = 405 "method_not_allowed" "This method is not allowed here";
     RequestTimeout = 408 "request_timeout" "The request took too long to arrive";
+    AttributeInUse = 409 "attribute_in_use" "The attribute is in use";
     AlreadyExists = 409 "already_exists" "There is one already";
     AlreadyDecided = 409 "already_decided" "A person has decided this already";
     AlreadyRedeemed = 409 "already_redeemed" "The token was spent before";

@@ -26,6 +26,7 @@ use crate::keyring::KeyringError;
 use crate::ledger::LedgerError;
 use crate::ledger::cases::contest::ContestError;
 use crate::ledger::grants::ending::ReturnError;
+use crate::perks::attributes::AttributeError;
 use crate::perks::error::PerkError;
 use crate::perks::perk::VersionStatus;
 use crate::scores::ScoreError;
@@ -113,6 +114,8 @@ pub enum CliError {
     Note(NameError),
     #[error("--reason: {0}")]
     Reason(NameError),
+    #[error(transparent)]
+    Attribute(#[from] AttributeError),
     #[error(transparent)]
     Check(CheckError),
     #[error(transparent)]
@@ -227,6 +230,7 @@ impl CliError {
             | Self::Gateway(GatewayError::Database(error) | GatewayError::Keyring(KeyringError::Database(error)))
             | Self::Access(AccessError::Database(error))
             | Self::Perk(PerkError::Database(error))
+            | Self::Attribute(AttributeError::Database(error))
             | Self::Audit(AuditError::Database(error)) => Some(error),
             Self::Score(ScoreError::Database(error)) => Some(error.as_ref()),
             _ => None,
@@ -286,6 +290,8 @@ impl CliError {
             Self::UnknownSource(_) => {
                 "`perkgate source list --merchant SLUG` shows them, `perkgate source create` makes one"
             }
+            Self::Attribute(AttributeError::NotFound(_)) => "`perkgate attribute list --merchant SLUG` shows them",
+            Self::Attribute(AttributeError::Ledger(error)) => return of_ledger(error),
             Self::NoScore(_) => "the person as the feed writes them, `network:handle` or a member number",
             Self::UnknownKey { .. } => {
                 "`perkgate key list --merchant SLUG` shows a merchant's keys, `--operator` the operator's; `key revoke` takes the same flags"
@@ -334,6 +340,7 @@ impl CliError {
             | Self::Unreadable { .. }
             | Self::Access(_)
             | Self::Perk(_)
+            | Self::Attribute(_)
             | Self::Handle(_)
             | Self::Declined
             | Self::Note(_)

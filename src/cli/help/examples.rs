@@ -6,6 +6,13 @@ use clap::Command;
 const EXAMPLES: &[(&str, &[&str])] = &[
     ("approval require", &["perkgate approval require --merchant cathay"]),
     ("approval show", &["perkgate approval show --merchant cathay --json"]),
+    (
+        "attribute declare",
+        &["perkgate attribute declare status --type text --purpose lounge --max-age P30D --merchant cathay"],
+    ),
+    ("attribute delete", &["perkgate attribute delete status --merchant cathay --yes"]),
+    ("attribute import", &["perkgate attribute import members.csv --merchant cathay"]),
+    ("attribute list", &["perkgate attribute list --merchant cathay"]),
     ("audit checkpoint", &["perkgate audit checkpoint", "perkgate audit checkpoint --append anchors.ndjson"]),
     ("audit export", &["perkgate audit export --merchant cathay -o cathay.ndjson"]),
     ("audit prune", &["perkgate audit prune --before 2026-01-01 --all --dry-run"]),

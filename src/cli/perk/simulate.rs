@@ -15,6 +15,7 @@ use crate::cli::output::progress::work_off;
 use crate::cli::output::{counted, table, write_block, write_line, write_part};
 use crate::cli::{Completion, Invocation};
 use crate::decision::facts::Context;
+use crate::decision::person::PersonFacts;
 use crate::decision::trace::{LeafTrace, Node, Passed, ShownValue, Trace};
 use crate::eligibility::population::{Everyone, Warning};
 use crate::eligibility::rule_selection::{Choice, TrialError};
@@ -25,9 +26,10 @@ use crate::foundation::boarding_pass::{AIRPORT_FORM, BoardingPass, airport};
 use crate::foundation::decimal::Decimal;
 use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::PerkSlug;
-use crate::foundation::json::LooseJson;
+use crate::foundation::json::{Json, JsonError, LooseJson};
 use crate::foundation::subject::SubjectHandle;
 use crate::gateway::Gateway;
+use crate::perks::attributes::AttributeError;
 use crate::scores::score::parse_instant;
 
 /// Which rule is tried out.
@@ -92,7 +94,7 @@ impl PassArgs {
 }
 
 #[derive(clap::Args)]
-#[command(group = ArgGroup::new("whom").required(true).multiple(true).args(["subject", "score", "boarding_pass", "everyone"]))]
+#[command(group = ArgGroup::new("whom").required(true).multiple(true).args(["subject", "score", "attributes", "boarding_pass", "everyone"]))]
 pub(crate) struct Args {
     #[command(flatten)]
     rule: RuleArgs,
@@ -102,8 +104,11 @@ pub(crate) struct Args {
     /// This score, in the place of the subject's own.
     #[arg(long, value_name = "SCORE", allow_negative_numbers = true)]
     score: Option<Decimal>,
+    /// Attributes of the person, one by one in the place of what is kept, as a JSON object: '{"status":"gold"}'.
+    #[arg(long, value_name = "JSON")]
+    attributes: Option<String>,
     /// Everyone whose score is known.
-    #[arg(long, conflicts_with_all = ["subject", "score", "location", "kiosk", "boarding_pass"])]
+    #[arg(long, conflicts_with_all = ["subject", "score", "attributes", "location", "kiosk", "boarding_pass"])]
     everyone: bool,
     /// The context that the visitor brings, as a JSON object: '{"terminal":"A","party":2}'.
     #[arg(long, value_name = "JSON")]
@@ -151,6 +156,7 @@ pub(crate) fn run(args: Args, invocation: &Invocation) -> Result<Completion, Cli
         choice,
         subject: args.subject,
         score: args.score.map(|value| (value, None)),
+        attributes: read_attributes(args.attributes.as_deref())?,
         network: None,
         context,
         at: args.at,
@@ -176,6 +182,18 @@ pub(crate) fn known(error: TrialError) -> CliError {
         TrialError::Context(errors) => CliError::Context(errors),
         other => CliError::Trial(other),
     }
+}
+
+/// Attributes that are assumed.
+fn read_attributes(text: Option<&str>) -> Result<PersonFacts, CliError> {
+    let Some(text) = text else { return Ok(PersonFacts::default()) };
+    let unfit = |errors: Vec<FieldError>| {
+        let below = |error: FieldError| error.below("/attributes");
+        CliError::Attribute(AttributeError::Unfit(errors.into_iter().map(below).collect()))
+    };
+    let malformed = |error: JsonError| vec![FieldError::at(error.pointer(), "malformed", error.to_string())];
+    let json = Json::parse(text).map_err(|error| unfit(malformed(error)))?;
+    PersonFacts::parse(&json).map_err(unfit)
 }
 
 pub(crate) fn read_context(text: Option<&str>) -> Result<Context, CliError> {
@@ -210,6 +228,9 @@ fn write_trace(f: &mut fmt::Formatter<'_>, trace: &Trace) -> fmt::Result {
     if let Some(score) = &trace.score {
         let had = score.had.map_or_else(|| "none".to_owned(), |had| had.to_string());
         write_line!(f, "{} score from {}: {had}", mark(of(score.passed)), score.source)?;
+    }
+    if let Some(attributes) = &trace.attributes {
+        write_line!(f, "{} {} known", mark(of(attributes.passed)), attributes.missing.join(", "))?;
     }
     if let Some(when) = &trace.when {
         write_line!(f, "{} when", mark(when.passed()))?;

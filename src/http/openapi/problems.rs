@@ -90,6 +90,8 @@ problem_sets! {
     ProblemsOfSteps = [NotADraft, WrongStatus, PerkRetired, AlreadyScheduled, ApprovalRequired, PreconditionFailed, WeakTag, RuleNewer];
     /// An action that one person can't take alone.
     ProblemsOfApproval = [SelfApproval];
+    /// Obstacles to a change of an attribute.
+    ProblemsOfAttributes = [AttributeInUse, PreconditionFailed, WeakTag];
     /// A score that is older than the one that stands.
     ProblemsOfScores = [StaleScore];
     /// A grant that can't be ended again.

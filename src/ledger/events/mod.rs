@@ -43,11 +43,14 @@ use crate::tlog::merkle;
 pub const VERSION: i64 = 1;
 
 /// Every kind of event that is written. None is ever taken out: logs hold them for good.
-pub const KINDS: [&str; 43] = [
+pub const KINDS: [&str; 46] = [
     "approvals.kept",
     "approvals.lift_requested",
     "approvals.lifted",
     "approvals.required",
+    "attribute.changed",
+    "attribute.declared",
+    "attribute.deleted",
     "audit.exported",
     "audit.pruned",
     "check.decided",

@@ -6,6 +6,7 @@
 
 mod blackouts;
 mod limits;
+mod people;
 mod reach;
 mod restarts;
 mod tiers;
@@ -13,11 +14,11 @@ mod times;
 
 pub use restarts::restarts;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::attribute::{Attribute, PARTY};
+use super::attribute::{Attribute, PARTY, ValueType};
 use super::condition::Condition;
 use super::leaf::{Leaf, Test};
 use super::rule::Rule;
@@ -41,6 +42,8 @@ pub struct LintContext {
     pub scale: Option<(Decimal, Decimal)>,
     /// The interval at which the source's scores are renewed, if it says so.
     pub refresh: Option<Period>,
+    /// What is declared of people, with its type.
+    pub declared: BTreeMap<String, ValueType>,
     /// The names of the context attributes that checks have sent; none while that can't be known.
     pub sent: Option<BTreeSet<String>>,
     pub now: Timestamp,
@@ -65,6 +68,7 @@ pub fn lint(rule: &Rule, context: &LintContext) -> Lint {
     tiers::lint(rule, context.scale, &mut found);
     limits::lint(rule, &mut found);
     lint_score(rule, context.refresh, &mut found);
+    people::lint(rule, &context.declared, &mut found);
     lint_attributes(rule, context.sent.as_ref(), &mut found);
     lint_thresholds(rule, &mut found);
     if rule.rollout().percent() == 0 {
@@ -178,6 +182,7 @@ mod tests {
         LintContext {
             scale: Some((Decimal::from_whole(0), Decimal::from_whole(100))),
             refresh: Some("P1D".parse().unwrap()),
+            declared: BTreeMap::new(),
             sent: Some(["", "x", "member", "terminal", "bar", "seats"].map(str::to_owned).into()),
             now: "2026-05-01T00:00:00Z".parse().unwrap(),
         }

@@ -10,6 +10,7 @@ use super::rules::{ContextView, RuleView};
 use super::trace::TraceView;
 use crate::access::role::permit::ManagePerks;
 use crate::decision::decide::Decision;
+use crate::decision::person::PersonFacts;
 use crate::decision::trace::Trace;
 use crate::eligibility::rule_selection::Choice;
 use crate::eligibility::shown::simulation::SimulationShown;
@@ -50,6 +51,9 @@ pub struct SimulationBody {
     subject: Option<VisitorBody>,
     /// In the place of the subject's own.
     score: Option<AssumedScore>,
+    /// In the place of what is kept of the subject, one by one: attributes by their names, each with a value.
+    #[schema(value_type = Option<ContextView>)]
+    attributes: Option<Json>,
     /// In the place of the handle's.
     network: Option<String>,
     #[schema(value_type = Option<ContextView>)]
@@ -179,6 +183,7 @@ pub(crate) async fn simulate_check(
         choice: read_choice(body.version, body.rule)?,
         subject,
         score: body.score.map(|score| (score.value, observed_at)),
+        attributes: read_attributes(body.attributes.as_ref())?,
         network: body.network,
         context: read_context(body.context)?,
         at: read_instant("/at", body.at.as_deref())?,
@@ -242,6 +247,12 @@ pub(crate) fn read_choice(version: Option<i32>, rule: Option<Json>) -> Result<Ch
             Err(Problem::invalid(vec![FieldError::at("/rule", "not_both", detail)]))
         }
     }
+}
+
+/// The attributes that are assumed.
+fn read_attributes(attributes: Option<&Json>) -> Result<PersonFacts, Problem> {
+    let read = attributes.filter(|given| **given != Json::Null).map(PersonFacts::parse);
+    Ok(read.transpose().map_err(|errors| Problem::of_fields("/attributes", errors))?.unwrap_or_default())
 }
 
 /// An instant, if one is given.

@@ -23,6 +23,8 @@ pub(crate) struct TraceView {
     rollout: Option<RolloutTraceView>,
     /// Absent where no condition needs the score.
     score: Option<ScoreTraceView>,
+    /// Absent where nothing is missing that must be there.
+    attributes: Option<AttributesTraceView>,
     /// The rule's own condition; absent where it has none.
     when: Option<ConditionTraceView>,
     /// Highest rank first.
@@ -90,6 +92,15 @@ pub(crate) struct ScoreTraceView {
     max_age_seconds: Option<i64>,
     /// The code of what is wrong with it.
     code: Option<ReasonCode>,
+}
+
+/// What is kept of the person, lacks a value, and was declared to deny or refer people without one.
+#[derive(ToSchema)]
+#[schema(as = AttributesTrace)]
+pub(crate) struct AttributesTraceView {
+    passed: bool,
+    #[schema(example = json!(["subject.status"]))]
+    missing: Vec<String>,
 }
 
 /// One tier and its condition.
