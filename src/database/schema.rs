@@ -225,6 +225,8 @@ diesel::table! {
         expires_at -> BigInt,
         released_at -> Nullable<BigInt>,
         voided_at -> Nullable<BigInt>,
+        guests -> Nullable<Text>,
+        corrected -> Nullable<Text>,
     }
 }
 

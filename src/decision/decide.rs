@@ -9,7 +9,7 @@ use super::decided::{Decided, ScoreSeen};
 use super::evaluate::{Causes, Mistyped, Truth, World};
 use super::facts::Facts;
 use super::forecast::Forecast;
-use super::merits::{admitting_tier, is_fresh, lacking_score, uncountable};
+use super::merits::{admitting_tier, is_fresh, lacking_score, too_many_guests, uncountable};
 use super::reason::{Reason, ReasonCode};
 use super::timing::Missed;
 use crate::foundation::decimal::Decimal;
@@ -85,8 +85,11 @@ pub fn judge(rule: &Rule, facts: &Facts, now: Timestamp) -> Decided {
 /// remains so.
 fn next_grant(rule: &Rule, facts: &Facts, now: Timestamp) -> Option<Timestamp> {
     let (party, location) = (facts.context.party(), facts.location.as_deref());
-    let fits = !rule.limits().iter().any(|limit| limit.never_fits(party, location));
-    if fits { Forecast::new(rule, facts, now).first(|_| Some(now)) } else { None }
+    let fits = |tier: &str| {
+        let counted = rule.tier(tier)?.admitted(party).counted();
+        (!rule.limits().iter().any(|limit| limit.never_fits(counted, location))).then_some(now)
+    };
+    Forecast::new(rule, facts, now).first(fits)
 }
 
 /// A reason that time lifts.
@@ -156,6 +159,10 @@ fn not_admitted(rule: &Rule, gate: Truth, world: World<'_>) -> Vec<Reason> {
         return because(world, ReasonCode::AttributeMissing, None, &world.causes(when));
     }
     if gate == Truth::True {
+        // What the person lacks of other tiers they learn when they come with fewer.
+        if let Some(reason) = too_many_guests(rule, world) {
+            return vec![reason];
+        }
         let unknown = rule.tiers().iter().rev().find(|tier| world.meets(tier.when.as_ref()) == Truth::Unknown);
         if let Some((tier, when)) = unknown.and_then(|tier| tier.when.as_ref().map(|when| (tier, when))) {
             return because(world, ReasonCode::AttributeMissing, Some(tier), &world.causes(when));
@@ -226,7 +233,7 @@ fn granted_at<'a>(rule: &'a Rule, world: World<'_>, score: Decimal) -> Option<&'
 }
 
 fn grant(rule: &Rule, tier: &Tier, world: World<'_>) -> Decided {
-    Decided::granted(tier, threshold_met(rule, tier, world).into_iter().collect())
+    Decided::granted(tier, world.facts.context.party(), threshold_met(rule, tier, world).into_iter().collect())
 }
 
 /// The highest threshold at or below the score from which on the tier is open, and below which it isn't.

@@ -21,6 +21,7 @@ use crate::rules::condition::MAX_LEAVES;
 use crate::rules::limit::{MAX_PARTY, Scope};
 use crate::rules::rule::Rule;
 use crate::rules::terms::Rollout;
+use crate::rules::tier::party::Party;
 use crate::rules::time_window::read_instant;
 
 const MAX_MEMBERS: usize = 32;
@@ -80,7 +81,7 @@ pub struct Context {
     instants: BTreeMap<String, Timestamp>,
     /// The zone in which the days to a flight are counted, as time goes on.
     zone: Option<TimeZone>,
-    party: u64,
+    party: Party,
     /// What is kept of the person: none of it is the caller's word.
     person: PersonFacts,
 }
@@ -88,14 +89,8 @@ pub struct Context {
 impl Default for Context {
     /// One person, nothing said.
     fn default() -> Self {
-        Self {
-            members: BTreeMap::new(),
-            inexact: BTreeMap::new(),
-            instants: BTreeMap::new(),
-            zone: None,
-            party: 1,
-            person: PersonFacts::default(),
-        }
+        let (members, inexact, instants) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { members, inexact, instants, zone: None, party: Party::default(), person: PersonFacts::default() }
     }
 }
 
@@ -303,7 +298,7 @@ impl Context {
             if name == PARTY
                 && let Some(party) = value.whole(1..=MAX_PARTY, errors)
             {
-                context.party = party.unsigned_abs();
+                context.party = Party::of(party.unsigned_abs());
             }
             if check_value(&value, errors).is_some() {
                 if let Some(instant) = value.json().as_text().and_then(read_instant) {
@@ -315,10 +310,28 @@ impl Context {
         Some(context)
     }
 
-    /// Number of people the check is for, the subject included.
+    /// The people the check is for, the subject among them.
     #[must_use]
-    pub fn party(&self) -> u64 {
-        self.party
+    pub const fn party(&self) -> &Party {
+        &self.party
+    }
+
+    /// The same for `party`, which conditions see as a number of people.
+    #[must_use]
+    pub fn with_party(mut self, party: Party) -> Self {
+        let size = i64::try_from(party.size()).unwrap_or(MAX_PARTY);
+        self.members.insert(PARTY.to_owned(), Json::whole(size));
+        Self { party, ..self }
+    }
+
+    /// The same for the party that is said beside it; one that the context says too is refused.
+    pub fn with_party_read(self, node: &Node<'_>, errors: &mut FieldErrors) -> Option<Self> {
+        let party = Party::read(node, errors)?;
+        if self.members.contains_key(PARTY) {
+            let detail = "the context's `party` says how many come, too: leave one of the two out";
+            return node.refuse(errors, "contradiction", detail);
+        }
+        Some(self.with_party(party))
     }
 
     /// The names about which something was said.
@@ -389,9 +402,9 @@ impl Facts {
             Attribute::Score => self.score.map(|score| Value::Number(millionths(score.value))),
             Attribute::ScoreAge => self.score.map(|score| Value::Number(score.age_micros(now))),
             Attribute::Network => self.network.as_deref().map(Value::Text),
-            Attribute::Context(name) if name == PARTY => {
-                i64::try_from(self.context.party).ok().map(|party| Value::Number(party.saturating_mul(1_000_000)))
-            }
+            Attribute::Context(name) if name == PARTY => i64::try_from(self.context.party.size())
+                .ok()
+                .map(|party| Value::Number(party.saturating_mul(1_000_000))),
             Attribute::BoardingPass(PassField::DaysFromToday) if self.context.zone.is_some() => {
                 let days = self.context.days_to_flight(now)?;
                 Some(Value::Number(i64::from(days).saturating_mul(1_000_000)))
@@ -415,10 +428,10 @@ mod tests {
     fn a_context_is_names_and_plain_values() {
         let context =
             parse(r#"{"terminal":"A","vip":true,"seat":12.5,"tags":["gold","sfo"],"party":4,"gone":null}"#).unwrap();
-        assert_eq!(context.party(), 4);
+        assert_eq!(context.party(), &Party::of(4));
         let looked_at = ["terminal", "party", "gone", "other"].map(str::to_owned).into();
         assert_eq!(context.only(&looked_at).canonical(), r#"{"party":4,"terminal":"A"}"#);
-        assert_eq!(parse("{}").unwrap().party(), 1);
+        assert_eq!(parse("{}").unwrap().party(), &Party::of(1));
     }
 
     #[test]

@@ -18,6 +18,8 @@ use crate::rules::condition::Condition;
 use crate::rules::leaf::{Comparison, Leaf, Scalar, Test};
 use crate::rules::rule::Rule;
 use crate::rules::terms::{Fallback, Otherwise, Rollout, ScorePolicy};
+use crate::rules::tier::guests::GuestTerms;
+use crate::rules::tier::party::Party;
 use crate::rules::time_window::WITHIN;
 
 /// A decision taken apart. Every part is looked at, also those that the decision never got to:
@@ -122,6 +124,21 @@ pub struct TierTrace {
     /// None for a tier that admits everybody who passes the rule's own condition.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub when: Option<Node>,
+    /// None for a tier that says nothing of guests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guests: Option<GuestsTrace>,
+}
+
+/// The guests of the party, as a tier counts them: are they no more than it admits?
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct GuestsTrace {
+    pub passed: bool,
+    pub max: u64,
+    /// Those that count.
+    pub had: u64,
+    /// Those that would be let in, the uncounted ones among them; none where the tier doesn't admit the party.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub admitted: Option<u64>,
 }
 
 /// The truth of something that was tested; unknown where an attribute is missing. In the order of Kleene's logic.
@@ -217,7 +234,8 @@ pub fn trace(rule: &Rule, facts: &Facts, now: Timestamp) -> Trace {
         .map(|tier| {
             let when = tier.when.as_ref().map(node);
             let passed = when.as_ref().map_or(Passed::True, Node::passed);
-            TierTrace { tier: tier.id.clone(), name: tier.name.clone(), passed, when }
+            let guests = tier.guests.map(|terms| guests_trace(&terms, facts.context.party()));
+            TierTrace { tier: tier.id.clone(), name: tier.name.clone(), passed, when, guests }
         })
         .collect();
     let gate = when.as_ref().map_or(Passed::True, Node::passed);
@@ -237,7 +255,7 @@ pub fn trace(rule: &Rule, facts: &Facts, now: Timestamp) -> Trace {
         Otherwise::Deny => Decision::Denied,
         Otherwise::Refer => Decision::Referred,
     };
-    let admitting = tiers.iter().find(|tier| tier.passed == Passed::True).filter(|_| gate == Passed::True);
+    let admitting = tiers.iter().find(|tier| tier.is_open()).filter(|_| gate == Passed::True);
     let (decision, tier) = match (is_open, instead, admitting) {
         (true, Some(instead), _) => (instead, None),
         // Nobody is granted whom the limits can't count.
@@ -247,6 +265,18 @@ pub fn trace(rule: &Rule, facts: &Facts, now: Timestamp) -> Trace {
         (false, _, _) => (Decision::Denied, None),
     };
     Trace { valid, blackouts, schedule, rollout, score, attributes, when, tiers, decision, tier }
+}
+
+impl TierTrace {
+    fn is_open(&self) -> bool {
+        self.passed == Passed::True && self.guests.as_ref().is_none_or(|guests| guests.passed)
+    }
+}
+
+fn guests_trace(terms: &GuestTerms, party: &Party) -> GuestsTrace {
+    let (guests, passed) = (terms.of(party), terms.over_by(party).is_none());
+    let had = guests.counted().saturating_add(guests.refused);
+    GuestsTrace { passed, max: terms.max, had, admitted: passed.then(|| guests.admitted()) }
 }
 
 fn times(rule: &Rule, now: Timestamp) -> (Validity, Hours) {

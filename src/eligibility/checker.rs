@@ -325,7 +325,7 @@ impl Checker {
             kiosk: principal.kiosk.clone(),
             subject,
             handle: question.subject,
-            party: facts.context.party(),
+            party: facts.context.party().clone(),
             context: looked_at(rule, &facts),
             pass,
             digests: ScopeDigests::default(),
@@ -355,7 +355,8 @@ impl Checker {
         let tier = entry.decided.tier.clone().filter(|_| entry.decided.is_granted())?;
         let (terms, at) = (deciding.rule.token(), entry.at);
         let id = GrantId::new(at, &self.entropy);
-        let party = (entry.party > 1).then(|| i32::try_from(entry.party).unwrap_or(i32::MAX));
+        let admitted = entry.decided.admitted(&entry.party);
+        let party = (admitted > 1).then(|| i32::try_from(admitted).unwrap_or(i32::MAX));
         Some(GrantTerms {
             kid: self.keyring.token_key().kid().to_owned(),
             claims: Claims {

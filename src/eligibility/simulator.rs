@@ -209,7 +209,7 @@ impl Simulator {
             kiosk: trial.kiosk.clone(),
             subject: self.keyring.subject_refs(&merchant.id, &subject),
             handle: subject,
-            party: facts.context.party(),
+            party: facts.context.party().clone(),
             context: looked_at(rule, facts),
             pass: visit,
             digests: ScopeDigests::default(),

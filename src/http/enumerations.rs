@@ -20,6 +20,7 @@ use crate::perks::perk::{PerkStatus as Offer, VersionStatus as Stage};
 use crate::perks::purpose::Purpose as Declared;
 use crate::perks::schema;
 use crate::rules::declared::{TYPES, type_name};
+use crate::rules::tier::guests::Over;
 
 macro_rules! enumerations {
     ($($(#[doc = $doc:literal])+ $name:ident = $words:expr;)*) => {$(
@@ -41,6 +42,8 @@ macro_rules! enumerations {
 }
 
 enumerations! {
+    /// The treatment of a party with more guests than a tier lets people bring.
+    OverGuests = words(&Over::ALL.map(Over::as_str));
     /// The decision; `referred` leaves it to a person.
     Decision = words(&Decided::ALL.map(Decided::as_str));
     /// The kind of a reason.

@@ -71,6 +71,7 @@ use crate::keyring::rotation::{Revocation, Rotation};
 use cases::contest::{self, Contest, ContestError, Objection};
 use cases::referral::{self, Resolution, ResolveError, Resolved};
 use entry::{Actor, CheckEntry, CheckRecord, EventDraft, Idempotency, RedeemEntry, Redeemed};
+use grants::correction::{self, Corrected, Correction, CorrectionError};
 use grants::ending::{self, GrantRevocation, Leaving, NamedBy, ReturnError, RevokedGrants};
 use idempotency::{Claim, Claimed, KeyScope};
 use read::person::{self, Person};
@@ -231,6 +232,19 @@ impl Ledger {
     ) -> Result<Timestamp, ReturnError> {
         let (merchant, grant, now) = (merchant.clone(), grant.clone(), self.context().clock.now());
         self.change(move |conn, events| ending::release(conn, events, &merchant, &grant, &leaving, now)).await
+    }
+
+    /// Corrects the party of a grant: it counts in the counters that its check touched, and more only with room in all
+    /// of them. Up to [`correction::OPEN_FOR`] after the grant or its first redemption. A retry finds another state:
+    /// [`CorrectionError::Stale`], unless any is expected.
+    pub async fn correct_grant(
+        &self,
+        merchant: &MerchantId,
+        grant: &GrantId,
+        correction: Correction,
+    ) -> Result<Corrected, CorrectionError> {
+        let (merchant, grant, now) = (merchant.clone(), grant.clone(), self.context().clock.now());
+        self.change(move |conn, events| correction::correct(conn, events, &merchant, &grant, &correction, now)).await
     }
 
     /// Takes grants of the merchant back, all of them or none: their tokens open no door any more. Give at most

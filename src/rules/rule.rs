@@ -15,6 +15,7 @@ use super::offers::{Offer, OtherwiseTerms};
 use super::schedule::Schedule;
 pub use super::stored::UnreadableRule;
 use super::terms::{Fallback, Otherwise, Rollout, ScorePolicy, TokenTerms, Valid, read_zone};
+use super::tier::party::Party;
 use super::tier::{Tier, conditions, looks_at};
 use crate::foundation::document::{FieldErrors, Node, below, text};
 use crate::foundation::field_error::FieldError;
@@ -179,7 +180,7 @@ impl Rule {
             // Of every pass that a rule looks at or counts by is recorded which day its flight was taken to be on.
             context.insert(PassField::Date.attribute().into());
         }
-        if parts.limits.iter().any(|limit| limit.cost == Cost::Party) {
+        if parts.tiers.iter().any(|it| it.guests.is_some()) || parts.limits.iter().any(|it| it.cost == Cost::Party) {
             context.insert(PARTY.into());
         }
         context.extend(digested.iter().filter_map(Scope::member).map(str::to_owned));
@@ -352,10 +353,11 @@ impl Rule {
         &self.instants
     }
 
-    /// The uses that a grant of `tier` to `party` people would make of each limit, in the order of the limits.
+    /// The uses that a grant of `tier` to `party` would make of each limit, in the order of the limits.
     #[must_use]
-    pub fn claims(&self, tier: &str, party: u64, place: &Place<'_>, now: Timestamp) -> Vec<LimitClaim> {
-        self.limits.iter().flat_map(|limit| limit.claims(&self.zone, tier, party, place, now)).collect()
+    pub fn claims(&self, tier: &str, party: &Party, place: &Place<'_>, now: Timestamp) -> Vec<LimitClaim> {
+        let counted = self.tier(tier).map_or_else(|| party.size(), |tier| tier.admitted(party).counted());
+        self.limits.iter().flat_map(|limit| limit.claims(&self.zone, tier, counted, place, now)).collect()
     }
 
     /// What its limits count by that a check has to bring: a boarding pass, members of the context.

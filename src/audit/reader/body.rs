@@ -172,6 +172,9 @@ pub(crate) struct CheckFacts<'a> {
     /// The check whose open referral this one belongs to.
     #[serde(borrow)]
     pub joins: Option<Text<'a>>,
+    /// The first checks were of one person each, and did not say so.
+    pub party: Option<u64>,
+    pub guests: Option<GuestFacts>,
 }
 
 read_members!(CheckFacts {
@@ -185,7 +188,9 @@ read_members!(CheckFacts {
     limits,
     grant,
     resolves,
-    joins
+    joins,
+    party,
+    guests
 });
 
 /// The facts of `contest.opened` and `contest.added`.
@@ -214,6 +219,86 @@ pub(crate) struct ReferralFacts<'a> {
     pub check: Option<Text<'a>>,
     #[serde(borrow)]
     pub grant: Option<Text<'a>>,
+}
+
+/// The guests of a grant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub(crate) struct GuestFacts {
+    pub admitted: u64,
+    pub charged: u64,
+    pub free: u64,
+    pub refused: u64,
+    pub uncounted: u64,
+}
+
+impl<'a> Canonical<'a> for GuestFacts {
+    fn read(reader: &mut Reader<'a>) -> Option<Self> {
+        let [mut admitted, mut charged, mut free, mut refused, mut uncounted] = [None::<u64>; 5];
+        reader.members(|reader, name| {
+            let member = match name {
+                "admitted" => &mut admitted,
+                "charged" => &mut charged,
+                "free" => &mut free,
+                "refused" => &mut refused,
+                "uncounted" => &mut uncounted,
+                _ => return reader.skip(),
+            };
+            put(member, Canonical::read(reader)?)
+        })?;
+        Some(Self { admitted: admitted?, charged: charged?, free: free?, refused: refused?, uncounted: uncounted? })
+    }
+}
+
+impl GuestFacts {
+    /// Tells whether its numbers add up.
+    pub(crate) fn is_coherent(&self) -> bool {
+        let parts = [self.charged, self.free, self.uncounted];
+        parts.into_iter().try_fold(0_u64, u64::checked_add) == Some(self.admitted)
+    }
+
+    /// As the row of its grant has it.
+    pub(crate) fn column(&self) -> String {
+        let Self { admitted, charged, free, refused, uncounted } = self;
+        format!(
+            "{{\"admitted\":{admitted},\"charged\":{charged},\"free\":{free},\"refused\":{refused},\"uncounted\":{uncounted}}}"
+        )
+    }
+}
+
+/// The facts of `grant.corrected`.
+#[derive(Deserialize)]
+pub(crate) struct CorrectionFacts<'a> {
+    #[serde(borrow)]
+    pub perk_id: Text<'a>,
+    pub corrected_at: Instant,
+    pub counted: u64,
+    /// As it stands in the row of the grant.
+    #[serde(borrow)]
+    pub corrected: &'a RawValue,
+    #[serde(borrow)]
+    pub limits: Vec<RecountFacts<'a>>,
+}
+
+/// The party of a grant since it was corrected.
+#[derive(Deserialize)]
+pub(crate) struct CorrectedFacts {
+    pub party: u64,
+    pub guests: Option<GuestFacts>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct RecountFacts<'a> {
+    #[serde(borrow)]
+    pub id: Text<'a>,
+    #[serde(borrow)]
+    pub scope: Text<'a>,
+    #[serde(borrow)]
+    pub window: Text<'a>,
+    pub cost: u64,
+    pub was_cost: u64,
+    pub max: u64,
+    pub used: u64,
+    pub horizon: Option<Instant>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -356,9 +441,10 @@ pub(crate) struct ClaimFacts<'a> {
     #[serde(borrow)]
     pub tier: Text<'a>,
     pub rule: i32,
+    pub party: Option<i32>,
 }
 
-read_members!(ClaimFacts { aud, sub, jti, exp, perk, tier, rule });
+read_members!(ClaimFacts { aud, sub, jti, exp, perk, tier, rule, party });
 
 /// The facts of `merchant.created` and `merchant.rezoned`; the first events named no zone.
 #[derive(Deserialize)]

@@ -14,6 +14,7 @@ use crate::audit::export::{ExportError, ExportStopped};
 use crate::audit::reports::ReportError;
 use crate::database::DatabaseError;
 use crate::eligibility::checker::CheckError;
+use crate::eligibility::grants::CorrectionRequestError;
 use crate::eligibility::referral_decision::ReferralDecisionError;
 use crate::eligibility::rule_selection::TrialError;
 use crate::eligibility::subject_access::DisclosureError;
@@ -124,6 +125,10 @@ pub enum CliError {
     Contest(ContestError),
     #[error(transparent)]
     Return(ReturnError),
+    #[error("a party is of at most 100 people")]
+    PartyTooLarge,
+    #[error(transparent)]
+    Correction(CorrectionRequestError),
     #[error("the merchant has no perk `{0}`")]
     UnknownPerk(PerkSlug),
     #[error("the perk `{perk}` has no version {version}")]
@@ -349,6 +354,8 @@ impl CliError {
             | Self::ReferralDecision(_)
             | Self::Contest(_)
             | Self::Return(_)
+            | Self::Correction(_)
+            | Self::PartyTooLarge
             | Self::Disclosure(_)
             | Self::BoardingPass(_)
             | Self::Context(_)

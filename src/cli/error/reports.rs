@@ -96,6 +96,7 @@ impl CliError {
             Self::ReferralDecision(error) => error.into(),
             Self::Contest(error) => error.into(),
             Self::Return(error) => error.into(),
+            Self::Correction(error) => error.into(),
             Self::Trial(error) => error.into(),
             Self::Ledger(error) => error.into(),
             Self::Disclosure(error) => error.into(),

@@ -39,6 +39,12 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ),
     ("demo", &["perkgate demo", "perkgate demo --once --json"]),
     ("doctor", &["perkgate doctor", "perkgate doctor --config /etc/perkgate/perkgate.toml --json"]),
+    (
+        "grant correct",
+        &[
+            "perkgate grant correct grt_019abf3e5c1f7d0a8e4b2f6c1d3a5b70 --adults 2 --children 1,7 --reason 'One stayed outside.'",
+        ],
+    ),
     ("grant release", &["perkgate grant release grt_019abf3e5c1f7d0a8e4b2f6c1d3a5b70"]),
     ("grant show", &["perkgate grant show grt_019abf3e5c1f7d0a8e4b2f6c1d3a5b70"]),
     ("grant void", &["perkgate grant void grt_019abf3e5c1f7d0a8e4b2f6c1d3a5b70 --note 'The wrong guest.' --yes"]),

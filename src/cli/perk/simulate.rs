@@ -24,6 +24,7 @@ use crate::eligibility::simulator::EveryoneTrial;
 use crate::eligibility::trial::Trial;
 use crate::foundation::boarding_pass::{AIRPORT_FORM, BoardingPass, airport};
 use crate::foundation::decimal::Decimal;
+use crate::foundation::document::{FieldErrors, Node as DocumentNode};
 use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::PerkSlug;
 use crate::foundation::json::{Json, JsonError, LooseJson};
@@ -93,6 +94,37 @@ impl PassArgs {
     }
 }
 
+/// The people who come, in the place of the context's `party`.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(crate) struct PartyArgs {
+    /// How many adults come, the person included; instead of the context's `party`.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    adults: Option<u64>,
+    /// The ages of the children who come with them, in years: `1,7`.
+    #[arg(long, value_name = "AGE", value_delimiter = ',', requires = "adults")]
+    children: Vec<u8>,
+}
+
+impl PartyArgs {
+    /// The context for these people, if they were given.
+    ///
+    /// # Errors
+    /// [`CliError::Context`]: too many, an age that is none, or a context that says how many come too.
+    pub(crate) fn with(&self, context: Context) -> Result<Context, CliError> {
+        let Some(json) = self.as_json() else { return Ok(context) };
+        let mut errors = FieldErrors::default();
+        let read = context.with_party_read(&DocumentNode::root(&json), &mut errors);
+        errors.unless_any(read).map_err(CliError::Context)
+    }
+
+    /// As bodies have it.
+    pub(crate) fn as_json(&self) -> Option<Json> {
+        let adults = Json::whole(i64::try_from(self.adults?).unwrap_or(i64::MAX));
+        let children = self.children.iter().map(|age| Json::whole((*age).into())).collect();
+        Some(Json::object([("adults", adults), ("children", Json::List(children))]))
+    }
+}
+
 #[derive(clap::Args)]
 #[command(group = ArgGroup::new("whom").required(true).multiple(true).args(["subject", "score", "attributes", "boarding_pass", "everyone"]))]
 pub(crate) struct Args {
@@ -113,6 +145,8 @@ pub(crate) struct Args {
     /// The context that the visitor brings, as a JSON object: '{"terminal":"A","party":2}'.
     #[arg(long, value_name = "JSON")]
     context: Option<String>,
+    #[command(flatten)]
+    party: PartyArgs,
     /// Any instant, past or future (RFC 3339); now without it.
     #[arg(long, value_name = "TIME", value_parser = instant)]
     at: Option<Timestamp>,
@@ -137,7 +171,7 @@ pub(crate) fn instant(text: &str) -> Result<Timestamp, &'static str> {
 }
 
 pub(crate) fn run(args: Args, invocation: &Invocation) -> Result<Completion, CliError> {
-    let context = read_context(args.context.as_deref())?;
+    let context = args.party.with(read_context(args.context.as_deref())?)?;
     let (choice, perk) = (args.rule.choice()?, args.rule.perk.clone());
     let merchant = args.rule.merchant.clone();
     if args.everyone {
@@ -240,6 +274,9 @@ fn write_trace(f: &mut fmt::Formatter<'_>, trace: &Trace) -> fmt::Result {
         write_line!(f, "{} tier {} ({})", mark(tier.passed), tier.tier, tier.name)?;
         if let Some(when) = &tier.when {
             write_node(f, when, 1)?;
+        }
+        if let Some(guests) = &tier.guests {
+            write_line!(f, "  {} at most {} guests: had {}", mark(of(guests.passed)), guests.max, guests.had)?;
         }
     }
     Ok(())

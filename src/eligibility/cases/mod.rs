@@ -131,7 +131,7 @@ fn is_of_context(pointer: &str) -> bool {
 impl Case {
     fn read(node: &Node<'_>, inexact: &Inexact<'_>, rule: &Rule, errors: &mut FieldErrors) -> Option<Self> {
         let fields =
-            node.fields(&["name", "at", "subject", "context", "boarding_pass", "airports", "expect"], errors)?;
+            node.fields(&["name", "at", "subject", "context", "party", "boarding_pass", "airports", "expect"], errors)?;
         let name = fields.required("name", errors).and_then(|name| {
             match name.text(errors).map(|text| crate::foundation::ids::label(text, MAX_NAME))? {
                 Ok(label) => Some(label),
@@ -144,6 +144,10 @@ impl Case {
             Some(subject) => Subject::read(&subject, at, rule.time_zone(), errors),
         };
         let context = fields.or("context", Context::default(), |it| read_context(&it, inexact, rule, errors));
+        let context = match (context, fields.optional("party")) {
+            (Some(context), Some(party)) => context.with_party_read(&party, errors),
+            (context, _) => context,
+        };
         let pass = fields.or("boarding_pass", None, |pass| read_pass(&pass, errors).map(Some));
         let airports = fields.or("airports", Vec::new(), |airports| read_airports(&airports, errors));
         let expected = fields.required("expect", errors).and_then(|it| Expected::read(&it, rule, errors));

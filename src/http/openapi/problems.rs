@@ -96,6 +96,8 @@ problem_sets! {
     ProblemsOfScores = [StaleScore];
     /// A grant that can't be ended again.
     ProblemsOfReturns = [GrantVoided];
+    /// Grants that can't be corrected, or not so.
+    ProblemsOfCorrections = [CorrectionClosed, GrantExpired, GrantReleased, GrantVoided, LimitReached, PreconditionFailed, SubjectErased, TooManyGuests, WeakTag];
     /// Problems of contesting.
     ProblemsOfContests = [AlreadyExists, CaseFull, SelfApproval, WrongStatus];
     /// Problems of a person's decision.

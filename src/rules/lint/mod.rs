@@ -219,6 +219,35 @@ mod tests {
     }
 
     #[test]
+    fn a_tier_that_turns_parties_away_hides_no_other() {
+        let codes = |low: &str, high: &str| {
+            let rule = format!(r#"{{"tiers":[{{"id":"low","rank":1{low}}},{{"id":"high","rank":2{high}}}]}}"#);
+            found(&rule).into_iter().map(|(_, code, _)| code).collect::<Vec<_>>()
+        };
+        let guests = |terms: &str| format!(r#","guests":{{{terms}}}"#);
+        let hides = |low: &str, high: &str| codes(low, high).contains(&"shadowed_tier");
+        assert!(hides("", ""));
+        assert!(!hides("", &guests(r#""max":1"#)) && !hides(&guests(r#""max":2"#), &guests(r#""max":1"#)));
+        assert!(hides(&guests(r#""max":1"#), &guests(r#""max":1"#)));
+        assert!(hides("", &guests(r#""max":1,"over":"admit_max""#)));
+    }
+
+    #[test]
+    fn a_limit_has_to_hold_the_guests_that_count() {
+        let rule = |max: u32, guests: &str| {
+            format!(
+                r#"{{"tiers":[{{"id":"t","guests":{guests},"when":{{"attr":"context.a","op":"exists"}}}}],
+                    "limits":[{{"id":"l","scope":["perk"],"max":{max},"cost":"party","window":{{"lifetime":true}}}}]}}"#
+            )
+        };
+        for over in ["deny", "admit_max"] {
+            let guests = format!(r#"{{"max":3,"over":"{over}"}}"#);
+            expect(&rule(4, &guests), &[]);
+            expect(&rule(3, &guests), &[("/limits/0/max", "limit_below_party", false)]);
+        }
+    }
+
+    #[test]
     fn a_sound_rule_is_left_alone() {
         expect(r#"{"at_least":40,"score":"klout"}"#, &[]);
         expect(&tiers(&[&score("gte", "40"), &score("gte", "60")]), &[]);

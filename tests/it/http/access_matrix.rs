@@ -85,6 +85,10 @@ pub(super) const SAMPLES: &[Sample] = &[
     }),
     sample("get_check", Foreign::NotFound, |it| get(format!("/v1/checks/{}", it.check))),
     sample("get_grant", Foreign::NotFound, |it| get(format!("/v1/grants/{}", it.grant))),
+    sample("correct_grant", Foreign::NotFound, |it| {
+        let alone = json!({"party": {"adults": 1}, "reason": "The others went home."});
+        (Method::PATCH, format!("/v1/grants/{}", it.grant), alone)
+    }),
     sample("create_checks", Foreign::Nothing, |it| {
         let check = json!({"perk": it.perk, "subject": it.subject, "dry_run": true});
         (Method::POST, "/v1/checks/batch".into(), json!({"checks": [check]}))

@@ -3,6 +3,7 @@
 use perkgate::ledger::events::access::{KeyChanged, MerchantCreated, MerchantRezoned};
 use perkgate::ledger::events::cases::{CaseDecided, ContestOpened};
 use perkgate::ledger::events::check::CheckDecided;
+use perkgate::ledger::events::correction::GrantCorrected;
 use perkgate::ledger::events::ending::GrantEnded;
 use perkgate::ledger::events::gateway_keys::{KeyBegun, KeyWithdrawn};
 use perkgate::ledger::events::logs::{EventsPruned, LogExported};
@@ -21,6 +22,7 @@ pub(super) fn rewritten(kind: &str, body: &str) -> Result<String, EventError> {
     match kind {
         "check.decided" => again::<CheckDecided<'_>>(body),
         "token.redeemed" => again::<TokenRedeemed<'_>>(body),
+        "grant.corrected" => again::<GrantCorrected<'_>>(body),
         "grant.released" | "grant.voided" => again::<GrantEnded<'_>>(body),
         "referral.decided" | "contest.upheld" | "contest.overturned" | "contest.closed" => {
             again::<CaseDecided<'_>>(body)

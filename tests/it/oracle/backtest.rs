@@ -186,7 +186,8 @@ async fn check_at_once(
         // Days to a flight pass with the days, which a drawn pass has none of: what is replayed is tested with real ones.
         let mut context = drawn.context;
         context.retain(|(name, _)| !name.starts_with("boarding_pass."));
-        let facts = Facts { score, network, context, bucket, location };
+        // What a version kept of ages, another may want: that is tested with such rules.
+        let facts = Facts { score, network, context, children: Vec::new(), bucket, location };
         let context = Context::stored(&Json::Object(facts.context.clone())).unwrap();
         let question = Question { context, ..question(&history.perk, &subject) };
         asked.push((subject, kiosk, facts, question));

@@ -223,12 +223,24 @@ fn rollout() -> impl Strategy<Value = String> {
         .prop_map(|percent| format!(r#","rollout":{{"percent":{percent}}}"#))
 }
 
+/// The guests of a tier, with a comma before them.
+pub(crate) fn guests() -> impl Strategy<Value = String> {
+    let under = prop::option::of(select(vec![1_u8, 2, 8]));
+    let over = prop::option::of(select(vec!["deny", "admit_max"]));
+    (0..3_u8, 0..3_u8, under, over).prop_map(|(free, more, under, over)| {
+        let under = under.map(|under| format!(r#","under":{under}"#)).unwrap_or_default();
+        let over = over.map(|over| format!(r#","over":"{over}""#)).unwrap_or_default();
+        format!(r#","guests":{{"free":{free},"max":{}{under}{over}}}"#, free + more)
+    })
+}
+
 fn assemble(
     condition: fn() -> BoxedStrategy<String>,
     times: impl Strategy<Value = String>,
 ) -> impl Strategy<Value = String> {
     let gate = prop::option::weighted(0.4, condition());
-    let tiers = prop::collection::vec(prop::option::weighted(0.95, condition()), 1..4);
+    let tier = (prop::option::weighted(0.95, condition()), prop::option::weighted(0.3, guests()));
+    let tiers = prop::collection::vec(tier, 1..4);
     let fallback = || prop::option::weighted(0.6, select(vec!["deny", "refer", "ignore"]));
     let policy = (prop::option::weighted(0.5, duration()), fallback(), fallback());
     let otherwise = prop::option::weighted(0.4, select(vec!["deny", "refer"]));
@@ -246,11 +258,12 @@ fn assemble(
             let mut tiers: Vec<_> = tiers
                 .into_iter()
                 .enumerate()
-                .map(|(at, when)| {
+                .map(|(at, (when, guests))| {
+                    let guests = guests.unwrap_or_default();
                     let when = when.map(|when| format!(r#","when":{when}"#)).unwrap_or_default();
                     // Only the lowest band promises a wait, so that a wait can't be taken for another's.
                     let wait = if at == 0 { wait.as_str() } else { "" };
-                    format!(r#"{{"id":"t{at}","rank":{}{when}{wait}}}"#, at + 1)
+                    format!(r#"{{"id":"t{at}","rank":{}{when}{wait}{guests}}}"#, at + 1)
                 })
                 .collect();
             let turns = shuffle as usize % tiers.len();
@@ -275,8 +288,12 @@ pub(crate) fn timed_rule() -> impl Strategy<Value = String> {
             r#","limits":[{{"id":"l","scope":["location"],"max":{max},"cost":{cost},"window":{{"calendar":"year"}}}}]"#
         )
     });
-    (times(0.95), prop::option::weighted(0.3, limit))
-        .prop_map(|(times, limit)| format!(r#"{{"tiers":[{{"id":"t"}}]{times}{}}}"#, limit.unwrap_or_default()))
+    (times(0.95), prop::option::weighted(0.3, limit), prop::option::weighted(0.3, guests())).prop_map(
+        |(times, limit, guests)| {
+            let (limit, guests) = (limit.unwrap_or_default(), guests.unwrap_or_default());
+            format!(r#"{{"tiers":[{{"id":"t"{guests}}}]{times}{limit}}}"#)
+        },
+    )
 }
 
 /// The most uses of a limit, everywhere or with others at some locations.
@@ -341,7 +358,8 @@ pub(crate) fn world(now: jiff::Timestamp) -> impl Strategy<Value = World> {
     let context = prop::collection::btree_map(select(vec!["a", "b", "c"]), fact(), 0..=3);
     let bucket =
         prop::option::weighted(0.9, prop_oneof![0..10_000_u16, select(vec![0_u16, 99, 100, 2499, 2500, 9899, 9900])]);
-    let party = prop::option::of(1..4_i64);
+    // How many come, and the ages of those who are children, of whom there are fewer.
+    let party = prop::option::of((1..6_i64, prop::collection::vec(select(vec![0_u8, 1, 2, 7, 17]), 0..4)));
     let network = select(vec![None, Some("twitter"), Some("cx")]);
     let flight = (prop::option::weighted(0.85, departure(now)), prop::option::weighted(0.5, departure(now)));
     let location = select(vec![None, Some("SFO"), Some("LAX"), Some("HKG")]);
@@ -351,7 +369,9 @@ pub(crate) fn world(now: jiff::Timestamp) -> impl Strategy<Value = World> {
     all.prop_map(move |(score, context, party, network, bar, bucket, (departs, scheduled), (location, pass))| {
         let mut context: Vec<_> =
             context.into_iter().map(|(name, fact)| (name.to_owned(), Json::parse(&fact).unwrap())).collect();
-        if let Some(party) = party {
+        let mut children = Vec::new();
+        if let Some((party, ages)) = party {
+            children = ages.into_iter().take(usize::try_from(party - 1).unwrap()).collect();
             context.push(("party".into(), Json::parse(&party.to_string()).unwrap()));
         }
         for (name, instant) in [("dep", departs), ("sched", scheduled)] {
@@ -380,6 +400,7 @@ pub(crate) fn world(now: jiff::Timestamp) -> impl Strategy<Value = World> {
                 .map(|(value, age)| (value, jiff::Timestamp::from_microsecond(now.as_microsecond() - age).unwrap())),
             network: network.map(str::to_owned),
             context,
+            children,
         }
     })
 }

@@ -13,6 +13,8 @@ pub(crate) struct World {
     pub score: Option<(i64, Timestamp)>,
     pub network: Option<String>,
     pub context: Vec<(String, Json)>,
+    /// The ages of the children of the party, which has at least one adult more.
+    pub children: Vec<u8>,
     /// Where the person stands in the rollout, of ten thousand.
     pub bucket: Option<u16>,
     /// Of the key that asks.
@@ -33,6 +35,8 @@ pub(super) struct Answer {
     pub wanted: Option<i64>,
     pub short_by: Option<i64>,
     pub next: Option<Timestamp>,
+    /// Free, charged, uncounted and refused ones.
+    pub guests: Option<[i64; 4]>,
 }
 
 fn denied(code: &'static str) -> Answer {
@@ -44,6 +48,7 @@ fn denied(code: &'static str) -> Answer {
         wanted: None,
         short_by: None,
         next: None,
+        guests: None,
     }
 }
 
@@ -64,7 +69,10 @@ fn next_grant(rule: &Json, world: &World, now: Timestamp) -> Option<Timestamp> {
     odd_instants(rule, world, &mut candidates);
     candidates.retain(|at| now < *at && *at <= end);
     candidates.sort_unstable();
-    candidates.into_iter().find(|at| ever_fits(rule, world) && at_once(rule, world, *at).decision == "granted")
+    candidates.into_iter().find(|at| {
+        let then = at_once(rule, world, *at);
+        then.decision == "granted" && ever_fits(rule, world, then.tier.as_deref())
+    })
 }
 
 /// The instants at which time windows open and close, a score becomes stale, and its age reaches what it is compared
@@ -152,10 +160,54 @@ fn is_blacked_out(rule: &Json, zone: &TimeZone, now: Timestamp) -> bool {
     })
 }
 
+/// Number of people that come.
+fn size(world: &World) -> i64 {
+    world.context.iter().find(|(name, _)| name == "party").map_or(1, |(_, party)| party.as_whole().unwrap())
+}
+
+/// One after the other, the person aside: small children first, who are not counted; then the free ones, then those who
+/// are charged; and whoever is left, whom `admit_max` leaves outside. None where they are too many for the tier.
+fn guests(tier: &Json, world: &World) -> Option<[i64; 4]> {
+    let terms = get(tier, "guests");
+    let number = |name| get(terms, name).as_whole().unwrap_or(0);
+    let [mut free, mut charged, mut uncounted, mut refused] = [0; 4];
+    for nth in 1..size(world) {
+        let age = world.children.get(usize::try_from(nth - 1).unwrap());
+        if age.is_some_and(|age| i64::from(*age) < number("under")) {
+            uncounted += 1;
+        } else if free + charged == number("max") {
+            refused += 1;
+        } else if free < number("free") {
+            free += 1;
+        } else {
+            charged += 1;
+        }
+    }
+    (refused == 0 || text(get(terms, "over")) == Some("admit_max")).then_some([free, charged, uncounted, refused])
+}
+
+fn has_guests(tier: &Json) -> bool {
+    *get(tier, "guests") != Json::Null
+}
+
+/// Number of people that limits count of a grant of the tier.
+pub(super) fn counted(tier: &Json, world: &World) -> i64 {
+    match guests(tier, world) {
+        Some([free, charged, ..]) if has_guests(tier) => 1 + free + charged,
+        // Whom a tier turns away a person may admit, all of them.
+        None if has_guests(tier) => {
+            let under = get(get(tier, "guests"), "under").as_whole().unwrap_or(0);
+            let young = world.children.iter().filter(|age| i64::from(**age) < under).count();
+            size(world) - i64::try_from(young).unwrap()
+        }
+        _ => size(world),
+    }
+}
+
 /// A party that is larger than what a limit holds at the location comes in at no time.
-fn ever_fits(rule: &Json, world: &World) -> bool {
-    let party =
-        world.context.iter().find(|(name, _)| name == "party").map_or(1, |(_, party)| party.as_whole().unwrap());
+fn ever_fits(rule: &Json, world: &World, tier: Option<&str>) -> bool {
+    let tier = list(get(rule, "tiers")).iter().find(|it| text(get(it, "id")) == tier).unwrap_or(&Json::Null);
+    let party = counted(tier, world);
     list(get(rule, "limits")).iter().all(|limit| {
         let cost = if text(get(limit, "cost")) == Some("party") { party } else { 1 };
         cost <= most(get(limit, "max"), world.location)
@@ -263,7 +315,14 @@ fn judged(rule: &Json, world: &World, now: Timestamp) -> Answer {
             wanted,
             short_by: None,
             next: None,
+            guests: guests(tier, world).filter(|_| has_guests(tier)),
         };
+    }
+    let is_turned_away = |tier: &&Json| {
+        has_guests(tier) && holds(get(tier, "when"), world, now) == Some(true) && guests(tier, world).is_none()
+    };
+    if gate == Some(true) && list(get(rule, "tiers")).iter().any(|tier| is_turned_away(&tier)) {
+        return denied("too_many_guests");
     }
     let unknown = list(get(rule, "tiers"))
         .iter()
@@ -350,6 +409,7 @@ fn granted<'a>(rule: &'a Json, world: &World, now: Timestamp) -> Option<&'a Json
     list(get(rule, "tiers"))
         .iter()
         .filter(|tier| holds(get(tier, "when"), world, now) == Some(true))
+        .filter(|tier| !has_guests(tier) || guests(tier, world).is_some())
         .max_by_key(|tier| thousandths(get(tier, "rank")).unwrap_or(1000))
 }
 

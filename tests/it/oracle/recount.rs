@@ -82,7 +82,9 @@ fn seconds(duration: &Json) -> i64 {
 fn claims(rule: &Json, perk: &str, check: &Made, tier: &str) -> Vec<Claim> {
     let zone = rule.member("time_zone").and_then(Json::as_text).unwrap_or("UTC");
     let local = check.at.to_zoned(TimeZone::get(zone).unwrap());
-    let party = check.facts.context.iter().find(|(name, _)| name == "party").and_then(|(_, party)| party.as_whole());
+    let tiers = rule.member("tiers").and_then(Json::as_list).unwrap_or_default();
+    let granted = tiers.iter().find(|it| it.member("id").and_then(Json::as_text) == Some(tier));
+    let party = Some(naive::counted(granted.unwrap_or(&Json::Null), &check.facts));
     let ttl = rule.member("token").and_then(|token| token.member("ttl")).map_or(15 * 60, seconds);
     let claim = |limit: &Json| {
         let window = limit.member("window").unwrap();

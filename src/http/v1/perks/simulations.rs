@@ -26,8 +26,10 @@ use crate::http::ndjson;
 use crate::http::openapi::problems::{
     ProblemsOfBody, ProblemsOfKeys, ProblemsOfNames, ProblemsOfRules, ProblemsOfRuns,
 };
-use crate::http::v1::checks::explanation::{LimitView, OfferView, ReasonView, ScoreSeenView};
-use crate::http::v1::checks::visitor::{PassBody, VisitorBody, VisitorView, read_airports, read_pass};
+use crate::http::v1::checks::explanation::{GuestsView, LimitView, OfferView, ReasonView, ScoreSeenView};
+use crate::http::v1::checks::visitor::{
+    PartyView, PassBody, VisitorBody, VisitorView, read_airports, read_pass, with_party,
+};
 use crate::http::v1::checks::{in_languages, read_context};
 use crate::scores::score::parse_instant;
 use crate::web::auth::Authorized;
@@ -58,6 +60,9 @@ pub struct SimulationBody {
     network: Option<String>,
     #[schema(value_type = Option<ContextView>)]
     context: Option<LooseJson>,
+    /// The people who come, in the place of the context's `party`.
+    #[schema(value_type = Option<PartyView>)]
+    party: Option<Json>,
     /// Any instant, past or future (RFC 3339); now without it.
     #[schema(format = DateTime)]
     at: Option<String>,
@@ -96,6 +101,9 @@ pub struct EveryoneBody {
     /// The context that every visitor is taken to bring.
     #[schema(value_type = Option<ContextView>)]
     context: Option<LooseJson>,
+    /// The people who every visitor is taken to come with.
+    #[schema(value_type = Option<PartyView>)]
+    party: Option<Json>,
     /// Any instant, past or future (RFC 3339); now without it.
     #[schema(format = DateTime)]
     at: Option<String>,
@@ -131,6 +139,9 @@ pub struct SimulationView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "PT30M")]
     max_wait: Option<String>,
+    /// The guests of a grant, where its tier says something of guests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    guests: Option<GuestsView>,
     #[schema(value_type = TraceView)]
     trace: Trace,
     warnings: Vec<TrialWarningView>,
@@ -185,7 +196,7 @@ pub(crate) async fn simulate_check(
         score: body.score.map(|score| (score.value, observed_at)),
         attributes: read_attributes(body.attributes.as_ref())?,
         network: body.network,
-        context: read_context(body.context)?,
+        context: with_party(read_context(body.context)?, body.party.as_ref())?,
         at: read_instant("/at", body.at.as_deref())?,
         location: body.location,
         kiosk: body.kiosk,
@@ -229,7 +240,7 @@ pub(crate) async fn simulate_everyone(
     let trial = EveryoneTrial {
         perk: perk.into_inner(),
         choice: read_choice(body.version, body.rule)?,
-        context: read_context(body.context)?,
+        context: with_party(read_context(body.context)?, body.party.as_ref())?,
         at: read_instant("/at", body.at.as_deref())?,
     };
     let run = gateway.simulator.everyone(caller.merchant()?, trial).await?;

@@ -114,6 +114,23 @@ pub(crate) struct TierTraceView {
     passed: Passed,
     /// Absent for a tier that admits everyone who passes the rule's own condition.
     when: Option<ConditionTraceView>,
+    /// Absent for a tier that says nothing of guests.
+    guests: Option<GuestsTraceView>,
+}
+
+/// The test of whether the party has no more guests than a tier admits.
+#[derive(ToSchema)]
+#[schema(as = GuestsTrace)]
+pub(crate) struct GuestsTraceView {
+    passed: bool,
+    #[schema(example = 3)]
+    max: u64,
+    /// Those that count.
+    #[schema(example = 2)]
+    had: u64,
+    /// Those that would be let in, the uncounted ones among them; absent where the tier doesn't admit the party.
+    #[schema(example = 3)]
+    admitted: Option<u64>,
 }
 
 /// A condition: `members` of `all` and `any`, the `member` of `not`, or a leaf's test of one attribute.
