@@ -14,7 +14,7 @@ facts! {
     /// The facts of `check.decided`.
     pub struct CheckDecided<'a> {
         decision: Decision,
-        /// What limits count by of what the check brought, digested.
+        /// The values that limits count by and the check brought, digested.
         digests: Option<Vec<ScopeDigest<'a>>>,
         /// The reading of rules that decided.
         engine: i64,
@@ -52,7 +52,7 @@ facts! {
         tier: Option<Text<'a>>,
     }
 
-    /// What a check brought for a scope, as an HMAC under the secret of merchant and month.
+    /// A value that a check brought for a scope, as an HMAC under the secret of merchant and month.
     pub struct ScopeDigest<'a> {
         digest: Text<'a>,
         month: Text<'a>,

@@ -289,7 +289,7 @@ pub struct RuleLimitView {
     /// Its short name; under another one, counting begins again.
     #[schema(example = "person-day")]
     id: String,
-    /// What uses are counted by, together: `subject`, `perk`, `tier`, `location`, `kiosk`, `merchant`; `boarding_pass`, for one
+    /// The parts that uses are counted by, together: `subject`, `perk`, `tier`, `location`, `kiosk`, `merchant`; `boarding_pass`, for one
     /// visit a pass; `context.` and the name of a member, for one visit a value. By the last two no longer than a month,
     /// or 31 days (of the context 27): they are kept as digests under secrets that are destroyed soon after their month.
     /// A check that doesn't bring them is denied.
