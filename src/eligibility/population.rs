@@ -389,11 +389,14 @@ fn warnings(rule: &Rule, context: &Context, at: Timestamp) -> Vec<Warning> {
         warn("limits_not_applied", "Limits are not applied: everyone is counted as if they came first.".to_owned());
     }
     let party = context.party();
-    for limit in rule.limits().iter().filter(|limit| limit.never_fits(party, None)) {
-        let (id, most) = (&limit.id, limit.max.at(None));
-        let detail =
-            format!("A check for a party of {party} is denied: the limit `{id}` admits at most {most} at once.");
-        warn("party_never_fits", detail);
+    for limit in rule.limits() {
+        for (location, most) in limit.max.each().filter(|(location, _)| limit.never_fits(party, *location)) {
+            let (id, here) = (&limit.id, location.map(|location| format!(" at {location}")).unwrap_or_default());
+            let detail = format!(
+                "A check for a party of {party} is denied{here}: the limit `{id}` admits at most {most} at once."
+            );
+            warn("party_never_fits", detail);
+        }
     }
     warnings
 }

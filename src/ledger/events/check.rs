@@ -103,7 +103,7 @@ impl CheckDecided<'_> {
 
     /// The reasons with all that is left of them once the person was erased.
     pub fn bare_reasons(&self) -> Vec<Reason> {
-        self.reasons.iter().filter_map(ReasonGiven::bare).collect()
+        self.reasons.iter().map(ReasonGiven::bare).collect()
     }
 
     /// The codes of the reasons, each once.
@@ -125,7 +125,7 @@ impl<'a> From<&'a Reason> for ReasonGiven<'a> {
             at_most: reason.at_most,
             attribute: text(&reason.attribute),
             blackout: text(&reason.blackout),
-            code: reason.code.as_str().into(),
+            code: reason.code.written().into(),
             limit: text(&reason.limit),
             tier: text(&reason.tier),
         }
@@ -133,17 +133,16 @@ impl<'a> From<&'a Reason> for ReasonGiven<'a> {
 }
 
 impl ReasonGiven<'_> {
-    /// The reason; none where its code is not known here.
-    fn bare(&self) -> Option<Reason> {
+    fn bare(&self) -> Reason {
         let text = |text: &Option<Text<'_>>| text.as_deref().map(str::to_owned);
-        Some(Reason {
+        Reason {
             at_most: self.at_most,
             attribute: text(&self.attribute),
             blackout: text(&self.blackout),
             limit: text(&self.limit),
             tier: text(&self.tier),
-            ..Reason::new(ReasonCode::parse(&self.code)?)
-        })
+            ..Reason::new(ReasonCode::stored(&self.code))
+        }
     }
 }
 

@@ -270,11 +270,13 @@ pub(crate) fn rule() -> impl Strategy<Value = String> {
 
 /// A rule that admits everyone, when it is open; some hold no large party, here or there.
 pub(crate) fn timed_rule() -> impl Strategy<Value = String> {
-    let limit = (maximum(1..5), select(vec!["1", "\"party\""])).prop_map(|(max, cost)| {
-        format!(
-            r#","limits":[{{"id":"l","scope":["location"],"max":{max},"cost":{cost},"window":{{"calendar":"year"}}}}]"#
-        )
-    });
+    let counts = select(vec![
+        r#""scope":["location"],"window":{"calendar":"year"}"#,
+        r#""scope":["context.a"],"window":{"calendar":"month"}"#,
+        r#""scope":["perk","context.b"],"window":{"rolling":"P2D"}"#,
+    ]);
+    let limit = (maximum(1..5), select(vec!["1", "\"party\""]), counts)
+        .prop_map(|(max, cost, counts)| format!(r#","limits":[{{"id":"l",{counts},"max":{max},"cost":{cost}}}]"#));
     (times(0.95), prop::option::weighted(0.3, limit))
         .prop_map(|(times, limit)| format!(r#"{{"tiers":[{{"id":"t"}}]{times}{}}}"#, limit.unwrap_or_default()))
 }

@@ -166,7 +166,7 @@ pub struct YearlyDatesView {
 }
 
 /// One of: `all`, `any` or `not` over other conditions, at most 8 deep and 64 in a rule; or a test of an attribute:
-/// `attr` and `op` with `value`, `values` or `ref`; or, for `within`, with `before`, `after` and `opens_by`.
+/// `attr` and `op` with `value`, `values` or `ref`; or, for `within`, with `before`, `after`, `opens_by` and `messages`.
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = Condition, example = json!({"attr": "score", "op": "gte", "value": 40}))]
@@ -200,6 +200,8 @@ pub struct ConditionView {
     /// For `within`: another instant that it opens by, where the visit has it.
     #[schema(example = "context.scheduled_departure")]
     opens_by: Option<String>,
+    /// For `within`: said to guests who come before or after it, in place of the tier's words.
+    messages: Option<MessagesView>,
 }
 
 /// A plain value.
