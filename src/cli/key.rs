@@ -245,6 +245,20 @@ struct Listed {
     keys: Vec<KeyView>,
 }
 
+/// What the rows of a list of keys say.
+const COLUMNS: [&str; 10] = [
+    "id",
+    "role",
+    "label",
+    "location",
+    "kiosk",
+    "airports",
+    "audience, origins",
+    "status",
+    "expires",
+    "last used (hour)",
+];
+
 impl fmt::Display for Listed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.keys.is_empty() {
@@ -252,23 +266,22 @@ impl fmt::Display for Listed {
         }
         let rows = self.keys.iter().map(|it| {
             let origins = it.origins.iter().map(WebOrigin::to_string);
-            let bound = [&it.location, &it.kiosk, &it.audience]
-                .into_iter()
-                .flatten()
-                .cloned()
-                .chain(it.airports.clone())
-                .chain(origins);
+            let text = |text: &Option<String>| text.clone().unwrap_or_default();
+            let doors = it.audience.iter().cloned().chain(origins);
             [
                 it.id.to_string(),
                 it.role.to_string(),
                 it.label.clone(),
-                bound.collect::<Vec<_>>().join(", "),
+                text(&it.location),
+                text(&it.kiosk),
+                it.airports.join(", "),
+                doors.collect::<Vec<_>>().join(", "),
                 it.status.as_str().to_owned(),
                 it.expires_at.map_or_else(|| "never".to_owned(), |at| at.to_string()),
                 it.last_used_at.map_or_else(|| "never".to_owned(), |at| at.to_string()),
             ]
         });
-        f.write_str(&table(["id", "role", "label", "bound to", "status", "expires", "last used (hour)"], rows))
+        f.write_str(&table(COLUMNS, rows))
     }
 }
 

@@ -9,12 +9,12 @@ use super::decided::{Decided, ScoreSeen};
 use super::evaluate::{Causes, Mistyped, Truth, World};
 use super::facts::Facts;
 use super::forecast::Forecast;
-use super::merits::{admitting_tier, is_fresh, lacking_score, too_many_guests, uncountable};
+use super::merits::{admitting_tier, is_fresh, lacking_score, tier_while_open, too_many_guests, uncountable};
 use super::reason::{Reason, ReasonCode};
 use super::timing::Missed;
 use crate::foundation::decimal::Decimal;
 use crate::foundation::json::Json;
-use crate::rules::attribute::Attribute;
+use crate::rules::attribute::{Attribute, BOARDING_PASS, PassField};
 use crate::rules::availability::Availability;
 use crate::rules::rule::Rule;
 use crate::rules::terms::{Fallback, Otherwise};
@@ -59,17 +59,61 @@ pub fn looked_at(rule: &Rule, facts: &Facts) -> Json {
 /// Decides at `now`, but for the limits: `next_eligible_at` is when they would have the last word.
 #[must_use]
 pub fn decide(rule: &Rule, facts: &Facts, now: Timestamp) -> Decided {
-    let decided = judge(rule, facts, now);
+    let (decided, refused) = weigh(rule, facts, now);
     let next_eligible_at = if decided.is_granted() { None } else { next_grant(rule, facts, now) };
-    Decided { next_eligible_at, ..decided }
+    let waiting = next_eligible_at.zip(refused).and_then(|(next, world)| reasons_to_wait(rule, world, next));
+    Decided { next_eligible_at, ..with_wait(decided, waiting) }
 }
 
-/// [`decide`] without looking ahead. The first of these that applies is the answer: not valid, blacked out, not open, not
-/// in the rollout, no score, a stale one, the rule's own condition, then the tiers, highest rank first.
+/// [`decide`] without saying when waiting is enough.
 #[must_use]
 pub fn judge(rule: &Rule, facts: &Facts, now: Timestamp) -> Decided {
-    let closed = |reason: Reason| Decided::because(Decision::Denied, vec![reason]);
-    let decided = match rule.availability(now) {
+    let (decided, refused) = weigh(rule, facts, now);
+    with_wait(decided, refused.and_then(|world| waits(rule, world)))
+}
+
+/// The reasons of someone whom the rule refuses on its merits, and who has nothing to do but to wait.
+pub(super) fn waits(rule: &Rule, world: World<'_>) -> Option<Vec<Reason>> {
+    let may_turn = !rule.instants().is_empty() || rule.attributes().contains(PassField::DaysFromToday.attribute());
+    let next = if may_turn { next_grant(rule, world.facts, world.now) } else { None };
+    reasons_to_wait(rule, world, next?)
+}
+
+/// The decision about someone who comes too early: what speaks against the tier that waiting opens. No person has to
+/// decide about that.
+fn with_wait(decided: Decided, waiting: Option<Vec<Reason>>) -> Decided {
+    match waiting {
+        Some(reasons) => Decided { decision: Decision::Denied, reasons, ..decided },
+        None => decided,
+    }
+}
+
+/// The reasons against the tier that is granted at `next`, if one of them is that it is too early.
+fn reasons_to_wait(rule: &Rule, world: World<'_>, next: Timestamp) -> Option<Vec<Reason>> {
+    let refused = match world.meets(rule.when()) {
+        Truth::False => (rule.when(), None),
+        Truth::True => {
+            let tier = tier_while_open(rule, world.facts, next)?;
+            (tier.when.as_ref(), Some(tier))
+        }
+        Truth::Unknown => return None,
+    };
+    let (when, tier) = (refused.0.filter(|when| world.meets(Some(when)) == Truth::False)?, refused.1);
+    let reasons = because(world, ReasonCode::ConditionNotMet, tier, &world.causes(when));
+    let is_early = |reason: &Reason| match reason.code {
+        ReasonCode::TooEarly => true,
+        ReasonCode::PassDate => world.is_before_flight(),
+        _ => false,
+    };
+    reasons.iter().any(is_early).then_some(reasons)
+}
+
+/// The decision, and the world that the rule's condition and tiers refused on their merits. The first of these that
+/// applies is the answer: not valid, blacked out, not open, not in the rollout, no score, a stale one, the rule's own
+/// condition, then the tiers, highest rank first.
+fn weigh<'a>(rule: &Rule, facts: &'a Facts, now: Timestamp) -> (Decided, Option<World<'a>>) {
+    let closed = |reason: Reason| (Decided::because(Decision::Denied, vec![reason]), None);
+    let (decided, refused) = match rule.availability(now) {
         Availability::NotYetValid { from } => closed(lifted(ReasonCode::NotYetValid, Some(from))),
         Availability::NoLongerValid => closed(Reason::new(ReasonCode::NoLongerValid)),
         Availability::Blackout { id, until } => {
@@ -78,7 +122,7 @@ pub fn judge(rule: &Rule, facts: &Facts, now: Timestamp) -> Decided {
         Availability::Closed { opens } => closed(lifted(ReasonCode::OutsideSchedule, opens)),
         Availability::Open => while_open(rule, facts, now),
     };
-    Decided { score: seen(rule, facts, now), ..decided }
+    (Decided { score: seen(rule, facts, now), ..decided }, refused)
 }
 
 /// The least instant at which it would be granted if limits had room: a party that is larger than one ever admits
@@ -104,10 +148,10 @@ fn seen(rule: &Rule, facts: &Facts, now: Timestamp) -> Option<ScoreSeen> {
     Some(ScoreSeen { source: policy.source.clone(), value: score.value, observed_at: score.observed_at, fresh })
 }
 
-/// The decision when the rule is valid and open.
-fn while_open(rule: &Rule, facts: &Facts, now: Timestamp) -> Decided {
+/// The decision when the rule is valid and open, and the world that it refused on its merits.
+fn while_open<'a>(rule: &Rule, facts: &'a Facts, now: Timestamp) -> (Decided, Option<World<'a>>) {
     if !rule.rollout().admits(facts.rollout_bucket) {
-        return Decided::because(Decision::Denied, vec![Reason::new(ReasonCode::NotInRollout)]);
+        return (Decided::because(Decision::Denied, vec![Reason::new(ReasonCode::NotInRollout)]), None);
     }
     let world = World::new(facts, now);
     let Some((fallback, code)) = lacking_score(rule, facts, now) else {
@@ -115,42 +159,45 @@ fn while_open(rule: &Rule, facts: &Facts, now: Timestamp) -> Decided {
     };
     let reason = Reason::new(code);
     match fallback {
-        Fallback::Deny => Decided::because(Decision::Denied, vec![reason]),
-        Fallback::Refer => Decided::because(Decision::Referred, vec![reason]),
+        Fallback::Deny => (Decided::because(Decision::Denied, vec![reason]), None),
+        Fallback::Refer => (Decided::because(Decision::Referred, vec![reason]), None),
         Fallback::Ignore => {
-            let decided = on_its_merits(rule, world.without_score());
+            let (decided, refused) = on_its_merits(rule, world.without_score());
             // A grant that took no notice of a score has to say so.
-            if decided.is_granted() { Decided { reasons: vec![reason], ..decided } } else { decided }
+            let reasons = if decided.is_granted() { vec![reason] } else { decided.reasons };
+            (Decided { reasons, ..decided }, refused)
         }
     }
 }
 
-/// The decision of the rule's condition and tiers about a person, unless what is kept of them lacks what must be there.
-fn on_its_merits(rule: &Rule, world: World<'_>) -> Decided {
+/// The decision of the rule's condition and tiers about a person, unless what is kept of them lacks what must be there,
+/// and the world that they refused.
+fn on_its_merits<'a>(rule: &Rule, world: World<'a>) -> (Decided, Option<World<'a>>) {
     if let Some((fallback, lacking)) = world.facts.context.person().lacks(rule, world.now) {
         let reason = |name: &&str| Reason {
             attribute: Some(Attribute::Subject((*name).to_owned()).name()),
             ..Reason::new(ReasonCode::AttributeMissing)
         };
         let decision = if fallback == Fallback::Deny { Decision::Denied } else { Decision::Referred };
-        return Decided::because(decision, lacking.iter().map(reason).collect());
+        return (Decided::because(decision, lacking.iter().map(reason).collect()), None);
     }
     let gate = world.meets(rule.when());
     if gate == Truth::True
         && let Some(tier) = admitting_tier(rule, world)
     {
         let uncountable = uncountable(rule, &world.facts.context, world.now);
-        return if uncountable.is_empty() {
+        let decided = if uncountable.is_empty() {
             grant(rule, tier, world)
         } else {
             Decided::because(Decision::Denied, uncountable)
         };
+        return (decided, None);
     }
     let decision = match rule.otherwise() {
         Otherwise::Deny => Decision::Denied,
         Otherwise::Refer => Decision::Referred,
     };
-    Decided::because(decision, not_admitted(rule, gate, world))
+    (Decided::because(decision, not_admitted(rule, gate, world)), Some(world))
 }
 
 /// Why no tier admits, `gate` being the truth of the rule's own condition.
@@ -163,9 +210,22 @@ fn not_admitted(rule: &Rule, gate: Truth, world: World<'_>) -> Vec<Reason> {
         if let Some(reason) = too_many_guests(rule, world) {
             return vec![reason];
         }
-        let unknown = rule.tiers().iter().rev().find(|tier| world.meets(tier.when.as_ref()) == Truth::Unknown);
-        if let Some((tier, when)) = unknown.and_then(|tier| tier.when.as_ref().map(|when| (tier, when))) {
-            return because(world, ReasonCode::AttributeMissing, Some(tier), &world.causes(when));
+        let of_truth = |truth: Truth| {
+            let tiers = rule.tiers().iter().rev().filter_map(|tier| Some((tier, tier.when.as_ref()?)));
+            tiers.filter(move |(_, when)| world.meets(Some(when)) == truth)
+        };
+        let unknown = of_truth(Truth::Unknown).map(|(tier, when)| (tier, world.causes(when)));
+        // One who is decided about without a score lacks none where it is the day or the hour that is wrong.
+        let (of_score, others): (Vec<_>, Vec<_>) = unknown.partition(|(_, causes)| causes.are_of_score());
+        if let Some((tier, causes)) = others.first() {
+            return because(world, ReasonCode::AttributeMissing, Some(tier), causes);
+        }
+        if let Some((tier, causes)) = of_score.first() {
+            let refused = of_truth(Truth::False);
+            let mut reasons = refused
+                .map(|(tier, when)| because(world, ReasonCode::ConditionNotMet, Some(tier), &world.causes(when)));
+            let of_time = reasons.find(|reasons| reasons.iter().any(|reason| reason.code.is_of_time()));
+            return of_time.unwrap_or_else(|| because(world, ReasonCode::AttributeMissing, Some(tier), causes));
         }
     }
     if let Some(reason) = gap(rule, world) {
@@ -183,12 +243,17 @@ fn not_admitted(rule: &Rule, gate: Truth, world: World<'_>) -> Vec<Reason> {
 }
 
 /// One reason for each attribute, in the order of their names, then one for each that a time window lies around, the
-/// earliest to open first; attributes that are there, of the wrong type, come last.
+/// earliest to open first; attributes that are there, of the wrong type, come last. A boarding pass that isn't there, or
+/// isn't of the day, is one reason, whatever is asked of it.
 fn because(world: World<'_>, code: ReasonCode, tier: Option<&Tier>, causes: &Causes) -> Vec<Reason> {
+    let is_of_no_pass = |attribute: &Attribute| matches!(attribute, Attribute::BoardingPass(_)) && !world.has_pass();
+    let name = |attribute: &Attribute| {
+        if is_of_no_pass(attribute) { BOARDING_PASS.to_owned() } else { attribute.name() }
+    };
     let reason = |attribute: Option<&Attribute>, mistyped: Option<Mistyped>| Reason {
         tier: tier.map(|tier| tier.id.clone()),
         tier_name: tier.map(|tier| tier.name.clone()),
-        attribute: attribute.map(Attribute::name),
+        attribute: attribute.map(name),
         wanted_type: mistyped.map(|it| it.wanted),
         given_type: mistyped.map(|it| it.given),
         ..Reason::new(match attribute {
@@ -213,7 +278,17 @@ fn because(world: World<'_>, code: ReasonCode, tier: Option<&Tier>, causes: &Cau
         };
         Reason { code, next_eligible_at: lifted, ..reason(Some(attribute), None) }
     });
-    others.into_iter().map(of_attribute).chain(missed).chain(mistyped.into_iter().map(of_attribute)).collect()
+    let mut reasons: Vec<Reason> = Vec::new();
+    for reason in others.into_iter().map(of_attribute).chain(missed).chain(mistyped.into_iter().map(of_attribute)) {
+        let is_said = |known: &Reason| match reason.code {
+            ReasonCode::PassDate => known.code == ReasonCode::PassDate,
+            _ => *known == reason,
+        };
+        if !reasons.iter().any(is_said) {
+            reasons.push(reason);
+        }
+    }
+    reasons
 }
 
 /// Tells whether it is the day of the flight that speaks against the person: none counts, so that nothing of the pass is

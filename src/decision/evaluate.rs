@@ -8,7 +8,7 @@ use super::facts::{Facts, Value, millionths};
 use super::timing::Missed;
 use crate::foundation::decimal::Decimal;
 use crate::foundation::json::Json;
-use crate::rules::attribute::{Attribute, ValueType};
+use crate::rules::attribute::{Attribute, PassField, ValueType};
 use crate::rules::condition::Condition;
 use crate::rules::leaf::{Comparison, Leaf, Relation, Scalar, Test};
 
@@ -42,6 +42,14 @@ pub(crate) struct Causes {
     pub windows: BTreeSet<(Missed, Attribute)>,
 }
 
+impl Causes {
+    /// True if it is the score alone that isn't there.
+    pub(super) fn are_of_score(&self) -> bool {
+        let is_of_score = |attribute: &Attribute| matches!(attribute, Attribute::Score | Attribute::ScoreAge);
+        self.windows.is_empty() && !self.attributes.is_empty() && self.attributes.keys().all(is_of_score)
+    }
+}
+
 /// Facts at an instant, possibly with another score in place of the true one, or with none.
 #[derive(Clone, Copy)]
 pub(crate) struct World<'a> {
@@ -73,6 +81,17 @@ impl<'a> World<'a> {
     /// True if a boarding pass was shown and no leg of it counts.
     pub(crate) fn has_undated_pass(self) -> bool {
         self.facts.context.is_undated()
+    }
+
+    /// True if a boarding pass was shown and one of its legs counts.
+    pub(crate) fn has_pass(self) -> bool {
+        self.knows(&Attribute::BoardingPass(PassField::From))
+    }
+
+    /// True if the flight of the boarding pass is on a later day.
+    pub(crate) fn is_before_flight(self) -> bool {
+        let days = self.value(&Attribute::BoardingPass(PassField::DaysFromToday));
+        matches!(days, Some(Value::Number(days)) if days > 0)
     }
 
     /// The same, if the score were another one.

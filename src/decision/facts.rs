@@ -339,7 +339,7 @@ impl Context {
         self.members.keys().chain(self.inexact.keys()).map(String::as_str)
     }
 
-    /// What keeps limits that count by `scope` from counting this visit at `now`, if anything does.
+    /// The reason why limits that count by `scope` can't count this visit at `now`, if there is one.
     #[must_use]
     pub fn uncountable(&self, scope: &Scope, now: Timestamp) -> Option<ReasonCode> {
         match scope {

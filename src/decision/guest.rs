@@ -7,7 +7,9 @@
 use super::decide::Decision;
 use super::reason::ReasonCode;
 use crate::foundation::language::Languages;
-use crate::rules::limit::{Limit, Scope, Unit, Window};
+use crate::rules::condition::Condition;
+use crate::rules::leaf::Test;
+use crate::rules::limit::{Cost, Limit, Scope, Unit, Window};
 use crate::rules::messages::Messages;
 use crate::rules::rule::Rule;
 
@@ -21,12 +23,16 @@ pub struct Refusal<'a> {
     pub code: ReasonCode,
     /// The id of the tier that the reason names.
     pub tier: Option<&'a str>,
+    /// The attribute that it names.
+    pub attribute: Option<&'a str>,
     /// The id of the limit that has no room.
     pub limit: Option<&'a str>,
     /// The id of the blackout.
     pub blackout: Option<&'a str>,
     /// The most that the limit admits at once, or the guests that may be brought, where more came.
     pub at_most: Option<u64>,
+    /// The rest of the limit, which is less than was asked for.
+    pub left: Option<u64>,
 }
 
 /// A sentence for a guest, in a language.
@@ -75,9 +81,13 @@ fn own_words<'a>(rule: &'a Rule, refusal: &Refusal<'_>) -> Option<&'a Messages> 
         | ReasonCode::AttributeMistyped
         | ReasonCode::ConditionNotMet
         | ReasonCode::PassDate
-        | ReasonCode::TooEarly
-        | ReasonCode::TooManyGuests
-        | ReasonCode::TooLate => rule.tier(refusal.tier?)?.messages.as_ref(),
+        | ReasonCode::TooManyGuests => rule.tier(refusal.tier?)?.messages.as_ref(),
+        ReasonCode::TooEarly | ReasonCode::TooLate => {
+            let tier = refusal.tier.and_then(|tier| rule.tier(tier));
+            let when = if refusal.tier.is_none() { rule.when() } else { tier.and_then(|tier| tier.when.as_ref()) };
+            let of_window = when.zip(refusal.attribute).and_then(|(when, attribute)| window_words(when, attribute));
+            of_window.or_else(|| tier?.messages.as_ref())
+        }
         ReasonCode::ScoreMet
         | ReasonCode::ScoreMissing
         | ReasonCode::ScoreStale
@@ -85,8 +95,22 @@ fn own_words<'a>(rule: &'a Rule, refusal: &Refusal<'_>) -> Option<&'a Messages> 
         | ReasonCode::NoLongerValid
         | ReasonCode::PerkPaused
         | ReasonCode::NotInRollout
-        | ReasonCode::GrantedByPerson => None,
+        | ReasonCode::GrantedByPerson
+        | ReasonCode::Other(_) => None,
     }
+}
+
+/// The words of a time window around an attribute, if one has any.
+fn window_words<'a>(when: &'a Condition, attribute: &str) -> Option<&'a Messages> {
+    let mut words = None;
+    when.each_leaf(&mut |leaf| {
+        if let Test::Within(window) = &leaf.test
+            && leaf.attribute.name() == attribute
+        {
+            words = words.or(window.messages.as_ref());
+        }
+    });
+    words
 }
 
 fn standard(rule: Option<&Rule>, refusal: &Refusal<'_>) -> Option<String> {
@@ -97,6 +121,10 @@ fn standard(rule: Option<&Rule>, refusal: &Refusal<'_>) -> Option<String> {
         ReasonCode::LimitReached => {
             if let Some(most) = refusal.at_most {
                 return Some(format!("At most {most} can come in at once."));
+            }
+            let counts_people = rule.and_then(|rule| limit_of(rule, refusal)).is_some_and(|it| it.cost == Cost::Party);
+            if let Some(left) = refusal.left.filter(|left| *left > 0 && counts_people) {
+                return Some(format!("There is room for {left} at the moment, and not for all of you."));
             }
             no_room(rule.and_then(|rule| limit_of(rule, refusal)))
         }
@@ -118,7 +146,8 @@ fn standard(rule: Option<&Rule>, refusal: &Refusal<'_>) -> Option<String> {
         ReasonCode::ScoreMissing
         | ReasonCode::ScoreStale
         | ReasonCode::AttributeMissing
-        | ReasonCode::AttributeMistyped => "We can't tell whether this is open to you. Please ask our staff.",
+        | ReasonCode::AttributeMistyped
+        | ReasonCode::Other(_) => "We can't tell whether this is open to you. Please ask our staff.",
         ReasonCode::ScoreMet | ReasonCode::GrantedByPerson => return None,
     };
     Some(sentence.to_owned())
@@ -145,8 +174,9 @@ fn no_room(limit: Option<&Limit>) -> &'static str {
         Window::Calendar(Unit::Month) => "There is not enough left of this for this month.",
         Window::Calendar(Unit::Quarter) => "There is not enough left of this for this quarter.",
         Window::Calendar(Unit::Year) => "There is not enough left of this for this year.",
-        Window::Calendar(Unit::Hour | Unit::Day) | Window::Rolling(_) | Window::Concurrent { .. } => {
-            "The lounge is full at the moment."
+        Window::Calendar(Unit::Day) => "There is not enough left of this for today.",
+        Window::Calendar(Unit::Hour) | Window::Rolling(_) | Window::Concurrent { .. } => {
+            "There is no room at the moment."
         }
     }
 }
@@ -163,7 +193,7 @@ mod tests {
                  {"id":"main","rank":1,"when":{"attr":"context.member","op":"eq","value":true}}],
         "blackouts":[{"id":"fair","yearly":{"from":"05-01","to":"05-03"},"messages":{"en":"The fair has all our rooms."}},
                      {"id":"works","yearly":{"from":"06-01","to":"06-03"}}],
-        "limits":[{"id":"house-now","scope":["perk"],"max":9,"window":{"concurrent":{"max_stay":"PT4H"}},
+        "limits":[{"id":"house-now","scope":["perk"],"max":9,"cost":"party","window":{"concurrent":{"max_stay":"PT4H"}},
                    "messages":{"zh-Hant":"貴賓室已滿。","de":"Voll."}},
                   {"id":"person-day","scope":["subject"],"max":1,"window":{"calendar":"day"}},
                   {"id":"offer","scope":["perk"],"max":9,"window":{"lifetime":true}}]}"#;
@@ -176,13 +206,41 @@ mod tests {
         decision: Decision::Denied,
         code: ReasonCode::OutsideSchedule,
         tier: None,
+        attribute: None,
         limit: None,
         blackout: None,
         at_most: None,
+        left: None,
     };
 
     fn limit(id: &str) -> Refusal<'_> {
         Refusal { code: ReasonCode::LimitReached, limit: Some(id), ..DENIED }
+    }
+
+    #[test]
+    fn a_time_window_has_words_of_its_own() {
+        let window = |attr: &str, words: &str| {
+            format!(r#"{{"attr":"context.{attr}","op":"within","before":"PT3H","messages":{{"en":"{words}"}}}}"#)
+        };
+        let text = format!(
+            r#"{{"when":{},"tiers":[{{"id":"main","when":{{"any":[{},
+                {{"attr":"context.arrival","op":"within","after":"PT3H"}}]}},"messages":{{"en":"Members only."}}}}]}}"#,
+            window("boarding", "Boarding has begun."),
+            window("departure", "Come three hours before your flight.")
+        );
+        let rule = Rule::parse(&Json::parse(&text).unwrap(), "lounge").unwrap();
+        assert_eq!(Rule::parse(&Json::parse(rule.canonical()).unwrap(), "lounge").unwrap(), rule);
+        let said = |code, tier, attribute| {
+            let refusal = Refusal { code, tier, attribute: Some(attribute), ..DENIED };
+            sentence(Some(&rule), &refusal, &Languages::default()).unwrap().text
+        };
+        let (early, late, main) = (ReasonCode::TooEarly, ReasonCode::TooLate, Some("main"));
+        assert_eq!(said(early, main, "context.departure"), "Come three hours before your flight.");
+        assert_eq!(said(late, main, "context.departure"), "Come three hours before your flight.");
+        assert_eq!(said(early, main, "context.arrival"), "Members only.");
+        assert_eq!(said(late, None, "context.boarding"), "Boarding has begun.");
+        assert_eq!(said(late, None, "context.other"), "It is too late for this.");
+        assert_eq!(said(ReasonCode::ConditionNotMet, main, "context.departure"), "Members only.");
     }
 
     fn tier(id: &str) -> Refusal<'_> {
@@ -202,7 +260,7 @@ mod tests {
         expect(&DENIED, "fr", "en", "We open at six.");
         expect(&limit("house-now"), "zh-HK, en;q=0.5", "zh-Hant", "貴賓室已滿。");
         // Words that the guest doesn't read are no help.
-        expect(&limit("house-now"), "en", "en", "The lounge is full at the moment.");
+        expect(&limit("house-now"), "en", "en", "There is no room at the moment.");
         expect(&tier("gold"), "en", "en", "This room is for gold members.");
         let blackout = |id| Refusal { code: ReasonCode::Blackout, blackout: Some(id), ..DENIED };
         expect(&blackout("fair"), "en", "en", "The fair has all our rooms.");
@@ -215,6 +273,12 @@ mod tests {
         expect(&limit("offer"), "", "en", "There is not enough left of this.");
         expect(&limit("gone"), "", "en", "This is not available at the moment.");
         expect(&tier("main"), "", "en", "This is not open to you at the moment.");
+        let left = |left| Refusal { left: Some(left), ..limit("house-now") };
+        expect(&left(2), "en", "en", "There is room for 2 at the moment, and not for all of you.");
+        expect(&left(0), "en", "en", "There is no room at the moment.");
+        expect(&left(2), "de", "de", "Voll.");
+        let left = Refusal { left: Some(2), ..limit("person-day") };
+        expect(&left, "", "en", "You have already used this today.");
         expect(&Refusal { at_most: Some(4), ..limit("house-now") }, "de", "en", "At most 4 can come in at once.");
         let referred = Refusal { decision: Decision::Referred, ..tier("gold") };
         expect(&referred, "", "en", "Our staff will decide about this. Please wait a moment.");

@@ -1,10 +1,13 @@
 //! Why a check was decided as it was: a stable code, its facts, and a sentence to read out.
 
+use std::borrow::Cow;
+use std::fmt;
+
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::foundation::decimal::Decimal;
-use crate::rules::attribute::ValueType;
+use crate::rules::attribute::{BOARDING_PASS, ValueType};
 use crate::rules::limit::LimitClaim;
 use crate::rules::tier::Tier;
 use crate::rules::tier::party::Party;
@@ -13,8 +16,7 @@ use crate::rules::tier::party::Party;
 const WIDEST_SHOWN_GAP: i64 = 10;
 
 /// The kind of a reason. Never renamed: clients and audit records rely on them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ReasonCode {
     ScoreMet,
     ScoreBelowThreshold,
@@ -35,10 +37,54 @@ pub enum ReasonCode {
     TooLate,
     PassDate,
     TooManyGuests,
+    /// One that a newer build gave.
+    Other(OtherCode),
+}
+
+/// The code of a reason that this build doesn't know, as it is written.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct OtherCode {
+    bytes: [u8; OtherCode::MOST],
+    length: usize,
+}
+
+impl OtherCode {
+    /// Number of characters that are kept of one.
+    const MOST: usize = 40;
+
+    fn of(code: &str) -> Self {
+        let mut bytes = [0; Self::MOST];
+        let plain = code.bytes().filter(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'));
+        let length = bytes.iter_mut().zip(plain).map(|(to, from)| *to = from).count();
+        Self { bytes, length }
+    }
+
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(self.bytes.get(..self.length).unwrap_or_default()).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for OtherCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for ReasonCode {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(self.written())
+    }
+}
+
+impl<'de> Deserialize<'de> for ReasonCode {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let code = Cow::<'de, str>::deserialize(from)?;
+        Ok(Self::stored(&code))
+    }
 }
 
 impl ReasonCode {
-    /// Every code, in the order they were made.
+    /// Every code that is known here, in the order they were made.
     pub const ALL: [Self; 19] = [
         Self::ScoreMet,
         Self::ScoreBelowThreshold,
@@ -67,7 +113,27 @@ impl ReasonCode {
         Self::ALL.into_iter().find(|known| known.as_str() == code)
     }
 
-    /// The code as the API writes it.
+    /// The code that a build wrote, perhaps a newer one.
+    #[must_use]
+    pub fn stored(code: &str) -> Self {
+        Self::parse(code).unwrap_or_else(|| Self::Other(OtherCode::of(code)))
+    }
+
+    /// The code as it is written, whichever build gave it.
+    #[must_use]
+    pub fn written(&self) -> &str {
+        match self {
+            Self::Other(other) => other.as_str(),
+            known => known.as_str(),
+        }
+    }
+
+    /// Tells whether it says that it is the day or the hour that is wrong for what a tier or the rule asks.
+    pub(super) const fn is_of_time(self) -> bool {
+        matches!(self, Self::TooEarly | Self::TooLate | Self::PassDate)
+    }
+
+    /// The code as the API writes it; `other` for all that only newer builds know.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -90,13 +156,14 @@ impl ReasonCode {
             Self::TooLate => "too_late",
             Self::PassDate => "pass_date",
             Self::TooManyGuests => "too_many_guests",
+            Self::Other(_) => "other",
         }
     }
 }
 
-/// One reason. JSON only: decimals are read from their digits.
+/// One reason. JSON only: decimals are read from their digits. Of one that a newer build wrote, members that aren't known
+/// here are passed over: the check must remain readable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Reason {
     pub code: ReasonCode,
     /// The id of the tier it is about.
@@ -208,7 +275,7 @@ impl Reason {
             Some(tier) => format!("{what} that {tier} asks for"),
             None => format!("{what} that is asked for"),
         };
-        let attribute = self.attribute.as_deref().unwrap_or("something");
+        let attribute = self.attribute.as_deref().map_or("something", in_words);
         match self.code {
             ReasonCode::ScoreMet => match self.wanted {
                 Some(wanted) => format!("The score meets {}.", asks(&format!("the {wanted}"))),
@@ -262,8 +329,8 @@ impl Reason {
             ReasonCode::TooEarly => format!("It is too early for {}.", tier.unwrap_or("this perk")),
             ReasonCode::TooLate => format!("It is too late for {}.", tier.unwrap_or("this perk")),
             ReasonCode::PassDate => match tier {
-                Some(tier) => format!("The boarding pass is for no flight on a day that {tier} is for."),
-                None => "The boarding pass is for no flight on a day that counts.".into(),
+                Some(tier) => format!("The boarding pass is for another day than {tier} asks for."),
+                None => "The boarding pass is for another day.".into(),
             },
             ReasonCode::TooManyGuests => {
                 let whom = tier.map_or_else(|| "This perk admits".to_owned(), |tier| format!("{tier} admits"));
@@ -275,12 +342,18 @@ impl Reason {
                     (None, _) => format!("{whom} fewer guests than came."),
                 }
             }
+            ReasonCode::Other(code) => format!("A newer version of the gateway gives `{code:?}` as the reason."),
         }
     }
 }
 
 fn guests(number: u64) -> String {
     if number == 1 { "1 guest".into() } else { format!("{number} guests") }
+}
+
+/// An attribute in a sentence.
+pub(super) fn in_words(attribute: &str) -> &str {
+    if attribute == BOARDING_PASS { "a boarding pass" } else { attribute }
 }
 
 fn points(gap: Decimal) -> String {
@@ -323,6 +396,18 @@ mod tests {
             let message = Reason::new(code).message();
             assert!(message.ends_with('.') && message.len() > 15, "{message}");
         }
+    }
+
+    #[test]
+    fn what_a_newer_build_gave_is_kept_as_it_is() {
+        let text = r#"{"code":"guests_refused","tier":"main","guests":3}"#;
+        let reason: Reason = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::to_string(&reason).unwrap(), r#"{"code":"guests_refused","tier":"main"}"#);
+        assert_eq!((reason.code.as_str(), reason.code.written()), ("other", "guests_refused"));
+        assert_eq!(reason.message(), "A newer version of the gateway gives `guests_refused` as the reason.");
+        let long = ReasonCode::stored(&"é<x>".repeat(90));
+        assert_eq!(long.written(), "x".repeat(OtherCode::MOST));
+        assert_eq!(ReasonCode::stored("blackout"), ReasonCode::Blackout);
     }
 
     #[test]

@@ -6,8 +6,9 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::reason::{Reason, ReasonCode};
+use super::reason::{Reason, ReasonCode, in_words};
 use crate::foundation::decimal::Decimal;
+use crate::rules::attribute::BOARDING_PASS;
 
 /// The change that would have lifted a reason, in words; none for one that speaks for the person. `zone` is the
 /// perk's, for times of day.
@@ -15,7 +16,7 @@ use crate::foundation::decimal::Decimal;
 pub fn remedy(reason: &Reason, zone: &TimeZone) -> Option<String> {
     let tier = reason.tier_name.as_deref().or(reason.tier.as_deref());
     let of_tier = tier.map_or_else(String::new, |tier| format!(" for {tier}"));
-    let attribute = reason.attribute.as_deref().unwrap_or("something");
+    let attribute = reason.attribute.as_deref().map_or("something", in_words);
     let limit = reason.limit.as_deref().unwrap_or("that was reached");
     let opens = reason.next_eligible_at.map(|at| wall_time(at, zone));
     Some(match reason.code {
@@ -27,6 +28,7 @@ pub fn remedy(reason: &Reason, zone: &TimeZone) -> Option<String> {
         },
         ReasonCode::ScoreMissing => format!("A score{of_tier}: there was none."),
         ReasonCode::ScoreStale => format!("A fresher score{of_tier}."),
+        ReasonCode::AttributeMissing if attribute == in_words(BOARDING_PASS) => format!("A boarding pass{of_tier}."),
         ReasonCode::AttributeMissing => format!("Being told {attribute}{of_tier}."),
         ReasonCode::AttributeMistyped => match reason.wanted_type {
             Some(wanted) => format!("Being told {attribute} as {}{of_tier}.", wanted.describe()),
@@ -59,11 +61,12 @@ pub fn remedy(reason: &Reason, zone: &TimeZone) -> Option<String> {
             None => format!("Asking later{of_tier}."),
         },
         ReasonCode::TooLate => format!("Asking earlier{of_tier}."),
-        ReasonCode::PassDate => format!("A boarding pass for a flight on a day that counts{of_tier}."),
+        ReasonCode::PassDate => format!("A boarding pass for another day{of_tier}."),
         ReasonCode::TooManyGuests => match reason.at_most {
             Some(most) => format!("Bringing no more than {most} of the guests who count{of_tier}."),
             None => format!("Bringing fewer guests{of_tier}."),
         },
+        ReasonCode::Other(code) => format!("What a newer version of the gateway names `{code:?}`."),
         ReasonCode::NotInRollout => "Nothing of yours: the perk was not open to everyone yet.".to_owned(),
     })
 }

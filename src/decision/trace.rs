@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::decide::Decision;
+use super::decide::{Decision, waits};
 use super::evaluate::{Truth, World};
 use super::facts::{Facts, Value};
 use super::merits::uncountable;
@@ -261,6 +261,10 @@ pub fn trace(rule: &Rule, facts: &Facts, now: Timestamp) -> Trace {
         // Nobody is granted whom the limits can't count.
         (true, None, Some(_)) if !uncountable(rule, &facts.context, now).is_empty() => (Decision::Denied, None),
         (true, None, Some(tier)) => (Decision::Granted, Some(tier.tier.clone())),
+        // No person has to decide about someone who is only too early.
+        (true, None, None) if otherwise == Decision::Referred && waits(rule, world).is_some() => {
+            (Decision::Denied, None)
+        }
         (true, None, None) => (otherwise, None),
         (false, _, _) => (Decision::Denied, None),
     };

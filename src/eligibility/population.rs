@@ -398,11 +398,15 @@ fn warnings(rule: &Rule, context: &Context, at: Timestamp) -> Vec<Warning> {
     let counted = |tier: &Tier| tier.over_by(party).is_none().then(|| tier.admitted(party).counted());
     let least = rule.tiers().iter().filter_map(counted).min();
     let size = party.size();
-    for limit in rule.limits().iter().filter(|limit| least.is_some_and(|least| limit.never_fits(least, None))) {
-        let (id, most) = (&limit.id, limit.max.at(None));
-        let detail =
-            format!("A check for a party of {size} is denied: the limit `{id}` admits at most {most} at once.");
-        warn("party_never_fits", detail);
+    for limit in rule.limits() {
+        let fits_never = |location| least.is_some_and(|least| limit.never_fits(least, location));
+        for (location, most) in limit.max.each().filter(|(location, _)| fits_never(*location)) {
+            let (id, here) = (&limit.id, location.map(|location| format!(" at {location}")).unwrap_or_default());
+            let detail = format!(
+                "A check for a party of {size} is denied{here}: the limit `{id}` admits at most {most} at once."
+            );
+            warn("party_never_fits", detail);
+        }
     }
     if least.is_none() {
         warn("party_never_fits", format!("A party of {size} brings more guests than any tier admits."));

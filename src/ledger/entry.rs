@@ -145,7 +145,7 @@ impl fmt::Debug for Brought {
     }
 }
 
-/// What a check brought for a scope that counters know by a digest, before it is digested.
+/// A value that a check brought for a scope that counters know by a digest, before it is digested.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Undigested {
     pub scope: String,
@@ -183,7 +183,7 @@ pub struct CheckEntry {
     pub seals_hint: bool,
     /// The question as it was decided, where the rule has limits: none where nobody asks when waiting is enough.
     pub outlook: Option<Box<Outlook>>,
-    /// What is to be digested, for the claims and for who decides later.
+    /// The values to be digested, for the claims and for who decides later.
     pub undigested: Vec<Undigested>,
     /// The grant that would be made; none unless the rule grants, or where nothing is recorded.
     pub grant: Option<GrantTerms>,
@@ -222,7 +222,7 @@ impl CheckEntry {
     }
 }
 
-/// What the rule's limits count by of what the check brings, unless it is digested for the month already.
+/// The values that the rule's limits count by and the check brings, but for those that are digested for the month already.
 fn undigested(request: &CheckRequest, rule: &Rule) -> Vec<Undigested> {
     let mut found = BTreeMap::new();
     for limit in rule.limits() {

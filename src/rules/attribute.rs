@@ -89,6 +89,9 @@ impl PassField {
     }
 }
 
+/// The boarding pass as a whole: as limits count by it, and as reasons name one that isn't there.
+pub const BOARDING_PASS: &str = "boarding_pass";
+
 /// The context attribute that is always there: how many people the check is for.
 pub const PARTY: &str = "party";
 

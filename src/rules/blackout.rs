@@ -201,7 +201,8 @@ impl std::fmt::Display for DayOfYear {
     }
 }
 
-/// The blackout that `at` lies in, and when it ends: of several the one that ends last, the first of equals.
+/// The blackout that `at` lies in, and when it ends: of several the one that ends last, of equals the one whose id comes
+/// first, whatever order they stand in.
 pub(crate) fn in_force<'a>(
     blackouts: &'a [Blackout],
     zone: &TimeZone,
@@ -209,7 +210,7 @@ pub(crate) fn in_force<'a>(
 ) -> Option<(&'a Blackout, Timestamp)> {
     let date = LazyCell::new(|| zone.to_datetime(at).date());
     let held = blackouts.iter().filter_map(|blackout| Some((blackout, blackout.around_on(zone, at, || *date)?.1)));
-    held.reduce(|one, other| if other.1 > one.1 { other } else { one })
+    held.max_by(|one, other| (one.1, &other.0.id).cmp(&(other.1, &one.0.id)))
 }
 
 #[cfg(test)]

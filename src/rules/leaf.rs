@@ -69,7 +69,8 @@ pub enum Scalar {
 
 impl Leaf {
     pub(crate) fn read(node: &Node<'_>, errors: &mut FieldErrors) -> Option<Self> {
-        let fields = node.fields(&["attr", "op", "value", "values", "ref", "before", "after", "opens_by"], errors)?;
+        let members = ["attr", "op", "value", "values", "ref"].into_iter().chain(time_window::MEMBERS);
+        let fields = node.fields(&members.collect::<Vec<_>>(), errors)?;
         let attribute = fields.required("attr", errors).and_then(|attr| Attribute::read(&attr, errors));
         let op = fields.required("op", errors);
         let op_name = op.as_ref().and_then(|op| op.text(errors));

@@ -79,6 +79,9 @@ impl Maximum {
 
 fn read_locations(node: &Node<'_>, errors: &mut FieldErrors) -> Option<BTreeMap<String, u64>> {
     let members = node.members(errors)?;
+    if members.is_empty() {
+        return node.refuse(errors, "empty", "name a location at least, or write the number alone");
+    }
     if members.len() > MAX_LOCATIONS {
         return node.refuse(errors, "too_many", format!("name at most {MAX_LOCATIONS} locations"));
     }

@@ -50,7 +50,7 @@ impl OtherwiseTerms {
         let decision = fields.or("decision", Otherwise::Deny, |word| Otherwise::read(&word, errors));
         let offers = fields.or("offers", Vec::new(), |offers| {
             let read: Vec<_> =
-                offers.list(0..=MAX_OFFERS, errors)?.iter().map(|offer| Offer::read(offer, errors)).collect();
+                offers.list(1..=MAX_OFFERS, errors)?.iter().map(|offer| Offer::read(offer, errors)).collect();
             read.into_iter().collect()
         });
         Some(Self { decision: decision?, offers: offers? })
@@ -99,11 +99,15 @@ impl Price {
         let fields = node.fields(&["amount", "currency"], errors)?;
         let currency = fields.required("currency", errors).and_then(|currency| {
             let code = currency.text(errors)?;
-            let fits = code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_uppercase());
-            if fits {
+            // What was taken once remains readable, also when a currency is given up.
+            if currency.is_stored() || CURRENCIES.split_ascii_whitespace().any(|known| known == code) {
                 Some(code)
             } else {
-                currency.refuse(errors, "bad_form", "use three capital letters, such as USD")
+                currency.refuse(
+                    errors,
+                    "bad_form",
+                    "use the three capital letters of a currency (ISO 4217), such as USD",
+                )
             }
         });
         let amount = fields.required("amount", errors).and_then(|amount| {
@@ -127,6 +131,15 @@ impl Price {
 
 /// The most digits that any currency has behind its point.
 const MOST_MINOR_DIGITS: usize = 4;
+
+/// The currencies that money is paid in (ISO 4217); no metals, funds, tests or units of account.
+const CURRENCIES: &str = "
+    AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF CLF
+    CLP CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ GYD HKD HNL HTG HUF
+    IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL LYD MAD MDL MGA MKD MMK
+    MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD RUB RWF SAR
+    SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX USD UYI UYU UYW
+    UZS VED VES VND VUV WST XAF XCD XCG XOF XPF YER ZAR ZMW ZWG";
 
 /// The digits behind the point of a currency's amounts (ISO 4217); two where it is not one of the exceptions.
 fn minor_digits(currency: &str) -> usize {
@@ -199,7 +212,7 @@ mod tests {
             (r#""deny""#, None, PLAIN),
             (r#""refer""#, Some(r#""refer""#), PLAIN),
             ("{}", None, PLAIN),
-            (r#"{"decision":"deny","offers":[]}"#, None, PLAIN),
+            (r#"{"decision":"deny","offers":null}"#, None, PLAIN),
             (r#"{"decision":"refer","offers":null}"#, Some(r#""refer""#), PLAIN),
         ] {
             let terms = read(text).unwrap();

@@ -360,7 +360,7 @@ impl Rule {
         self.limits.iter().flat_map(|limit| limit.claims(&self.zone, tier, counted, place, now)).collect()
     }
 
-    /// What its limits count by that a check has to bring: a boarding pass, members of the context.
+    /// The scopes of its limits that a check has to bring something for: a boarding pass, members of the context.
     #[must_use]
     pub fn digested(&self) -> &BTreeSet<Scope> {
         &self.digested

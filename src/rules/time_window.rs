@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::attribute::Attribute;
+use super::messages::Messages;
 use crate::foundation::document::{FieldErrors, Fields, Node, text};
 use crate::foundation::json::Json;
 use crate::foundation::period::{Period, read_length, written};
@@ -10,7 +11,7 @@ use crate::foundation::period::{Period, read_length, written};
 /// The operator's name.
 pub(crate) const WITHIN: &str = "within";
 /// The members that it takes.
-pub(crate) const MEMBERS: [&str; 3] = ["before", "after", "opens_by"];
+pub(crate) const MEMBERS: [&str; 4] = ["before", "after", "opens_by", "messages"];
 /// The longest that it reaches to either side.
 pub(crate) const LONGEST_REACH: Period = Period::from_days(14);
 
@@ -23,6 +24,8 @@ pub struct TimeWindow {
     pub after: i64,
     /// The attribute whose instant it opens by, where that is known; else it is the one that is tested.
     pub opens_by: Option<Attribute>,
+    /// Said to guests who come before or after it, in place of the tier's words.
+    pub messages: Option<Messages>,
 }
 
 impl TimeWindow {
@@ -44,18 +47,20 @@ impl TimeWindow {
         let before = fields.or("before", 0, |length| read_length(&length, LONGEST_REACH, errors));
         let after = fields.or("after", 0, |length| read_length(&length, LONGEST_REACH, errors));
         let opens_by = fields.or("opens_by", None, |other| read_opens_by(&other, attribute, errors).map(Some));
+        let messages = fields.or("messages", None, |messages| Messages::read(&messages, errors).map(Some));
         let (before, after, opens_by) = (before?, after?, opens_by?);
         if before == 0 && after == 0 && opens_by.is_none() {
             let detail = "`before` and `after` are both PT0S, which is a single instant: write how long it is open";
             return node.refuse(errors, "empty", detail);
         }
-        Some(Self { before, after, opens_by })
+        Some(Self { before, after, opens_by, messages: messages? })
     }
 
     /// The members of the canonical form.
     pub(crate) fn members(&self) -> Vec<(&'static str, Json)> {
         let mut members = vec![("before", text(written(self.before))), ("after", text(written(self.after)))];
         members.extend(self.opens_by.as_ref().map(|other| ("opens_by", text(other.name()))));
+        members.extend(self.messages.as_ref().map(|messages| ("messages", messages.to_json())));
         members
     }
 }
@@ -133,7 +138,7 @@ mod tests {
     #[test]
     fn it_opens_by_another_instant_only_where_that_is_known() {
         let at = |text: &str| text.parse::<Timestamp>().unwrap();
-        let window = TimeWindow { before: 3 * 3600, after: 3600, opens_by: None };
+        let window = TimeWindow { before: 3 * 3600, after: 3600, opens_by: None, messages: None };
         let (departure, scheduled) = (at("2026-12-01T12:00:00Z"), at("2026-12-01T10:00:00Z"));
         assert_eq!(window.edges(departure, None), (at("2026-12-01T09:00:00Z"), at("2026-12-01T13:00:00Z")));
         assert_eq!(window.edges(departure, Some(scheduled)), (at("2026-12-01T07:00:00Z"), at("2026-12-01T13:00:00Z")));

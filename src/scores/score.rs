@@ -134,7 +134,8 @@ impl Score {
 }
 
 /// Reads an instant as RFC 3339 writes it, with its offset. jiff alone would also take other forms
-/// of ISO 8601, which other parsers of the same feed might read differently.
+/// of ISO 8601, which other parsers of the same feed might read differently. What is finer than a microsecond, which no
+/// record holds, is cut off.
 #[must_use]
 pub fn parse_instant(text: &str) -> Option<Timestamp> {
     let form = text.as_bytes();
@@ -154,7 +155,8 @@ pub fn parse_instant(text: &str) -> Option<Timestamp> {
     }?;
     let offset_fits = matches!(offset, [b'Z' | b'z'])
         || (matches!(offset, [b'+' | b'-', h1, h2, b':', m1, m2] if [h1, h2, m1, m2].iter().all(|b| b.is_ascii_digit())));
-    if full_date && partial_time && offset_fits { text.parse().ok() } else { None }
+    let at: Timestamp = if full_date && partial_time && offset_fits { text.parse().ok()? } else { return None };
+    Some(from_micros(at.as_microsecond()))
 }
 
 #[cfg(test)]
@@ -234,5 +236,6 @@ mod tests {
             assert_eq!(parse_instant(bad), None, "{bad}");
         }
         assert_eq!(parse_instant("2026-11-22T10:00:00+01:00"), parse_instant("2026-11-22T09:00:00Z"));
+        assert_eq!(parse_instant("2026-11-22T09:00:00.123456789Z"), parse_instant("2026-11-22T09:00:00.123456Z"));
     }
 }

@@ -31,6 +31,7 @@ use crate::foundation::json::{Json, JsonError, LooseJson};
 use crate::foundation::subject::SubjectHandle;
 use crate::gateway::Gateway;
 use crate::perks::attributes::AttributeError;
+use crate::rules::time_window::WITHIN;
 use crate::scores::score::parse_instant;
 
 /// Which rule is tried out.
@@ -130,7 +131,8 @@ impl PartyArgs {
 pub(crate) struct Args {
     #[command(flatten)]
     rule: RuleArgs,
-    /// The person: `network:handle` or a member number. Their cached score and limits are looked at.
+    /// The person: `network:handle` or a member number. Their cached score and limits are looked at. Without it, the
+    /// boarding pass names them, unless a score is assumed.
     #[arg(long, value_name = "SUBJECT")]
     subject: Option<SubjectHandle>,
     /// This score, in the place of the subject's own.
@@ -185,7 +187,7 @@ pub(crate) fn run(args: Args, invocation: &Invocation) -> Result<Completion, Cli
         return Ok(Completion::Succeeded);
     }
     let (boarding_pass, airports) = args.pass.read()?;
-    let trial = Trial {
+    let mut trial = Trial {
         perk,
         choice,
         subject: args.subject,
@@ -201,6 +203,10 @@ pub(crate) fn run(args: Args, invocation: &Invocation) -> Result<Completion, Cli
     };
     let simulated = invocation.with_gateway(Needs::Existing, async |gateway: &Gateway| {
         let merchant = once::merchant(gateway, &merchant).await?;
+        let named = trial.boarding_pass.as_ref().filter(|_| trial.subject.is_none() && trial.score.is_none());
+        if let Some(visitor) = named.map(|pass| gateway.keyring.visitor(&merchant.id, pass)) {
+            trial.subject = Some(visitor);
+        }
         gateway.simulator.simulate(&merchant, &ACTOR, trial).await.map_err(known)
     })?;
     invocation.output.show(&SimulationShown::of(simulated, &args.language.languages))?;
@@ -294,6 +300,18 @@ fn write_node(f: &mut fmt::Formatter<'_>, node: &Node, depth: usize) -> fmt::Res
             write_line!(f, "{indent}{} not", mark(*passed))?;
             write_node(f, member, depth + 1)
         }
+        Node::Leaf(LeafTrace { passed, attr, op: WITHIN, wanted, against, had }) => {
+            let by = against.as_ref().map(|other| format!(" and {other}")).unwrap_or_default();
+            let had = had.as_ref().map_or_else(|| "nothing".to_owned(), shown);
+            let reach = match wanted {
+                Some(ShownValue::List(ends)) if *passed != Passed::Unknown => {
+                    let ends: Vec<_> = ends.iter().map(bare).collect();
+                    format!("now is within {}", ends.join(" to "))
+                }
+                _ => "now is within a time that isn't known".to_owned(),
+            };
+            write_line!(f, "{indent}{} {reach}, by {attr}{by}: had {had}", mark(*passed))
+        }
         Node::Leaf(LeafTrace { passed, attr, op, wanted, against, had }) => {
             let against = against.as_ref().map(|other| format!(" {other}:")).unwrap_or_default();
             let wanted = wanted.as_ref().map(|wanted| format!(" {}", shown(wanted))).unwrap_or_default();
@@ -308,6 +326,14 @@ const fn mark(passed: Passed) -> &'static str {
         Passed::True => "yes",
         Passed::False => "no ",
         Passed::Unknown => "?  ",
+    }
+}
+
+/// A value without its quotes.
+fn bare(value: &ShownValue) -> String {
+    match value {
+        ShownValue::Text(text) => text.clone(),
+        other => shown(other),
     }
 }
 

@@ -15,9 +15,11 @@ use crate::decision::facts::{Context, Facts, ScoreFact};
 use crate::decision::person::PersonFacts;
 use crate::decision::reason::ReasonCode;
 use crate::foundation::boarding_pass::{AIRPORT_FORM, BoardingPass, MOST_AIRPORTS, airport};
+use crate::foundation::clock::from_micros;
 use crate::foundation::decimal::DecimalError;
 use crate::foundation::document::{FieldErrors, Fields, Node};
 use crate::foundation::field_error::FieldError;
+use crate::foundation::ids::{MAX_LABEL, label};
 use crate::foundation::json::{Json, LooseJson};
 use crate::foundation::period::{LONGEST, Period};
 use crate::foundation::subject::SubjectHandle;
@@ -130,10 +132,12 @@ fn is_of_context(pointer: &str) -> bool {
 
 impl Case {
     fn read(node: &Node<'_>, inexact: &Inexact<'_>, rule: &Rule, errors: &mut FieldErrors) -> Option<Self> {
-        let fields =
-            node.fields(&["name", "at", "subject", "context", "party", "boarding_pass", "airports", "expect"], errors)?;
+        let fields = node.fields(
+            &["name", "at", "subject", "context", "party", "boarding_pass", "airports", "location", "expect"],
+            errors,
+        )?;
         let name = fields.required("name", errors).and_then(|name| {
-            match name.text(errors).map(|text| crate::foundation::ids::label(text, MAX_NAME))? {
+            match name.text(errors).map(|text| label(text, MAX_NAME))? {
                 Ok(label) => Some(label),
                 Err(error) => name.refuse(errors, "bad_form", error.to_string()),
             }
@@ -150,6 +154,7 @@ impl Case {
         };
         let pass = fields.or("boarding_pass", None, |pass| read_pass(&pass, errors).map(Some));
         let airports = fields.or("airports", Vec::new(), |airports| read_airports(&airports, errors));
+        let location = fields.or("location", None, |location| read_location(&location, errors).map(Some));
         let expected = fields.required("expect", errors).and_then(|it| Expected::read(&it, rule, errors));
         let Subject { score, network, person, rollout_bucket } = subject?;
         let context = match (context?, pass?, airports?) {
@@ -157,7 +162,7 @@ impl Case {
             (context, None, _) => context,
         };
         let context = context.of_person(person);
-        let facts = Facts { score, network, context, rollout_bucket: Some(rollout_bucket), location: None };
+        let facts = Facts { score, network, context, rollout_bucket: Some(rollout_bucket), location: location? };
         Some(Self { name: name?, pointer: node.pointer().to_owned(), at: at?, facts, expected: expected? })
     }
 
@@ -255,6 +260,14 @@ fn read_airports(node: &Node<'_>, errors: &mut FieldErrors) -> Option<Vec<String
     read.into_iter().collect()
 }
 
+/// The location of the key that asks, as a key's is kept.
+fn read_location(node: &Node<'_>, errors: &mut FieldErrors) -> Option<String> {
+    match label(node.text(errors)?, MAX_LABEL) {
+        Ok(location) => Some(location),
+        Err(error) => node.refuse(errors, "bad_form", error.to_string()),
+    }
+}
+
 /// The context as a check takes it, with its errors where they stand in this file.
 fn read_context(node: &Node<'_>, inexact: &Inexact<'_>, rule: &Rule, errors: &mut FieldErrors) -> Option<Context> {
     let beginning = format!("{}/", node.pointer());
@@ -275,11 +288,11 @@ fn read_context(node: &Node<'_>, inexact: &Inexact<'_>, rule: &Rule, errors: &mu
     }
 }
 
-/// An instant with its offset, or wall time in the rule's zone.
+/// An instant with its offset, or wall time in the rule's zone; as checks are decided, to the microsecond.
 fn instant(node: &Node<'_>, zone: &TimeZone, errors: &mut FieldErrors) -> Option<Timestamp> {
     let text = node.text(errors)?;
     if let Ok(instant) = text.parse::<Timestamp>() {
-        return Some(instant);
+        return Some(from_micros(instant.as_microsecond()));
     }
     // A date alone would parse too, and hide a forgotten hour.
     let Some(wall) = text.contains('T').then(|| text.parse::<DateTime>().ok()).flatten() else {
@@ -287,7 +300,7 @@ fn instant(node: &Node<'_>, zone: &TimeZone, errors: &mut FieldErrors) -> Option
         return node.refuse(errors, "bad_form", detail);
     };
     match zone.to_ambiguous_timestamp(wall).unambiguous() {
-        Ok(instant) => Some(instant),
+        Ok(instant) => Some(from_micros(instant.as_microsecond())),
         Err(_) => node.refuse(
             errors,
             "bad_form",

@@ -118,7 +118,7 @@ impl CheckShown {
     #[must_use]
     pub fn for_guests(self, rule: Option<&Rule>, languages: &Languages) -> Self {
         let decision = self.decision;
-        let reasons = self.reasons.into_iter().map(|reason| reason.for_guests(decision, rule, languages)).collect();
+        let reasons = ReasonShown::all_for_guests(self.reasons, &self.limits, decision, rule, languages);
         Self { reasons, offers: OfferShown::all(decision, rule, languages), ..self }
     }
 

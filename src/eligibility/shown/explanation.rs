@@ -45,7 +45,7 @@ pub struct ReasonShown {
     pub next_eligible_at: Option<Timestamp>,
     /// A sentence to read out.
     pub message: String,
-    /// A sentence for the guest: [`ReasonShown::for_guests`].
+    /// A sentence for the guest: [`ReasonShown::all_for_guests`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub guest_message: Option<String>,
     /// The tag of its language (BCP 47).
@@ -54,16 +54,40 @@ pub struct ReasonShown {
 }
 
 impl ReasonShown {
-    /// The same, with the sentence for a guest, if `decision` refused them.
+    /// The reasons with the sentences for a guest, if `decision` refused them: each sentence once. `limits` are those of
+    /// the decision.
     #[must_use]
-    pub fn for_guests(self, decision: Decision, rule: Option<&Rule>, languages: &Languages) -> Self {
+    pub fn all_for_guests(
+        reasons: Vec<Self>,
+        limits: &[LimitShown],
+        decision: Decision,
+        rule: Option<&Rule>,
+        languages: &Languages,
+    ) -> Vec<Self> {
+        let mut shown: Vec<Self> = Vec::with_capacity(reasons.len());
+        for reason in reasons {
+            let limit = reason.limit.as_ref().and_then(|id| limits.iter().find(|limit| limit.id == *id));
+            let left = limit.map(|limit| limit.remaining);
+            let bare = (reason.guest_message.clone(), reason.guest_language.clone());
+            let mut reason = reason.for_guests(decision, rule, languages, left);
+            if shown.iter().any(|known| known.guest_message == reason.guest_message) {
+                (reason.guest_message, reason.guest_language) = bare;
+            }
+            shown.push(reason);
+        }
+        shown
+    }
+
+    fn for_guests(self, decision: Decision, rule: Option<&Rule>, languages: &Languages, left: Option<u64>) -> Self {
         let refusal = Refusal {
             decision,
             code: self.code,
             tier: self.tier.as_deref(),
+            attribute: self.attribute.as_deref(),
             limit: self.limit.as_deref(),
             blackout: self.blackout.as_deref(),
             at_most: self.at_most,
+            left,
         };
         match guest::sentence(rule, &refusal, languages) {
             Some(said) => Self { guest_message: Some(said.text), guest_language: Some(said.language), ..self },

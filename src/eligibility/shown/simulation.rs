@@ -49,7 +49,8 @@ impl SimulationShown {
     #[must_use]
     pub fn of(simulated: Simulated, languages: &Languages) -> Self {
         let (at, decided, rule) = (simulated.at, simulated.decided, simulated.rule);
-        let shown = |reason| ReasonShown::from(reason).for_guests(decided.decision, Some(&rule), languages);
+        let (reasons, limits) =
+            (decided.reasons.into_iter().map(ReasonShown::from).collect(), LimitShown::all(decided.limits));
         Self {
             perk: simulated.perk,
             version: simulated.version,
@@ -57,10 +58,10 @@ impl SimulationShown {
             at,
             decision: decided.decision,
             tier: decided.tier,
-            reasons: decided.reasons.into_iter().map(shown).collect(),
+            reasons: ReasonShown::all_for_guests(reasons, &limits, decided.decision, Some(&rule), languages),
             offers: OfferShown::all(decided.decision, Some(&rule), languages),
             score: decided.score.map(|score| ScoreShown::of(score, at, true)),
-            limits: LimitShown::all(decided.limits),
+            limits,
             next_eligible_at: decided.next_eligible_at,
             max_wait: decided.max_wait.map(|wait| wait.to_string()),
             guests: decided.guests.map(Into::into),

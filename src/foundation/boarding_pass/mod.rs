@@ -52,24 +52,20 @@ impl BoardingPass {
         flight.into_iter().chain(traveller).collect::<Vec<_>>().join("\0").into_bytes()
     }
 
-    /// The bytes that tell this pass from others, to be hashed: the same for a reprint with another seat. Personal.
+    /// The bytes that tell the passenger from others, to be hashed: the name and the booking, which the passes of all its
+    /// flights share, whichever of them each has; without a booking the first flight. Personal.
     #[must_use]
     pub fn identity(&self) -> Vec<u8> {
-        let mut bytes = self.name.clone().into_bytes();
-        let mut add = |part: &str| {
-            bytes.push(0);
-            bytes.extend_from_slice(part.as_bytes());
-        };
-        for leg in &self.legs {
-            let (pnr, sequence) = (leg.pnr.as_deref(), leg.sequence.as_deref());
-            add(pnr.unwrap_or_default());
-            for part in [&leg.from, &leg.to, &leg.carrier, &leg.flight] {
-                add(part);
+        let booking = self.legs.iter().find_map(|leg| leg.pnr.as_deref());
+        let day = self.legs.first().map(|leg| leg.day.to_string()).unwrap_or_default();
+        let parts = match (booking, self.legs.first()) {
+            (None, Some(leg)) => {
+                let sequence = leg.sequence.as_deref().unwrap_or_default();
+                vec!["f", &self.name, &leg.from, &leg.to, &leg.carrier, &leg.flight, &day, sequence]
             }
-            add(&leg.day.to_string());
-            add(sequence.unwrap_or_default());
-        }
-        bytes
+            (booking, _) => vec!["b", &self.name, booking.unwrap_or_default()],
+        };
+        parts.join("\0").into_bytes()
     }
 }
 

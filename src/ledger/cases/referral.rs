@@ -48,7 +48,7 @@ pub struct Referred {
     pub kiosk: Option<String>,
     /// The context that the rule looked at; an object.
     pub context: Json,
-    /// What limits count by of what the check brought.
+    /// The digests that the check recorded, for limits to count by.
     pub digests: ScopeDigests,
     /// Why it was contested, if it was.
     pub objection: Option<String>,

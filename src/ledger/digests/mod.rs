@@ -11,9 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::context::WriterContext;
 use super::entry::CheckEntry;
-use super::store::heads;
 use crate::database::{AnyConnection, DatabaseError};
-use crate::foundation::clock::from_micros;
 use crate::foundation::ids::MerchantId;
 use crate::foundation::subject::hex;
 use crate::keyring::MonthSecret;
@@ -23,9 +21,6 @@ use crate::rules::window::month_of;
 /// The time after which a month must be over for its secret to be destroyed: 40 days, and one for the zones of the
 /// merchants' perks.
 const KEPT: SignedDuration = SignedDuration::from_hours(41 * 24);
-
-/// The same where nothing is recorded by which a clock that is set ahead by mistake would be noticed.
-const KEPT_IDLE: SignedDuration = SignedDuration::from_hours(72 * 24);
 
 /// Whose secret of which month.
 type SecretKey = (MerchantId, String);
@@ -120,12 +115,10 @@ fn digests_of(
     digests
 }
 
-/// Destroys the secrets of months that are long over; says how many. They are when the newest event and the clock both say
-/// so, so that neither a clock that is set ahead by mistake nor an event of such a one ends a count before its time, or a
-/// month later by the clock alone: where nothing is recorded, nothing is kept for that reason.
+/// Destroys the secrets of months that have been over for so long, by the clock, so that they are where nothing is
+/// recorded any more too; says how many.
 pub(crate) fn destroy_lapsed(conn: &mut AnyConnection, now: Timestamp) -> Result<usize, DatabaseError> {
-    let newest = heads::find_newest_instant(conn)?.map_or(Timestamp::MIN, from_micros);
-    store::delete_before(conn, &month_before(now.min(newest), KEPT).max(month_before(now, KEPT_IDLE)))
+    store::delete_before(conn, &month_before(now, KEPT))
 }
 
 /// The month that lies so far behind; months are compared as texts, of which the years have four digits.

@@ -193,7 +193,7 @@ impl CanonicalValue for Decision {
 
 impl CanonicalValue for ReasonCode {
     fn write(&self, out: &mut String) {
-        write_text(self.as_str(), out);
+        write_text(self.written(), out);
     }
 }
 

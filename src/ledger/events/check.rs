@@ -15,7 +15,7 @@ facts! {
     /// The facts of `check.decided`.
     pub struct CheckDecided<'a> {
         decision: Decision,
-        /// What limits count by of what the check brought, digested.
+        /// The values that limits count by and the check brought, digested.
         digests: Option<Vec<ScopeDigest<'a>>>,
         /// The reading of rules that decided.
         engine: i64,
@@ -56,7 +56,7 @@ facts! {
         tier: Option<Text<'a>>,
     }
 
-    /// What a check brought for a scope, as an HMAC under the secret of merchant and month.
+    /// A value that a check brought for a scope, as an HMAC under the secret of merchant and month.
     pub struct ScopeDigest<'a> {
         digest: Text<'a>,
         month: Text<'a>,
@@ -117,7 +117,7 @@ impl CheckDecided<'_> {
 
     /// The reasons with all that is left of them once the person was erased.
     pub fn bare_reasons(&self) -> Vec<Reason> {
-        self.reasons.iter().filter_map(ReasonGiven::bare).collect()
+        self.reasons.iter().map(ReasonGiven::bare).collect()
     }
 
     /// The codes of the reasons, each once.
@@ -153,7 +153,7 @@ impl<'a> From<&'a Reason> for ReasonGiven<'a> {
             at_most: reason.at_most,
             attribute: text(&reason.attribute),
             blackout: text(&reason.blackout),
-            code: reason.code.as_str().into(),
+            code: reason.code.written().into(),
             limit: text(&reason.limit),
             over_by: reason.over_by,
             tier: text(&reason.tier),
@@ -162,18 +162,17 @@ impl<'a> From<&'a Reason> for ReasonGiven<'a> {
 }
 
 impl ReasonGiven<'_> {
-    /// The reason; none where its code is not known here.
-    fn bare(&self) -> Option<Reason> {
+    fn bare(&self) -> Reason {
         let text = |text: &Option<Text<'_>>| text.as_deref().map(str::to_owned);
-        Some(Reason {
+        Reason {
             at_most: self.at_most,
             attribute: text(&self.attribute),
             blackout: text(&self.blackout),
             limit: text(&self.limit),
             over_by: self.over_by,
             tier: text(&self.tier),
-            ..Reason::new(ReasonCode::parse(&self.code)?)
-        })
+            ..Reason::new(ReasonCode::stored(&self.code))
+        }
     }
 }
 

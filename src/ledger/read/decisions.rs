@@ -114,7 +114,7 @@ pub struct PastCheck {
     pub grant: Option<String>,
     /// The codes of its reasons, each once.
     pub codes: Vec<String>,
-    /// What limits count by of what it brought.
+    /// The digests of what it brought, for limits to count by.
     pub digests: ScopeDigests,
     /// None once the person was erased, and where nobody asked for it.
     pub personal: Option<PastPersonal>,

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::guests::messages_said;
 use super::{described, number, object, optional};
 use crate::foundation::document::MAX_TEXT_BYTES;
 use crate::rules::attribute::{Attribute, CONTEXT_PATTERN, PARTY, PassField, SUBJECT_PATTERN};
@@ -76,7 +77,8 @@ pub(super) fn leaf() -> Value {
             "ref": described(optional(json!({"$ref": "#/$defs/attribute"})), "Another attribute to compare with, in place of a value."),
             "before": described(optional(period()), &format!("How long before the instant `within` opens; at most {LONGEST_REACH}.")),
             "after": described(optional(period()), &format!("How long after the instant `within` closes; at most {LONGEST_REACH}.")),
-            "opens_by": described(optional(instant()), "Another instant that it opens by, where that is known.")
+            "opens_by": described(optional(instant()), "Another instant that it opens by, where that is known."),
+            "messages": messages_said("who come before or after it")
         }),
     );
     let texts = PassField::ALL.into_iter().filter(|field| *field != PassField::DaysFromToday);
@@ -95,7 +97,7 @@ pub(super) fn leaf() -> Value {
                 "properties": {"attr": instant(), "value": none(), "values": none(), "ref": none()},
                 "anyOf": [{"required": ["before"]}, {"required": ["after"]}, {"required": ["opens_by"]}]
             },
-            "else": {"properties": {"before": none(), "after": none(), "opens_by": none()}}
+            "else": {"properties": {"before": none(), "after": none(), "opens_by": none(), "messages": none()}}
         },
         {"if": is(&["exists"]), "then": {"properties": {"value": none(), "values": none(), "ref": none()}}},
         {

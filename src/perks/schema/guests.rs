@@ -52,7 +52,7 @@ pub(super) fn otherwise() -> Value {
             "url": described(optional(url), "Where it is to be had.")
         }),
     );
-    let offers = json!({"type": ["array", "null"], "maxItems": MAX_OFFERS, "items": offer});
+    let offers = json!({"type": ["array", "null"], "minItems": 1, "maxItems": MAX_OFFERS, "items": offer});
     let terms = object(
         &[],
         json!({

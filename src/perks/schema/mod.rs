@@ -233,7 +233,7 @@ fn limit() -> Value {
     let scopes = Scope::FIXED.map(|scope| scope.name());
     let number = || json!({"type": "integer", "minimum": 1, "maximum": MAX_MAX});
     let named = json!({
-        "type": ["object", "null"], "maxProperties": MAX_LOCATIONS, "additionalProperties": number(),
+        "type": ["object", "null"], "minProperties": 1, "maxProperties": MAX_LOCATIONS, "additionalProperties": number(),
         "propertyNames": {"minLength": 1, "maxLength": MAX_LABEL}, "examples": [{"SFO-A": 120}],
         "description": "How many fit at a location, which is the API key's."
     });

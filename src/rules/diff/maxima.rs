@@ -22,7 +22,7 @@ pub(super) fn compare(
     let (was, is) = (default_of(old), default_of(new));
     let named: BTreeSet<_> = locations_of(old).chain(locations_of(new)).map(|(location, _)| location).collect();
     if was != is {
-        let elsewhere = if named.is_empty() { "" } else { ", where no location has its own" };
+        let elsewhere = if named.is_empty() { "" } else { " everywhere else" };
         let sentence = format!("Limit {id}: {} → {} {terms}{elsewhere}", shown(was), shown(is));
         let is_object = matches!(new, Some(Json::Object(_)));
         let pointer = if is_object { below(&is_at, "default") } else { is_at.clone() };
@@ -33,8 +33,8 @@ pub(super) fn compare(
     for (location, old, new) in differing(before.as_ref(), after.as_ref()) {
         let (from, to) = (shown(old.or(was)), shown(new.or(is)));
         let sentence = if from == to {
-            let how = if new.is_some() { "has its own now" } else { "has no more its own" };
-            format!("Limit {id}: {to} at {location}, as it was: it {how}")
+            let how = if new.is_some() { "now a number of its own" } else { "no longer a number of its own" };
+            format!("Limit {id}: {to} at {location} as before, {how}")
         } else {
             format!("Limit {id}: {from} → {to} at {location} {terms}")
         };

@@ -189,6 +189,11 @@ impl Changes {
             return;
         }
         let said = |side: Option<&Json>| side.map_or_else(|| "everyone".to_owned(), describe::condition);
+        let changed: Vec<_> = differing(before, after).collect();
+        if let [("messages", was, is)] = changed.as_slice() {
+            let pointer = below(pointer, "messages");
+            return messages::compare(self, [pointer.clone(), pointer], label, (*was, *is));
+        }
         let (old, new) = (said(before), said(after));
         let sentence = match before.zip(after).and_then(|(before, after)| list_change(before, after)) {
             Some(change) => format!("{label}: {change}"),
@@ -464,18 +469,14 @@ mod tests {
                 (
                     "/limits/1/max/by_location/SFO-B",
                     Added,
-                    "Limit house-day: 200 at SFO-B, as it was: it has its own now",
+                    "Limit house-day: 200 at SFO-B as before, now a number of its own",
                 ),
             ],
         );
         expect(
             &[(plain, &max(250, r#""a/b":120"#))],
             &[
-                (
-                    "/limits/1/max/default",
-                    Changed,
-                    &format!("Limit house-day: 200 → 250 {terms}, where no location has its own"),
-                ),
+                ("/limits/1/max/default", Changed, &format!("Limit house-day: 200 → 250 {terms} everywhere else")),
                 ("/limits/1/max/by_location/a~1b", Added, &format!("Limit house-day: 200 → 120 at a/b {terms}")),
             ],
         );
@@ -526,8 +527,8 @@ mod tests {
                     Removed,
                     "Anyone whom no tier admits is referred to a person → refused".to_owned()
                 ),
-                ("/otherwise/offers/0".to_owned(), Added, "Who is refused is now offered “Le bar”".to_owned()),
-                ("/otherwise/offers/1".to_owned(), Added, format!("Who is refused is now offered {day_pass}")),
+                ("/otherwise/offers/0".to_owned(), Added, "Those who are refused are now offered “Le bar”".to_owned()),
+                ("/otherwise/offers/1".to_owned(), Added, format!("Those who are refused are now offered {day_pass}")),
             ]
         );
         let referred = said("\"deny\"", r#"{"decision":"refer","offers":[{"text":{"en":"Bar"}}]}"#);
@@ -538,7 +539,11 @@ mod tests {
         );
         assert_eq!(
             said(&format!(r#"{{"offers":[{pass}]}}"#), "\"deny\""),
-            [("/otherwise/offers/0".to_owned(), Removed, format!("Who is refused is no longer offered {day_pass}"))]
+            [(
+                "/otherwise/offers/0".to_owned(),
+                Removed,
+                format!("Those who are refused are no longer offered {day_pass}")
+            )]
         );
     }
 

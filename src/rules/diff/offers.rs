@@ -26,11 +26,11 @@ pub(super) fn compare(found: &mut Changes, pointer: &str, (old, new): Sides<'_>)
         return found.note(pointer, before.as_ref(), after.as_ref(), sentence);
     }
     for (at, offer) in added {
-        let sentence = format!("Who is refused is now offered {}", describe::offer(offer));
+        let sentence = format!("Those who are refused are now offered {}", describe::offer(offer));
         found.note(below(&pointer, &at.to_string()), None, Some(offer), sentence);
     }
     for (at, offer) in removed {
-        let sentence = format!("Who is refused is no longer offered {}", describe::offer(offer));
+        let sentence = format!("Those who are refused are no longer offered {}", describe::offer(offer));
         found.note(below(&pointer, &at.to_string()), Some(offer), None, sentence);
     }
 }

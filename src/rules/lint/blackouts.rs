@@ -28,7 +28,7 @@ pub(super) fn lint(rule: &Rule, now: Timestamp, found: &mut Lint) {
             found.warn(pointer, "blackout_past", detail);
             continue;
         }
-        if !own.iter().any(|stretch| is_open_within(rule, *stretch)) {
+        if !own.iter().any(|(from, until)| is_open_within(rule, ((*from).max(begins), (*until).min(end)))) {
             let detail = format!("`{}` refuses nobody: the perk isn't open at any time of it", blackout.id);
             found.warn(pointer, "blackout_never_bites", detail);
             continue;
@@ -44,13 +44,13 @@ pub(super) fn lint(rule: &Rule, now: Timestamp, found: &mut Lint) {
     }
 }
 
-/// The stretches of a blackout from `begins` to `end`, cut to them.
+/// The stretches of a blackout that lie in the time from `begins` to `end`, whole.
 fn stretches(blackout: &Blackout, rule: &Rule, begins: Timestamp, end: Timestamp) -> Vec<Stretch> {
     let (mut stretches, mut at) = (Vec::new(), begins);
     while stretches.len() < MOST
         && let Some((from, until)) = blackout.next(rule.time_zone(), at).filter(|(from, _)| *from < end)
     {
-        stretches.push((from.max(begins), until.min(end)));
+        stretches.push((from, until));
         at = until;
     }
     stretches

@@ -6,11 +6,13 @@
 
 mod blackouts;
 mod limits;
+mod passes;
 mod people;
 mod reach;
 mod restarts;
 mod tiers;
 mod times;
+mod types;
 
 pub use restarts::restarts;
 
@@ -21,6 +23,7 @@ use jiff::Timestamp;
 use super::attribute::{Attribute, PARTY, ValueType};
 use super::condition::Condition;
 use super::leaf::{Leaf, Test};
+use super::limit::Limit;
 use super::rule::Rule;
 use super::terms::{Fallback, Otherwise, ScorePolicy};
 use crate::foundation::decimal::Decimal;
@@ -71,6 +74,8 @@ pub fn lint(rule: &Rule, context: &LintContext) -> Lint {
     people::lint(rule, &context.declared, &mut found);
     lint_attributes(rule, context.sent.as_ref(), &mut found);
     lint_thresholds(rule, &mut found);
+    passes::lint(rule, &mut found);
+    types::lint(rule, &mut found);
     if rule.rollout().percent() == 0 {
         found.warn(
             "/rollout/percent",
@@ -119,6 +124,9 @@ fn lint_attributes(rule: &Rule, sent: Option<&BTreeSet<String>>, found: &mut Lin
                 first = Some(below(pointer, member));
             }
         });
+        let is_counted = |limit: &Limit| limit.scope.iter().any(|scope| scope.member() == Some(name));
+        let counted = || rule.limits().iter().position(is_counted).map(|nth| format!("/limits/{nth}/scope"));
+        let first = first.or_else(counted);
         let detail = format!("no check has ever sent `{name}`: have the kiosks send it, or mend the name");
         found.warn(first.unwrap_or_default(), "attribute_not_sent", detail);
     }
@@ -245,6 +253,74 @@ mod tests {
             expect(&rule(4, &guests), &[]);
             expect(&rule(3, &guests), &[("/limits/0/max", "limit_below_party", false)]);
         }
+    }
+
+    #[test]
+    fn what_no_boarding_pass_says_is_never_met() {
+        let with = |leaf: &str| format!(r#"{{"tiers":[{{"id":"t","when":{{"attr":"boarding_pass.{leaf}}}}}]}}"#);
+        for leaf in [
+            r#"flight","op":"eq","value":"0879""#,
+            r#"from","op":"eq","value":"sfo""#,
+            r#"seat","op":"eq","value":"012A""#,
+            r#"date","op":"eq","value":"2026-2-1""#,
+            r#"days_from_today","op":"eq","value":0.5"#,
+            r#"days_from_today","op":"eq","value":500"#,
+            r#"days_from_today","op":"gte","value":184"#,
+            r#"flight","op":"starts_with","value":"08""#,
+            r#"carrier","op":"contains","value":"cx""#,
+        ] {
+            expect(&with(leaf), &[("/tiers/0/when/value", "never_met", false)]);
+        }
+        expect(&with(r#"to","op":"in","values":["HKG","sin"]"#), &[("/tiers/0/when/values/1", "never_met", false)]);
+        expect(&with(r#"to","op":"neq","value":"hkg""#), &[("/tiers/0/when/value", "always_met", false)]);
+        expect(
+            &with(r#"days_from_today","op":"between","values":[0.1,0.9]"#),
+            &[("/tiers/0/when/values", "never_met", false)],
+        );
+        for leaf in [
+            r#"flight","op":"in","values":["879","1","12A","0"]"#,
+            r#"date","op":"starts_with","value":"2026-02""#,
+            r#"days_from_today","op":"between","values":[0,1]"#,
+            r#"compartment","op":"in","values":["F","J"]"#,
+            r#"frequent_flyer_airline","op":"eq","value":"CX""#,
+            r#"days_from_today","op":"lte","value":0.5"#,
+        ] {
+            expect(&with(leaf), &[]);
+        }
+    }
+
+    #[test]
+    fn one_member_of_the_context_is_of_one_type() {
+        let with = |one: &str, other: &str| {
+            format!(
+                r#"{{"tiers":[{{"id":"t","when":{{"any":[{{"attr":"context.x",{one}}},{{"attr":"context.x",{other}}}]}}}}]}}"#
+            )
+        };
+        let (text, number) = (r#""op":"eq","value":"A""#, r#""op":"gte","value":3"#);
+        let (part, window) = (r#""op":"contains","value":"A""#, r#""op":"within","before":"PT3H""#);
+        let differ = [("/tiers/0/when/any/1", "contradictory_types", false)];
+        expect(&with(text, number), &differ);
+        expect(&with(number, text), &differ);
+        expect(&with(window, number), &differ);
+        expect(&with(number, part), &differ);
+        expect(&with(text, part), &[]);
+        expect(&with(part, window), &[]);
+        expect(&with(r#""op":"exists""#, number), &[]);
+    }
+
+    #[test]
+    fn what_limits_count_by_is_sent_and_no_list() {
+        let with = |name: &str, tier: &str| {
+            format!(
+                r#"{{"tiers":[{{"id":"t"{tier}}}],"limits":[{{"id":"l","scope":["perk","context.{name}"],"max":1,
+                    "window":{{"calendar":"day"}}}}]}}"#
+            )
+        };
+        let member = r#","when":{"attr":"context.member","op":"contains","value":"A"}"#;
+        expect(&with("member", member), &[("/limits/0/scope", "counts_by_list", false)]);
+        expect(&with("x", member), &[]);
+        let unsent = ("/limits/0/scope", "attribute_not_sent", false);
+        expect(&with("receipt", member), &[unsent]);
     }
 
     #[test]

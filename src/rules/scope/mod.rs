@@ -4,15 +4,13 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::attribute::{PARTY, is_context_name};
+use super::attribute::{BOARDING_PASS, PARTY, is_context_name};
 use crate::foundation::document::{FieldErrors, Node};
 use crate::foundation::json::push_pointer;
 use crate::foundation::subject::Pseudonym;
 
 /// The most parts of a scope.
 pub(crate) const MAX_SCOPES: usize = 10;
-/// The name of the scope that is a boarding pass.
-const BOARDING_PASS: &str = "boarding_pass";
 
 /// One part of what a counter is kept for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

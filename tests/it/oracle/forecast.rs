@@ -11,6 +11,7 @@ use perkgate::eligibility::checker::Question;
 use perkgate::eligibility::rule_selection::Choice;
 use perkgate::eligibility::runs::Run as _;
 use perkgate::eligibility::trial::Trial;
+use perkgate::foundation::boarding_pass::BoardingPass;
 use perkgate::foundation::entropy::Entropy;
 use perkgate::foundation::json::Json;
 use perkgate::perks::error::PerkError;
@@ -50,7 +51,14 @@ impl Dice {
             r#","blackouts":[{"id":"b","yearly":{"from":"03-08","to":"03-09"}}]"#,
         ]);
         let limits = (0..=self.roll(2)).map(|nth| {
-            let scope = self.pick(&[r#"["subject"]"#, r#"["perk"]"#, r#"["tier"]"#, r#"["tier","subject"]"#]);
+            let scope = self.pick(&[
+                r#"["subject"]"#,
+                r#"["perk"]"#,
+                r#"["tier"]"#,
+                r#"["tier","subject"]"#,
+                r#"["boarding_pass"]"#,
+                r#"["context.receipt","tier"]"#,
+            ]);
             let window = self.pick(&[
                 r#"{"calendar":"hour"}"#,
                 r#"{"calendar":"day"}"#,
@@ -97,7 +105,13 @@ async fn publish(world: &World, merchant: &Merchant, dice: &Dice, is_new: bool) 
 
 /// The first instant of the next two weeks at which the same question is granted: on the hour, or right after it, when
 /// time windows have closed.
-async fn first_granted(world: &World, merchant: &Merchant, who: &str, context: &Context) -> Option<Timestamp> {
+async fn first_granted(
+    world: &World,
+    merchant: &Merchant,
+    who: &str,
+    context: &Context,
+    pass: &BoardingPass,
+) -> Option<Timestamp> {
     let now = world.now();
     let instants = (0..=14 * 24).flat_map(|hours| [now + HOUR * hours, now + HOUR * hours + AFTER]);
     for at in instants.filter(|at| now < *at && *at <= now + HOUR * (14 * 24)) {
@@ -111,8 +125,8 @@ async fn first_granted(world: &World, merchant: &Merchant, who: &str, context: &
             at: Some(at),
             location: None,
             kiosk: None,
-            boarding_pass: None,
-            airports: Vec::new(),
+            boarding_pass: Some(pass.clone()),
+            airports: vec!["SFO".to_owned()],
         };
         let simulated = world.gateway.simulator.simulate(merchant, &CLI, trial).await.unwrap();
         if simulated.decided.decision == Decision::Granted {
@@ -129,7 +143,8 @@ async fn the_instant_to_come_back_is_the_first_of_all_that_are_tried() {
         // Shortly before the clocks change in New York.
         world.clock.set("2026-03-07T05:00:00Z".parse().unwrap());
         let merchant = world.merchant("cathay").await;
-        let kiosk = world.principal_with(NewKey::of(Role::Kiosk, Some(merchant.id.clone()), "k")).await;
+        let key = NewKey::of(Role::Kiosk, Some(merchant.id.clone()), "k");
+        let kiosk = world.principal_with(NewKey { airports: vec!["SFO".to_owned()], ..key }).await;
         let began = world.now();
         let (mut by_rule, mut by_limit) = ([0; 2], [0; 2]);
         for version in 0..14 {
@@ -137,15 +152,21 @@ async fn the_instant_to_come_back_is_the_first_of_all_that_are_tried() {
             for _ in 0..5 {
                 world.clock.set(world.now() + HOUR * i32::try_from(dice.roll(5)).unwrap());
                 let departs = world.now() + HOUR * (i32::try_from(dice.roll(60)).unwrap() - 4);
-                let context = format!(r#"{{"departure":"{departs}","party":{}}}"#, dice.roll(2) + 1);
+                let (party, receipt) = (dice.roll(2) + 1, dice.roll(2));
+                let context = format!(r#"{{"departure":"{departs}","party":{party},"receipt":"r{receipt}"}}"#);
                 let context = Context::parse(&Json::parse(&context).unwrap()).unwrap();
                 let who = format!("twitter:person{}", dice.roll(2));
-                let asked = Question { context: context.clone(), ..question(PERK, &who) };
+                // Limits count it until eight days after its day.
+                let (day, seat) = (62 + dice.roll(8), dice.roll(2) + 1);
+                let pass = format!("M1TAN/ADA             EABC123 SFOHKGCX 0873 {day:03}J012A{seat:04} 100");
+                let pass: BoardingPass = pass.parse().unwrap();
+                let asked =
+                    Question { context: context.clone(), boarding_pass: Some(pass.clone()), ..question(PERK, &who) };
                 let answer = world.check(&kiosk, asked).await.unwrap().decided;
                 if answer.decision == Decision::Granted {
                     continue;
                 }
-                let wanted = first_granted(&world, &merchant, &who, &context).await;
+                let wanted = first_granted(&world, &merchant, &who, &context, &pass).await;
                 assert_eq!(answer.next_eligible_at, wanted, "{answer:?} at {}", world.now());
                 let is_limit = answer.reasons[0].code == ReasonCode::LimitReached;
                 let seen = if is_limit { &mut by_limit } else { &mut by_rule };

@@ -283,17 +283,18 @@ pub(crate) fn rule() -> impl Strategy<Value = String> {
 
 /// A rule that admits everyone, when it is open; some hold no large party, here or there.
 pub(crate) fn timed_rule() -> impl Strategy<Value = String> {
-    let limit = (maximum(1..5), select(vec!["1", "\"party\""])).prop_map(|(max, cost)| {
-        format!(
-            r#","limits":[{{"id":"l","scope":["location"],"max":{max},"cost":{cost},"window":{{"calendar":"year"}}}}]"#
-        )
-    });
-    (times(0.95), prop::option::weighted(0.3, limit), prop::option::weighted(0.3, guests())).prop_map(
-        |(times, limit, guests)| {
-            let (limit, guests) = (limit.unwrap_or_default(), guests.unwrap_or_default());
-            format!(r#"{{"tiers":[{{"id":"t"{guests}}}]{times}{limit}}}"#)
-        },
-    )
+    let counts = select(vec![
+        r#""scope":["location"],"window":{"calendar":"year"}"#,
+        r#""scope":["context.a"],"window":{"calendar":"month"}"#,
+        r#""scope":["perk","context.b"],"window":{"rolling":"P2D"}"#,
+    ]);
+    let limit = (maximum(1..5), select(vec!["1", "\"party\""]), counts)
+        .prop_map(|(max, cost, counts)| format!(r#","limits":[{{"id":"l",{counts},"max":{max},"cost":{cost}}}]"#));
+    let guests = prop::option::weighted(0.3, guests());
+    (times(0.95), prop::option::weighted(0.3, limit), guests).prop_map(|(times, limit, guests)| {
+        let (limit, guests) = (limit.unwrap_or_default(), guests.unwrap_or_default());
+        format!(r#"{{"tiers":[{{"id":"t"{guests}}}]{times}{limit}}}"#)
+    })
 }
 
 /// The most uses of a limit, everywhere or with others at some locations.

@@ -70,7 +70,7 @@ fn next_grant(rule: &Json, world: &World, now: Timestamp) -> Option<Timestamp> {
     candidates.retain(|at| now < *at && *at <= end);
     candidates.sort_unstable();
     candidates.into_iter().find(|at| {
-        let then = at_once(rule, world, *at);
+        let then = considered(rule, world, *at, false);
         then.decision == "granted" && ever_fits(rule, world, then.tier.as_deref())
     })
 }
@@ -116,7 +116,11 @@ fn odd_instants(json: &Json, world: &World, into: &mut Vec<Timestamp>) {
 
 /// The answer but for when waiting is enough.
 pub(super) fn at_once(rule: &Json, world: &World, now: Timestamp) -> Answer {
-    let rule = &long_form(rule);
+    considered(&long_form(rule), world, now, true)
+}
+
+/// The same, of a long rule; whether waiting is all that there is to do, it says where it looks ahead.
+fn considered(rule: &Json, world: &World, now: Timestamp, ahead: bool) -> Answer {
     let zone = TimeZone::get(text(get(rule, "time_zone")).unwrap_or("UTC")).unwrap();
     let bound = |name| {
         let written = text(get(get(rule, "valid"), name))?;
@@ -131,7 +135,7 @@ pub(super) fn at_once(rule: &Json, world: &World, now: Timestamp) -> Answer {
     } else if is_blacked_out(rule, &zone, now) {
         denied("blackout")
     } else if is_open(rule, &zone, now) {
-        while_open(rule, world, now)
+        while_open(rule, world, now, ahead)
     } else {
         denied("outside_schedule")
     }
@@ -252,7 +256,7 @@ fn is_open(rule: &Json, zone: &TimeZone, now: Timestamp) -> bool {
 }
 
 /// The rollout, then what becomes of a score that is missing or stale, then the merits.
-fn while_open(rule: &Json, world: &World, now: Timestamp) -> Answer {
+fn while_open(rule: &Json, world: &World, now: Timestamp, ahead: bool) -> Answer {
     let share = thousandths(get(get(rule, "rollout"), "percent")).unwrap_or(100_000) / 10;
     if share < 10_000 && world.bucket.is_none_or(|bucket| i64::from(bucket) >= share) {
         return denied("not_in_rollout");
@@ -264,7 +268,7 @@ fn while_open(rule: &Json, world: &World, now: Timestamp) -> Answer {
     };
     let mentions = |member: &str| conditions().any(|when| when.canonical().contains(member));
     if !mentions("\"attr\":\"score") && !mentions("\"ref\":\"score") {
-        return merits(rule, world, now);
+        return merits(rule, world, world, now, ahead);
     }
     let policy = get(rule, "score");
     let is_stale = |observed| {
@@ -273,12 +277,12 @@ fn while_open(rule: &Json, world: &World, now: Timestamp) -> Answer {
     let (code, fallback) = match world.score {
         None => ("score_missing", get(policy, "on_missing")),
         Some((_, observed)) if is_stale(observed) => ("score_stale", get(policy, "on_stale")),
-        Some(_) => return merits(rule, world, now),
+        Some(_) => return merits(rule, world, world, now, ahead),
     };
     match text(fallback).unwrap_or("deny") {
         "refer" => Answer { decision: "referred", ..denied(code) },
         "ignore" => {
-            let answer = merits(rule, &World { score: None, ..world.clone() }, now);
+            let answer = merits(rule, world, &World { score: None, ..world.clone() }, now, ahead);
             let code = if answer.decision == "granted" { Some(code) } else { answer.code };
             Answer { code, ..answer }
         }
@@ -286,11 +290,72 @@ fn while_open(rule: &Json, world: &World, now: Timestamp) -> Answer {
     }
 }
 
-/// What the rule refuses on its merits goes to a person where the rule says so.
-fn merits(rule: &Json, world: &World, now: Timestamp) -> Answer {
+/// What the rule refuses on its merits goes to a person where the rule says so, unless it is only too early. The world
+/// is that of the question, and that without a score which the rule doesn't rely on.
+fn merits(rule: &Json, whole: &World, world: &World, now: Timestamp, ahead: bool) -> Answer {
     let answer = judged(rule, world, now);
+    if answer.decision == "granted"
+        && let Some(code) = uncountable(rule, world)
+    {
+        return denied(code);
+    }
+    if ahead
+        && answer.decision == "denied"
+        && let Some(code) = early_code(rule, whole, world, now)
+    {
+        return denied(code);
+    }
     let refers = text(get(rule, "otherwise")) == Some("refer") && answer.decision == "denied";
     Answer { decision: if refers { "referred" } else { answer.decision }, ..answer }
+}
+
+/// Why limits can't count a visit: by what they count, it brought nothing, or a list. Passes come first, then by name.
+fn uncountable(rule: &Json, world: &World) -> Option<&'static str> {
+    let scopes = list(get(rule, "limits")).iter().flat_map(|limit| list(get(limit, "scope"))).filter_map(text);
+    let mut scopes: Vec<&str> = scopes.filter(|it| *it == "boarding_pass" || it.starts_with("context.")).collect();
+    scopes.sort_unstable();
+    scopes.into_iter().find_map(|scope| {
+        let name = scope.strip_prefix("context.").unwrap_or("boarding_pass.date");
+        match world.context.iter().find(|(known, _)| known == name).map(|(_, value)| value) {
+            None => Some("attribute_missing"),
+            Some(Json::List(_)) => Some("attribute_mistyped"),
+            Some(_) => None,
+        }
+    })
+}
+
+/// What someone is refused for who would be granted if they waited, where the time is one of the reasons.
+fn early_code(rule: &Json, whole: &World, world: &World, now: Timestamp) -> Option<&'static str> {
+    let is_timed = rule.canonical();
+    if !is_timed.contains("\"within\"") && !is_timed.contains("days_from_today") {
+        return None;
+    }
+    let next = next_grant(rule, whole, now)?;
+    let when = match holds(get(rule, "when"), world, now)? {
+        false => get(rule, "when"),
+        true => {
+            let granted = considered(rule, whole, next, false).tier?;
+            let tier = list(get(rule, "tiers")).iter().find(|tier| text(get(tier, "id")) == Some(&granted))?;
+            get(tier, "when")
+        }
+    };
+    let codes = if holds(when, world, now) == Some(false) { codes_of(when, world, now) } else { Vec::new() };
+    codes.contains(&"too_early").then(|| unmet_code(when, world, now))
+}
+
+/// The codes of all that speaks against a condition which does not hold.
+fn codes_of(when: &Json, world: &World, now: Timestamp) -> Vec<&'static str> {
+    let mut found = Vec::new();
+    unmet(when, world, now, &mut found);
+    let mut blamed = Vec::new();
+    blame(when, world, now, &mut blamed);
+    let is_undated = world.context.iter().any(|(name, _)| name == "boarding_pass.undated");
+    let is_of_day = |attr: &String| match attr.as_str() {
+        "boarding_pass.date" | "boarding_pass.days_from_today" => is_undated || known(attr, world, now).is_some(),
+        other => is_undated && other.starts_with("boarding_pass."),
+    };
+    let of_day = blamed.iter().any(is_of_day).then_some("pass_date");
+    found.into_iter().map(|(_, _, code)| code).chain(of_day).collect()
 }
 
 fn judged(rule: &Json, world: &World, now: Timestamp) -> Answer {
@@ -324,18 +389,38 @@ fn judged(rule: &Json, world: &World, now: Timestamp) -> Answer {
     if gate == Some(true) && list(get(rule, "tiers")).iter().any(|tier| is_turned_away(&tier)) {
         return denied("too_many_guests");
     }
-    let unknown = list(get(rule, "tiers"))
-        .iter()
-        .filter(|tier| holds(get(tier, "when"), world, now).is_none())
-        .min_by_key(|tier| thousandths(get(tier, "rank")).unwrap_or(1000));
-    if let (Some(true), Some(tier)) = (gate, unknown) {
-        return denied(first_code("attribute_missing", get(tier, "when"), world, now));
+    let rank = |tier: &&Json| thousandths(get(tier, "rank")).unwrap_or(1000);
+    let of_truth = |truth: Option<bool>| {
+        let tiers = list(get(rule, "tiers")).iter();
+        tiers.filter(move |tier| holds(get(tier, "when"), world, now) == truth)
+    };
+    // For want of nothing but a score that the rule does without.
+    let is_of_score = |tier: &&Json| {
+        let mut blamed = Vec::new();
+        blame(get(tier, "when"), world, now, &mut blamed);
+        let is_mistyped = !lacks(get(tier, "when"), world, now);
+        !is_mistyped && blamed.iter().all(|attr| attr.starts_with("score")) && !mistypes(get(tier, "when"), world, now)
+    };
+    let unknown = of_truth(None).filter(|tier| !is_of_score(tier)).min_by_key(rank);
+    let of_score = of_truth(None).filter(is_of_score).min_by_key(rank);
+    if gate == Some(true)
+        && let Some(tier) = unknown.or(of_score)
+    {
+        let is_of_time = |tier: &&Json| {
+            let codes = codes_of(get(tier, "when"), world, now);
+            codes.iter().any(|code| matches!(*code, "too_early" | "too_late" | "pass_date"))
+        };
+        let of_time = of_truth(Some(false)).filter(is_of_time).min_by_key(rank);
+        return match of_time.filter(|_| unknown.is_none()) {
+            Some(tier) => denied(unmet_code(get(tier, "when"), world, now)),
+            None => denied(first_code("attribute_missing", get(tier, "when"), world, now)),
+        };
     }
     let gap = world.score.and_then(|(score, _)| {
         candidates(rule, world)
             .into_iter()
             .filter(|at| *at > score)
-            .find(|at| granted(rule, &with_score(world, *at), now).is_some())
+            .find(|at| granted(rule, &with_score(world, *at), now).is_some() && uncountable(rule, world).is_none())
             .map(|at| (at, at - score))
     });
     match gap {
@@ -516,6 +601,22 @@ fn blame(when: &Json, world: &World, now: Timestamp, into: &mut Vec<String>) {
         }
         None => {}
     }
+}
+
+/// Whether a condition isn't known for a value of the wrong type, too.
+fn mistypes(when: &Json, world: &World, now: Timestamp) -> bool {
+    if holds(when, world, now).is_some() {
+        return false;
+    }
+    for word in ["all", "any"] {
+        if let Json::List(members) = get(when, word) {
+            return members.iter().any(|member| mistypes(member, world, now));
+        }
+    }
+    if *get(when, "not") != Json::Null {
+        return mistypes(get(when, "not"), world, now);
+    }
+    !lacks(when, world, now)
 }
 
 fn lacks(when: &Json, world: &World, now: Timestamp) -> bool {

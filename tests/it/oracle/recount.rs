@@ -19,6 +19,8 @@ pub(super) struct Made {
     pub subject: String,
     pub place: Option<(&'static str, &'static str)>,
     pub facts: Facts,
+    /// The boarding pass that was shown.
+    pub pass: Option<Pass>,
     /// Which of the perk's rules decided.
     pub rule: usize,
     pub decision: &'static str,
@@ -29,6 +31,49 @@ pub(super) struct Made {
     pub released: Option<Timestamp>,
     /// And whether what it used was to stay used.
     pub voided: Option<(Timestamp, bool)>,
+}
+
+/// A boarding pass from SFO, of which only this differs.
+#[derive(Clone, Copy)]
+pub(super) struct Pass {
+    pub date: jiff::civil::Date,
+    pub sequence: u8,
+}
+
+impl Pass {
+    pub(super) fn text(&self) -> String {
+        let day = self.date.day_of_year();
+        format!("M1TAN/ADA             EABC123 SFOHKGCX 0873 {day:03}J012A{:04} 100", self.sequence)
+    }
+
+    /// What the members of the context are to a rule of this zone.
+    fn members(&self, zone: &TimeZone, at: Timestamp) -> Vec<(String, Json)> {
+        let today = at.to_zoned(zone.clone()).date();
+        let days = (self.date - today).get_days();
+        let text = [
+            ("carrier", "CX".to_owned()),
+            ("flight", "873".to_owned()),
+            ("date", self.date.to_string()),
+            ("from", "SFO".to_owned()),
+            ("to", "HKG".to_owned()),
+            ("compartment", "J".to_owned()),
+            ("seat", "12A".to_owned()),
+            ("sequence", self.sequence.to_string()),
+            ("status", "1".to_owned()),
+        ];
+        let texts = text.into_iter().map(|(name, text)| (format!("boarding_pass.{name}"), Json::text(&text)));
+        texts.chain([("boarding_pass.days_from_today".to_owned(), Json::whole(i64::from(days)))]).collect()
+    }
+}
+
+impl Made {
+    /// What a rule knows of it.
+    fn facts_for(&self, rule: &Json) -> Facts {
+        let zone = TimeZone::get(rule.member("time_zone").and_then(Json::as_text).unwrap_or("UTC")).unwrap();
+        let mut facts = self.facts.clone();
+        facts.context.extend(self.pass.iter().flat_map(|pass| pass.members(&zone, self.at)));
+        facts
+    }
 }
 
 /// A perk, the rules that decided about it, and the checks that were made.
@@ -137,6 +182,11 @@ fn claims(rule: &Json, perk: &str, check: &Made, tier: &str) -> Vec<Claim> {
                 "tier" => format!("tier {tier}"),
                 "location" => format!("location {:?}", check.place.map(|place| place.0)),
                 "kiosk" => format!("kiosk {:?}", check.place.map(|place| place.1)),
+                "boarding_pass" => format!("pass {:?}", check.pass.map(|pass| (pass.date, pass.sequence))),
+                name if name.starts_with("context.") => {
+                    let brought = check.facts.context.iter().find(|(known, _)| name.ends_with(&format!(".{known}")));
+                    format!("{name} {:?}", brought.map(|(_, value)| value.canonical()))
+                }
                 other => other.to_owned(),
             })
             .collect();
@@ -257,7 +307,7 @@ pub(super) fn expected(
                 }
             }
             Then::Checked => {
-                let answer = naive::at_once(draft, &check.facts, check.at);
+                let answer = naive::at_once(draft, &check.facts_for(draft), check.at);
                 let (mut decision, mut tier) = (answer.decision, answer.tier);
                 if let Some(granted) = &tier {
                     let wanted = claims(draft, &history.perk, check, granted);

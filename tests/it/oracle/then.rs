@@ -12,6 +12,7 @@ use perkgate::eligibility::redeemer::RedeemError;
 use perkgate::eligibility::rule_selection::Choice;
 use perkgate::eligibility::simulator::Simulated;
 use perkgate::eligibility::trial::Trial;
+use perkgate::foundation::boarding_pass::BoardingPass;
 use perkgate::foundation::entropy::Entropy;
 use perkgate::foundation::ids::GrantId;
 use perkgate::foundation::json::Json;
@@ -27,7 +28,7 @@ use crate::support::world::{CLI, World, question};
 const PERKS: [&str; 2] = ["lounge", "spa"];
 
 /// Whose uses are counted together, and how many times more than a person's fit.
-const SCOPES: [(&str, u64); 7] = [
+const SCOPES: [(&str, u64); 9] = [
     (r#"["subject"]"#, 1),
     (r#"["subject","location"]"#, 1),
     (r#"["subject","merchant"]"#, 2),
@@ -35,6 +36,8 @@ const SCOPES: [(&str, u64); 7] = [
     (r#"["perk"]"#, 4),
     (r#"["merchant"]"#, 6),
     (r#"["merchant","perk"]"#, 4),
+    (r#"["boarding_pass"]"#, 1),
+    (r#"["context.receipt"]"#, 1),
 ];
 
 /// A question that was asked live, and what was said.
@@ -96,6 +99,10 @@ impl House {
         let limits = (0..3).map(|nth| {
             let any = (SCOPES[self.roll(SCOPES.len())], windows[self.roll(windows.len())]);
             let ((scope, more), (window, few)) = if nth == 0 { (SCOPES[0], windows[1]) } else { any };
+            // What a check brings is counted for a month at most.
+            let is_brought = scope.contains("boarding_pass") || scope.contains("context");
+            let is_long = ["quarter", "year", "lifetime"].iter().any(|long| window.contains(long));
+            let window = if is_brought && is_long { windows[3].0 } else { window };
             let cost = ["1", "2", r#""party""#][self.roll(3)];
             let max = more * (few + self.roll(3) as u64);
             let max = match self.roll(3) {
@@ -125,18 +132,22 @@ impl House {
     }
 
     /// Somebody, and how many come with them, at one of the perks.
-    fn visitor(&self) -> (usize, String, Context) {
-        let context = format!(r#"{{"gold":{},"party":{}}}"#, self.roll(3) == 0, self.roll(3) + 1);
+    fn visitor(&self) -> (usize, String, Context, Option<BoardingPass>) {
+        let (gold, party, receipt) = (self.roll(3) == 0, self.roll(3) + 1, self.roll(5));
+        let context = format!(r#"{{"gold":{gold},"party":{party},"receipt":{receipt}}}"#);
         let context = Context::parse(&Json::parse(&context).unwrap()).unwrap();
-        (self.roll(PERKS.len()), format!("twitter:person{}", self.roll(5)), context)
+        let today = jiff::tz::TimeZone::UTC.to_datetime(self.world.now()).date().day_of_year();
+        let pass = format!("M1TAN/ADA             EABC123 SFOHKGCX 0873 {today:03}J012A{:04} 100", self.roll(5) + 1);
+        let pass = (self.roll(6) > 0).then(|| pass.parse().unwrap());
+        (self.roll(PERKS.len()), format!("twitter:person{}", self.roll(5)), context, pass)
     }
 
     async fn check(&mut self) {
-        let (perk, who, context) = self.visitor();
+        let (perk, who, context, boarding_pass) = self.visitor();
         if self.versions[perk] == 0 {
             return;
         }
-        let asked = Question { context, ..question(PERKS[perk], &who) };
+        let asked = Question { context, boarding_pass, ..question(PERKS[perk], &who) };
         let answer = self.world.check(&self.kiosks[self.roll(2)].0, asked).await.unwrap();
         self.grants.extend(answer.grant.map(|grant| grant.id.clone()).zip(answer.token));
     }
@@ -176,7 +187,7 @@ impl House {
 
     /// Asks what would be said to somebody now.
     async fn remember(&mut self) {
-        let (perk, who, context) = self.visitor();
+        let (perk, who, context, boarding_pass) = self.visitor();
         if self.versions[perk] == 0 {
             return;
         }
@@ -191,7 +202,7 @@ impl House {
             at: Some(self.world.now()),
             location,
             kiosk: None,
-            boarding_pass: None,
+            boarding_pass,
             airports: Vec::new(),
         };
         let said = ask(&self.world, &self.merchant, &trial).await.into();

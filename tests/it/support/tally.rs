@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use diesel::prelude::*;
+use jiff::Timestamp;
 use perkgate::access::Merchant;
 use perkgate::database::schema::{events, grants, limit_counters, redemptions};
 use perkgate::database::{AnyConnection, Database, DatabaseError};
@@ -25,6 +26,16 @@ pub(crate) struct Tally {
     pub redeemed: Vec<String>,
     /// By limit, scope value and window: what is used, and the most that may be.
     pub used: BTreeMap<(String, String, String), (u64, u64)>,
+    /// By the same: the uses that haven't lapsed.
+    uses: BTreeMap<(String, String, String), Vec<Use>>,
+}
+
+#[derive(Debug)]
+struct Use {
+    grant: String,
+    /// Where each lapses by itself.
+    counts_at: Option<Timestamp>,
+    cost: u64,
 }
 
 impl Tally {
@@ -98,7 +109,7 @@ impl Rows {
             let event = StoredEvent::parse(body).unwrap();
             match event.kind.as_str() {
                 check::KIND => tally.check(&event, &mut claims),
-                redeeming::KIND => tally.redeemed.push(event.about),
+                redeeming::KIND => tally.redemption(event),
                 _ => {}
             }
         }
@@ -128,6 +139,19 @@ impl Rows {
 }
 
 impl Tally {
+    /// What the grant holds, it holds longer from the door on.
+    fn redemption(&mut self, event: StoredEvent) {
+        for hold in event.facts.member("holds").and_then(Json::as_list).unwrap_or_default() {
+            let text = |name: &str| hold.member(name).and_then(Json::as_text).unwrap();
+            let until = text("until").parse().unwrap();
+            let of_hold = self.uses.iter_mut().filter(|((id, scope, _), _)| id == text("id") && scope == text("scope"));
+            for used in of_hold.flat_map(|(_, uses)| uses).filter(|used| used.grant == event.about) {
+                used.counts_at = Some(until);
+            }
+        }
+        self.redeemed.push(event.about);
+    }
+
     fn check(&mut self, event: &StoredEvent, claims: &mut HashMap<String, String>) {
         let text = |json: &Json, name: &str| json.member(name).and_then(Json::as_text).unwrap().to_owned();
         if text(&event.facts, "decision") != "granted" {
@@ -138,14 +162,23 @@ impl Tally {
         let grant = event.facts.member("grant").unwrap();
         let id = text(grant, "id");
         claims.insert(id.clone(), text(grant, "claims_sha256"));
-        assert!(self.grants.insert(id, event.about.clone()).is_none(), "two events tell of one grant");
+        assert!(self.grants.insert(id.clone(), event.about.clone()).is_none(), "two events tell of one grant");
         for limit in event.facts.member("limits").and_then(Json::as_list).unwrap() {
             let count = |name: &str| u64::try_from(limit.member(name).and_then(Json::as_whole).unwrap()).unwrap();
             let key = (text(limit, "id"), text(limit, "scope"), text(limit, "window"));
-            let counter = self.used.entry(key).or_insert((0, count("max")));
-            counter.0 += count("cost");
+            let instant = |name: &str| {
+                let text = limit.member(name).and_then(Json::as_text)?;
+                Some(text.parse::<Timestamp>().unwrap())
+            };
+            let uses = self.uses.entry(key.clone()).or_default();
+            uses.push(Use { grant: id.clone(), counts_at: instant("counts_at"), cost: count("cost") });
+            if let Some(horizon) = instant("horizon") {
+                uses.retain(|used| used.counts_at.is_none_or(|at| at > horizon));
+            }
+            let used = uses.iter().map(|used| used.cost).sum();
             // The log is in the order of admission: each event tells what was used up to itself.
-            assert_eq!(counter.0, count("used"), "what the event says is used");
+            assert_eq!(used, count("used"), "what the event says is used");
+            self.used.insert(key, (used, count("max")));
         }
     }
 }

@@ -7,13 +7,15 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{EventView, EventsView, Order, unknown_values};
+use crate::access::Merchant;
 use crate::access::role::permit::Audit;
 use crate::foundation::field_error::{FieldError, FieldPath, FieldTarget};
 use crate::foundation::subject::SubjectHandle;
 use crate::gateway::Gateway;
 use crate::http::enumerations;
 use crate::http::openapi::problems::{ProblemsOfBody, ProblemsOfKeys};
-use crate::http::v1::checks::read_subject;
+use crate::http::v1::checks::visitor::{PassBody, VisitorBody, VisitorView, read_person};
+use crate::keyring::Keyring;
 use crate::ledger::read::browse::EventFilter;
 use crate::web::auth::Authorized;
 use crate::web::extract::{Body, PageLimit};
@@ -24,9 +26,12 @@ use crate::web::problem::Problem;
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"subject": "twitter:ada", "kind": "check.decided", "from": "2026-11-01T00:00:00Z"}))]
 pub struct EventSearchBody {
-    /// The person: `network:handle`, or a member number.
-    #[schema(example = "twitter:ada")]
-    subject: String,
+    /// The person: `network:handle`, a member number, or whom the boarding pass names.
+    #[schema(value_type = VisitorView)]
+    subject: VisitorBody,
+    /// The text of the boarding pass that names the person.
+    #[schema(value_type = Option<String>)]
+    boarding_pass: Option<PassBody>,
     /// At or after this instant.
     #[schema(value_type = Option<String>, format = DateTime)]
     from: Option<Timestamp>,
@@ -74,8 +79,12 @@ pub(crate) fn in_body(mut problem: Problem) -> Problem {
 }
 
 impl EventSearchBody {
-    fn read(self) -> Result<(SubjectHandle, EventFilter, PageLimit, Option<String>), Problem> {
-        let handle = read_subject(&self.subject)?;
+    fn read(
+        mut self,
+        keyring: &Keyring,
+        merchant: &Merchant,
+    ) -> Result<(SubjectHandle, EventFilter, PageLimit, Option<String>), Problem> {
+        let handle = read_person(&self.subject, self.boarding_pass.take(), keyring, merchant)?;
         let limit = read_limit(self.limit)?;
         let mut errors = Vec::new();
         if self.from.zip(self.to).is_some_and(|(from, to)| from >= to) {
@@ -129,8 +138,9 @@ pub(crate) async fn search_events(
     gateway: Data<Gateway>,
     body: Body<EventSearchBody>,
 ) -> Result<HttpResponse, Problem> {
-    let merchant = &caller.merchant()?.id;
-    let (handle, filter, limit, cursor) = body.into_inner().read()?;
+    let merchant = caller.merchant()?;
+    let (handle, filter, limit, cursor) = body.into_inner().read(&gateway.keyring, merchant)?;
+    let merchant = &merchant.id;
     let Some(person) = gateway.ledger.reader().find_person(merchant, &handle).await? else {
         return Ok(HttpResponse::Ok().json(EventsView { events: Vec::new(), next_cursor: None }));
     };

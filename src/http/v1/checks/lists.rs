@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::read_subject;
+use super::visitor::{PassBody, VisitorBody, VisitorView, read_person};
 use crate::access::role::permit::Check;
 use crate::access::{Permission, Principal};
 use crate::decision::decide::Decision;
@@ -119,9 +119,12 @@ pub struct ChecksQuery {
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"subject": "twitter:ada", "perk": "sfo-lounge", "decision": "denied"}))]
 pub struct CheckSearchBody {
-    /// The person: `network:handle`, or a member number.
-    #[schema(example = "twitter:ada")]
-    subject: String,
+    /// The person: `network:handle`, a member number, or whom the boarding pass names.
+    #[schema(value_type = VisitorView)]
+    subject: VisitorBody,
+    /// The text of the boarding pass that names the person.
+    #[schema(value_type = Option<String>)]
+    boarding_pass: Option<PassBody>,
     #[schema(value_type = Option<String>, example = "sfo-lounge")]
     perk: Option<PerkSlug>,
     #[schema(value_type = Option<enumerations::Decision>)]
@@ -214,9 +217,10 @@ pub(crate) async fn search_checks(
     gateway: Data<Gateway>,
     body: Body<CheckSearchBody>,
 ) -> Result<HttpResponse, Problem> {
-    let CheckSearchBody { subject, perk, decision, kiosk, location, from, to, order, limit, cursor } =
+    let CheckSearchBody { subject, boarding_pass, perk, decision, kiosk, location, from, to, order, limit, cursor } =
         body.into_inner();
-    let (person, limit) = (read_subject(&subject)?, read_limit(limit)?);
+    let (person, limit) =
+        (read_person(&subject, boarding_pass, &gateway.keyring, caller.merchant()?)?, read_limit(limit)?);
     let filter = Wanted { perk, decision, kiosk, location, from, to, order }.seen_by(&caller).map_err(in_body)?;
     let (merchant, most) = (&caller.merchant()?.id, limit.get().into());
     let page = gateway.ledger.reader().list_checks(merchant, filter, Some(&person), cursor.as_deref(), most).await;

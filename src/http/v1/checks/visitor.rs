@@ -112,6 +112,22 @@ impl VisitorBody {
     }
 }
 
+/// The person whom a search is about: by handle, or by their boarding pass.
+pub fn read_person(
+    subject: &VisitorBody,
+    pass: Option<PassBody>,
+    keyring: &Keyring,
+    merchant: &Merchant,
+) -> Result<SubjectHandle, Problem> {
+    let pass = read_pass(pass)?;
+    if matches!(subject, VisitorBody::Handle(_)) && pass.is_some() {
+        let detail =
+            "the person is named by `subject` already: name them by {\"from\":\"boarding_pass\"}, or leave this out";
+        return Err(Problem::invalid(vec![FieldError::at("/boarding_pass", "not_both", detail)]));
+    }
+    subject.read(keyring, merchant, pass.as_ref())
+}
+
 /// The boarding pass of a body. What is wrong with it is said by position and field; nothing of it is repeated.
 pub fn read_pass(pass: Option<PassBody>) -> Result<Option<BoardingPass>, Problem> {
     let Some(PassBody(text)) = pass else { return Ok(None) };

@@ -17,7 +17,7 @@ use crate::http::openapi::problems::{ProblemsOfBody, ProblemsOfKeys, ProblemsOfQ
 use crate::http::v1::audit::Order;
 use crate::http::v1::audit::search::{in_body, read_limit};
 use crate::http::v1::checks::lists::Wanted;
-use crate::http::v1::checks::read_subject;
+use crate::http::v1::checks::visitor::{PassBody, VisitorBody, VisitorView, read_person};
 use crate::ledger::read::browse::EventFilter;
 use crate::ledger::read::lists::ListedGrant;
 use crate::web::auth::Authorized;
@@ -125,9 +125,12 @@ pub struct GrantsQuery {
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"subject": "twitter:ada", "perk": "sfo-lounge", "status": "active"}))]
 pub struct GrantSearchBody {
-    /// The person: `network:handle`, or a member number.
-    #[schema(example = "twitter:ada")]
-    subject: String,
+    /// The person: `network:handle`, a member number, or whom the boarding pass names.
+    #[schema(value_type = VisitorView)]
+    subject: VisitorBody,
+    /// The text of the boarding pass that names the person.
+    #[schema(value_type = Option<String>)]
+    boarding_pass: Option<PassBody>,
     #[schema(value_type = Option<String>, example = "sfo-lounge")]
     perk: Option<PerkSlug>,
     #[schema(value_type = Option<enumerations::GrantStatus>)]
@@ -212,8 +215,10 @@ pub(crate) async fn search_grants(
     gateway: Data<Gateway>,
     body: Body<GrantSearchBody>,
 ) -> Result<HttpResponse, Problem> {
-    let GrantSearchBody { subject, perk, status, kiosk, location, from, to, order, limit, cursor } = body.into_inner();
-    let (person, limit) = (read_subject(&subject)?, read_limit(limit)?);
+    let GrantSearchBody { subject, boarding_pass, perk, status, kiosk, location, from, to, order, limit, cursor } =
+        body.into_inner();
+    let (person, limit) =
+        (read_person(&subject, boarding_pass, &gateway.keyring, caller.merchant()?)?, read_limit(limit)?);
     let wanted = Wanted { perk, decision: None, kiosk, location, from, to, order };
     let filter = wanted.seen_by(&caller).map_err(in_body)?;
     let search = Search { filter, status, person: Some(&person), cursor, limit };

@@ -167,7 +167,7 @@ pub struct YearlyDatesView {
 }
 
 /// One of: `all`, `any` or `not` over other conditions, at most 8 deep and 64 in a rule; or a test of an attribute:
-/// `attr` and `op` with `value`, `values` or `ref`; or, for `within`, with `before`, `after` and `opens_by`.
+/// `attr` and `op` with `value`, `values` or `ref`; or, for `within`, with `before`, `after`, `opens_by` and `messages`.
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = Condition, example = json!({"attr": "score", "op": "gte", "value": 40}))]
@@ -201,6 +201,8 @@ pub struct ConditionView {
     /// For `within`: another instant that it opens by, where the visit has it.
     #[schema(example = "context.scheduled_departure")]
     opens_by: Option<String>,
+    /// For `within`: said to guests who come before or after it, in place of the tier's words.
+    messages: Option<MessagesView>,
 }
 
 /// A plain value.
@@ -292,7 +294,7 @@ pub struct RuleLimitView {
     /// Its short name; under another one, counting begins again.
     #[schema(example = "person-day")]
     id: String,
-    /// What uses are counted by, together: `subject`, `perk`, `tier`, `location`, `kiosk`, `merchant`; `boarding_pass`, for one
+    /// The parts that uses are counted by, together: `subject`, `perk`, `tier`, `location`, `kiosk`, `merchant`; `boarding_pass`, for one
     /// visit a pass; `context.` and the name of a member, for one visit a value. By the last two no longer than a month,
     /// or 31 days (of the context 27): they are kept as digests under secrets that are destroyed soon after their month.
     /// A check that doesn't bring them is denied.
