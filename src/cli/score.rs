@@ -32,7 +32,7 @@ enum Action {
     /// The feed is CSV with the header `subject,value,observed_at` (columns in any order), or one
     /// JSON object with these fields a line. Importing it again is safe: the newest observation of
     /// a subject stands. Exits with 1 when the import could not go on, or when every line of it was
-    /// rejected; with 0 when only some were, or when there was no score in it: a feed may have nothing new.
+    /// rejected; with 0 when only some were, or when there was no row in it: a feed may have nothing new.
     Import {
         /// The feed; `-` is standard input.
         #[arg(value_name = "FILE")]

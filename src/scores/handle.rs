@@ -417,6 +417,7 @@ mod tests {
     use super::testing::{Room, refer, score};
     use super::*;
     use crate::foundation::entropy::Entropy;
+    use crate::scores::score::ScoreFault;
 
     #[tokio::test]
     async fn the_newest_observation_stands_and_is_found_at_once() {

@@ -342,6 +342,7 @@ impl<F: Feed> Import<F> {
 mod tests {
     use super::*;
     use crate::scores::handle::testing::{Room, score};
+    use crate::scores::score::{PutOutcome, Score};
 
     async fn import(room: &Room, format: Format, feed: &[u8], piece: usize) -> ImportReport {
         let mut import = room.import(format);

@@ -20,7 +20,9 @@ use perkgate::foundation::decimal::Decimal;
 use perkgate::foundation::ids::GrantId;
 use perkgate::foundation::json::Json;
 use perkgate::ledger::grants::ending::{GrantRevocation, Leaving, ReturnError};
+use perkgate::perks::attributes::AttributeTerms;
 use perkgate::perks::error::PerkError;
+use perkgate::perks::life::Expected;
 use perkgate::perks::perk::NewVersion;
 use perkgate::scores::score::{PutOutcome, Score, Source};
 use proptest::prelude::*;
@@ -195,7 +197,8 @@ async fn check_at_once(
         let location = crowd.kiosks[kiosk].1.map(|place| place.0);
         // Days to a flight pass with the days, which a drawn pass has none of: these are real ones.
         let mut context = drawn.context;
-        context.retain(|(name, _)| !name.starts_with("boarding_pass."));
+        // What is kept of a person no question says.
+        context.retain(|(name, _)| !name.starts_with("boarding_pass.") && !name.starts_with("subject."));
         // What a version kept of ages, another may want: that is tested with such rules.
         let facts = Facts { score, network, context, children: Vec::new(), bucket, location };
         let context = Context::stored(&Json::Object(facts.context.clone())).unwrap();
@@ -386,6 +389,11 @@ pub(crate) async fn hold_to_the_record(worlds: Vec<World>, perks: usize, checks_
         // The year that the rules are valid in, shortly before the clocks change.
         world.clock.set("2026-03-07T12:00:00Z".parse().unwrap());
         let merchant = world.merchant("cathay").await;
+        for (name, value_type) in [("level", "text"), ("nights", "number")] {
+            let terms = AttributeTerms::read(value_type, "lounge", None, None).unwrap();
+            let put = world.gateway.catalog.put_attribute(&merchant.id, CLI, name, terms, Expected::Anything);
+            put.await.unwrap();
+        }
         let mut crowd = crowd(&world, &merchant).await;
         let (mut histories, mut drafts, mut changed, mut moved) = (Vec::new(), 0, 0, 0);
         for perk in 0..perks {

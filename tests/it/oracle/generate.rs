@@ -69,9 +69,46 @@ fn other_leaf() -> impl Strategy<Value = String> {
         select(vec!["eq", "neq"])
             .prop_map(|op| format!(r#"{{"attr":"subject.network","op":"{op}","value":"twitter"}}"#)),
         pass_leaf(),
+        member_leaf(),
         (select(vec!["gt", "gte", "lt", "lte"]), duration())
             .prop_map(|(op, value)| format!(r#"{{"attr":"score.age","op":"{op}","value":"{value}"}}"#)),
     ]
+}
+
+/// A test of what is kept of the person: a text and a number.
+fn member_leaf() -> impl Strategy<Value = String> {
+    let text = || select(vec!["A", "AB", "B"]);
+    prop_oneof![
+        (select(vec!["eq", "neq", "contains", "starts_with"]), text())
+            .prop_map(|(op, value)| format!(r#"{{"attr":"subject.level","op":"{op}","value":"{value}"}}"#)),
+        (select(vec!["in", "not_in"]), prop::collection::vec(text(), 1..3))
+            .prop_map(|(op, values)| format!(r#"{{"attr":"subject.level","op":"{op}","values":{values:?}}}"#)),
+        (select(vec!["eq", "gt", "gte", "lt", "lte"]), 0..4_i64)
+            .prop_map(|(op, value)| format!(r#"{{"attr":"subject.nights","op":"{op}","value":{value}}}"#)),
+        Just(r#"{"attr":"subject.nights","op":"gte","ref":"context.party"}"#.to_owned()),
+        select(vec!["level", "nights"]).prop_map(|name| format!(r#"{{"attr":"subject.{name}","op":"exists"}}"#)),
+    ]
+}
+
+/// What is kept of a person, as members: some of it not known any more, or from an instant on.
+fn member(now: jiff::Timestamp) -> impl Strategy<Value = Vec<(String, Json)>> {
+    let end = prop::option::of(prop_oneof![-1..=1_i64, (-100..2_000_000_i64).prop_map(|seconds| seconds * 1_000_000)]);
+    let fallback = || prop::option::weighted(0.05, select(vec!["deny", "refer"]));
+    let level = prop::option::weighted(0.7, select(vec!["A", "AB", "B"]));
+    let nights = prop::option::weighted(0.7, 0..4_i64);
+    (level, nights, end, fallback(), fallback()).prop_map(move |(level, nights, end, of_level, of_nights)| {
+        let mut members = Vec::new();
+        let end = end.map(|micros| jiff::Timestamp::from_microsecond(now.as_microsecond() + micros).unwrap());
+        if let Some(level) = level {
+            members.push(("subject.level".to_owned(), Json::text(level)));
+            members.extend(end.map(|end| ("subject.level.until".to_owned(), Json::text(end.to_string()))));
+        }
+        members.extend(nights.map(|nights| ("subject.nights".to_owned(), Json::whole(nights))));
+        for (name, fallback) in [("level", of_level), ("nights", of_nights)] {
+            members.extend(fallback.map(|it| (format!("subject.{name}.on_missing"), Json::text(it))));
+        }
+        members
+    })
 }
 
 /// A test of what a boarding pass says.
@@ -366,8 +403,8 @@ pub(crate) fn world(now: jiff::Timestamp) -> impl Strategy<Value = World> {
     let location = select(vec![None, Some("SFO"), Some("LAX"), Some("HKG")]);
     let pass = (-2..=2_i64, select(vec!["SFO", "HKG"]), any::<bool>());
     let pass = prop::option::weighted(0.7, prop::option::weighted(0.8, pass));
-    let all = (score, context, party, network, bar, bucket, flight, (location, pass));
-    all.prop_map(move |(score, context, party, network, bar, bucket, (departs, scheduled), (location, pass))| {
+    let all = (score, context, party, network, bar, bucket, flight, (location, pass, member(now)));
+    all.prop_map(move |(score, context, party, network, bar, bucket, (departs, scheduled), (location, pass, kept))| {
         let mut context: Vec<_> =
             context.into_iter().map(|(name, fact)| (name.to_owned(), Json::parse(&fact).unwrap())).collect();
         let mut children = Vec::new();
@@ -381,6 +418,7 @@ pub(crate) fn world(now: jiff::Timestamp) -> impl Strategy<Value = World> {
         if let Some(bar) = bar {
             context.push(("bar".into(), Json::parse(&decimal(bar)).unwrap()));
         }
+        context.extend(kept);
         match pass {
             None => {}
             Some(None) => context.push(("boarding_pass.undated".into(), Json::Bool(true))),

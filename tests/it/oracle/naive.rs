@@ -67,6 +67,8 @@ fn next_grant(rule: &Json, world: &World, now: Timestamp) -> Option<Timestamp> {
     let quarters = std::iter::successors(Some(ceil_to_quarter(now)), |at| Some(*at + SignedDuration::from_mins(15)));
     let mut candidates: Vec<Timestamp> = quarters.take_while(|at| *at <= end).collect();
     odd_instants(rule, world, &mut candidates);
+    let ends = world.context.iter().filter(|(name, _)| name.ends_with(".until"));
+    candidates.extend(ends.map(|(_, end)| text(end).unwrap().parse::<Timestamp>().unwrap()));
     candidates.retain(|at| now < *at && *at <= end);
     candidates.sort_unstable();
     candidates.into_iter().find(|at| {
@@ -293,6 +295,22 @@ fn while_open(rule: &Json, world: &World, now: Timestamp, ahead: bool) -> Answer
 /// What the rule refuses on its merits goes to a person where the rule says so, unless it is only too early. The world
 /// is that of the question, and that without a score which the rule doesn't rely on.
 fn merits(rule: &Json, whole: &World, world: &World, now: Timestamp, ahead: bool) -> Answer {
+    // What must be known of the person, wherever the rule speaks of it.
+    let written = [get(rule, "when"), get(rule, "tiers")].map(Json::canonical).join(" ");
+    let missing = |wanted: &str| {
+        world.context.iter().any(|(name, fallback)| {
+            let Some(attr) = name.strip_suffix(".on_missing") else { return false };
+            text(fallback) == Some(wanted)
+                && written.contains(&format!("\"{attr}\""))
+                && known(attr, world, now).is_none()
+        })
+    };
+    if missing("deny") {
+        return denied("attribute_missing");
+    }
+    if missing("refer") {
+        return Answer { decision: "referred", ..denied("attribute_missing") };
+    }
     let answer = judged(rule, world, now);
     if answer.decision == "granted"
         && let Some(code) = uncountable(rule, world)
@@ -561,7 +579,8 @@ fn first_code(code: &'static str, when: &Json, world: &World, now: Timestamp) ->
     let mut blamed = Vec::new();
     blame(when, world, now, &mut blamed);
     let place = |attr: &str| {
-        PLACES.iter().position(|known| *known == attr).unwrap_or(if attr.starts_with('c') { 3 } else { 4 })
+        let kind = [("subject.", 3), ("context.", 4)].into_iter().find(|(kind, _)| attr.starts_with(kind));
+        PLACES.iter().position(|known| *known == attr).unwrap_or(kind.map_or(5, |(_, place)| place))
     };
     let first = blamed.into_iter().min_by_key(|attr| (place(attr), attr.clone())).unwrap_or_default();
     let is_of_day = matches!(first.as_str(), "boarding_pass.date" | "boarding_pass.days_from_today");
@@ -656,6 +675,11 @@ fn known(attr: &str, world: &World, now: Timestamp) -> Option<Json> {
             world.context.iter().find(|(name, _)| name == "party").map_or(number(1000), |(_, value)| value.clone()),
         ),
         "score.age" => unreachable!("compared to the microsecond, below {now}"),
+        member if member.starts_with("subject.") => {
+            let of = |name: &str| world.context.iter().find(|(known, _)| known == name).map(|(_, value)| value);
+            let end = of(&format!("{member}.until")).map(|end| text(end).unwrap().parse::<Timestamp>().unwrap());
+            of(member).filter(|_| end.is_none_or(|end| now < end)).cloned()
+        }
         other => {
             let name = other.strip_prefix("context.").unwrap_or(other);
             world.context.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
