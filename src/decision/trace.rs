@@ -255,7 +255,8 @@ pub fn trace(rule: &Rule, facts: &Facts, now: Timestamp) -> Trace {
         Otherwise::Deny => Decision::Denied,
         Otherwise::Refer => Decision::Referred,
     };
-    let admitting = tiers.iter().find(|tier| tier.is_open()).filter(|_| gate == Passed::True);
+    let is_open_to = |tier: &&TierTrace| tier.passed == Passed::True && tier.guests.as_ref().is_none_or(|it| it.passed);
+    let admitting = tiers.iter().find(is_open_to).filter(|_| gate == Passed::True);
     let (decision, tier) = match (is_open, instead, admitting) {
         (true, Some(instead), _) => (instead, None),
         // Nobody is granted whom the limits can't count.
@@ -269,12 +270,6 @@ pub fn trace(rule: &Rule, facts: &Facts, now: Timestamp) -> Trace {
         (false, _, _) => (Decision::Denied, None),
     };
     Trace { valid, blackouts, schedule, rollout, score, attributes, when, tiers, decision, tier }
-}
-
-impl TierTrace {
-    fn is_open(&self) -> bool {
-        self.passed == Passed::True && self.guests.as_ref().is_none_or(|guests| guests.passed)
-    }
 }
 
 fn guests_trace(terms: &GuestTerms, party: &Party) -> GuestsTrace {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::caveats::party_never_fits;
 use crate::decision::decide::{Decision, judge};
 use crate::decision::decided::Decided;
 use crate::decision::facts::{Context, Facts, ScoreFact, rollout_bucket};
@@ -19,7 +20,6 @@ use crate::rules::condition::Condition;
 use crate::rules::leaf::{Leaf, Scalar, Test};
 use crate::rules::rule::Rule;
 use crate::rules::terms::Rollout;
-use crate::rules::tier::Tier;
 use crate::scores::score::{Score, Source};
 
 /// The most bars of a histogram.
@@ -393,24 +393,7 @@ fn warnings(rule: &Rule, context: &Context, at: Timestamp) -> Vec<Warning> {
     if !rule.limits().is_empty() {
         warn("limits_not_applied", "Limits are not applied: everyone is counted as if they came first.".to_owned());
     }
-    let party = context.party();
-    // Where each tier counts other guests, or turns the party away, one that fits is enough.
-    let counted = |tier: &Tier| tier.over_by(party).is_none().then(|| tier.admitted(party).counted());
-    let least = rule.tiers().iter().filter_map(counted).min();
-    let size = party.size();
-    for limit in rule.limits() {
-        let fits_never = |location| least.is_some_and(|least| limit.never_fits(least, location));
-        for (location, most) in limit.max.each().filter(|(location, _)| fits_never(*location)) {
-            let (id, here) = (&limit.id, location.map(|location| format!(" at {location}")).unwrap_or_default());
-            let detail = format!(
-                "A check for a party of {size} is denied{here}: the limit `{id}` admits at most {most} at once."
-            );
-            warn("party_never_fits", detail);
-        }
-    }
-    if least.is_none() {
-        warn("party_never_fits", format!("A party of {size} brings more guests than any tier admits."));
-    }
+    warnings.extend(party_never_fits(rule, context.party()));
     warnings
 }
 

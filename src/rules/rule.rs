@@ -15,8 +15,7 @@ use super::offers::{Offer, OtherwiseTerms};
 use super::schedule::Schedule;
 pub use super::stored::UnreadableRule;
 use super::terms::{Fallback, Otherwise, Rollout, ScorePolicy, TokenTerms, Valid, read_zone};
-use super::tier::party::Party;
-use super::tier::{Tier, conditions, looks_at};
+use super::tier::{Tier, conditions, looks_at, party::Party};
 use crate::foundation::document::{FieldErrors, Node, below, text};
 use crate::foundation::field_error::FieldError;
 use crate::foundation::json::Json;
@@ -368,8 +367,7 @@ impl Rule {
 }
 
 pub(super) fn hash_of(canonical: &str) -> String {
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, canonical.as_bytes());
-    format!("sha256:{}", hex(digest.as_ref()))
+    format!("sha256:{}", hex(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, canonical.as_bytes()).as_ref()))
 }
 
 /// The parts of a rule, before it is compiled.

@@ -33,8 +33,9 @@ const NEAR: [Column; 2] = [("near_misses", "Near misses"), ("near_unknown", "Nea
 
 const BY_PERSON: [Column; 1] = [("granted_by_person", "By a person")];
 
-const GRANTS: [Column; 8] = [
+const GRANTS: [Column; 9] = [
     ("redeemed", "Redeemed"),
+    ("corrected", "Corrected"),
     ("released", "Released"),
     ("voided", "Voided"),
     ("grants_redeemed", "Grants redeemed"),

@@ -92,6 +92,8 @@ pub(super) struct LimitFacts<'a> {
     #[serde(borrow)]
     pub id: Text<'a>,
     pub cost: u64,
+    /// Corrections only.
+    pub was_cost: Option<u64>,
     pub max: u64,
     pub used: u64,
 }

@@ -87,7 +87,7 @@ pub(super) fn page(
 
 const fn kinds(report: ReportKind) -> &'static [&'static str] {
     match report {
-        ReportKind::Grants => &[check::KIND, redemption::KIND, ending::RELEASED, ending::VOIDED],
+        ReportKind::Grants => &[check::KIND, redemption::KIND, correction::CORRECTED, ending::RELEASED, ending::VOIDED],
         ReportKind::Billing => &[redemption::KIND, ending::VOIDED],
         ReportKind::Fairness => &[check::KIND, contest::OPENED, contest::UPHELD, contest::OVERTURNED, contest::CLOSED],
     }
@@ -212,6 +212,7 @@ fn count(
             tally.check(*at, &body.facts, fate, &person)
         }
         redemption::KIND => tally.redeemed(*at, &body.facts, corrected.get(&*body.about).copied()),
+        correction::CORRECTED => tally.corrected(*at, &body.facts),
         kind => {
             let visits = happened(&body.about).iter();
             let visits = visits.filter(|row| row.kind == redemption::KIND && row.log_index < *index).count() as u64;

@@ -169,6 +169,21 @@ impl Tally {
         }
     }
 
+    /// Someone's party was corrected.
+    pub(super) fn corrected(&mut self, at: Timestamp, facts: &Facts<'_>) -> Result<(), TooMany> {
+        if self.kind != ReportKind::Grants {
+            return Ok(());
+        }
+        for touched in &facts.limits {
+            let was = touched.was_cost.unwrap_or(touched.cost);
+            let kept = self.limit(facts, &touched.id)?;
+            kept.peak = kept.peak.max(touched.used);
+            kept.used += touched.cost.saturating_sub(was);
+            kept.returned += was.saturating_sub(touched.cost);
+        }
+        self.count(self.group(at, facts), &[("corrected", 1)])
+    }
+
     /// A grant was released, or voided after so many visits.
     pub(super) fn ended(
         &mut self,

@@ -17,7 +17,7 @@ pub struct PartyStanding {
     pub admitted: Admitted,
     /// How often it was corrected.
     pub corrections: u64,
-    /// What it uses of each limit that counts people, as far as that was corrected.
+    /// The uses of each limit that counts people, as far as they were corrected.
     pub costs: BTreeMap<String, u64>,
 }
 
@@ -39,7 +39,7 @@ impl PartyStanding {
         }
     }
 
-    /// What it uses of a limit of which its check used `cost`.
+    /// The uses of a limit of which its check used `cost`.
     pub(crate) fn cost_of(&self, limit: &str, cost: u64) -> u64 {
         self.costs.get(limit).copied().unwrap_or(cost)
     }

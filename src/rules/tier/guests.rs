@@ -10,7 +10,7 @@ pub(crate) const MAX_GUESTS: i64 = MAX_PARTY - 1;
 /// The highest age under which children may be left out.
 pub(crate) const MAX_UNDER: i64 = ADULT_AGE;
 
-/// What a tier says of guests.
+/// The terms of a tier about guests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GuestTerms {
     /// Number that cost nothing.

@@ -85,7 +85,7 @@ impl Party {
     }
 }
 
-/// Whoever is older is one of the adults.
+/// Reads an age of a child, in years: those who are older are adults.
 fn read_age(node: &Node<'_>, errors: &mut FieldErrors) -> Option<u8> {
     node.whole(0..=ADULT_AGE - 1, errors).and_then(|age| u8::try_from(age).ok())
 }

@@ -210,6 +210,15 @@ pub(super) fn counted(tier: &Json, world: &World) -> i64 {
     }
 }
 
+/// The same of another number of people, all of them adults, if one is given.
+pub(super) fn counted_of(tier: &Json, world: &World, party: Option<u64>) -> i64 {
+    let Some(party) = party else { return counted(tier, world) };
+    let mut world = World { children: Vec::new(), ..world.clone() };
+    world.context.retain(|(name, _)| name != "party");
+    world.context.push(("party".to_owned(), Json::whole(party.cast_signed())));
+    counted(tier, &world)
+}
+
 /// A party that is larger than what a limit holds at the location comes in at no time.
 fn ever_fits(rule: &Json, world: &World, tier: Option<&str>) -> bool {
     let tier = list(get(rule, "tiers")).iter().find(|it| text(get(it, "id")) == tier).unwrap_or(&Json::Null);

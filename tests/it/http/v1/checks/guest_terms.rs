@@ -135,7 +135,7 @@ async fn what_is_no_party_is_refused_at_its_spot_wherever_it_is_said() {
         let before = app.footprint().await;
         let batch = json!({"checks": [ask(gold(), json!({"adults": 0})), ask(gold(), json!({"adults": 2}))]});
         let results = kiosk.post("/v1/checks/batch", &batch).await.is(200);
-        assert_eq!(results["results"][0]["code"], "invalid_request", "{results}");
+        assert_eq!(results["results"][0]["problem"]["code"], "invalid_request", "{results}");
         assert_eq!(results["results"][1]["guests"]["free"], 1, "{results}");
         assert_eq!(app.footprint().await.grants, before.grants + 1);
     }

@@ -1,27 +1,29 @@
-//! Checks of the past decided again by another rule, one by one in the order of the log.
+//! Checks of the past decided again by another rule, one by one in the order of the log; `facts`: of what was recorded.
+
+mod facts;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::backtest::{Backtest, Crossing, NotReplayed, Reproduction, Samples, Shift};
-use super::population::Warning;
-use super::simulated_limits::{Asking, Counters, Granting, Timeline, digest_of};
 use crate::database::DatabaseError;
 use crate::decision::decide::{decide, judge};
 use crate::decision::decided::{Decided, LimitTouched};
-use crate::decision::facts::{Context, Facts, ScoreFact, rollout_bucket};
+use crate::decision::facts::Facts;
 use crate::decision::forecast::{Forecast, counts_by_tier};
 use crate::decision::reason::ReasonCode;
-use crate::foundation::ids::{CheckId, MerchantId, PerkId, PerkSlug, SourceName};
-use crate::foundation::json::Json;
+use crate::eligibility::backtest::{Backtest, Crossing, NotReplayed, Reproduction, Samples, Shift};
+use crate::eligibility::population::Warning;
+use crate::eligibility::simulated_limits::{Asking, Counters, Granting, Timeline, digest_of};
+use crate::foundation::ids::{CheckId, MerchantId, PerkId, PerkSlug};
 use crate::ledger::read::decisions::{PastCheck, PastEvent, PastPersonal};
 use crate::rules::attribute::{Attribute, PARTY, PassField};
 use crate::rules::engine::FLOOR;
 use crate::rules::limit::{LimitClaim, Place, Window};
 use crate::rules::rule::Rule;
 use crate::rules::tier::age_bounds;
+use facts::{facts_of, source_of};
 
 /// The most checks of a kind that are named.
 const SAMPLES: usize = 20;
@@ -377,36 +379,11 @@ impl Replay {
     }
 }
 
-/// Where the score came from that a check by this rule was recorded with.
-fn source_of(rule: &Rule) -> Option<&SourceName> {
-    rule.score().filter(|_| rule.looks_at_score()).map(|policy| &policy.source)
-}
-
 /// A granted check as it used these limits.
 pub(super) fn granting<'a>(check: &PastCheck, touched: &'a [LimitTouched], of_this_perk: bool) -> Granting<'a> {
     // A check that was not granted has no grant: its own id stands for one that it would have had.
     let grant = digest_of(&[check.grant.as_deref().unwrap_or(check.check.as_str())]);
     Granting { grant, at: check.at, touched, of_this_perk }
-}
-
-/// The facts of then, as the checker had them.
-fn facts_of(of: &Subject, check: &PastCheck, personal: &PastPersonal) -> Result<Facts, DatabaseError> {
-    let mut members = match &personal.context {
-        Json::Object(members) => members.clone(),
-        _ => return Err(DatabaseError::corrupt("check event", "context")),
-    };
-    members.retain(|(name, _)| name != PARTY);
-    let context = Context::stored(&Json::Object(members)).map_err(|errors| {
-        DatabaseError::corrupt("context", errors.into_iter().map(|error| error.detail).next().unwrap_or_default())
-    })?;
-    let score = check.decided.score.as_ref().filter(|_| of.rule.looks_at_score());
-    Ok(Facts {
-        score: score.map(|score| ScoreFact { value: score.value, observed_at: score.observed_at }),
-        network: personal.network.clone(),
-        context: context.with_party(check.party.clone()).in_zone(of.rule.time_zone()),
-        rollout_bucket: Some(rollout_bucket(&of.perk, &personal.subject)),
-        location: check.location.clone(),
-    })
 }
 
 fn count<'a>(counts: &'a mut BTreeMap<String, (u64, u64)>, name: &str) -> &'a mut (u64, u64) {
