@@ -25,7 +25,9 @@ pub(super) fn party_never_fits(rule: &Rule, party: &Party) -> Vec<Warning> {
         let too_small = limit.max.each().filter(|(location, _)| limit.never_fits(least, *location));
         let of_location = |(location, most): (Option<&str>, u64)| {
             let (id, here) = (&limit.id, location.map(|location| format!(" at {location}")).unwrap_or_default());
-            warn(format!("A check for a party of {size} is denied{here}: the limit `{id}` admits at most {most} at once."))
+            warn(format!(
+                "A check for a party of {size} is denied{here}: the limit `{id}` admits at most {most} at once."
+            ))
         };
         too_small.map(of_location).collect::<Vec<_>>()
     };
