@@ -212,6 +212,8 @@ diesel::table! {
         door -> Text,
         attempt -> Text,
         redeemed_at -> BigInt,
+        heard_at -> Nullable<BigInt>,
+        meanwhile -> Nullable<Text>,
     }
 }
 

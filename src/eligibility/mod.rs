@@ -24,6 +24,7 @@ pub mod disclosure;
 pub mod exporter;
 pub mod grants;
 pub mod issuer;
+pub mod late_reports;
 mod limits_at;
 pub mod population;
 pub mod redeemer;

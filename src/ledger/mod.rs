@@ -24,7 +24,7 @@
 //! - `digests/`: how limits know boarding passes and members of the context
 //! - `cases/`, `grants/`, `retention/`: what people decide, how grants end, what is forgotten; `tend`: when
 //! - `read/`, `idempotency/`: the log read back, and the same answer to the same request
-//! - `entry`, `events`, `recorded`: what is handed in, how it is written, and the proof that it was; `store/`: the rows
+//! - `entry`, `door`, `events`, `recorded`: what is handed in, how it is written, and the proof that it was; `store/`: the rows
 //!
 //! # What holds for every method that records
 //! Before: the caller is authorized, and acts for the merchant that it names: what is another merchant's is not found.
@@ -39,6 +39,7 @@
 pub mod cases;
 mod context;
 pub mod digests;
+pub mod door;
 pub mod entry;
 mod error;
 pub mod events;
@@ -70,7 +71,8 @@ use crate::foundation::subject::hex;
 use crate::keyring::rotation::{Revocation, Rotation};
 use cases::contest::{self, Contest, ContestError, Objection};
 use cases::referral::{self, Resolution, ResolveError, Resolved};
-use entry::{Actor, CheckEntry, CheckRecord, EventDraft, Idempotency, RedeemEntry, Redeemed};
+use door::{RedeemEntry, Redeemed};
+use entry::{Actor, CheckEntry, CheckRecord, EventDraft, Idempotency};
 use grants::ending::{self, GrantRevocation, Leaving, NamedBy, ReturnError, RevokedGrants};
 use idempotency::{Claim, Claimed, KeyScope};
 use read::person::{self, Person};
@@ -147,7 +149,8 @@ impl Ledger {
     }
 
     /// Spends a token that the caller has verified, with its event; a refusal records nothing. Of several attempts at a
-    /// single-use token one wins. The same attempt of the same door gets the first answer until the grant ends.
+    /// single-use token one wins. The same attempt of the same door gets the first answer until the grant ends. What a
+    /// door reports late is recorded also when the grant has ended since, and gets the first answer for good.
     pub async fn redeem(&self, entry: RedeemEntry) -> Result<Redeemed, LedgerError> {
         self.writer.redeem(entry).await
     }

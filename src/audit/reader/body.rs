@@ -91,7 +91,7 @@ impl<'a> Body<'a> {
         let Body { v, id, kind, at, merchant, actor, about, facts } = body;
         let facts = match &*kind {
             check::KIND => Facts::Check(read(facts)?),
-            redemption::KIND => Facts::Redeem(read(facts)?),
+            redemption::KIND | redemption::OFFLINE => Facts::Redeem(read(facts)?),
             _ => Facts::Other(facts),
         };
         Ok(Body { v, id, kind, at, merchant, actor, about, facts })
@@ -132,7 +132,7 @@ impl<'a> Canonical<'a> for Body<'a> {
         let (v, facts, kind) = (v?, facts?, kind?);
         let is_so = match &facts {
             Facts::Check(_) => kind == check::KIND,
-            Facts::Redeem(_) => kind == redemption::KIND,
+            Facts::Redeem(_) => redemption::is_redemption(kind),
             Facts::Other(_) => false,
         };
         let [about, id, kind] = [about?, id?, kind].map(Text::from);
@@ -249,7 +249,7 @@ pub(crate) struct GrantFacts<'a> {
 
 read_members!(GrantFacts { id, kid, expires_at, single_use, claims_sha256 });
 
-/// The facts of `token.redeemed`.
+/// The facts of `token.redeemed` and `token.redeemed_offline`.
 #[derive(Debug, Deserialize)]
 pub(crate) struct RedeemFacts<'a> {
     #[serde(borrow)]
@@ -263,9 +263,14 @@ pub(crate) struct RedeemFacts<'a> {
     /// Places that the guest goes on holding.
     #[serde(borrow)]
     pub holds: Option<Vec<HoldFacts<'a>>>,
+    /// Reports of doors only, as all that follow: when the door says it took the token.
+    pub redeemed_at: Option<Instant>,
+    pub expires_at: Option<Instant>,
+    #[serde(borrow)]
+    pub meanwhile: Option<Text<'a>>,
 }
 
-read_members!(RedeemFacts { slot, door, attempt_sha256, perk_id, holds });
+read_members!(RedeemFacts { slot, door, attempt_sha256, perk_id, holds, redeemed_at, expires_at, meanwhile });
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct HoldFacts<'a> {

@@ -43,11 +43,13 @@ const GRANTS: [Column; 8] = [
     ("grants_open", "Grants still open"),
 ];
 
-const BILLING: [Column; 4] = [
+const BILLING: [Column; 6] = [
     ("visits", "Visits"),
     ("guests", "Guests"),
     ("voided_visits", "Visits voided later"),
     ("voided_guests", "Guests voided later"),
+    ("late_visits", "Visits reported late"),
+    ("ended_visits", "Visits of ended grants"),
 ];
 
 /// The columns of refusals that were contested, by the score they were refused with.

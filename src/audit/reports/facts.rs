@@ -54,6 +54,11 @@ pub(super) struct Facts<'a> {
     /// The uses of limits that the end of a grant gave back.
     #[serde(borrow, default)]
     pub returned: Vec<ReturnFacts<'a>>,
+    /// There when a door reported a redemption late: when it says it was.
+    pub redeemed_at: Option<Timestamp>,
+    /// How its grant had ended by then.
+    #[serde(borrow)]
+    pub meanwhile: Option<Text<'a>>,
 }
 
 /// The grant of a check; what a person decided names one by its id alone, which says nothing more.

@@ -152,7 +152,14 @@ impl Tally {
         match self.kind {
             ReportKind::Grants => self.count(self.group(at, facts), &[("redeemed", 1)]),
             ReportKind::Billing => {
-                self.count(self.group(at, facts), &[("visits", 1), ("guests", facts.party.unwrap_or(1))])
+                let mut counted = vec![("visits", 1), ("guests", facts.party.unwrap_or(1))];
+                if facts.redeemed_at.is_some() {
+                    counted.push(("late_visits", 1));
+                }
+                if matches!(facts.meanwhile.as_deref(), Some("voided" | "released")) {
+                    counted.push(("ended_visits", 1));
+                }
+                self.count(self.group(at, facts), &counted)
             }
             ReportKind::Fairness => Ok(()),
         }

@@ -17,6 +17,7 @@ use super::tables::gateway_keys::GatewayKeys;
 use super::tables::grant_lifecycle::GrantLifecycles;
 use super::tables::grants::Grants;
 use super::tables::keys::Keys;
+use super::tables::late_reports::EndsSoFar;
 use super::tables::merchants::Owner;
 use super::tables::pruned::Pruned;
 use super::tables::redemptions::{Redemptions, SINGLE};
@@ -54,6 +55,7 @@ pub(crate) struct ExpectedLog<'a> {
     books: &'a mut ExpectedState,
     owner: Owner,
     counters: Counters,
+    ends: EndsSoFar,
     rules: Rules,
     approvals: Approvals,
     keys: Keys,
@@ -84,6 +86,7 @@ impl ExpectedState {
             log,
             owner: Owner::default(),
             counters: Counters::new(self.fingerprints.clone()),
+            ends: EndsSoFar::new(self.fingerprints.clone()),
             rules: Rules::default(),
             approvals: Approvals::default(),
             keys: Keys::default(),
@@ -161,9 +164,12 @@ impl ExpectedLog<'_> {
                 self.referrals.record_pruned(check, kind);
             }
             Some((contest::ADDED, check)) => self.additions.record_pruned(check),
-            Some((kind @ (redemption::KIND | ending::RELEASED | ending::VOIDED), grant)) => {
+            Some((kind @ (redemption::KIND | redemption::OFFLINE | ending::RELEASED | ending::VOIDED), grant)) => {
+                if !redemption::is_redemption(kind) {
+                    self.ends.end(grant, kind);
+                }
                 if let Against::Tables { grants, redemptions } = &mut self.books.against {
-                    redemptions.has_pruned |= kind == redemption::KIND;
+                    redemptions.has_pruned |= redemption::is_redemption(kind);
                     grants.record_pruned(grant, kind);
                 }
             }
@@ -196,9 +202,15 @@ impl ExpectedLog<'_> {
                 if *facts.slot != *SINGLE && *facts.slot != *facts.attempt_sha256 {
                     findings.add(at, Wrong::Incoherent { reason: "its slot is not that of its attempt" });
                 }
+                if let Some(reason) = self.ends.contradiction(body, facts, self.gaps.any()) {
+                    findings.add(at, Wrong::Incoherent { reason });
+                }
                 self.counters.enter(&body.about, facts);
                 match &mut self.books.against {
-                    Against::Tables { redemptions, .. } => redemptions.take(merchant.unwrap_or_default(), body, facts),
+                    Against::Tables { redemptions, grants } => {
+                        redemptions.take(merchant.unwrap_or_default(), body, facts);
+                        grants.reported_late(&body.about, facts);
+                    }
                     Against::Events(lifecycles) => {
                         lifecycles.redeemed(at, &body.about, facts, self.gaps.any(), findings);
                     }
@@ -220,6 +232,7 @@ impl ExpectedLog<'_> {
         match &*body.kind {
             ending::RELEASED | ending::VOIDED => {
                 let facts: EndFacts<'_> = read(facts)?;
+                self.ends.end(about, &body.kind);
                 self.counters.give_back(about, &facts);
                 if let Against::Tables { grants, .. } = &mut self.books.against {
                     grants.end(about, *body.kind == *ending::VOIDED, facts.ended_at);

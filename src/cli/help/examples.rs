@@ -88,6 +88,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("source list", &["perkgate source list --merchant cathay"]),
     ("subject erase", &["perkgate subject erase -"]),
     ("subject record", &["perkgate subject record - --json"]),
+    ("token redeem-late", &["perkgate token redeem-late door-a3.json --merchant cathay"]),
     ("token revoke-key", &["perkgate token revoke-key kid-of-the-stolen-key --yes"]),
     ("token rotate-key", &["perkgate token rotate-key --after 1h"]),
     (

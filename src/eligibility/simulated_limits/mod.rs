@@ -453,7 +453,7 @@ mod tests {
     }
 
     fn redeemed(grant: &str, at: &str) -> PastRedemption {
-        PastRedemption { grant: grant.into(), at: at.parse().unwrap(), holds: Vec::new() }
+        PastRedemption { grant: grant.into(), at: at.parse().unwrap(), entered: None, holds: Vec::new() }
     }
 
     fn ended(grant: &str, is_void: bool) -> PastEnd {

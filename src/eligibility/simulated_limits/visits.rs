@@ -64,7 +64,8 @@ impl Counters {
                     let of = |hold: &&PastHold| key_of(&hold.limit, &hold.scope, CONCURRENT) == used.counter;
                     redemption.holds.iter().find(of).map(|hold| hold.until.as_microsecond())
                 };
-                let longer = if stay > 0 { Some(now.saturating_add(stay)) } else { recorded() };
+                let since = redemption.entered.map_or(now, |entered| entered.as_microsecond());
+                let longer = if stay > 0 { Some(since.saturating_add(stay)) } else { recorded() };
                 moves.push((nth, now, longer.filter(|_| until > now)));
             }
             // A place that has lapsed lets nobody in, whatever the others.

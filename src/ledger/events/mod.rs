@@ -43,7 +43,7 @@ use crate::tlog::merkle;
 pub const VERSION: i64 = 1;
 
 /// Every kind of event that is written. None is ever taken out: logs hold them for good.
-pub const KINDS: [&str; 43] = [
+pub const KINDS: [&str; 44] = [
     "approvals.kept",
     "approvals.lift_requested",
     "approvals.lifted",
@@ -87,6 +87,7 @@ pub const KINDS: [&str; 43] = [
     "subject.erased",
     "subject.record_read",
     "token.redeemed",
+    "token.redeemed_offline",
 ];
 
 /// The hash under which a body stands in the log.

@@ -9,7 +9,8 @@ use crate::foundation::ids::{CheckId, GrantId, MerchantId};
 use crate::keyring::Keyring;
 use crate::ledger::LedgerError;
 use crate::ledger::cases::model::SealedNote;
-use crate::ledger::entry::{CheckRecord, Ended, Grant, Receipt, Redemption};
+use crate::ledger::door::Redemption;
+use crate::ledger::entry::{CheckRecord, Ended, Grant, Receipt};
 use crate::ledger::events::StoredEvent;
 use crate::ledger::events::check::CheckDecided;
 use crate::ledger::events::ending::GrantEnded;
@@ -97,10 +98,8 @@ pub fn find_grant(
     let Some(check) = recorded_check(conn, keyring, merchant, &check)? else {
         return Ok(None);
     };
-    let redemptions = store::list_redemptions(conn, &[grant.as_str()])?
-        .into_iter()
-        .map(|row| Redemption { grant: grant.clone(), redeemed_at: from_micros(row.redeemed_at) })
-        .collect();
+    let redemptions =
+        store::list_redemptions(conn, &[grant.as_str()])?.into_iter().map(|row| Redemption::of(grant, &row)).collect();
     let note = if row.voided_at.is_some() { note_of_void(conn, keyring, merchant, grant)? } else { None };
     Ok(Some(GrantRecord { check: check.get().clone(), redemptions, note }))
 }

@@ -26,6 +26,8 @@ pub enum PastEvent {
 pub struct PastRedemption {
     pub grant: String,
     pub at: jiff::Timestamp,
+    /// When the guest came in, where the door said so afterwards.
+    pub entered: Option<jiff::Timestamp>,
     /// The places that it goes on holding.
     pub holds: Vec<PastHold>,
 }
@@ -138,7 +140,12 @@ pub(crate) fn redemption(event: StoredEvent<TokenRedeemed<'static>>) -> PastRede
         scope: hold.scope.into_owned(),
         until: hold.until,
     };
-    PastRedemption { grant: event.about, at: event.at, holds: holds.map(hold).collect() }
+    PastRedemption {
+        grant: event.about,
+        at: event.at,
+        entered: event.facts.redeemed_at,
+        holds: holds.map(hold).collect(),
+    }
 }
 
 /// The end of a grant as its event records it.

@@ -118,7 +118,7 @@ pub(crate) fn page(
     let Some((log, _)) = rows::find_log_size(conn, merchant)? else {
         return Ok(HistoryPage { next, ..HistoryPage::default() });
     };
-    let kinds = [check::KIND, redemption::KIND, ending::RELEASED, ending::VOIDED];
+    let kinds = [check::KIND, redemption::KIND, redemption::OFFLINE, ending::RELEASED, ending::VOIDED];
     let kinds = if interest.moves { kinds.as_slice() } else { &[check::KIND] };
     let mut pruned = Vec::new();
     let mut events = Vec::new();
@@ -180,7 +180,7 @@ fn found(row: &PlacedRow, interest: &Interest) -> Result<Option<Found>, Database
     // holds a place.
     let matters = match kind {
         check::KIND => is_opened || excerpt.is_granted(),
-        redemption::KIND => is_ours || excerpt.holds.is_some(),
+        redemption::KIND | redemption::OFFLINE => is_ours || excerpt.holds.is_some(),
         _ => true,
     };
     let person = interest.person.as_ref().map(Pseudonym::as_str);
@@ -189,7 +189,9 @@ fn found(row: &PlacedRow, interest: &Interest) -> Result<Option<Found>, Database
         return Ok(None);
     }
     let found = match kind {
-        redemption::KIND => StoredEvent::from_body(body).map(|event| Found::Redeemed(Box::new(event))),
+        redemption::KIND | redemption::OFFLINE => {
+            StoredEvent::from_body(body).map(|event| Found::Redeemed(Box::new(event)))
+        }
         ending::RELEASED | ending::VOIDED => {
             StoredEvent::from_body(body).map(|event| Found::Ended(Box::new(event), kind == ending::VOIDED))
         }

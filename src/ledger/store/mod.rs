@@ -78,6 +78,10 @@ pub struct RedemptionRow {
     pub door: String,
     pub attempt: String,
     pub redeemed_at: i64,
+    /// When a door that had been offline reported it.
+    pub heard_at: Option<i64>,
+    /// How the grant had ended when it was reported.
+    pub meanwhile: Option<String>,
 }
 
 /// The head of a log.

@@ -127,6 +127,11 @@ pub(super) const SAMPLES: &[Sample] = &[
     sample("redeem_token", Foreign::Forged, |it| {
         (Method::POST, "/v1/tokens/redeem".into(), json!({"token": it.token, "door": "A", "attempt": "1"}))
     }),
+    // Another merchant's token is refused as forged, in its item: tested beside the endpoint.
+    sample("redeem_tokens_late", Foreign::Nothing, |it| {
+        let item = json!({"token": it.token, "door": "A", "attempt": "1", "at": "2012-05-08T19:00:00Z"});
+        (Method::POST, "/v1/tokens/redeem/late".into(), json!({"items": [item]}))
+    }),
     sample("release_grant", Foreign::NotFound, |it| {
         (Method::POST, format!("/v1/grants/{}/release", it.grant), json!({}))
     }),

@@ -20,7 +20,7 @@ fn again<F: DeserializeOwned + CanonicalValue>(body: &str) -> Result<String, Eve
 pub(super) fn rewritten(kind: &str, body: &str) -> Result<String, EventError> {
     match kind {
         "check.decided" => again::<CheckDecided<'_>>(body),
-        "token.redeemed" => again::<TokenRedeemed<'_>>(body),
+        "token.redeemed" | "token.redeemed_offline" => again::<TokenRedeemed<'_>>(body),
         "grant.released" | "grant.voided" => again::<GrantEnded<'_>>(body),
         "referral.decided" | "contest.upheld" | "contest.overturned" | "contest.closed" => {
             again::<CaseDecided<'_>>(body)

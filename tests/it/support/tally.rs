@@ -98,7 +98,7 @@ impl Rows {
             let event = StoredEvent::parse(body).unwrap();
             match event.kind.as_str() {
                 check::KIND => tally.check(&event, &mut claims),
-                redeeming::KIND => tally.redeemed.push(event.about),
+                redeeming::KIND | redeeming::OFFLINE => tally.redeemed.push(event.about),
                 _ => {}
             }
         }

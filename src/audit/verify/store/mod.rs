@@ -71,6 +71,8 @@ pub(crate) struct RedemptionRow {
     pub door: Brief,
     pub attempt: Brief,
     pub redeemed_at: i64,
+    pub heard_at: Option<i64>,
+    pub meanwhile: Option<String>,
 }
 
 #[derive(Queryable, Selectable)]

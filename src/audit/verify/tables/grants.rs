@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::audit::reader::body::{Body, CheckFacts, ClaimFacts, Facts, GrantFacts};
+use crate::audit::reader::body::{Body, CheckFacts, ClaimFacts, Facts, GrantFacts, RedeemFacts};
 use crate::audit::reader::canonical;
 use crate::audit::reader::instant::Instant;
 use crate::audit::verify::findings::{Findings, Wrong};
@@ -14,6 +14,7 @@ use crate::database::{AnyConnection, DatabaseError};
 use crate::ledger::grants::ending::{RELEASED, VOIDED};
 use crate::ledger::write::check::{KIND, claims_digest};
 use crate::ledger::write::redemption;
+use crate::tokens::claims::SKEW_SECONDS;
 
 type GrantFields<'a> = RecordedFields<'a, 13>;
 
@@ -69,6 +70,8 @@ pub(crate) struct Grants {
     fingerprints: Fingerprints,
     /// By grant: what is recorded of its release, and of its void. Also of those whose pruned events record neither.
     ends: ByFingerprint<u128, [End; 2]>,
+    /// By grant: when its token expires and when it was first taken, as doors reported it late.
+    reports: ByFingerprint<u128, (i64, i64)>,
 }
 
 /// The events' record of one way in which a grant may end.
@@ -99,6 +102,7 @@ impl Grants {
             by_events: Tally::new(fingerprints.clone()),
             fingerprints: fingerprints.clone(),
             ends: ByFingerprint::default(),
+            reports: ByFingerprint::default(),
         }
     }
 
@@ -106,6 +110,29 @@ impl Grants {
     pub(crate) fn end(&mut self, grant: &str, is_void: bool, at: Instant) {
         let [released, voided] = self.ends.entry(self.fingerprints.of(&[grant])).or_default();
         *(if is_void { voided } else { released }) = End::At(at.0);
+    }
+
+    /// A door took the token while it was offline, and reported it.
+    pub(crate) fn reported_late(&mut self, grant: &str, facts: &RedeemFacts<'_>) {
+        if let Some((expires, said)) = facts.expires_at.zip(facts.redeemed_at) {
+            let known = self.reports.entry(self.fingerprints.of(&[grant])).or_insert((expires.0, said.0));
+            *known = (known.0, known.1.min(said.0));
+        }
+    }
+
+    /// In what the row differs from a door's report. Each row is asked about once.
+    fn reported_otherwise(&mut self, row: &GrantRow) -> Option<&'static str> {
+        if self.reports.is_empty() {
+            return None;
+        }
+        let (expires, said) = self.reports.remove(&self.fingerprints.of(&[&row.id]))?;
+        // A token's life begins with the second in which it was granted.
+        let begins = row.granted_at.div_euclid(1_000_000) - SKEW_SECONDS;
+        if expires == row.expires_at {
+            (said.div_euclid(1_000_000) < begins).then_some("beginning")
+        } else {
+            Some("expiry")
+        }
     }
 
     /// An event of this kind about the grant is pruned: a release, a void or a redemption.
@@ -147,6 +174,9 @@ impl Grants {
             for row in &page {
                 rows += 1;
                 if let Some(part) = self.ended_otherwise(row) {
+                    findings.add(logs.place_of(&row.merchant_id), wrong(row, part));
+                }
+                if let Some(part) = self.reported_otherwise(row) {
                     findings.add(logs.place_of(&row.merchant_id), wrong(row, part));
                 }
                 match claims_of(row) {
@@ -270,7 +300,7 @@ fn name_missing(conn: &mut AnyConnection, logs: &Logs, findings: &mut Findings) 
                     granted.push((event, grant.id.to_string()));
                 }
                 // The table says it also of what is pruned.
-                _ if matches!(&*event.kind, RELEASED | VOIDED | redemption::KIND) => {
+                _ if matches!(&*event.kind, RELEASED | VOIDED) || redemption::is_redemption(&event.kind) => {
                     granted.push((event, event.about.to_string()));
                 }
                 _ => {}

@@ -7,6 +7,7 @@ pub(crate) mod gateway_keys;
 pub(crate) mod grant_lifecycle;
 pub(crate) mod grants;
 pub(crate) mod keys;
+pub(crate) mod late_reports;
 pub(crate) mod merchants;
 pub(crate) mod pruned;
 pub(crate) mod redemptions;

@@ -48,9 +48,10 @@ use retained::{Choice, choose, counts_from, used_limits};
 pub const KIND: &str = "audit.pruned";
 
 /// The kinds whose bodies may go. No earlier pruning recorded a kind that is added later: `recorded.rs` must know.
-pub const PRUNABLE: [&str; 10] = [
+pub const PRUNABLE: [&str; 11] = [
     check::KIND,
     redemption::KIND,
+    redemption::OFFLINE,
     ending::RELEASED,
     ending::VOIDED,
     referral::KIND,

@@ -1,4 +1,7 @@
-//! `/v1/tokens`: doors spend what checks granted, ask whether it still opens them, and admins take it back.
+//! `/v1/tokens`: doors spend what checks granted, ask whether it still opens them, and admins take it back; `late` is what
+//! doors report afterwards.
+
+pub mod late;
 
 use std::time::Instant;
 
@@ -10,6 +13,7 @@ use utoipa::ToSchema;
 
 use super::checks::PATIENCE;
 use crate::access::role::permit::{Introspect, Redeem, RevokeTokens};
+use crate::eligibility::late_reports::{MAX_ATTEMPT, MAX_DOOR};
 use crate::eligibility::redeemer::Active;
 use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::{self, GrantId, MerchantSlug, PerkSlug};
@@ -20,9 +24,6 @@ use crate::web::auth::Authorized;
 use crate::web::extract::Pieces;
 use crate::web::form::Form;
 use crate::web::problem::Problem;
-
-const MAX_DOOR: usize = 80;
-const MAX_ATTEMPT: usize = 128;
 
 /// A door's wish to let someone in.
 #[derive(Deserialize, ToSchema)]
