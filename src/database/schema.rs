@@ -200,6 +200,7 @@ diesel::table! {
         expires_at -> BigInt,
         released_at -> Nullable<BigInt>,
         voided_at -> Nullable<BigInt>,
+        frees_at -> Nullable<BigInt>,
     }
 }
 

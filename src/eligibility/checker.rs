@@ -362,6 +362,7 @@ impl Checker {
                 rule_hash: short_hash(&deciding.hash),
                 party,
                 loc: entry.location.clone(),
+                online_only: terms.online_only,
             },
             single_use: terms.single_use,
             id,

@@ -1,4 +1,4 @@
-//! What doors took while they were offline, handed in afterwards: each token by itself, with an answer that stands.
+//! Tokens that doors took while they were offline, handed in afterwards: each by itself, with an answer that stands.
 
 use std::time::Instant;
 
@@ -44,7 +44,7 @@ pub enum LateFault {
     Report(LateObjection),
 }
 
-/// What became of an item.
+/// The answer to an item.
 #[derive(Debug)]
 pub enum LateOutcome {
     Recorded(Spent),

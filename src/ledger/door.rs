@@ -1,4 +1,4 @@
-//! What doors hand in: tokens that they spend, at once or in a report of what they took while they were offline.
+//! Tokens that doors spend: at once, or in a report of those that they took while they were offline.
 
 use std::time::Instant;
 

@@ -74,6 +74,7 @@ use cases::referral::{self, Resolution, ResolveError, Resolved};
 use door::{RedeemEntry, Redeemed};
 use entry::{Actor, CheckEntry, CheckRecord, EventDraft, Idempotency};
 use grants::ending::{self, GrantRevocation, Leaving, NamedBy, ReturnError, RevokedGrants};
+use grants::undo::{self, UndoError, UndoReason, Undone};
 use idempotency::{Claim, Claimed, KeyScope};
 use read::person::{self, Person};
 use retention::erasure::{self, Erased, Erasure, Purge};
@@ -248,6 +249,32 @@ impl Ledger {
         let (merchant, now) = (merchant.clone(), self.context().clock.now());
         let by = NamedBy::Grant;
         self.change(move |conn, events| ending::void(conn, events, &merchant, &grants, &taking, by, now)).await
+    }
+
+    /// Takes back a grant that `actor` gave in the last ten minutes and that no door has taken. What it used of limits is
+    /// free at once where doors take its token online only, else when none takes it any more. A retry is
+    /// [`UndoError::Voided`].
+    pub async fn undo_grant(
+        &self,
+        merchant: &MerchantId,
+        grant: &GrantId,
+        actor: Actor,
+        reason: UndoReason,
+    ) -> Result<Undone, UndoError> {
+        let (merchant, grant, now) = (merchant.clone(), grant.clone(), self.context().clock.now());
+        self.change(move |conn, events| undo::undo(conn, events, &merchant, (&grant, &actor, reason), now)).await
+    }
+
+    /// Frees what undone grants used of limits and no door can take any more; how many grants that were. Every replica does it
+    /// each second (`tend.rs`); a retry goes on.
+    pub async fn free_undone(&self) -> Result<usize, LedgerError> {
+        let now = self.context().clock.now();
+        let is_due = move |conn: &mut AnyConnection| store::ends::is_any_due(conn, now.as_microsecond());
+        let mut freed = 0;
+        while self.context().database.read(is_due).await? {
+            freed += self.change(move |conn, events| Ok::<_, LedgerError>(undo::free_due(conn, events, now)?)).await?;
+        }
+        Ok(freed)
     }
 
     /// Takes one grant back by its token: a void like any other, and its event says that the token was revoked.

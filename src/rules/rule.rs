@@ -375,7 +375,11 @@ impl Parts {
         let is_plain = self.blackouts.is_empty() && instants.is_empty() && !needs_pass_or_digest;
         let own = if is_plain { PLAIN } else { FLOOR };
         let (limits, tiers) = (self.limits.iter().map(Limit::engine), self.tiers.iter().map(Tier::engine));
-        limits.chain(tiers).chain([own, self.schedule.engine(), self.otherwise.engine()]).max().unwrap_or(own)
+        limits
+            .chain(tiers)
+            .chain([own, self.schedule.engine(), self.token.engine(), self.otherwise.engine()])
+            .max()
+            .unwrap_or(own)
     }
 
     fn to_json(&self) -> Json {

@@ -283,12 +283,14 @@ pub(crate) struct HoldFacts<'a> {
 
 read_members!(HoldFacts { id, scope, until });
 
-/// The facts of `grant.released` and `grant.voided`.
+/// The facts of `grant.released`, `grant.voided` and `grant.freed`.
 #[derive(Deserialize)]
 pub(crate) struct EndFacts<'a> {
     #[serde(borrow)]
     pub perk_id: Text<'a>,
     pub ended_at: Instant,
+    /// Voids of undone grants only: when what it used is to be free, where that is later.
+    pub frees_at: Option<Instant>,
     #[serde(borrow)]
     pub returned: Vec<ReturnFacts<'a>>,
 }

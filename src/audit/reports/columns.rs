@@ -32,7 +32,7 @@ const NEAR: [Column; 2] = [("near_misses", "Near misses"), ("near_unknown", "Nea
 
 const BY_PERSON: [Column; 1] = [("granted_by_person", "By a person")];
 
-const GRANTS: [Column; 8] = [
+const GRANTS: [Column; 9] = [
     ("redeemed", "Redeemed"),
     ("released", "Released"),
     ("voided", "Voided"),
@@ -41,6 +41,7 @@ const GRANTS: [Column; 8] = [
     ("grants_released", "Grants released unused"),
     ("expired_unused", "Grants expired unused"),
     ("grants_open", "Grants still open"),
+    ("undone", "Voided by undoing"),
 ];
 
 const BILLING: [Column; 6] = [

@@ -56,6 +56,9 @@ pub(super) struct Facts<'a> {
     pub returned: Vec<ReturnFacts<'a>>,
     /// There when a door reported a redemption late: when it says it was.
     pub redeemed_at: Option<Timestamp>,
+    /// There when the key that granted it undid it.
+    #[serde(borrow)]
+    pub reason: Option<Text<'a>>,
     /// How its grant had ended by then.
     #[serde(borrow)]
     pub meanwhile: Option<Text<'a>>,

@@ -85,7 +85,9 @@ pub(super) fn page(
 
 const fn kinds(report: ReportKind) -> &'static [&'static str] {
     match report {
-        ReportKind::Grants => &[check::KIND, redemption::KIND, redemption::OFFLINE, ending::RELEASED, ending::VOIDED],
+        ReportKind::Grants => {
+            &[check::KIND, redemption::KIND, redemption::OFFLINE, ending::RELEASED, ending::VOIDED, ending::FREED]
+        }
         ReportKind::Billing => &[redemption::KIND, redemption::OFFLINE, ending::VOIDED],
         ReportKind::Fairness => &[check::KIND, contest::OPENED, contest::UPHELD, contest::OVERTURNED, contest::CLOSED],
     }
@@ -190,6 +192,7 @@ fn count(
             tally.check(*at, &body.facts, fate, &person)
         }
         redemption::KIND | redemption::OFFLINE => tally.redeemed(*at, &body.facts),
+        ending::FREED => tally.freed(&body.facts),
         kind => {
             let visits = happened(&body.about).iter();
             let visits =

@@ -175,10 +175,10 @@ impl Tally {
     ) -> Result<(), TooMany> {
         match self.kind {
             ReportKind::Grants => {
-                for part in &facts.returned {
-                    self.limit(facts, &part.id)?.returned += part.cost;
-                }
-                self.count(self.group(at, facts), &[(if is_void { "voided" } else { "released" }, 1)])
+                self.freed(facts)?;
+                let mut counted = vec![(if is_void { "voided" } else { "released" }, 1)];
+                counted.extend((is_void && facts.reason.is_some()).then_some(("undone", 1)));
+                self.count(self.group(at, facts), &counted)
             }
             ReportKind::Billing if is_void && visits > 0 => {
                 let guests = visits.saturating_mul(facts.party.unwrap_or(1));
@@ -186,6 +186,14 @@ impl Tally {
             }
             ReportKind::Billing | ReportKind::Fairness => Ok(()),
         }
+    }
+
+    /// Counts uses of limits that came back.
+    pub(super) fn freed(&mut self, facts: &Facts<'_>) -> Result<(), TooMany> {
+        for part in &facts.returned {
+            self.limit(facts, &part.id)?.returned += part.cost;
+        }
+        Ok(())
     }
 
     /// Someone contested a refusal, or decided about that; the person is as the refusal knew them.

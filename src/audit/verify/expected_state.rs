@@ -164,8 +164,11 @@ impl ExpectedLog<'_> {
                 self.referrals.record_pruned(check, kind);
             }
             Some((contest::ADDED, check)) => self.additions.record_pruned(check),
+            Some((ending::FREED, grant)) => self.ends.used(grant),
             Some((kind @ (redemption::KIND | redemption::OFFLINE | ending::RELEASED | ending::VOIDED), grant)) => {
-                if !redemption::is_redemption(kind) {
+                if redemption::is_redemption(kind) {
+                    self.ends.used(grant);
+                } else {
                     self.ends.end(grant, kind);
                 }
                 if let Against::Tables { grants, redemptions } = &mut self.books.against {
@@ -205,6 +208,9 @@ impl ExpectedLog<'_> {
                 if let Some(reason) = self.ends.contradiction(body, facts, self.gaps.any()) {
                     findings.add(at, Wrong::Incoherent { reason });
                 }
+                if facts.redeemed_at.is_some() {
+                    self.ends.used(&body.about);
+                }
                 self.counters.enter(&body.about, facts);
                 match &mut self.books.against {
                     Against::Tables { redemptions, grants } => {
@@ -230,10 +236,16 @@ impl ExpectedLog<'_> {
     ) -> Result<(), Unreadable> {
         let about = &*body.about;
         match &*body.kind {
-            ending::RELEASED | ending::VOIDED => {
+            ending::RELEASED | ending::VOIDED | ending::FREED => {
                 let facts: EndFacts<'_> = read(facts)?;
-                self.ends.end(about, &body.kind);
+                if let Some(reason) = self.ends.wait(body, &facts, self.gaps.any()) {
+                    findings.add(at, Wrong::Incoherent { reason });
+                }
                 self.counters.give_back(about, &facts);
+                if *body.kind == *ending::FREED {
+                    return Ok(());
+                }
+                self.ends.end(about, &body.kind);
                 if let Against::Tables { grants, .. } = &mut self.books.against {
                     grants.end(about, *body.kind == *ending::VOIDED, facts.ended_at);
                 }
@@ -313,6 +325,7 @@ impl ExpectedLog<'_> {
         let referrals = self.referrals.close(conn, name, merchant, &gaps, findings)?;
         checked.referrals += referrals.rows;
         checked.unheld += rules.unheld + referrals.unheld;
+        self.ends.close(conn, name, merchant, gaps.any(), findings)?;
         self.additions.close(conn, name, merchant, findings)?;
         checked.erased += self.subjects.close(conn, name, merchant, &gaps, findings)?;
         checked.counters += self.counters.close(conn, name, merchant, (&gaps, self.books.newest), findings)?;

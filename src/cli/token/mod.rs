@@ -119,6 +119,9 @@ impl fmt::Display for Verdict {
         if let Some(loc) = loc {
             write_line!(f, "  granted  at {loc}")?;
         }
+        if claims.online_only {
+            write_line!(f, "  online   doors must redeem it at the gateway, and may not take it on their own")?;
+        }
         write_part!(f, "  grant    {jti}")
     }
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::eligibility::late_reports::{LateFault, LateOutcome};
 use crate::foundation::ids::{GrantId, PerkSlug};
 
-/// What became of an item.
+/// The outcome of an item.
 #[derive(Debug, Serialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum LateShown {

@@ -458,7 +458,7 @@ mod tests {
 
     fn ended(grant: &str, is_void: bool) -> PastEnd {
         let (at, perk) = (NOON.parse().unwrap(), String::new());
-        PastEnd { grant: grant.into(), at, perk, is_void, keeps_uses: false, returned: Vec::new() }
+        PastEnd { grant: grant.into(), at, perk, is_void, keeps_uses: false, waits: false, returned: Vec::new() }
     }
 
     #[test]

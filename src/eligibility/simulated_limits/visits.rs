@@ -99,6 +99,9 @@ impl Counters {
 
     /// A grant ended and gave back what it used.
     pub(crate) fn end(&mut self, end: &PastEnd) {
+        if end.waits {
+            return;
+        }
         let grant = digest_of(&[&end.grant]);
         let Some(mut visit) = self.visits.remove(&grant) else { return };
         let returned: HashSet<Key> =

@@ -94,6 +94,8 @@ problem_sets! {
     ProblemsOfScores = [StaleScore];
     /// A grant that can't be ended again.
     ProblemsOfReturns = [GrantVoided];
+    /// A grant that can't be undone.
+    ProblemsOfUndoing = [AlreadyRedeemed, GrantReleased, GrantVoided, UndoOver];
     /// Problems of contesting.
     ProblemsOfContests = [AlreadyExists, CaseFull, SelfApproval, WrongStatus];
     /// Problems of a person's decision.

@@ -43,7 +43,7 @@ use crate::tlog::merkle;
 pub const VERSION: i64 = 1;
 
 /// Every kind of event that is written. None is ever taken out: logs hold them for good.
-pub const KINDS: [&str; 44] = [
+pub const KINDS: [&str; 45] = [
     "approvals.kept",
     "approvals.lift_requested",
     "approvals.lifted",
@@ -59,6 +59,7 @@ pub const KINDS: [&str; 44] = [
     "gateway_key.created",
     "gateway_key.revoked",
     "gateway_key.rotated",
+    "grant.freed",
     "grant.released",
     "grant.voided",
     "key.created",

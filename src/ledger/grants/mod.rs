@@ -4,3 +4,4 @@
 pub(crate) mod claims;
 pub mod ending;
 pub mod selection;
+pub mod undo;

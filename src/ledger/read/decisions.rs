@@ -50,6 +50,8 @@ pub struct PastEnd {
     pub is_void: bool,
     /// True if a void left what was used as it was.
     pub keeps_uses: bool,
+    /// True if what it used is free later only, as another such event says.
+    pub waits: bool,
     /// The uses of limits that it gave back.
     pub returned: Vec<PastReturn>,
 }
@@ -162,6 +164,7 @@ pub(crate) fn end(event: StoredEvent<GrantEnded<'static>>, is_void: bool) -> Pas
         perk: event.facts.perk_id.into_owned(),
         is_void,
         keeps_uses: event.facts.keeps_uses == Some(true),
+        waits: event.facts.frees_at.is_some(),
         returned: event.facts.returned.into_iter().map(returned).collect(),
     }
 }

@@ -118,7 +118,7 @@ pub(crate) fn page(
     let Some((log, _)) = rows::find_log_size(conn, merchant)? else {
         return Ok(HistoryPage { next, ..HistoryPage::default() });
     };
-    let kinds = [check::KIND, redemption::KIND, redemption::OFFLINE, ending::RELEASED, ending::VOIDED];
+    let kinds = [check::KIND, redemption::KIND, redemption::OFFLINE, ending::RELEASED, ending::VOIDED, ending::FREED];
     let kinds = if interest.moves { kinds.as_slice() } else { &[check::KIND] };
     let mut pruned = Vec::new();
     let mut events = Vec::new();
@@ -192,8 +192,8 @@ fn found(row: &PlacedRow, interest: &Interest) -> Result<Option<Found>, Database
         redemption::KIND | redemption::OFFLINE => {
             StoredEvent::from_body(body).map(|event| Found::Redeemed(Box::new(event)))
         }
-        ending::RELEASED | ending::VOIDED => {
-            StoredEvent::from_body(body).map(|event| Found::Ended(Box::new(event), kind == ending::VOIDED))
+        ending::RELEASED | ending::VOIDED | ending::FREED => {
+            StoredEvent::from_body(body).map(|event| Found::Ended(Box::new(event), kind != ending::RELEASED))
         }
         _ => StoredEvent::from_body(body).map(|event| Found::Check(Box::new(event), is_opened)),
     };

@@ -5,7 +5,7 @@ mod batches;
 mod cases;
 mod columns;
 mod counters;
-mod ends;
+pub mod ends;
 pub mod heads;
 pub mod history;
 mod idempotency;
@@ -65,6 +65,8 @@ pub struct GrantRow {
     pub expires_at: i64,
     pub released_at: Option<i64>,
     pub voided_at: Option<i64>,
+    /// When what it used of limits is to be free, where that waits.
+    pub frees_at: Option<i64>,
 }
 
 /// A token spent. A single-use token has one slot, so the primary key lets one door win.

@@ -139,6 +139,7 @@ pub(crate) fn grant_row(check: &CheckEntry, settled: &Settled) -> Option<GrantRo
         expires_at: grant.expires_at.as_microsecond(),
         released_at: None,
         voided_at: None,
+        frees_at: None,
     })
 }
 

@@ -38,6 +38,8 @@ pub(crate) struct Tokens {
     grants: HashMap<String, GrantRow>,
     spent: HashMap<String, Vec<RedemptionRow>>,
     fresh: Vec<RedemptionRow>,
+    /// Undone grants that wait for what they used to be free, in vain: a door had taken their tokens.
+    used: Vec<String>,
 }
 
 impl Tokens {
@@ -45,7 +47,7 @@ impl Tokens {
         let mut ids: Vec<&str> = entries.iter().map(|entry| entry.grant.as_str()).collect();
         ids.sort_unstable();
         ids.dedup();
-        let mut tokens = Self { grants: HashMap::new(), spent: HashMap::new(), fresh: Vec::new() };
+        let mut tokens = Self { grants: HashMap::new(), spent: HashMap::new(), fresh: Vec::new(), used: Vec::new() };
         if ids.is_empty() {
             return Ok(tokens);
         }
@@ -136,6 +138,9 @@ impl Tokens {
         };
         let is_first = self.spent.get(&grant.id).is_none_or(Vec::is_empty);
         let held = counters.begin_stay(&grant.id, entry.at, Some(late.at), is_first).unwrap_or_default();
+        if grant.frees_at.is_some() {
+            self.used.push(grant.id.clone());
+        }
         self.record(entry, Some((late, meanwhile)), &held)
     }
 
@@ -208,6 +213,7 @@ impl Tokens {
     }
 
     pub(crate) fn store(self, conn: &mut AnyConnection) -> Result<(), DatabaseError> {
+        store::ends::keep_uses(conn, &self.used.iter().map(String::as_str).collect::<Vec<_>>())?;
         store::insert_redemptions(conn, &self.fresh).map(drop)
     }
 }

@@ -25,6 +25,8 @@ pub(super) struct Things {
     review: i64,
     check: String,
     grant: String,
+    /// Another one, whose token no door takes.
+    undoable: String,
     /// A check that a person is to decide.
     referred: String,
     /// Checks that were refused; all but the first are contested.
@@ -134,6 +136,9 @@ pub(super) const SAMPLES: &[Sample] = &[
     }),
     sample("release_grant", Foreign::NotFound, |it| {
         (Method::POST, format!("/v1/grants/{}/release", it.grant), json!({}))
+    }),
+    sample("undo_grant", Foreign::NotFound, |it| {
+        (Method::POST, format!("/v1/grants/{}/undo", it.undoable), json!({"reason": "mistake"}))
     }),
     sample("void_grant", Foreign::NotFound, |it| {
         (Method::POST, format!("/v1/grants/{}/void", it.grant), json!({"note": "a mistake"}))
@@ -297,6 +302,7 @@ pub(super) async fn things(app: &TestApp, merchant: &Merchant, caller: &'static 
     let subject = format!("{}:{caller}", merchant.slug);
     app.world.score(merchant, &subject, "60").await;
     let check = asks.post("/v1/checks", &json!({"perk": perk, "subject": subject})).await;
+    let spare = asks.post("/v1/checks", &json!({"perk": perk, "subject": subject})).await;
     let doubtful = format!("{perk}-referred");
     app.world
         .perk(
@@ -314,8 +320,8 @@ pub(super) async fn things(app: &TestApp, merchant: &Merchant, caller: &'static 
             asks.post(&format!("/v1/checks/{id}/contest"), &json!({"reason": "It is me."})).await.is(201);
         }
     }
-    let spare = NewKey::of(Role::Admin, Some(merchant.id.clone()), "spare");
-    let (key, _) = app.world.gateway.directory.create_key(spare, CLI).await.unwrap();
+    let spare_key = NewKey::of(Role::Admin, Some(merchant.id.clone()), "spare");
+    let (key, _) = app.world.gateway.directory.create_key(spare_key, CLI).await.unwrap();
     Things {
         caller,
         merchant: merchant.slug.to_string(),
@@ -325,6 +331,7 @@ pub(super) async fn things(app: &TestApp, merchant: &Merchant, caller: &'static 
         review,
         check: check.text_of("check"),
         grant: check.text_of("grant"),
+        undoable: spare.text_of("grant"),
         referred: referred.text_of("check"),
         refused,
         token: check.text_of("token"),
@@ -359,6 +366,7 @@ fn every_operation_has_a_sample_that_reaches_it() {
         review: 3,
         check: nobody(),
         grant: nobody(),
+        undoable: nobody(),
         referred: nobody(),
         refused: [nobody(), nobody(), nobody()],
         token: nobody(),

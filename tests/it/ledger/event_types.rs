@@ -21,7 +21,7 @@ pub(super) fn rewritten(kind: &str, body: &str) -> Result<String, EventError> {
     match kind {
         "check.decided" => again::<CheckDecided<'_>>(body),
         "token.redeemed" | "token.redeemed_offline" => again::<TokenRedeemed<'_>>(body),
-        "grant.released" | "grant.voided" => again::<GrantEnded<'_>>(body),
+        "grant.released" | "grant.voided" | "grant.freed" => again::<GrantEnded<'_>>(body),
         "referral.decided" | "contest.upheld" | "contest.overturned" | "contest.closed" => {
             again::<CaseDecided<'_>>(body)
         }

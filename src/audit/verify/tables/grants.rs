@@ -11,7 +11,7 @@ use crate::audit::verify::logs::Logs;
 use crate::audit::verify::store::{self, EventRow, GrantRow};
 use crate::audit::verify::tally::{Field, Likeness, RecordedFields, Tally, number, text};
 use crate::database::{AnyConnection, DatabaseError};
-use crate::ledger::grants::ending::{RELEASED, VOIDED};
+use crate::ledger::grants::ending::{FREED, RELEASED, VOIDED};
 use crate::ledger::write::check::{KIND, claims_digest};
 use crate::ledger::write::redemption;
 use crate::tokens::claims::SKEW_SECONDS;
@@ -300,7 +300,7 @@ fn name_missing(conn: &mut AnyConnection, logs: &Logs, findings: &mut Findings) 
                     granted.push((event, grant.id.to_string()));
                 }
                 // The table says it also of what is pruned.
-                _ if matches!(&*event.kind, RELEASED | VOIDED) || redemption::is_redemption(&event.kind) => {
+                _ if matches!(&*event.kind, RELEASED | VOIDED | FREED) || redemption::is_redemption(&event.kind) => {
                     granted.push((event, event.about.to_string()));
                 }
                 _ => {}

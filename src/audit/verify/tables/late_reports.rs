@@ -1,9 +1,12 @@
-//! What doors report of tokens that they took while they were offline, held to the rest of the log: what the gateway must
-//! have refused is there by mistake, and how the grant had ended is what the events before it say.
+//! Grants that end while doors may know nothing of it: reports of doors that were offline, and undone grants that wait for
+//! their tokens to expire, held to the rest of the log.
 
-use crate::audit::reader::body::{Body, RedeemFacts};
+use crate::audit::reader::body::{Body, EndFacts, RedeemFacts};
 use crate::audit::reader::instant::Instant;
+use crate::audit::verify::findings::{FindingPlace, Findings, Wrong};
 use crate::audit::verify::fingerprints::{ByFingerprint, Fingerprints};
+use crate::audit::verify::store;
+use crate::database::{AnyConnection, DatabaseError};
 use crate::ledger::grants::ending;
 use crate::ledger::write::redemption::OFFLINE;
 
@@ -16,19 +19,67 @@ const SECOND: i64 = 1_000_000;
 #[derive(Default)]
 pub(crate) struct EndsSoFar {
     fingerprints: Fingerprints,
-    /// Whether it was released, and whether it was voided.
+    /// By grant: it was released, it was voided.
     ends: ByFingerprint<u128, [bool; 2]>,
+    /// Undone grants that wait for what they used of limits to be free, and until when.
+    waiting: ByFingerprint<u128, i64>,
 }
 
 impl EndsSoFar {
     pub(crate) fn new(fingerprints: Fingerprints) -> Self {
-        Self { fingerprints, ends: ByFingerprint::default() }
+        Self { fingerprints, ..Self::default() }
     }
 
     /// An event of this kind about the grant, also one whose body is pruned.
     pub(crate) fn end(&mut self, grant: &str, kind: &str) {
         let [released, voided] = self.ends.entry(self.fingerprints.of(&[grant])).or_default();
         *(if kind == ending::VOIDED { voided } else { released }) = true;
+    }
+
+    /// A grant was voided, or what it had used was freed: the contradiction in that, if there is one.
+    pub(crate) fn wait(&mut self, body: &Body<'_>, facts: &EndFacts<'_>, has_gaps: bool) -> Option<&'static str> {
+        let grant = self.fingerprints.of(&[&*body.about]);
+        if *body.kind == *ending::FREED {
+            return match self.waiting.remove(&grant) {
+                Some(until) if facts.ended_at.0 < until => Some("it was freed while a door could take its token"),
+                None if !has_gaps => Some("it was freed without having waited"),
+                _ => None,
+            };
+        }
+        let frees_at = facts.frees_at?;
+        self.waiting.insert(grant, frees_at.0);
+        let waits = frees_at > facts.ended_at && facts.returned.is_empty();
+        (!waits).then_some("what is to be free later is not given back before")
+    }
+
+    /// A door had taken the grant's token, or the event that freed it is pruned: it waits no longer.
+    pub(crate) fn used(&mut self, grant: &str) {
+        self.waiting.remove(&self.fingerprints.of(&[grant]));
+    }
+
+    /// Compares with the merchant's grants that wait.
+    pub(crate) fn close(
+        mut self,
+        conn: &mut AnyConnection,
+        log: &str,
+        merchant: &str,
+        has_gaps: bool,
+        findings: &mut Findings,
+    ) -> Result<(), DatabaseError> {
+        let mut add = |grant: String| findings.add(FindingPlace::log(log), Wrong::Grant { grant, part: "freeing" });
+        let rows = store::list_waiting_grants(conn, merchant)?;
+        for (grant, expires_at, frees_at) in rows {
+            let waits = self.waiting.remove(&self.fingerprints.of(&[&grant]));
+            let is_so =
+                waits.map_or(has_gaps, |until| until == frees_at) && frees_at == expires_at.saturating_add(SKEW);
+            if !is_so {
+                add(grant);
+            }
+        }
+        if let Some(count) = Some(self.waiting.len()).filter(|count| *count > 0) {
+            add(format!("{count} undone"));
+        }
+        Ok(())
     }
 
     /// The contradiction in a redemption's event, if there is one. With `has_gaps` the end may be an event that is missing.
@@ -42,7 +93,9 @@ impl EndsSoFar {
             (None, None, None) if *body.kind != *OFFLINE => return None,
             (Some(said), Some(expires), _) if *body.kind == *OFFLINE => (said, expires),
             _ => {
-                return Some("a door's report says when the token was taken and when it expires, and nothing else does");
+                return Some(
+                    "a door's report says when the token was taken and when it expires, and nothing else does",
+                );
             }
         };
         let (Instant(heard), Instant(said), Instant(expires)) = (body.at, *said, *expires);

@@ -1,6 +1,7 @@
 //! `/v1/grants`: what was granted and what became of it.
 
 pub mod lists;
+pub mod undo;
 
 use actix_web::web::Data;
 use actix_web::{HttpResponse, get, post};
@@ -63,6 +64,10 @@ pub struct GrantView {
     /// Why it was voided, to those who may void; nobody can read it once the person has been erased.
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<String>,
+    /// Why the key that granted it undid it; absent where it did not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<enumerations::UndoReason>)]
+    undone: Option<String>,
 }
 
 impl From<GrantShown> for GrantView {
@@ -82,6 +87,7 @@ impl From<GrantShown> for GrantView {
             location: it.location,
             kiosk: it.kiosk,
             note: it.note,
+            undone: it.undone,
         }
     }
 }

@@ -58,7 +58,7 @@ pub struct LateReportView {
     results: Vec<LateShown>,
 }
 
-/// What became of an item; `outcome` says which.
+/// The outcome of an item; `outcome` says which it is.
 #[derive(ToSchema)]
 #[schema(as = LateResult)]
 #[serde(untagged)]

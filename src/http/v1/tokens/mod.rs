@@ -155,6 +155,9 @@ pub struct ActiveTokenView {
     /// Where it was granted.
     #[serde(skip_serializing_if = "Option::is_none")]
     loc: Option<String>,
+    /// True if doors may not take it while they are offline; absent where they may.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    online_only: Option<bool>,
     /// True if it opens one door once.
     single_use: bool,
     /// The number of times it was spent: more than 0 only if it is not for single use.
@@ -193,6 +196,7 @@ impl From<Option<Active>> for IntrospectionView {
             rule_hash: claims.rule_hash,
             party: claims.party,
             loc: claims.loc,
+            online_only: claims.online_only.then_some(true),
             single_use: state.single_use,
             redemptions: state.redemptions,
         }))

@@ -1,6 +1,7 @@
 //! `GET /v1/grants/{grant}`: a grant from its birth to its end.
 
 mod end;
+mod undo;
 
 use serde_json::json;
 
