@@ -305,7 +305,21 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    closures (perk_id, location) {
+        id -> Text,
+        merchant_id -> Text,
+        perk_id -> Text,
+        location -> Text,
+        until -> BigInt,
+        message -> Nullable<Text>,
+        made_at -> BigInt,
+        made_by -> Text,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
+    closures,
     epochs,
     merchants,
     api_keys,

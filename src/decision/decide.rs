@@ -64,12 +64,13 @@ pub fn decide(rule: &Rule, facts: &Facts, now: Timestamp) -> Decided {
     Decided { next_eligible_at, ..decided }
 }
 
-/// [`decide`] without looking ahead. The first of these that applies is the answer: not valid, blacked out, not open, not
+/// [`decide`] without looking ahead. The first of these that applies is the answer: the place closed, not valid, blacked out, not open, not
 /// in the rollout, no score, a stale one, the rule's own condition, then the tiers, highest rank first.
 #[must_use]
 pub fn judge(rule: &Rule, facts: &Facts, now: Timestamp) -> Decided {
     let closed = |reason: Reason| Decided::because(Decision::Denied, vec![reason]);
     let decided = match rule.availability(now) {
+        _ if facts.is_closed(now) => closed(lifted(ReasonCode::PlaceClosed, facts.closed_until)),
         Availability::NotYetValid { from } => closed(lifted(ReasonCode::NotYetValid, Some(from))),
         Availability::NoLongerValid => closed(Reason::new(ReasonCode::NoLongerValid)),
         Availability::Blackout { id, until } => {
@@ -276,7 +277,14 @@ mod tests {
         let score =
             score.map(|value| ScoreFact { value: value.parse().unwrap(), observed_at: OBSERVED.parse().unwrap() });
         let context = Context::parse(&Json::parse(context).unwrap()).unwrap();
-        Facts { score, network: Some("twitter".into()), context, rollout_bucket: None, location: None }
+        Facts {
+            score,
+            network: Some("twitter".into()),
+            context,
+            rollout_bucket: None,
+            location: None,
+            closed_until: None,
+        }
     }
 
     fn at(text: &str) -> Timestamp {

@@ -83,6 +83,8 @@ fn own_words<'a>(rule: &'a Rule, refusal: &Refusal<'_>) -> Option<&'a Messages> 
         | ReasonCode::NotYetValid
         | ReasonCode::NoLongerValid
         | ReasonCode::PerkPaused
+        // Its closure has the words, and no rule.
+        | ReasonCode::PlaceClosed
         | ReasonCode::NotInRollout
         | ReasonCode::GrantedByPerson => None,
     }
@@ -99,7 +101,7 @@ fn standard(rule: Option<&Rule>, refusal: &Refusal<'_>) -> Option<String> {
             }
             no_room(rule.and_then(|rule| limit_of(rule, refusal)))
         }
-        ReasonCode::OutsideSchedule | ReasonCode::Blackout => "We are closed at the moment.",
+        ReasonCode::OutsideSchedule | ReasonCode::Blackout | ReasonCode::PlaceClosed => "We are closed at the moment.",
         ReasonCode::PassDate => "This boarding pass is for another day.",
         ReasonCode::TooEarly => "It is too early for this.",
         ReasonCode::TooLate => "It is too late for this.",

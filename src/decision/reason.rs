@@ -32,11 +32,12 @@ pub enum ReasonCode {
     TooEarly,
     TooLate,
     PassDate,
+    PlaceClosed,
 }
 
 impl ReasonCode {
     /// Every code, in the order they were made.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::ScoreMet,
         Self::ScoreBelowThreshold,
         Self::ScoreMissing,
@@ -55,6 +56,7 @@ impl ReasonCode {
         Self::TooEarly,
         Self::TooLate,
         Self::PassDate,
+        Self::PlaceClosed,
     ];
 
     /// The reason of this code, if it is one of ours.
@@ -85,6 +87,7 @@ impl ReasonCode {
             Self::TooEarly => "too_early",
             Self::TooLate => "too_late",
             Self::PassDate => "pass_date",
+            Self::PlaceClosed => "place_closed",
         }
     }
 }
@@ -226,6 +229,7 @@ impl Reason {
             ReasonCode::NotYetValid => "This perk has not begun yet.".into(),
             ReasonCode::NoLongerValid => "This perk has ended.".into(),
             ReasonCode::PerkPaused => "This perk is paused.".into(),
+            ReasonCode::PlaceClosed => "This place is closed at the moment.".into(),
             ReasonCode::LimitReached => match (&self.limit, self.at_most) {
                 (Some(limit), Some(most)) => format!("The limit {limit} admits at most {most} at once."),
                 (Some(limit), None) => format!("The limit {limit} has no room left for this."),

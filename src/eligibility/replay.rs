@@ -169,7 +169,9 @@ impl Replay {
     /// The personal part of a check that can be decided again; counts those that can't.
     fn replayable<'a>(&mut self, check: &'a PastCheck) -> Option<&'a PastPersonal> {
         let not = &mut self.report.not_replayed;
-        if check.codes.iter().any(|code| code == ReasonCode::PerkPaused.as_str()) {
+        // No rule decided these.
+        let by_hand = [ReasonCode::PerkPaused, ReasonCode::PlaceClosed].map(ReasonCode::as_str);
+        if check.codes.iter().any(|code| by_hand.contains(&code.as_str())) {
             not.paused += 1;
             return None;
         }
@@ -383,6 +385,8 @@ fn facts_of(of: &Subject, check: &PastCheck, personal: &PastPersonal) -> Result<
         context: context.in_zone(of.rule.time_zone()),
         rollout_bucket: Some(rollout_bucket(&of.perk, &personal.subject)),
         location: check.location.clone(),
+        // Those that a closed place denied are not replayed.
+        closed_until: None,
     })
 }
 

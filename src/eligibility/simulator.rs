@@ -101,7 +101,8 @@ impl Simulator {
             Some(pass) => trial.context.clone().with_pass(pass, rule.time_zone(), at, &trial.airports),
             None => trial.context.clone(),
         };
-        let facts = Facts { score, network, context, rollout_bucket, location: trial.location.clone() };
+        let facts =
+            Facts { score, network, context, rollout_bucket, location: trial.location.clone(), closed_until: None };
         let decided = decide(rule, &facts, at);
         let deciding = self.deciding(&merchant.id, &chosen, at).await?;
         let mut warnings = caveats_of(&chosen, &trial, score.filter(|_| trial.score.is_none()), deciding);

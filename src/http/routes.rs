@@ -15,7 +15,7 @@ use super::v1::audit::{export, proofs, search};
 use super::v1::cases::{contests, referrals};
 use super::v1::checks::{batch, lists as check_lists};
 use super::v1::grants::lists as grant_lists;
-use super::v1::perks::{approvals, backtests, diff, simulations, steps, version_steps, versions};
+use super::v1::perks::{approvals, backtests, closures, diff, simulations, steps, version_steps, versions};
 use super::v1::scores::sources;
 use super::v1::{audit, checks, grants, perks, reports, scores, subjects, tokens};
 use super::well_known::{get_jwks, get_log_keys};
@@ -101,6 +101,9 @@ pub fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>) 
                 .service(permitted(ManagePerks, steps::pause_perk))
                 .service(permitted(ManagePerks, steps::resume_perk))
                 .service(permitted(ManagePerks, steps::retire_perk))
+                .service(permitted(ManagePerks, closures::create_closure))
+                .service(permitted(ManagePerks, closures::list_closures))
+                .service(permitted(ManagePerks, closures::delete_closure))
                 .service(permitted(ManagePerks, approvals::get_approvals))
                 .service(permitted(ManagePerks, approvals::put_approvals))
                 .service(permitted(WriteScores, scores::import_scores))

@@ -317,6 +317,19 @@ pub(crate) struct PerkFacts<'a> {
     pub purpose: Option<Text<'a>>,
 }
 
+/// The facts of `place.closed` and `place.opened`.
+#[derive(Deserialize)]
+pub(crate) struct PlaceFacts<'a> {
+    #[serde(borrow)]
+    pub closure: Text<'a>,
+    #[serde(borrow)]
+    pub location: Option<Text<'a>>,
+    /// Closing only.
+    #[serde(borrow)]
+    pub message: Option<Text<'a>>,
+    pub until: Instant,
+}
+
 /// The facts of `rule.drafted` and all that follow it.
 #[derive(Deserialize)]
 pub(crate) struct RuleFacts<'a> {

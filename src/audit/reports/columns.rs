@@ -8,7 +8,7 @@ pub type Column = (&'static str, &'static str);
 const DECIDED: [Column; 4] =
     [("checks", "Checks"), ("granted", "Granted"), ("denied", "Refused"), ("referred", "Referred")];
 
-const REFUSED: [Column; 17] = [
+const REFUSED: [Column; 18] = [
     ("refused_score_below_threshold", "Score too low"),
     ("refused_score_missing", "Score missing"),
     ("refused_score_stale", "Score stale"),
@@ -25,6 +25,7 @@ const REFUSED: [Column; 17] = [
     ("refused_too_early", "Too early"),
     ("refused_too_late", "Too late"),
     ("refused_pass_date", "Pass of another day"),
+    ("refused_place_closed", "Place closed"),
     ("refused_other", "Other"),
 ];
 

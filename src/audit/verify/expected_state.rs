@@ -12,6 +12,7 @@ use super::missing_events::Gaps;
 use super::source::{Columns, Identity};
 use super::tables::additions::Additions;
 use super::tables::approvals::Approvals;
+use super::tables::closures::Closures;
 use super::tables::counters::Counters;
 use super::tables::gateway_keys::GatewayKeys;
 use super::tables::grant_lifecycle::GrantLifecycles;
@@ -30,6 +31,7 @@ use crate::ledger::cases::{contest, referral};
 use crate::ledger::grants::ending;
 use crate::ledger::retention::{erasure, pruning};
 use crate::ledger::write::{gateway_keys as gateway, redemption};
+use crate::perks::closures;
 
 /// Over all logs.
 pub(crate) struct ExpectedState {
@@ -54,6 +56,7 @@ pub(crate) struct ExpectedLog<'a> {
     log: &'a Identity,
     books: &'a mut ExpectedState,
     owner: Owner,
+    closures: Closures,
     counters: Counters,
     ends: EndsSoFar,
     rules: Rules,
@@ -85,6 +88,7 @@ impl ExpectedState {
         ExpectedLog {
             log,
             owner: Owner::default(),
+            closures: Closures::default(),
             counters: Counters::new(self.fingerprints.clone()),
             ends: EndsSoFar::new(self.fingerprints.clone()),
             rules: Rules::default(),
@@ -153,6 +157,7 @@ impl ExpectedLog<'_> {
                 match kind.split_once('.').map(|(of, _)| of) {
                     Some("rule" | "perk") => self.rules.record_pruned(about),
                     Some("key") => self.keys.record_pruned(about),
+                    Some("place") => self.closures.record_pruned(about),
                     Some("approvals") => self.approvals.record_pruned(),
                     _ => {}
                 }
@@ -269,6 +274,9 @@ impl ExpectedLog<'_> {
                 self.rules.named(body, &read::<PerkFacts<'_>>(facts)?);
             }
             "perk.paused" | "perk.resumed" | "perk.retired" => self.rules.stands(body),
+            closures::CLOSED | closures::OPENED => {
+                self.closures.take(at, body, &read(facts)?, self.gaps.is_part(), findings);
+            }
             kind if kind.starts_with("approvals.") => {
                 self.approvals.changed(at, body, &read(facts)?, self.gaps.is_part(), findings);
             }
@@ -325,6 +333,7 @@ impl ExpectedLog<'_> {
         let referrals = self.referrals.close(conn, name, merchant, &gaps, findings)?;
         checked.referrals += referrals.rows;
         checked.unheld += rules.unheld + referrals.unheld;
+        self.closures.close(conn, name, merchant, gaps.is_part(), findings)?;
         self.ends.close(conn, name, merchant, gaps.any(), findings)?;
         self.additions.close(conn, name, merchant, findings)?;
         checked.erased += self.subjects.close(conn, name, merchant, &gaps, findings)?;

@@ -151,7 +151,7 @@ impl Case {
             (context, Some(pass), airports) => context.with_pass(&pass, rule.time_zone(), at?, &airports),
             (context, None, _) => context,
         };
-        let facts = Facts { score, network, context, rollout_bucket: Some(rollout_bucket), location: None };
+        let facts = Facts { score, network, context, rollout_bucket: Some(rollout_bucket), ..Facts::default() };
         Some(Self { name: name?, pointer: node.pointer().to_owned(), at: at?, facts, expected: expected? })
     }
 

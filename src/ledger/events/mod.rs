@@ -43,7 +43,7 @@ use crate::tlog::merkle;
 pub const VERSION: i64 = 1;
 
 /// Every kind of event that is written. None is ever taken out: logs hold them for good.
-pub const KINDS: [&str; 45] = [
+pub const KINDS: [&str; 47] = [
     "approvals.kept",
     "approvals.lift_requested",
     "approvals.lifted",
@@ -72,6 +72,8 @@ pub const KINDS: [&str; 45] = [
     "perk.repurposed",
     "perk.resumed",
     "perk.retired",
+    "place.closed",
+    "place.opened",
     "referral.decided",
     "rule.approved",
     "rule.deleted",

@@ -33,6 +33,8 @@ pub(super) struct Things {
     refused: [String; 3],
     token: String,
     subject: String,
+    /// A place of the perk that is closed.
+    closure: String,
 }
 
 /// What another merchant's thing is answered with.
@@ -214,6 +216,14 @@ pub(super) const SAMPLES: &[Sample] = &[
     }),
     sample("pause_perk", Foreign::NotFound, |it| (Method::POST, format!("/v1/perks/{}/pause", it.perk), Value::Null)),
     sample("resume_perk", Foreign::NotFound, |it| (Method::POST, format!("/v1/perks/{}/resume", it.perk), Value::Null)),
+    sample("create_closure", Foreign::NotFound, |it| {
+        let body = json!({"location": "another", "until": "2012-06-01T00:00:00Z"});
+        (Method::POST, format!("/v1/perks/{}/closures", it.perk), body)
+    }),
+    sample("list_closures", Foreign::NotFound, |it| get(format!("/v1/perks/{}/closures", it.perk))),
+    sample("delete_closure", Foreign::NotFound, |it| {
+        (Method::DELETE, format!("/v1/perks/{}/closures/{}", it.perk, it.closure), Value::Null)
+    }),
     sample("retire_perk", Foreign::NotFound, |it| (Method::POST, format!("/v1/perks/{}/retire", it.perk), Value::Null)),
     sample("get_approvals", Foreign::Nothing, |_| get("/v1/approvals".into())),
     sample("put_approvals", Foreign::Nothing, |_| (Method::PUT, "/v1/approvals".into(), json!({"required": false}))),
@@ -320,6 +330,8 @@ pub(super) async fn things(app: &TestApp, merchant: &Merchant, caller: &'static 
             asks.post(&format!("/v1/checks/{id}/contest"), &json!({"reason": "It is me."})).await.is(201);
         }
     }
+    let closing = json!({"location": "elsewhere", "until": "2012-06-01T00:00:00Z"});
+    let closure = admin.post(&format!("/v1/perks/{perk}/closures"), &closing).await.text_of("closure");
     let spare_key = NewKey::of(Role::Admin, Some(merchant.id.clone()), "spare");
     let (key, _) = app.world.gateway.directory.create_key(spare_key, CLI).await.unwrap();
     Things {
@@ -336,6 +348,7 @@ pub(super) async fn things(app: &TestApp, merchant: &Merchant, caller: &'static 
         refused,
         token: check.text_of("token"),
         subject,
+        closure,
     }
 }
 
@@ -371,6 +384,7 @@ fn every_operation_has_a_sample_that_reaches_it() {
         refused: [nobody(), nobody(), nobody()],
         token: nobody(),
         subject: nobody(),
+        closure: nobody(),
     };
     for sample in SAMPLES {
         let (method, path, _) = (sample.request)(&things);

@@ -6,7 +6,7 @@ use perkgate::ledger::events::check::CheckDecided;
 use perkgate::ledger::events::ending::GrantEnded;
 use perkgate::ledger::events::gateway_keys::{KeyBegun, KeyWithdrawn};
 use perkgate::ledger::events::logs::{EventsPruned, LogExported};
-use perkgate::ledger::events::perks::{ApprovalsChanged, PerkChanged, SourceCreated, VersionChanged};
+use perkgate::ledger::events::perks::{ApprovalsChanged, PerkChanged, PlaceClosed, SourceCreated, VersionChanged};
 use perkgate::ledger::events::redemption::TokenRedeemed;
 use perkgate::ledger::events::subjects::{RecordRead, SubjectErased};
 use perkgate::ledger::events::{CanonicalValue, EventError, KINDS, StoredEvent};
@@ -36,6 +36,7 @@ pub(super) fn rewritten(kind: &str, body: &str) -> Result<String, EventError> {
         "gateway_key.created" | "gateway_key.rotated" => again::<KeyBegun<'_>>(body),
         "gateway_key.revoked" => again::<KeyWithdrawn<'_>>(body),
         "source.created" => again::<SourceCreated<'_>>(body),
+        "place.closed" | "place.opened" => again::<PlaceClosed<'_>>(body),
         kind if kind.starts_with("perk.") => again::<PerkChanged<'_>>(body),
         kind if kind.starts_with("rule.") => again::<VersionChanged<'_>>(body),
         kind if kind.starts_with("approvals.") => again::<ApprovalsChanged<'_>>(body),

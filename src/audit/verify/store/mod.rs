@@ -4,6 +4,7 @@
 //! make of it.
 
 mod brief;
+mod floor;
 mod limits;
 
 use std::collections::BTreeSet;
@@ -20,6 +21,7 @@ use crate::database::{AnyConnection, DatabaseError};
 use crate::ledger::store::{AdditionRow, CheckpointRow, LogRow, ReferralRow};
 use crate::on_either;
 use brief::{Brief, Stored};
+pub(crate) use floor::{list_closures, list_waiting_grants};
 pub(crate) use limits::{CounterRow, UseRow, list_counters, list_uses};
 
 type Result<T> = std::result::Result<T, DatabaseError>;
@@ -282,14 +284,6 @@ pub(crate) fn list_grant_ids(conn: &mut AnyConnection, ids: &[String]) -> Result
 }
 
 /// All redemptions after a grant and slot, in that order.
-/// The merchant's undone grants that wait for what they used to be free: when their tokens expire, and until when.
-pub(crate) fn list_waiting_grants(conn: &mut AnyConnection, merchant: &str) -> Result<Vec<(String, i64, i64)>> {
-    Ok(grants::table
-        .filter(grants::merchant_id.eq(merchant).and(grants::frees_at.is_not_null()))
-        .select((grants::id, grants::expires_at, grants::frees_at.assume_not_null()))
-        .load(conn)?)
-}
-
 pub(crate) fn list_redemptions(conn: &mut AnyConnection, after: (&str, &str)) -> Result<Vec<RedemptionRow>> {
     let (grant, slot) = after;
     Ok(on_either!(conn, |c| redemptions::table

@@ -2,6 +2,7 @@
 
 pub(crate) mod additions;
 pub(crate) mod approvals;
+pub(crate) mod closures;
 pub(crate) mod counters;
 pub(crate) mod gateway_keys;
 pub(crate) mod grant_lifecycle;

@@ -23,6 +23,9 @@ use crate::web::extract::{Pieces, parse};
 use crate::web::problem::Problem;
 use crate::web::state::State;
 
+/// The largest body: a hundred tokens with what belongs to each are more than most bodies may have.
+const MAX_BYTES: usize = 256 * 1024;
+
 /// The tokens that a door took while it could not ask.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -142,7 +145,7 @@ pub(crate) async fn redeem_tokens_late(
     caller: Authorized<Redeem>,
     gateway: Data<Gateway>,
     state: Data<State>,
-    Pieces(body): Pieces<LateReportBody>,
+    Pieces(body): Pieces<LateReportBody, MAX_BYTES>,
 ) -> Result<HttpResponse, Problem> {
     let deadline = Instant::now() + PATIENCE;
     let items = body.into_inner().items;
