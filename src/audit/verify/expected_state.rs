@@ -46,7 +46,7 @@ pub(crate) struct ExpectedState {
 /// The records that grants and redemptions are held against.
 enum Against {
     /// The tables of a database.
-    Tables { grants: Grants, redemptions: Redemptions },
+    Tables { grants: Box<Grants>, redemptions: Redemptions },
     /// Each other, there being nothing else.
     Events(GrantLifecycles),
 }
@@ -73,8 +73,10 @@ pub(crate) struct ExpectedLog<'a> {
 impl ExpectedState {
     /// To be held to the tables of a database, whose newest event was at `newest`.
     pub(crate) fn new(fingerprints: Fingerprints, newest: Option<i64>) -> Self {
-        let against =
-            Against::Tables { grants: Grants::new(&fingerprints), redemptions: Redemptions::new(&fingerprints) };
+        let against = Against::Tables {
+            grants: Box::new(Grants::new(&fingerprints)),
+            redemptions: Redemptions::new(&fingerprints),
+        };
         Self { fingerprints, against, merchants: BTreeSet::new(), newest }
     }
 

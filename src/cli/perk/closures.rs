@@ -33,7 +33,8 @@ pub(crate) enum Closures {
         message: Option<String>,
     },
     /// List the places of a perk that are closed now.
-    Closures(OfPerk),
+    #[command(name = "closures")]
+    List(OfPerk),
     /// Open a place before its time.
     Open {
         #[command(flatten)]
@@ -135,7 +136,7 @@ pub(super) fn run(action: Closures, invocation: &Invocation) -> Result<Completio
             })?;
             invocation.output.show(&Made { closure: closure.into(), warnings })?;
         }
-        Closures::Closures(OfPerk { perk, merchant }) => {
+        Closures::List(OfPerk { perk, merchant }) => {
             let closures = invocation.with_gateway(Needs::Existing, async |gateway| {
                 let merchant = once::merchant(gateway, &merchant).await?;
                 Ok(gateway.catalog.list_closures(&merchant.id, &perk).await?)

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::eligibility::late_reports::{LateFault, LateOutcome};
 use crate::foundation::ids::{GrantId, PerkSlug};
+use crate::ledger::door::Meanwhile;
 
 /// The outcome of an item.
 #[derive(Debug, Serialize)]
@@ -39,7 +40,7 @@ impl From<LateOutcome> for LateShown {
                 tier: spent.tier,
                 redeemed_at: spent.redemption.redeemed_at,
                 heard_at: spent.redemption.heard_at,
-                meanwhile: spent.redemption.meanwhile.map(|it| it.as_str()),
+                meanwhile: spent.redemption.meanwhile.map(Meanwhile::as_str),
             },
             LateOutcome::Duplicate { grant, first } => {
                 Self::Duplicate { grant, door: first.door, redeemed_at: first.redeemed_at }

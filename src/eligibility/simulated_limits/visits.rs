@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use jiff::Timestamp;
+
 use super::{Counters, Each, Key, Timeline, digest_of, key_of};
 use crate::ledger::read::decisions::{PastEnd, PastHold, PastRedemption};
 use crate::rules::limit::{CONCURRENT, is_across_perks};
@@ -64,7 +66,7 @@ impl Counters {
                     let of = |hold: &&PastHold| key_of(&hold.limit, &hold.scope, CONCURRENT) == used.counter;
                     redemption.holds.iter().find(of).map(|hold| hold.until.as_microsecond())
                 };
-                let since = redemption.entered.map_or(now, |entered| entered.as_microsecond());
+                let since = redemption.entered.map_or(now, Timestamp::as_microsecond);
                 let longer = if stay > 0 { Some(since.saturating_add(stay)) } else { recorded() };
                 moves.push((nth, now, longer.filter(|_| until > now)));
             }
