@@ -94,6 +94,8 @@ struct Shown {
     location: Option<String>,
     kiosk: Option<String>,
     note: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    undone: Option<String>,
 }
 
 impl From<GrantShown> for Shown {
@@ -116,6 +118,7 @@ impl From<GrantShown> for Shown {
             location: it.location,
             kiosk: it.kiosk,
             note: it.note,
+            undone: it.undone,
         }
     }
 }
@@ -141,6 +144,9 @@ impl fmt::Display for Shown {
         self.redeemed_at.iter().try_for_each(|at| write_line!(f, "  redeemed {at}"))?;
         if let Some(at) = self.ended_at {
             write_line!(f, "  ended {at}")?;
+        }
+        if let Some(reason) = &self.undone {
+            write_line!(f, "  undone by the key that granted it: {reason}")?;
         }
         match &self.note {
             Some(note) => write_line!(f, "  {note}"),

@@ -227,6 +227,7 @@ diesel::table! {
         voided_at -> Nullable<BigInt>,
         guests -> Nullable<Text>,
         corrected -> Nullable<Text>,
+        frees_at -> Nullable<BigInt>,
     }
 }
 
@@ -239,6 +240,8 @@ diesel::table! {
         door -> Text,
         attempt -> Text,
         redeemed_at -> BigInt,
+        heard_at -> Nullable<BigInt>,
+        meanwhile -> Nullable<Text>,
     }
 }
 
@@ -329,7 +332,21 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    closures (perk_id, location) {
+        id -> Text,
+        merchant_id -> Text,
+        perk_id -> Text,
+        location -> Text,
+        until -> BigInt,
+        message -> Nullable<Text>,
+        made_at -> BigInt,
+        made_by -> Text,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
+    closures,
     epochs,
     merchants,
     api_keys,

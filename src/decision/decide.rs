@@ -109,11 +109,12 @@ fn reasons_to_wait(rule: &Rule, world: World<'_>, next: Timestamp) -> Option<Vec
 }
 
 /// The decision, and the world that the rule's condition and tiers refused on their merits. The first of these that
-/// applies is the answer: not valid, blacked out, not open, not in the rollout, no score, a stale one, the rule's own
+/// applies is the answer: the place closed, not valid, blacked out, not open, not in the rollout, no score, a stale one, the rule's own
 /// condition, then the tiers, highest rank first.
 fn weigh<'a>(rule: &Rule, facts: &'a Facts, now: Timestamp) -> (Decided, Option<World<'a>>) {
     let closed = |reason: Reason| (Decided::because(Decision::Denied, vec![reason]), None);
     let (decided, refused) = match rule.availability(now) {
+        _ if facts.is_closed(now) => closed(lifted(ReasonCode::PlaceClosed, facts.closed_until)),
         Availability::NotYetValid { from } => closed(lifted(ReasonCode::NotYetValid, Some(from))),
         Availability::NoLongerValid => closed(Reason::new(ReasonCode::NoLongerValid)),
         Availability::Blackout { id, until } => {
@@ -366,7 +367,14 @@ mod tests {
         let score =
             score.map(|value| ScoreFact { value: value.parse().unwrap(), observed_at: OBSERVED.parse().unwrap() });
         let context = Context::parse(&Json::parse(context).unwrap()).unwrap();
-        Facts { score, network: Some("twitter".into()), context, rollout_bucket: None, location: None }
+        Facts {
+            score,
+            network: Some("twitter".into()),
+            context,
+            rollout_bucket: None,
+            location: None,
+            closed_until: None,
+        }
     }
 
     fn at(text: &str) -> Timestamp {

@@ -41,6 +41,15 @@ pub struct Facts {
     pub rollout_bucket: Option<u16>,
     /// The location of the API key that asks: the caller never says it.
     pub location: Option<String>,
+    /// Until when the place is closed, whatever the rule says; an instant that has passed closes nothing.
+    pub closed_until: Option<Timestamp>,
+}
+
+impl Facts {
+    /// Tells whether the place is closed at `now`.
+    pub(crate) fn is_closed(&self, now: Timestamp) -> bool {
+        self.closed_until.is_some_and(|until| now < until)
+    }
 }
 
 /// Where a person stands in a perk's rollout: the same for good, spread evenly, and for each perk

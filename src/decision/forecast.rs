@@ -149,6 +149,7 @@ fn turning_instants(rule: &Rule, facts: &Facts, now: Timestamp) -> BTreeSet<Time
         turns.extend(facts.context.midnights(now, DAYS_AHEAD));
     }
     turns.extend(facts.context.person().turns(rule));
+    turns.extend(facts.closed_until);
     let max_age = rule.score().filter(|_| rule.looks_at_score()).and_then(|policy| policy.max_age);
     if let Some((score, max_age)) = facts.score.zip(max_age) {
         let last = score.observed_at.as_microsecond().saturating_add(max_age.micros());

@@ -94,6 +94,8 @@ fn own_words<'a>(rule: &'a Rule, refusal: &Refusal<'_>) -> Option<&'a Messages> 
         | ReasonCode::NotYetValid
         | ReasonCode::NoLongerValid
         | ReasonCode::PerkPaused
+        // Its closure has the words, and no rule.
+        | ReasonCode::PlaceClosed
         | ReasonCode::NotInRollout
         | ReasonCode::GrantedByPerson
         | ReasonCode::Other(_) => None,
@@ -134,7 +136,7 @@ fn standard(rule: Option<&Rule>, refusal: &Refusal<'_>) -> Option<String> {
             Some(most) => return Some(format!("You may bring at most {most} guests.")),
             None => "You may bring fewer guests.",
         },
-        ReasonCode::OutsideSchedule | ReasonCode::Blackout => "We are closed at the moment.",
+        ReasonCode::OutsideSchedule | ReasonCode::Blackout | ReasonCode::PlaceClosed => "We are closed at the moment.",
         ReasonCode::PassDate => "This boarding pass is for another day.",
         ReasonCode::TooEarly => "It is too early for this.",
         ReasonCode::TooLate => "It is too late for this.",

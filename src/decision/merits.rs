@@ -12,7 +12,7 @@ use crate::rules::tier::Tier;
 
 /// The tier that is granted when the rule is valid and open: a decision without its reasons.
 pub(super) fn tier_while_open<'a>(rule: &'a Rule, facts: &Facts, now: Timestamp) -> Option<&'a Tier> {
-    if !rule.rollout().admits(facts.rollout_bucket) {
+    if facts.is_closed(now) || !rule.rollout().admits(facts.rollout_bucket) {
         return None;
     }
     let world = World::new(facts, now);

@@ -37,6 +37,7 @@ pub enum ReasonCode {
     TooLate,
     PassDate,
     TooManyGuests,
+    PlaceClosed,
     /// One that a newer build gave.
     Other(OtherCode),
 }
@@ -85,7 +86,7 @@ impl<'de> Deserialize<'de> for ReasonCode {
 
 impl ReasonCode {
     /// Every code that is known here, in the order they were made.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::ScoreMet,
         Self::ScoreBelowThreshold,
         Self::ScoreMissing,
@@ -105,6 +106,7 @@ impl ReasonCode {
         Self::TooLate,
         Self::PassDate,
         Self::TooManyGuests,
+        Self::PlaceClosed,
     ];
 
     /// The reason of this code, if it is one of ours.
@@ -156,6 +158,7 @@ impl ReasonCode {
             Self::TooLate => "too_late",
             Self::PassDate => "pass_date",
             Self::TooManyGuests => "too_many_guests",
+            Self::PlaceClosed => "place_closed",
             Self::Other(_) => "other",
         }
     }
@@ -315,6 +318,7 @@ impl Reason {
             ReasonCode::NotYetValid => "This perk has not begun yet.".into(),
             ReasonCode::NoLongerValid => "This perk has ended.".into(),
             ReasonCode::PerkPaused => "This perk is paused.".into(),
+            ReasonCode::PlaceClosed => "This place is closed at the moment.".into(),
             ReasonCode::LimitReached => match (&self.limit, self.at_most) {
                 (Some(limit), Some(most)) => format!("The limit {limit} admits at most {most} at once."),
                 (Some(limit), None) => format!("The limit {limit} has no room left for this."),

@@ -45,6 +45,10 @@ pub fn remedy(reason: &Reason, zone: &TimeZone) -> Option<String> {
         },
         ReasonCode::NoLongerValid => "Asking before the perk ended.".to_owned(),
         ReasonCode::PerkPaused => "Asking while the perk is not paused.".to_owned(),
+        ReasonCode::PlaceClosed => match opens {
+            Some(opens) => format!("Asking after {opens}, when the place opens again."),
+            None => "Asking while the place is open.".to_owned(),
+        },
         ReasonCode::LimitReached => match (reason.at_most, opens) {
             (Some(most), _) => {
                 format!("Asking for no more than {most}, which is all that the limit {limit} admits at once.")

@@ -26,6 +26,7 @@ use crate::ledger::entry::{Brought, CheckEntry, CheckRecord, CheckRequest, Grant
 use crate::ledger::{Ledger, LedgerError, Recorded};
 use crate::perks::active_perk::{ActivePerk, Deciding};
 use crate::perks::catalog::Catalog;
+use crate::perks::closures::closed_until;
 use crate::perks::error::PerkError;
 use crate::perks::observed_attributes::ObservedAttributes;
 use crate::perks::perk::PerkStatus;
@@ -308,6 +309,7 @@ impl Checker {
             context,
             rollout_bucket: Some(rollout_bucket(&perk.id, &subject.current)),
             location: principal.location.clone(),
+            closed_until: closed_until(&perk.closures, principal.location.as_deref(), at),
         };
         let decided = match perk.status {
             PerkStatus::Paused => Decided::paused(),
@@ -375,6 +377,7 @@ impl Checker {
                 rule_hash: short_hash(&deciding.hash),
                 party,
                 loc: entry.location.clone(),
+                online_only: terms.online_only,
             },
             single_use: terms.single_use,
             id,

@@ -83,6 +83,8 @@ pub struct GrantShown {
     pub kiosk: Option<String>,
     /// Why it was voided: personal.
     pub note: Option<String>,
+    /// Why the key that granted it undid it.
+    pub undone: Option<String>,
 }
 
 impl GrantStatus {
@@ -134,6 +136,7 @@ impl Checker {
             location: found.check.location,
             kiosk: found.check.kiosk,
             note: found.note,
+            undone: found.undone,
         }))
     }
 

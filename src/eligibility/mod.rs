@@ -3,8 +3,8 @@
 //!
 //! - `checker`: the hot path; it asks `decision`, records with `ledger`, and lets `issuer` sign what was recorded
 //! - `known_person`: what is kept of a person, as rules may look at it
-//! - `redeemer`: doors spend tokens; `referral_decision`: a person decides what a rule has left open; `grants`: a grant as
-//!   it is shown
+//! - `redeemer`: doors spend tokens, and report those that they took offline (`late_reports`); `referral_decision`: a person
+//!   decides what a rule has left open; `grants`: a grant as it is shown; `closed_place`: the closure behind an answer
 //! - `simulator`: a rule tried on one question (`trial`), at any instant (`limits_at`), or on everyone whose score is known
 //!   (`population`); `backtester` replays the ledger's checks (`replay`) with `simulated_limits`; `rule_selection`, `runs`
 //!   and `caveats` are what all of them share
@@ -21,11 +21,13 @@ pub mod backtester;
 pub mod cases;
 mod caveats;
 pub mod checker;
+mod closed_place;
 pub mod disclosure;
 pub mod exporter;
 pub mod grants;
 pub mod issuer;
 mod known_person;
+pub mod late_reports;
 mod limits_at;
 pub mod population;
 pub mod redeemer;

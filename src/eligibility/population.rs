@@ -162,7 +162,7 @@ impl Tally {
     pub(super) fn new(mut question: Question) -> Self {
         // Every member is named: what facts learn later has to be thought of here.
         let context = std::mem::take(&mut question.context);
-        let facts = Facts { score: None, network: None, context, rollout_bucket: None, location: None };
+        let facts = Facts { context, ..Facts::default() };
         let span = question.source.maximum.minus(question.source.minimum).thousandths();
         let thresholds = thresholds(&question.rule);
         question.warnings.extend(warnings(&question.rule, &facts.context, question.at));

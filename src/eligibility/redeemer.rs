@@ -7,7 +7,7 @@ use crate::access::{Merchant, Principal, Role};
 use crate::foundation::clock::Clock;
 use crate::foundation::entropy::Entropy;
 use crate::foundation::ids::{EventId, PerkSlug};
-use crate::ledger::entry::{RedeemEntry, Redeemed, Redemption};
+use crate::ledger::door::{RedeemEntry, Redeemed, Redemption};
 use crate::ledger::grants::ending::{ReturnError, RevokedGrants};
 use crate::ledger::idempotency::replay::GrantState;
 use crate::ledger::{Ledger, LedgerError, PublishedKeys};
@@ -34,6 +34,13 @@ pub struct Spent {
     pub tier: String,
     /// Number of people that the token is for.
     pub party: u64,
+}
+
+impl Spent {
+    pub(super) fn of(redemption: Redemption, claims: Claims) -> Self {
+        let party = claims.party.map_or(1, |party| u64::try_from(party).unwrap_or(1));
+        Self { redemption, perk: claims.perk, tier: claims.tier, party }
+    }
 }
 
 /// A token that opens a door now.
@@ -83,7 +90,7 @@ impl Redeemer {
             event: EventId::new(at, &self.entropy),
             at,
             merchant: merchant.id.clone(),
-            key: principal.key.clone(),
+            key: Some(principal.key.clone()),
             role: principal.role.as_str(),
             grant: claims.jti.clone(),
             location: principal.location.clone(),
@@ -91,19 +98,17 @@ impl Redeemer {
             door,
             attempt: self.ledger.attempt(&attempt),
             objection: objection.or_else(|| claims.check_time(at).err()),
+            late: None,
             deadline,
         };
         let redeemed = self.ledger.redeem(entry).await.map_err(CheckError::from)?;
         meters().redemptions.count([redeemed.as_str()]);
         match redeemed {
-            Redeemed::Accepted(redemption) => {
-                let party = claims.party.map_or(1, |party| u64::try_from(party).unwrap_or(1));
-                Ok(Spent { redemption, perk: claims.perk, tier: claims.tier, party })
-            }
-            Redeemed::AlreadyRedeemed => Err(RedeemError::AlreadyRedeemed),
+            Redeemed::Accepted(redemption) => Ok(Spent::of(redemption, claims)),
+            Redeemed::AlreadyRedeemed(_) => Err(RedeemError::AlreadyRedeemed),
             Redeemed::Refused(objection) => Err(objection.into()),
             // Signed by us and not in the ledger: another gateway with our key, or a lost database.
-            Redeemed::Unknown => Err(TokenError::BadSignature.into()),
+            Redeemed::Unknown | Redeemed::RefusedLate(_) => Err(TokenError::BadSignature.into()),
         }
     }
 
@@ -161,7 +166,11 @@ impl Redeemer {
 
     /// The claims of a token of this merchant. A foreign merchant's gets the answer of a forged one: nobody
     /// learns that it is real. A key that is unknown here may have been made a moment ago on another replica.
-    async fn verify_of(&self, merchant: &Merchant, token: &str) -> Result<Result<Claims, TokenError>, LedgerError> {
+    pub(super) async fn verify_of(
+        &self,
+        merchant: &Merchant,
+        token: &str,
+    ) -> Result<Result<Claims, TokenError>, LedgerError> {
         let token = scanned(token);
         let mut verified = self.verifier.verify_signature(token);
         if verified == Err(TokenError::UnknownKey) {
@@ -177,7 +186,7 @@ impl Redeemer {
 }
 
 /// Why the token is none of this caller's: a door's audience.
-fn objection_of(principal: &Principal, merchant: &Merchant, claims: &Claims) -> Option<TokenError> {
+pub(super) fn objection_of(principal: &Principal, merchant: &Merchant, claims: &Claims) -> Option<TokenError> {
     match (principal.role, &principal.audience) {
         (Role::Door, Some(audience)) => claims.check_audience(&format!("{}/{audience}", merchant.slug)).err(),
         // A door without an audience opens for nobody.

@@ -113,6 +113,8 @@ ids! {
     EventId = "evt";
     /// An append-only log of events.
     LogId = "log";
+    /// A place that is closed for a while.
+    ClosureId = "clo";
 }
 
 macro_rules! slugs {

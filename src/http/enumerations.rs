@@ -16,6 +16,7 @@ use crate::eligibility::grants::GrantStatus as Granted;
 use crate::ledger::cases::contest::ContestStatus as Case;
 use crate::ledger::cases::model::ReferralStatus as Stored;
 use crate::ledger::events::KINDS;
+use crate::ledger::grants::undo::UndoReason as Undoing;
 use crate::perks::perk::{PerkStatus as Offer, VersionStatus as Stage};
 use crate::perks::purpose::Purpose as Declared;
 use crate::perks::schema;
@@ -67,6 +68,8 @@ enumerations! {
     KeyStatus = words(&Key::ALL.map(Key::as_str));
     /// Where a grant is in its life: its token can be spent while it is `active`.
     GrantStatus = words(&Granted::ALL.map(Granted::as_str));
+    /// Why a grant is undone.
+    UndoReason = words(&Undoing::ALL.map(Undoing::as_str));
     /// The change to a member of a rule. A member that is null counts as left out.
     ChangeKind = words(&["added", "removed", "changed"]);
     /// The kind of an event.

@@ -16,7 +16,7 @@ use super::v1::audit::{export, proofs, search};
 use super::v1::cases::{contests, referrals};
 use super::v1::checks::{batch, lists as check_lists};
 use super::v1::grants::lists as grant_lists;
-use super::v1::perks::{approvals, backtests, diff, simulations, steps, version_steps, versions};
+use super::v1::perks::{approvals, backtests, closures, diff, simulations, steps, version_steps, versions};
 use super::v1::scores::sources;
 use super::v1::{attributes, audit, checks, grants, perks, reports, scores, subjects, tokens};
 use super::well_known::{get_jwks, get_log_keys};
@@ -55,6 +55,7 @@ pub fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>) 
                 .service(permitted(Check, grants::correct::correct_grant))
                 .service(permitted(Release, grants::release_grant))
                 .service(permitted(Void, grants::void_grant))
+                .service(permitted(Check, grants::undo::undo_grant))
                 .service(permitted(Decide, referrals::list_referrals))
                 .service(permitted(Decide, referrals::get_referral))
                 .service(permitted(Decide, referrals::decide_referral))
@@ -75,6 +76,7 @@ pub fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>) 
                 .service(permitted(Audit, reports::get_billing_report))
                 .service(permitted(Audit, reports::get_fairness_report))
                 .service(permitted(Redeem, tokens::redeem_token))
+                .service(permitted(Redeem, tokens::late::redeem_tokens_late))
                 .service(permitted(Introspect, tokens::introspect_token))
                 .service(permitted(RevokeTokens, tokens::revoke_token))
                 .service(permitted(ManagePerks, perks::create_perk))
@@ -101,6 +103,9 @@ pub fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>) 
                 .service(permitted(ManagePerks, steps::pause_perk))
                 .service(permitted(ManagePerks, steps::resume_perk))
                 .service(permitted(ManagePerks, steps::retire_perk))
+                .service(permitted(ManagePerks, closures::create_closure))
+                .service(permitted(ManagePerks, closures::list_closures))
+                .service(permitted(ManagePerks, closures::delete_closure))
                 .service(permitted(ManagePerks, approvals::get_approvals))
                 .service(permitted(ManagePerks, approvals::put_approvals))
                 .service(permitted(WriteScores, scores::import_scores))

@@ -24,7 +24,7 @@
 //! - `digests/`: how limits know boarding passes and members of the context
 //! - `cases/`, `grants/`, `retention/`: what people decide, how grants end, what is forgotten; `tend`: when
 //! - `read/`, `idempotency/`: the log read back, and the same answer to the same request
-//! - `entry`, `events`, `recorded`: what is handed in, how it is written, and the proof that it was; `store/`: the rows
+//! - `entry`, `door`, `events`, `recorded`: what is handed in, how it is written, and the proof that it was; `store/`: the rows
 //!
 //! # What holds for every method that records
 //! Before: the caller is authorized, and acts for the merchant that it names: what is another merchant's is not found.
@@ -39,6 +39,7 @@
 pub mod cases;
 mod context;
 pub mod digests;
+pub mod door;
 pub mod entry;
 mod error;
 pub mod events;
@@ -70,9 +71,11 @@ use crate::foundation::subject::hex;
 use crate::keyring::rotation::{Revocation, Rotation};
 use cases::contest::{self, Contest, ContestError, Objection};
 use cases::referral::{self, Resolution, ResolveError, Resolved};
-use entry::{Actor, CheckEntry, CheckRecord, EventDraft, Idempotency, RedeemEntry, Redeemed};
+use door::{RedeemEntry, Redeemed};
+use entry::{Actor, CheckEntry, CheckRecord, EventDraft, Idempotency};
 use grants::correction::{self, Corrected, Correction, CorrectionError};
 use grants::ending::{self, GrantRevocation, Leaving, NamedBy, ReturnError, RevokedGrants};
+use grants::undo::{self, UndoError, UndoReason, Undone};
 use idempotency::{Claim, Claimed, KeyScope};
 use read::person::{self, Person};
 use retention::erasure::{self, Erased, Erasure, Forgotten, Purge};
@@ -148,7 +151,8 @@ impl Ledger {
     }
 
     /// Spends a token that the caller has verified, with its event; a refusal records nothing. Of several attempts at a
-    /// single-use token one wins. The same attempt of the same door gets the first answer until the grant ends.
+    /// single-use token one wins. The same attempt of the same door gets the first answer until the grant ends. What a
+    /// door reports late is recorded also when the grant has ended since, and gets the first answer for good.
     pub async fn redeem(&self, entry: RedeemEntry) -> Result<Redeemed, LedgerError> {
         self.writer.redeem(entry).await
     }
@@ -259,6 +263,32 @@ impl Ledger {
         let (merchant, now) = (merchant.clone(), self.context().clock.now());
         let by = NamedBy::Grant;
         self.change(move |conn, events| ending::void(conn, events, &merchant, &grants, &taking, by, now)).await
+    }
+
+    /// Takes back a grant that `actor` gave in the last ten minutes and that no door has taken. What it used of limits is
+    /// free at once where doors take its token online only, else when none takes it any more. A retry is
+    /// [`UndoError::Voided`].
+    pub async fn undo_grant(
+        &self,
+        merchant: &MerchantId,
+        grant: &GrantId,
+        actor: Actor,
+        reason: UndoReason,
+    ) -> Result<Undone, UndoError> {
+        let (merchant, grant, now) = (merchant.clone(), grant.clone(), self.context().clock.now());
+        self.change(move |conn, events| undo::undo(conn, events, &merchant, (&grant, &actor, reason), now)).await
+    }
+
+    /// Frees what undone grants used of limits and no door can take any more; how many grants that were. Every replica does it
+    /// each second (`tend.rs`); a retry goes on.
+    pub async fn free_undone(&self) -> Result<usize, LedgerError> {
+        let now = self.context().clock.now();
+        let is_due = move |conn: &mut AnyConnection| store::ends::is_any_due(conn, now.as_microsecond());
+        let mut freed = 0;
+        while self.context().database.read(is_due).await? {
+            freed += self.change(move |conn, events| Ok::<_, LedgerError>(undo::free_due(conn, events, now)?)).await?;
+        }
+        Ok(freed)
     }
 
     /// Takes one grant back by its token: a void like any other, and its event says that the token was revoked.

@@ -31,6 +31,7 @@ async fn look_after(ledger: &Ledger, cancel: &CancellationToken) {
     let outages = [
         Outage::new("uses that no window reaches can't be forgotten", "they are forgotten again"),
         Outage::new("secrets of past months can't be destroyed", "they are destroyed again"),
+        Outage::new("limits that undone grants used can't be freed", "they are freed again"),
     ];
     tokio::select! {
         () = cancel.cancelled() => return,
@@ -51,12 +52,16 @@ async fn look_after(ledger: &Ledger, cancel: &CancellationToken) {
     }
 }
 
-async fn look_once(ledger: &Ledger, swept: &mut Instant, [sweeping, destroying]: &[Outage; 2]) {
+async fn look_once(ledger: &Ledger, swept: &mut Instant, [sweeping, destroying, freeing]: &[Outage; 3]) {
     let context = ledger.context();
     // What happens to the database is noticed without a request, too.
     let _ = tokio::time::timeout(CONFIRM_PATIENCE, context.database.confirm()).await;
     if ledger.is_failing() {
         let _ = ledger.change(|_, _| Ok::<_, LedgerError>(())).await;
+    }
+    match ledger.free_undone().await {
+        Ok(_) => freeing.succeeded(),
+        Err(error) => freeing.failed(&error),
     }
     if swept.elapsed() >= SWEEP_EVERY {
         *swept = Instant::now();

@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
 
+use super::closures::Closure;
 use super::error::PerkError;
 use super::perk::PerkStatus;
 use crate::foundation::ids::{PerkId, PerkSlug};
@@ -73,6 +74,8 @@ pub struct ActivePerk {
     pub deciding: Option<Arc<ActiveVersion>>,
     /// The version that decides from an instant on.
     pub scheduled: Option<(Timestamp, Arc<ActiveVersion>)>,
+    /// Places that are closed, or were.
+    pub closures: Vec<Arc<Closure>>,
 }
 
 impl ActivePerk {
@@ -114,6 +117,7 @@ mod tests {
             status: PerkStatus::Active,
             deciding: Some(active(1)),
             scheduled: Some((at(100), active(2))),
+            closures: Vec::new(),
         };
         let decides = |perk: &ActivePerk, second| perk.deciding_at(at(second)).map(|it| it.version);
         assert_eq!([99, 100, 101].map(|second| decides(&perk, second)), [Some(1), Some(2), Some(2)]);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::active_perk::{ActivePerk, ActiveVersion};
+use super::closures::{self, Closure};
 use super::perk::PerkStatus;
 use super::store::{self, OpenRow, RuleRow, ScheduledRow};
 use crate::database::{AnyConnection, DatabaseError};
@@ -46,6 +47,11 @@ pub(super) fn load_open(conn: &mut AnyConnection, before: &Open) -> Result<Open,
     let rows = store::list_open(conn, since)?;
     let mut waiting: HashMap<String, ScheduledRow> =
         store::list_scheduled(conn, since)?.into_iter().map(|row| (row.perk_id.clone(), row)).collect();
+    let mut closed: HashMap<String, Vec<Arc<Closure>>> = HashMap::new();
+    for row in closures::store::list_changed(conn, since.unwrap_or(store::BEFORE_ALL))? {
+        let perk = row.perk_id.clone();
+        closed.entry(perk).or_default().push(Arc::new(Closure::stored(row)?));
+    }
     let revision = rows.iter().map(|row| row.revision).max().max(since);
     let mut open = match since {
         Some(_) => before.without(&rows),
@@ -54,7 +60,7 @@ pub(super) fn load_open(conn: &mut AnyConnection, before: &Open) -> Result<Open,
     let mut perks: HashMap<MerchantId, Vec<Arc<ActivePerk>>> = HashMap::new();
     for row in &rows {
         // One that can't be read must not keep the others from moving on.
-        match perk_of(row, waiting.remove(&row.id), before) {
+        match perk_of(row, waiting.remove(&row.id), closed.remove(&row.id).unwrap_or_default(), before) {
             Ok((merchant, perk)) => perks.entry(merchant).or_default().push(Arc::new(perk)),
             Err(error) => {
                 tracing::error!(%error, merchant = row.merchant_id, perk = row.slug, "a perk can't be read");
@@ -90,6 +96,7 @@ impl Open {
 fn perk_of(
     row: &OpenRow,
     scheduled: Option<ScheduledRow>,
+    closures: Vec<Arc<Closure>>,
     before: &Open,
 ) -> Result<(MerchantId, ActivePerk), DatabaseError> {
     let merchant: MerchantId = row.merchant_id.parse().map_err(|e| DatabaseError::corrupt("merchant id", e))?;
@@ -105,6 +112,7 @@ fn perk_of(
         status: PerkStatus::parse(&row.status).ok_or_else(|| DatabaseError::corrupt("perk status", &row.status))?,
         deciding: row.deciding.as_ref().map(|(number, hash)| version(*number, hash)),
         scheduled: scheduled.map(|row| (from_micros(row.at), version(row.version, &row.rule_hash))),
+        closures,
         slug,
     };
     Ok((merchant, perk))

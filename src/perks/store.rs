@@ -17,7 +17,7 @@ use crate::scores::score::Source;
 pub(super) const EPOCH: &str = "catalog";
 
 /// Below every revision; a perk that has not changed since there were any has 0.
-const BEFORE_ALL: i64 = -1;
+pub(super) const BEFORE_ALL: i64 = -1;
 
 const DECIDES_OR_WILL: [&str; 2] = [VersionStatus::Published.as_str(), VersionStatus::Scheduled.as_str()];
 

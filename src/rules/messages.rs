@@ -38,6 +38,11 @@ impl Messages {
         self.choose(languages).or_else(first)
     }
 
+    /// The sentences, each with the tag of its language.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(language, sentence)| (language.as_str(), sentence.as_str()))
+    }
+
     pub(crate) fn read(node: &Node<'_>, errors: &mut FieldErrors) -> Option<Self> {
         let members = node.members(errors)?;
         if members.is_empty() {

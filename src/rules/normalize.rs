@@ -62,6 +62,7 @@ const ORDER: &[&str] = &[
     "audience",
     "ttl",
     "single_use",
+    "online_only",
 ];
 
 /// The document of `rule`, of the perk `slug`, as short as it can be: reading it gives the same rule.

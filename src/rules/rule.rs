@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use super::attribute::{Attribute, PARTY, PassField};
 use super::blackout::Blackout;
 use super::condition::Condition;
-use super::engine::{FLOOR, PLAIN};
+use super::engine::FLOOR;
 use super::limit::{Cost, Limit, LimitClaim, Place, Scope};
 use super::offers::{Offer, OtherwiseTerms};
 use super::schedule::Schedule;
@@ -389,7 +389,7 @@ impl Parts {
     /// The reading that they need together: the newest that any of them needs.
     fn engine(&self, instants: &BTreeSet<String>, needs_more: bool) -> u32 {
         let is_plain = self.blackouts.is_empty() && instants.is_empty() && !needs_more;
-        let own = if is_plain { PLAIN } else { FLOOR };
+        let own = if is_plain { self.token.engine() } else { FLOOR };
         let (limits, tiers) = (self.limits.iter().map(Limit::engine), self.tiers.iter().map(Tier::engine));
         limits.chain(tiers).chain([own, self.schedule.engine(), self.otherwise.engine()]).max().unwrap_or(own)
     }
@@ -418,7 +418,7 @@ impl Parts {
 mod tests {
     use super::*;
     use crate::foundation::period::Period;
-    use crate::rules::engine::FLOOR;
+    use crate::rules::engine::{FLOOR, PLAIN};
 
     const LOUNGE: &str = r#"{"time_zone":"America/Los_Angeles",
         "valid":{"from":"2012-05-08T00:00","until":null},

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
+use super::engine::{FLOOR, PLAIN};
 use super::schedule::read_wall_time;
 use crate::foundation::decimal::Decimal;
 use crate::foundation::document::{FieldErrors, Node, object, text};
@@ -61,6 +62,8 @@ pub struct TokenTerms {
     pub audience: String,
     pub ttl: Period,
     pub single_use: bool,
+    /// Doors must ask the gateway: they may not take it while they are offline.
+    pub online_only: bool,
 }
 
 impl Valid {
@@ -178,24 +181,39 @@ impl Rollout {
 
 impl TokenTerms {
     pub(crate) fn default_for(audience: &str) -> Self {
-        Self { audience: audience.to_owned(), ttl: Period::from_seconds(TTL_SECONDS), single_use: true }
+        Self {
+            audience: audience.to_owned(),
+            ttl: Period::from_seconds(TTL_SECONDS),
+            single_use: true,
+            online_only: false,
+        }
     }
 
     pub(crate) fn read(node: &Node<'_>, audience: &str, errors: &mut FieldErrors) -> Option<Self> {
-        let fields = node.fields(&["audience", "ttl", "single_use"], errors)?;
+        let fields = node.fields(&["audience", "ttl", "single_use", "online_only"], errors)?;
         let default = Self::default_for(audience);
         let audience = fields.or("audience", default.audience, |slug| slug.slug(errors).map(str::to_owned));
         let ttl = fields.or("ttl", default.ttl, |ttl| Period::read(&ttl, ONE_DAY, errors));
         let single_use = fields.or("single_use", default.single_use, |single| single.boolean(errors));
-        Some(Self { audience: audience?, ttl: ttl?, single_use: single_use? })
+        let online_only = fields.or("online_only", default.online_only, |online| online.boolean(errors));
+        Some(Self { audience: audience?, ttl: ttl?, single_use: single_use?, online_only: online_only? })
     }
 
     pub(crate) fn to_json(&self) -> Json {
-        object([
+        let mut members = vec![
             ("audience", text(&self.audience)),
             ("ttl", text(self.ttl.to_string())),
             ("single_use", Json::Bool(self.single_use)),
-        ])
+        ];
+        if self.online_only {
+            members.push(("online_only", Json::Bool(true)));
+        }
+        Json::Object(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+    }
+
+    /// The reading that it needs.
+    pub(crate) const fn engine(&self) -> u32 {
+        if self.online_only { FLOOR } else { PLAIN }
     }
 }
 

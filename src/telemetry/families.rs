@@ -77,6 +77,7 @@ const REASONS: &[&str] = &[
     "too_early",
     "too_late",
     "pass_date",
+    "place_closed",
 ];
 
 /// Why `/readyz` may say that not all is well.

@@ -46,6 +46,8 @@ pub struct Claims {
     pub party: Option<i32>,
     /// Where it was granted.
     pub loc: Option<String>,
+    /// True if doors may not take it without asking the gateway; absent where it is not.
+    pub online_only: bool,
 }
 
 impl Claims {
@@ -70,6 +72,7 @@ impl Claims {
         members.extend(self.rule_hash.as_deref().map(|hash| ("rule_hash", text(hash))));
         members.extend(self.party.map(|party| ("party", whole(party.into()))));
         members.extend(self.loc.as_deref().map(|loc| ("loc", text(loc))));
+        members.extend(self.online_only.then_some(("online_only", Json::Bool(true))));
         Json::Object(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()).canonical()
     }
 
@@ -99,6 +102,7 @@ impl Claims {
             rule_hash: json.member("rule_hash").map(|_| hash_claim(&json, "rule_hash")).transpose()?,
             party: json.member("party").map(|_| small_claim(&json, "party")).transpose()?,
             loc: json.member("loc").map(|_| text_claim(&json, "loc")).transpose()?,
+            online_only: flag_claim(&json, "online_only")?,
         })
     }
 
@@ -130,6 +134,14 @@ fn text_claim(json: &Json, name: &'static str) -> Result<String, TokenError> {
     match json.member(name) {
         Some(Json::Text(text)) if !text.is_empty() => Ok(text.clone()),
         _ => Err(TokenError::Malformed("a claim that must be text is missing or isn't")),
+    }
+}
+
+fn flag_claim(json: &Json, name: &'static str) -> Result<bool, TokenError> {
+    match json.member(name) {
+        None => Ok(false),
+        Some(Json::Bool(value)) => Ok(*value),
+        Some(_) => Err(TokenError::Malformed("a claim that must be true or false isn't")),
     }
 }
 
@@ -181,6 +193,7 @@ pub(crate) mod tests {
             rule_hash: Some("042a2fa690be5b43".into()),
             party: Some(2),
             loc: Some("SFO-A".into()),
+            online_only: false,
         }
     }
 
@@ -197,6 +210,9 @@ pub(crate) mod tests {
         assert_eq!(Claims::parse(&text), Ok(claims()));
         let bare = Claims { rule_hash: None, party: None, loc: None, ..claims() };
         assert_eq!(Claims::parse(&bare.to_json()), Ok(bare));
+        let online = Claims { online_only: true, ..claims() };
+        assert!(online.to_json().contains(r#","online_only":true,"#));
+        assert_eq!(Claims::parse(&online.to_json()), Ok(online));
         let newer = text.replace("\"tier\"", "\"tia\":[true],\"tier\"");
         assert_eq!(Claims::parse(&newer), Ok(claims()), "a claim of a later version is passed over");
     }
@@ -224,6 +240,7 @@ pub(crate) mod tests {
             ("\"merchant\":\"cathay\"", "\"merchant\":\"Cathay\""),
             ("\"rule\":1,", "\"rule\": 1,"),
             ("\"tier\":\"standard\"", "\"tier\":\"\""),
+            ("\"party\":2", "\"online_only\":1,\"party\":2"),
         ] {
             assert!(good.contains(from), "{from}");
             assert!(matches!(Claims::parse(&good.replace(from, to)), Err(TokenError::Malformed(_))), "{to}");

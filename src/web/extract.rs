@@ -62,19 +62,21 @@ impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
     fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        Self::read_by(parse, req, payload)
+        Self::read_by(parse, 0, req, payload)
     }
 }
 
 impl<T: 'static> Body<T> {
     fn read_by(
         parse: fn(&[u8]) -> Result<T, Problem>,
+        least: usize,
         req: &HttpRequest,
         payload: &mut Payload,
     ) -> LocalBoxFuture<'static, Result<Self, Problem>> {
         let (req, payload) = (req.clone(), payload.take());
         Box::pin(async move {
-            let raw = read(&req, payload, "application/json").await?;
+            require_type(&req, "application/json")?;
+            let raw = read_bytes(&req, payload, least).await?;
             let value = parse(&raw)?;
             Ok(Self { value, raw })
         })
@@ -82,16 +84,16 @@ impl<T: 'static> Body<T> {
 }
 
 /// A body whose texts are each read by themselves: the questions of a batch, a token that is forged when it holds
-/// a NUL.
+/// a NUL. It may have `LEAST` bytes whatever the settings say.
 #[derive(Debug)]
-pub struct Pieces<T>(pub Body<T>);
+pub struct Pieces<T, const LEAST: usize = 0>(pub Body<T>);
 
-impl<T: DeserializeOwned + 'static> FromRequest for Pieces<T> {
+impl<T: DeserializeOwned + 'static, const LEAST: usize> FromRequest for Pieces<T, LEAST> {
     type Error = Problem;
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
     fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let body = Body::read_by(parse_frame, req, payload);
+        let body = Body::read_by(parse_frame, LEAST, req, payload);
         Box::pin(async move { Ok(Self(body.await?)) })
     }
 }
@@ -99,7 +101,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for Pieces<T> {
 /// Reads a body of this type whole, within the bounds of the settings.
 pub(crate) async fn read(req: &HttpRequest, payload: Payload, wanted: &str) -> Result<Bytes, Problem> {
     require_type(req, wanted)?;
-    read_bytes(req, payload).await
+    read_bytes(req, payload, 0).await
 }
 
 /// [`read`], or none when there is no body. Whether a chunked body is empty shows only at its end: proxies send what
@@ -109,7 +111,7 @@ pub(crate) async fn read_optional(req: &HttpRequest, payload: Payload, wanted: &
     if !matches!(length, None | Some(b"0")) {
         return read(req, payload, wanted).await.map(Some);
     }
-    let raw = read_bytes(req, payload).await?;
+    let raw = read_bytes(req, payload, 0).await?;
     if raw.is_empty() {
         return Ok(None);
     }
@@ -117,9 +119,9 @@ pub(crate) async fn read_optional(req: &HttpRequest, payload: Payload, wanted: &
     Ok(Some(raw))
 }
 
-async fn read_bytes(req: &HttpRequest, payload: Payload) -> Result<Bytes, Problem> {
+async fn read_bytes(req: &HttpRequest, payload: Payload, least: usize) -> Result<Bytes, Problem> {
     let (limit, deadline) = req.app_data::<Data<Gateway>>().map_or((65_536, Duration::from_secs(10)), |gateway| {
-        (gateway.settings.bounds.body_limit_bytes, gateway.settings.timeouts.body)
+        (gateway.settings.bounds.body_limit_bytes.max(least), gateway.settings.timeouts.body)
     });
     let too_large = || Problem::new(Kind::BodyTooLarge, format!("A body here is at most {limit} bytes."));
     let announced = req.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());

@@ -55,7 +55,7 @@ kinds! {
     CaseFull = 409 "case_full" "The case has all that it takes";
     CorrectionClosed = 409 "correction_closed" "It is too late to correct this";
     GrantExpired = 409 "grant_expired" "The token expired unspent";
-    GrantReleased = 409 "grant_released" "The guest has left";
+    GrantReleased = 409 "grant_released" "The grant was released";
     GrantVoided = 409 "grant_voided" "The grant was taken back";
     InProgress = 409 "in_progress" "The same request is being worked on";
     LimitReached = 409 "limit_reached" "A limit has no room for this";
@@ -67,6 +67,7 @@ kinds! {
     PerkPaused = 409 "perk_paused" "The perk is paused";
     PerkRetired = 409 "perk_retired" "The perk is retired";
     StaleScore = 409 "stale_score" "A newer score stands";
+    UndoOver = 409 "undo_over" "It is too late to undo the grant";
     WrongStatus = 409 "wrong_status" "Its status doesn't allow this";
     Pruned = 410 "pruned" "It is too long ago";
     PreconditionFailed = 412 "precondition_failed" "It has changed meanwhile";

@@ -92,7 +92,7 @@ impl<'a> Body<'a> {
         let Body { v, id, kind, at, merchant, actor, about, facts } = body;
         let facts = match &*kind {
             check::KIND => Facts::Check(read(facts)?),
-            redemption::KIND => Facts::Redeem(read(facts)?),
+            redemption::KIND | redemption::OFFLINE => Facts::Redeem(read(facts)?),
             _ => Facts::Other(facts),
         };
         Ok(Body { v, id, kind, at, merchant, actor, about, facts })
@@ -133,7 +133,7 @@ impl<'a> Canonical<'a> for Body<'a> {
         let (v, facts, kind) = (v?, facts?, kind?);
         let is_so = match &facts {
             Facts::Check(_) => kind == check::KIND,
-            Facts::Redeem(_) => kind == redemption::KIND,
+            Facts::Redeem(_) => redemption::is_redemption(kind),
             Facts::Other(_) => false,
         };
         let [about, id, kind] = [about?, id?, kind].map(Text::from);
@@ -255,7 +255,7 @@ pub(crate) struct GrantFacts<'a> {
 
 read_members!(GrantFacts { id, kid, expires_at, single_use, claims_sha256 });
 
-/// The facts of `token.redeemed`.
+/// The facts of `token.redeemed` and `token.redeemed_offline`.
 #[derive(Debug, Deserialize)]
 pub(crate) struct RedeemFacts<'a> {
     #[serde(borrow)]
@@ -269,9 +269,14 @@ pub(crate) struct RedeemFacts<'a> {
     /// Places that the guest goes on holding.
     #[serde(borrow)]
     pub holds: Option<Vec<HoldFacts<'a>>>,
+    /// Reports of doors only, as all that follow: when the door says it took the token.
+    pub redeemed_at: Option<Instant>,
+    pub expires_at: Option<Instant>,
+    #[serde(borrow)]
+    pub meanwhile: Option<Text<'a>>,
 }
 
-read_members!(RedeemFacts { slot, door, attempt_sha256, perk_id, holds });
+read_members!(RedeemFacts { slot, door, attempt_sha256, perk_id, holds, redeemed_at, expires_at, meanwhile });
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct HoldFacts<'a> {
@@ -284,12 +289,14 @@ pub(crate) struct HoldFacts<'a> {
 
 read_members!(HoldFacts { id, scope, until });
 
-/// The facts of `grant.released` and `grant.voided`.
+/// The facts of `grant.released`, `grant.voided` and `grant.freed`.
 #[derive(Deserialize)]
 pub(crate) struct EndFacts<'a> {
     #[serde(borrow)]
     pub perk_id: Text<'a>,
     pub ended_at: Instant,
+    /// Voids of undone grants only: when what it used is to be free, where that is later.
+    pub frees_at: Option<Instant>,
     #[serde(borrow)]
     pub returned: Vec<ReturnFacts<'a>>,
 }
@@ -314,6 +321,19 @@ pub(crate) struct PerkFacts<'a> {
     pub name: Option<Text<'a>>,
     #[serde(borrow)]
     pub purpose: Option<Text<'a>>,
+}
+
+/// The facts of `place.closed` and `place.opened`.
+#[derive(Deserialize)]
+pub(crate) struct PlaceFacts<'a> {
+    #[serde(borrow)]
+    pub closure: Text<'a>,
+    #[serde(borrow)]
+    pub location: Option<Text<'a>>,
+    /// Closing only.
+    #[serde(borrow)]
+    pub message: Option<Text<'a>>,
+    pub until: Instant,
 }
 
 /// The facts of `rule.drafted` and all that follow it.

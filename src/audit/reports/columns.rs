@@ -26,6 +26,7 @@ const REFUSED: [Column; 18] = [
     ("refused_too_late", "Too late"),
     ("refused_pass_date", "Pass of another day"),
     ("refused_too_many_guests", "Too many guests"),
+    ("refused_place_closed", "Place closed"),
     ("refused_other", "Other"),
 ];
 
@@ -43,9 +44,10 @@ const GRANTS: [Column; 9] = [
     ("grants_released", "Grants released unused"),
     ("expired_unused", "Grants expired unused"),
     ("grants_open", "Grants still open"),
+    ("undone", "Voided by undoing"),
 ];
 
-const BILLING: [Column; 8] = [
+const BILLING: [Column; 10] = [
     ("visits", "Visits"),
     ("guests", "Guests"),
     ("free", "Brought free"),
@@ -54,6 +56,8 @@ const BILLING: [Column; 8] = [
     ("voided_visits", "Visits voided later"),
     ("voided_guests", "Guests voided later"),
     ("voided_charged", "Charged voided later"),
+    ("late_visits", "Visits reported late"),
+    ("ended_visits", "Visits of ended grants"),
 ];
 
 /// The columns of refusals that were contested, by the score they were refused with.

@@ -57,6 +57,14 @@ pub(super) struct Facts<'a> {
     /// The uses of limits that the end of a grant gave back.
     #[serde(borrow, default)]
     pub returned: Vec<ReturnFacts<'a>>,
+    /// There when a door reported a redemption late: when it says it was.
+    pub redeemed_at: Option<Timestamp>,
+    /// There when the key that granted it undid it.
+    #[serde(borrow)]
+    pub reason: Option<Text<'a>>,
+    /// How its grant had ended by then.
+    #[serde(borrow)]
+    pub meanwhile: Option<Text<'a>>,
 }
 
 /// The guests of a grant, as far as they are billed.

@@ -18,6 +18,7 @@ mod tally;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Semaphore;
 
 use crate::access::Merchant;
@@ -25,6 +26,7 @@ use crate::database::DatabaseError;
 use crate::foundation::clock::Clock;
 use crate::foundation::ids::{PerkId, PerkSlug};
 use crate::foundation::json::Json;
+use crate::ledger::door::LATEST_REPORT;
 use crate::ledger::{Ledger, LedgerError};
 use asked::{AskedError, Bound, GroupBy, ReportKind, ReportPeriod};
 use reading::{PAGE, Wanted};
@@ -96,8 +98,10 @@ impl Reporter {
             ReportPeriod::between(from, to, asked::zone(time_zone.as_deref().unwrap_or(&merchant.time_zone))?, as_of)?;
         let group_by = if kind == ReportKind::Fairness { Some(GroupBy::ScoreBand) } else { group_by };
         let _turn = self.turns.try_acquire().map_err(|_| ReportError::Crowded)?;
-        let whole = self.ledger.reader().stretch(&merchant.id, None, jiff::Timestamp::MAX).await?;
-        let mut stretch = self.ledger.reader().stretch(&merchant.id, period.from, period.to).await?;
+        let whole = self.ledger.reader().stretch(&merchant.id, None, Timestamp::MAX).await?;
+        // What doors report late stands in the log up to so much later than it happened.
+        let until = period.to.saturating_add(LATEST_REPORT + SignedDuration::from_mins(1)).unwrap_or(Timestamp::MAX);
+        let mut stretch = self.ledger.reader().stretch(&merchant.id, period.from, until).await?;
         stretch.before = stretch.before.min(whole.before);
         let mut tally = Tally::new(kind, group_by, &period, as_of);
         let (perk, perk_id) = perk.unzip();

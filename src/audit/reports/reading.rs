@@ -53,13 +53,12 @@ pub(super) fn page(
     let listed = rows::list_placed(conn, &log, kinds(wanted.kind), from, before)?;
     let mut events = Vec::with_capacity(listed.len());
     for row in &listed {
-        if !wanted.period.has(from_micros(row.at)) {
+        let Some(event) = placed(row)? else {
+            tally.pruned += u64::from(wanted.period.has(from_micros(row.at)));
             continue;
-        }
-        match placed(row)? {
-            None => tally.pruned += 1,
-            Some(event) if is_wanted(&event, wanted) => events.push(event),
-            Some(_) => {}
+        };
+        if wanted.period.has(event.at) && is_wanted(&event, wanted) {
+            events.push(event);
         }
     }
     let outcomes = outcomes(conn, &log, wanted, &events)?;
@@ -87,8 +86,16 @@ pub(super) fn page(
 
 const fn kinds(report: ReportKind) -> &'static [&'static str] {
     match report {
-        ReportKind::Grants => &[check::KIND, redemption::KIND, correction::CORRECTED, ending::RELEASED, ending::VOIDED],
-        ReportKind::Billing => &[redemption::KIND, ending::VOIDED],
+        ReportKind::Grants => &[
+            check::KIND,
+            redemption::KIND,
+            redemption::OFFLINE,
+            correction::CORRECTED,
+            ending::RELEASED,
+            ending::VOIDED,
+            ending::FREED,
+        ],
+        ReportKind::Billing => &[redemption::KIND, redemption::OFFLINE, ending::VOIDED],
         ReportKind::Fairness => &[check::KIND, contest::OPENED, contest::UPHELD, contest::OVERTURNED, contest::CLOSED],
     }
 }
@@ -96,7 +103,10 @@ const fn kinds(report: ReportKind) -> &'static [&'static str] {
 fn placed(row: &PlacedRow) -> Result<Option<Placed<'_>>, DatabaseError> {
     let Some(text) = &row.body else { return Ok(None) };
     let body = serde_json::from_str(text).map_err(|e| DatabaseError::corrupt("event", format!("{}: {e}", row.id)))?;
-    Ok(Some(Placed { index: row.log_index, at: from_micros(row.at), kind: &row.kind, body }))
+    let body: ReportedEvent<'_> = body;
+    // What a door reported late counts by when it happened.
+    let at = body.facts.redeemed_at.unwrap_or_else(|| from_micros(row.at));
+    Ok(Some(Placed { index: row.log_index, at, kind: &row.kind, body }))
 }
 
 fn is_wanted(event: &Placed<'_>, wanted: &Wanted) -> bool {
@@ -116,11 +126,12 @@ fn outcomes(
     let (grants, kinds): (Vec<&str>, &[&str]) = match wanted.kind {
         ReportKind::Grants => {
             let granted = events.iter().filter_map(|event| event.body.facts.grant.as_ref());
-            (granted.map(|grant| &*grant.id).collect(), &[redemption::KIND, ending::RELEASED, ending::VOIDED])
+            let kinds = &[redemption::KIND, redemption::OFFLINE, ending::RELEASED, ending::VOIDED];
+            (granted.map(|grant| &*grant.id).collect(), kinds)
         }
         ReportKind::Billing => {
             let voided = events.iter().filter(|event| event.kind == ending::VOIDED);
-            (voided.map(|event| &*event.body.about).collect(), &[redemption::KIND])
+            (voided.map(|event| &*event.body.about).collect(), &[redemption::KIND, redemption::OFFLINE])
         }
         ReportKind::Fairness => (Vec::new(), &[]),
     };
@@ -207,15 +218,19 @@ fn count(
             };
             let grant = body.facts.grant.as_ref().map(|grant| happened(&grant.id)).unwrap_or_default();
             let has = |kind: &str| grant.iter().any(|row| row.kind == kind);
-            let fate =
-                Fate { redeemed: has(redemption::KIND), voided: has(ending::VOIDED), released: has(ending::RELEASED) };
+            let redeemed = has(redemption::KIND) || has(redemption::OFFLINE);
+            let fate = Fate { redeemed, voided: has(ending::VOIDED), released: has(ending::RELEASED) };
             tally.check(*at, &body.facts, fate, &person)
         }
-        redemption::KIND => tally.redeemed(*at, &body.facts, corrected.get(&*body.about).copied()),
+        redemption::KIND | redemption::OFFLINE => {
+            tally.redeemed(*at, &body.facts, corrected.get(&*body.about).copied())
+        }
         correction::CORRECTED => tally.corrected(*at, &body.facts),
+        ending::FREED => tally.freed(&body.facts),
         kind => {
             let visits = happened(&body.about).iter();
-            let visits = visits.filter(|row| row.kind == redemption::KIND && row.log_index < *index).count() as u64;
+            let visits =
+                visits.filter(|row| redemption::is_redemption(&row.kind) && row.log_index < *index).count() as u64;
             tally.ended(*at, &body.facts, kind == ending::VOIDED, visits)
         }
     })

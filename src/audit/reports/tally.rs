@@ -160,9 +160,18 @@ impl Tally {
                 let as_redeemed = PartyFacts { party: facts.party.unwrap_or(1), guests: facts.guests };
                 let PartyFacts { party, guests } = corrected.unwrap_or(as_redeemed);
                 let GuestFacts { free, charged } = guests.unwrap_or(GuestFacts { free: 0, charged: 0 });
-                let corrected = u64::from(corrected.is_some());
-                let counted =
-                    [("visits", 1), ("guests", party), ("free", free), ("charged", charged), ("corrected", corrected)];
+                let is_ended = matches!(facts.meanwhile.as_deref(), Some("voided" | "released"));
+                let [corrected, late, ended] =
+                    [corrected.is_some(), facts.redeemed_at.is_some(), is_ended].map(u64::from);
+                let counted = [
+                    ("visits", 1),
+                    ("guests", party),
+                    ("free", free),
+                    ("charged", charged),
+                    ("corrected", corrected),
+                    ("late_visits", late),
+                    ("ended_visits", ended),
+                ];
                 self.count(self.group(at, facts), &counted)
             }
             ReportKind::Fairness => Ok(()),
@@ -194,10 +203,10 @@ impl Tally {
     ) -> Result<(), TooMany> {
         match self.kind {
             ReportKind::Grants => {
-                for part in &facts.returned {
-                    self.limit(facts, &part.id)?.returned += part.cost;
-                }
-                self.count(self.group(at, facts), &[(if is_void { "voided" } else { "released" }, 1)])
+                self.freed(facts)?;
+                let mut counted = vec![(if is_void { "voided" } else { "released" }, 1)];
+                counted.extend((is_void && facts.reason.is_some()).then_some(("undone", 1)));
+                self.count(self.group(at, facts), &counted)
             }
             ReportKind::Billing if is_void && visits > 0 => {
                 let guests = visits.saturating_mul(facts.party.unwrap_or(1));
@@ -207,6 +216,14 @@ impl Tally {
             }
             ReportKind::Billing | ReportKind::Fairness => Ok(()),
         }
+    }
+
+    /// Counts uses of limits that came back.
+    pub(super) fn freed(&mut self, facts: &Facts<'_>) -> Result<(), TooMany> {
+        for part in &facts.returned {
+            self.limit(facts, &part.id)?.returned += part.cost;
+        }
+        Ok(())
     }
 
     /// Someone contested a refusal, or decided about that; the person is as the refusal knew them.

@@ -12,11 +12,13 @@ use super::missing_events::Gaps;
 use super::source::{Columns, Identity};
 use super::tables::additions::Additions;
 use super::tables::approvals::Approvals;
+use super::tables::closures::Closures;
 use super::tables::counters::Counters;
 use super::tables::gateway_keys::GatewayKeys;
 use super::tables::grant_lifecycle::GrantLifecycles;
 use super::tables::grants::Grants;
 use super::tables::keys::Keys;
+use super::tables::late_reports::EndsSoFar;
 use super::tables::merchants::Owner;
 use super::tables::pruned::Pruned;
 use super::tables::redemptions::{Redemptions, SINGLE};
@@ -30,6 +32,7 @@ use crate::ledger::cases::{contest, referral};
 use crate::ledger::grants::{correction, ending};
 use crate::ledger::retention::{erasure, pruning};
 use crate::ledger::write::{gateway_keys as gateway, redemption};
+use crate::perks::closures;
 
 /// Over all logs.
 pub(crate) struct ExpectedState {
@@ -44,7 +47,7 @@ pub(crate) struct ExpectedState {
 /// The records that grants and redemptions are held against.
 enum Against {
     /// The tables of a database.
-    Tables { grants: Grants, redemptions: Redemptions },
+    Tables { grants: Box<Grants>, redemptions: Redemptions },
     /// Each other, there being nothing else.
     Events(GrantLifecycles),
 }
@@ -54,7 +57,9 @@ pub(crate) struct ExpectedLog<'a> {
     log: &'a Identity,
     books: &'a mut ExpectedState,
     owner: Owner,
+    closures: Closures,
     counters: Counters,
+    ends: EndsSoFar,
     rules: Rules,
     approvals: Approvals,
     keys: Keys,
@@ -69,8 +74,10 @@ pub(crate) struct ExpectedLog<'a> {
 impl ExpectedState {
     /// To be held to the tables of a database, whose newest event was at `newest`.
     pub(crate) fn new(fingerprints: Fingerprints, newest: Option<i64>) -> Self {
-        let against =
-            Against::Tables { grants: Grants::new(&fingerprints), redemptions: Redemptions::new(&fingerprints) };
+        let against = Against::Tables {
+            grants: Box::new(Grants::new(&fingerprints)),
+            redemptions: Redemptions::new(&fingerprints),
+        };
         Self { fingerprints, against, merchants: BTreeSet::new(), newest }
     }
 
@@ -84,7 +91,9 @@ impl ExpectedState {
         ExpectedLog {
             log,
             owner: Owner::default(),
+            closures: Closures::default(),
             counters: Counters::new(self.fingerprints.clone()),
+            ends: EndsSoFar::new(self.fingerprints.clone()),
             rules: Rules::default(),
             approvals: Approvals::default(),
             keys: Keys::default(),
@@ -154,6 +163,7 @@ impl ExpectedLog<'_> {
                 match kind.split_once('.').map(|(of, _)| of) {
                     Some("rule" | "perk") => self.rules.record_pruned(about),
                     Some("key") => self.keys.record_pruned(about),
+                    Some("place") => self.closures.record_pruned(about),
                     Some("approvals") => self.approvals.record_pruned(),
                     _ => {}
                 }
@@ -165,9 +175,22 @@ impl ExpectedLog<'_> {
                 self.referrals.record_pruned(check, kind);
             }
             Some((contest::ADDED, check)) => self.additions.record_pruned(check),
-            Some((kind @ (redemption::KIND | correction::CORRECTED | ending::RELEASED | ending::VOIDED), grant)) => {
+            Some((ending::FREED, grant)) => self.ends.used(grant),
+            Some((
+                kind @ (redemption::KIND
+                | redemption::OFFLINE
+                | correction::CORRECTED
+                | ending::RELEASED
+                | ending::VOIDED),
+                grant,
+            )) => {
+                if redemption::is_redemption(kind) {
+                    self.ends.used(grant);
+                } else if kind != correction::CORRECTED {
+                    self.ends.end(grant, kind);
+                }
                 if let Against::Tables { grants, redemptions } = &mut self.books.against {
-                    redemptions.has_pruned |= kind == redemption::KIND;
+                    redemptions.has_pruned |= redemption::is_redemption(kind);
                     grants.record_pruned(grant, kind);
                 }
             }
@@ -203,9 +226,18 @@ impl ExpectedLog<'_> {
                 if *facts.slot != *SINGLE && *facts.slot != *facts.attempt_sha256 {
                     findings.add(at, Wrong::Incoherent { reason: "its slot is not that of its attempt" });
                 }
+                if let Some(reason) = self.ends.contradiction(body, facts, self.gaps.any()) {
+                    findings.add(at, Wrong::Incoherent { reason });
+                }
+                if facts.redeemed_at.is_some() {
+                    self.ends.used(&body.about);
+                }
                 self.counters.enter(&body.about, facts);
                 match &mut self.books.against {
-                    Against::Tables { redemptions, .. } => redemptions.take(merchant.unwrap_or_default(), body, facts),
+                    Against::Tables { redemptions, grants } => {
+                        redemptions.take(merchant.unwrap_or_default(), body, facts);
+                        grants.reported_late(&body.about, facts);
+                    }
                     Against::Events(lifecycles) => {
                         lifecycles.redeemed(at, &body.about, facts, self.gaps.any(), findings);
                     }
@@ -240,9 +272,16 @@ impl ExpectedLog<'_> {
                     Against::Events(lifecycles) => lifecycles.corrected(at, about, self.gaps.any(), findings),
                 }
             }
-            ending::RELEASED | ending::VOIDED => {
+            ending::RELEASED | ending::VOIDED | ending::FREED => {
                 let facts: EndFacts<'_> = read(facts)?;
+                if let Some(reason) = self.ends.wait(body, &facts, self.gaps.any()) {
+                    findings.add(at, Wrong::Incoherent { reason });
+                }
                 self.counters.give_back(about, &facts);
+                if *body.kind == *ending::FREED {
+                    return Ok(());
+                }
+                self.ends.end(about, &body.kind);
                 if let Against::Tables { grants, .. } = &mut self.books.against {
                     grants.end(about, *body.kind == *ending::VOIDED, facts.ended_at);
                 }
@@ -266,6 +305,9 @@ impl ExpectedLog<'_> {
                 self.rules.named(body, &read::<PerkFacts<'_>>(facts)?);
             }
             "perk.paused" | "perk.resumed" | "perk.retired" => self.rules.stands(body),
+            closures::CLOSED | closures::OPENED => {
+                self.closures.take(at, body, &read(facts)?, self.gaps.is_part(), findings);
+            }
             kind if kind.starts_with("approvals.") => {
                 self.approvals.changed(at, body, &read(facts)?, self.gaps.is_part(), findings);
             }
@@ -322,6 +364,8 @@ impl ExpectedLog<'_> {
         let referrals = self.referrals.close(conn, name, merchant, &gaps, findings)?;
         checked.referrals += referrals.rows;
         checked.unheld += rules.unheld + referrals.unheld;
+        self.closures.close(conn, name, merchant, gaps.is_part(), findings)?;
+        self.ends.close(conn, name, merchant, gaps.any(), findings)?;
         self.additions.close(conn, name, merchant, findings)?;
         checked.erased += self.subjects.close(conn, name, merchant, &gaps, findings)?;
         checked.counters += self.counters.close(conn, name, merchant, (&gaps, self.books.newest), findings)?;

@@ -184,6 +184,8 @@ wrongs! {
         "the export does not continue the one before it: they differ below index {size}";
     // What the events say.
     Incoherent { reason: &'static str } = "event_incoherent", "the event contradicts itself: {reason}";
+    Closure { closure: String, part: &'static str } = "closure_mismatch",
+        "the closure {closure} is not what the events make of it: {part}";
     Overrun { limit: String, used: u64, max: u64 } = "limit_overrun", "the limit {limit} admitted {used} of {max}";
     Used { limit: String, said: u64, counted: u64 } = "used_mismatch",
         "the event says that {said} of the limit {limit} was used, the events before it make {counted}";

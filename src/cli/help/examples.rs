@@ -65,9 +65,17 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("migrate", &["perkgate migrate", "perkgate migrate --database-url sqlite:perkgate.db"]),
     ("openapi", &["perkgate openapi", "perkgate openapi --schema"]),
     ("perk backtest", &["perkgate perk backtest sfo-lounge --from 2026-11-01T00:00:00Z -f lounge.yaml"]),
+    (
+        "perk close",
+        &[
+            "perkgate perk close sfo-lounge --location SFO-A --until 2026-12-01T18:00:00Z --message '{\"en\":\"Back at ten.\"}'",
+        ],
+    ),
+    ("perk closures", &["perkgate perk closures sfo-lounge"]),
     ("perk delete-draft", &["perkgate perk delete-draft sfo-lounge --version 3 --yes"]),
     ("perk history", &["perkgate perk history sfo-lounge"]),
     ("perk list", &["perkgate perk list --merchant cathay"]),
+    ("perk open", &["perkgate perk open sfo-lounge clo_019abf3e5c1f7d0a8e4b2f6c1d3a5b70"]),
     ("perk pause", &["perkgate perk pause sfo-lounge --change-note 'Water damage'"]),
     ("perk publish", &["perkgate perk publish sfo-lounge --version 3 --change-note 'Busy in May'"]),
     ("perk resume", &["perkgate perk resume sfo-lounge"]),
@@ -101,6 +109,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("source list", &["perkgate source list --merchant cathay"]),
     ("subject erase", &["perkgate subject erase -"]),
     ("subject record", &["perkgate subject record - --json"]),
+    ("token redeem-late", &["perkgate token redeem-late door-a3.json --merchant cathay"]),
     ("token revoke-key", &["perkgate token revoke-key kid-of-the-stolen-key --yes"]),
     ("token rotate-key", &["perkgate token rotate-key --after 1h"]),
     (

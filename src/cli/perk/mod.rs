@@ -2,6 +2,7 @@
 
 mod apply;
 pub(crate) mod backtest;
+mod closures;
 mod diff;
 mod directory;
 mod effects;
@@ -34,6 +35,7 @@ use crate::gateway::Gateway;
 use crate::perks::perk::{Perk, PerkStatus, RuleVersion, Scheduled};
 use crate::perks::purpose::Purpose;
 use apply::AppliedAlone;
+use closures::Closures;
 use file::PerkFile;
 use life::Life;
 
@@ -94,6 +96,8 @@ enum Action {
     ///
     /// Exits with 1 when replaying the version that ran does not reproduce what it decided.
     Backtest(backtest::Args),
+    #[command(flatten)]
+    Closures(Closures),
     #[command(flatten)]
     Life(Life),
 }
@@ -256,6 +260,7 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, Cli
         Action::Diff(args) => return diff::run(args, invocation),
         Action::Test(args) => return test::run(&args, invocation),
         Action::New(args) => return new::run(&args, invocation),
+        Action::Closures(action) => return closures::run(action, invocation),
         Action::Life(life) => return life::run(life, invocation),
         Action::List { merchant } => {
             let perks = invocation.with_gateway(existing, async |gateway| {

@@ -1,8 +1,9 @@
 //! `perkgate token`: verifies a token as a door would, with nothing but the published keys; `rotate.rs`
-//! makes the key that signs the next ones, `revoke.rs` withdraws one.
+//! makes the key that signs the next ones, `revoke.rs` withdraws one, `late.rs` reports what a door took offline.
 //!
 //! To verify, no settings, no database and no master key are read: a door has none.
 
+pub(crate) mod late;
 pub(crate) mod revoke;
 pub(crate) mod rotate;
 
@@ -37,6 +38,9 @@ pub(super) struct Args {
 enum Action {
     /// Verify a token as a door does. Exits with 1 when it is not valid.
     Verify(Verify),
+    /// Report the tokens that a door took while it was offline: each is recorded with the instant that the door gave, also
+    /// when its grant has ended since. Exits with 1 when every one of them is refused.
+    RedeemLate(late::Args),
     /// Let another key sign tokens. Tokens of the one before go on opening doors; the operator's log tells of
     /// it. (API keys are made and revoked by `perkgate key`.)
     RotateKey(rotate::Args),
@@ -115,6 +119,9 @@ impl fmt::Display for Verdict {
         if let Some(loc) = loc {
             write_line!(f, "  granted  at {loc}")?;
         }
+        if claims.online_only {
+            write_line!(f, "  online   doors must redeem it at the gateway, and may not take it on their own")?;
+        }
         write_part!(f, "  grant    {jti}")
     }
 }
@@ -122,6 +129,7 @@ impl fmt::Display for Verdict {
 pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Completion, CliError> {
     match &args.action {
         Action::Verify(asked) => verify(asked, invocation),
+        Action::RedeemLate(asked) => late::run(asked, invocation),
         Action::RotateKey(asked) => rotate::run(asked, invocation),
         Action::RevokeKey(asked) => revoke::run(asked, invocation),
     }

@@ -162,7 +162,8 @@ impl Case {
             (context, None, _) => context,
         };
         let context = context.of_person(person);
-        let facts = Facts { score, network, context, rollout_bucket: Some(rollout_bucket), location: location? };
+        let bucket = Some(rollout_bucket);
+        let facts = Facts { score, network, context, rollout_bucket: bucket, location: location?, closed_until: None };
         Some(Self { name: name?, pointer: node.pointer().to_owned(), at: at?, facts, expected: expected? })
     }
 

@@ -26,6 +26,8 @@ pub(super) fn facts_of(of: &Subject, check: &PastCheck, personal: &PastPersonal)
         context: context.with_party(check.party.clone()).in_zone(of.rule.time_zone()),
         rollout_bucket: Some(rollout_bucket(&of.perk, &personal.subject)),
         location: check.location.clone(),
+        // Those that a closed place denied are not replayed.
+        closed_until: None,
     })
 }
 

@@ -190,7 +190,8 @@ impl Replay {
     /// The personal part of a check that can be decided again; counts those that can't.
     fn replayable<'a>(&mut self, check: &'a PastCheck) -> Option<&'a PastPersonal> {
         let not = &mut self.report.not_replayed;
-        if check.codes.iter().any(|code| code == ReasonCode::PerkPaused.as_str()) {
+        let by_hand = [ReasonCode::PerkPaused, ReasonCode::PlaceClosed].map(ReasonCode::as_str);
+        if check.codes.iter().any(|code| by_hand.contains(&code.as_str())) {
             not.paused += 1;
             return None;
         }

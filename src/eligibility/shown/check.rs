@@ -6,11 +6,13 @@ use serde::Serialize;
 use super::explanation::{GuestsShown, LimitShown, OfferShown, ReasonShown, ReceiptShown, ScoreShown, guest_languages};
 use super::referral::{ContestShown, ReferralStateShown};
 use crate::decision::decide::Decision;
+use crate::decision::reason::ReasonCode;
 use crate::eligibility::checker::Answer;
 use crate::foundation::ids::{CheckId, GrantId, PerkSlug};
 use crate::foundation::language::Languages;
 use crate::ledger::cases::model::Referral;
 use crate::ledger::entry::Ended;
+use crate::perks::closures::Closure;
 use crate::rules::rule::Rule;
 
 /// A decision and everything that explains it.
@@ -120,6 +122,21 @@ impl CheckShown {
         let decision = self.decision;
         let reasons = ReasonShown::all_for_guests(self.reasons, &self.limits, decision, rule, languages);
         Self { reasons, offers: OfferShown::all(decision, rule, languages), ..self }
+    }
+
+    /// The same, with the words of the closure that refused, in the guest's language.
+    #[must_use]
+    pub fn with_closure(self, closure: Option<&Closure>, languages: &Languages) -> Self {
+        let Some(said) = closure.and_then(|closure| closure.message.as_ref()?.choose(languages)) else { return self };
+        let with = |reason: ReasonShown| match reason.code {
+            ReasonCode::PlaceClosed => ReasonShown {
+                guest_message: Some(said.text.to_owned()),
+                guest_language: Some(said.language.to_owned()),
+                ..reason
+            },
+            _ => reason,
+        };
+        Self { reasons: self.reasons.into_iter().map(with).collect(), ..self }
     }
 
     /// The languages that its guest is addressed in.

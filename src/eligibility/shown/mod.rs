@@ -3,11 +3,12 @@
 //!
 //! - `explanation`: the parts that decisions have in common; `check` and `simulation`: a decision with all of them
 //! - `referral`: how a person decided about a check; `case`: all there is to decide it by
-//! - `version`: a version of a perk's rule
+//! - `version`: a version of a perk's rule; `late`: an item of what a door reports afterwards
 
 pub mod case;
 pub mod check;
 pub mod explanation;
+pub mod late;
 pub mod referral;
 pub mod simulation;
 pub mod version;

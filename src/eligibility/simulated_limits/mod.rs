@@ -455,12 +455,12 @@ mod tests {
     }
 
     fn redeemed(grant: &str, at: &str) -> PastRedemption {
-        PastRedemption { grant: grant.into(), at: at.parse().unwrap(), holds: Vec::new() }
+        PastRedemption { grant: grant.into(), at: at.parse().unwrap(), entered: None, holds: Vec::new() }
     }
 
     fn ended(grant: &str, is_void: bool) -> PastEnd {
         let (at, perk) = (NOON.parse().unwrap(), String::new());
-        PastEnd { grant: grant.into(), at, perk, is_void, keeps_uses: false, returned: Vec::new() }
+        PastEnd { grant: grant.into(), at, perk, is_void, keeps_uses: false, waits: false, returned: Vec::new() }
     }
 
     #[test]

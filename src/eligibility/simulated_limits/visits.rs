@@ -2,6 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use jiff::Timestamp;
+
 use super::{Counters, Each, Key, Timeline, digest_of, key_of};
 use crate::ledger::read::decisions::{PastCorrection, PastEnd, PastHold, PastRedemption};
 use crate::rules::limit::{CONCURRENT, is_across_perks};
@@ -66,7 +68,8 @@ impl Counters {
                     let of = |hold: &&PastHold| key_of(&hold.limit, &hold.scope, CONCURRENT) == used.counter;
                     redemption.holds.iter().find(of).map(|hold| hold.until.as_microsecond())
                 };
-                let longer = if stay > 0 { Some(now.saturating_add(stay)) } else { recorded() };
+                let since = redemption.entered.map_or(now, Timestamp::as_microsecond);
+                let longer = if stay > 0 { Some(since.saturating_add(stay)) } else { recorded() };
                 moves.push((nth, now, longer.filter(|_| until > now)));
             }
             // A place that has lapsed lets nobody in, whatever the others.
@@ -156,6 +159,9 @@ impl Counters {
 
     /// A grant ended and gave back what it used.
     pub(crate) fn end(&mut self, end: &PastEnd) {
+        if end.waits {
+            return;
+        }
         let grant = digest_of(&[&end.grant]);
         let Some(mut visit) = self.visits.remove(&grant) else { return };
         let returned: HashSet<Key> =

@@ -1,4 +1,4 @@
-//! `grant.released` and `grant.voided`: the end of a grant before its time.
+//! `grant.released` and `grant.voided`: the end of a grant before its time; `grant.freed`: what one that was undone had used.
 
 use jiff::Timestamp;
 
@@ -12,6 +12,8 @@ facts! {
         check: Text<'a>,
         /// The event's own time is that of its turn, which may come a moment later. The first ends had that alone.
         ended_at: Option<Timestamp>,
+        /// Voids of undone grants only: when what it used of limits is to be free, where that is later.
+        frees_at: Option<Timestamp>,
         /// The guests as they stood, where the tier says something of guests.
         guests: Option<GuestsGranted>,
         /// Voids only: what it used of limits was left used.
@@ -26,6 +28,8 @@ facts! {
         party: Nullable<i32>,
         perk: Nullable<Text<'a>>,
         perk_id: Text<'a>,
+        /// Voids of undone grants only: why.
+        reason: Option<Text<'a>>,
         /// The uses of limits that came back.
         returned: Vec<UseReturned<'a>>,
         /// True where the token was revoked.

@@ -44,7 +44,7 @@ use crate::tlog::merkle;
 pub const VERSION: i64 = 1;
 
 /// Every kind of event that is written. None is ever taken out: logs hold them for good.
-pub const KINDS: [&str; 47] = [
+pub const KINDS: [&str; 51] = [
     "approvals.kept",
     "approvals.lift_requested",
     "approvals.lifted",
@@ -64,6 +64,7 @@ pub const KINDS: [&str; 47] = [
     "gateway_key.revoked",
     "gateway_key.rotated",
     "grant.corrected",
+    "grant.freed",
     "grant.released",
     "grant.voided",
     "key.created",
@@ -76,6 +77,8 @@ pub const KINDS: [&str; 47] = [
     "perk.repurposed",
     "perk.resumed",
     "perk.retired",
+    "place.closed",
+    "place.opened",
     "referral.decided",
     "rule.approved",
     "rule.deleted",
@@ -92,6 +95,7 @@ pub const KINDS: [&str; 47] = [
     "subject.erased",
     "subject.record_read",
     "token.redeemed",
+    "token.redeemed_offline",
 ];
 
 /// The hash under which a body stands in the log.

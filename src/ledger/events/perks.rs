@@ -16,6 +16,18 @@ facts! {
         purpose: Option<Text<'a>>,
     }
 
+    /// The facts of `place.closed` and `place.opened`, which are about a perk. A closure replaces the one of its place.
+    pub struct PlaceClosed<'a> {
+        closure: Text<'a>,
+        /// None for all of the perk.
+        location: Nullable<Text<'a>>,
+        /// The words for guests, as canonical JSON: `place.closed` only.
+        message: Option<Text<'a>>,
+        perk: Text<'a>,
+        /// When it opens by itself, or would have.
+        until: Timestamp,
+    }
+
     /// The facts of `rule.…`.
     pub struct VersionChanged<'a> {
         change_note: Nullable<Text<'a>>,

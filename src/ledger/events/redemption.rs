@@ -1,4 +1,4 @@
-//! `token.redeemed`: a door took a token.
+//! `token.redeemed` and `token.redeemed_offline`: a door took a token.
 
 use jiff::Timestamp;
 
@@ -7,22 +7,29 @@ use super::check::GuestsGranted;
 
 facts! {
     /// The facts of `token.redeemed`. The first events had nothing of what the token states, from `party` to `tier`, and
-    /// later ones `null` where claims couldn't be read. A token may state no party.
+    /// later ones `null` where claims couldn't be read. A token may state no party. `token.redeemed_offline`, whose own
+    /// time is when the gateway heard of it, has `expires_at` and `redeemed_at` too.
     pub struct TokenRedeemed<'a> {
         attempt_sha256: Text<'a>,
         check: Text<'a>,
         door: Text<'a>,
+        /// When the token expires by itself.
+        expires_at: Option<Timestamp>,
         /// The guests as they stood, where the tier says something of guests.
         guests: Option<GuestsGranted>,
         /// The places that the guest goes on holding.
         holds: Option<Vec<PlaceHeld<'a>>>,
         kiosk: Nullable<Text<'a>>,
         location: Nullable<Text<'a>>,
+        /// How the grant had ended when the gateway heard of it; absent where it had not.
+        meanwhile: Option<Text<'a>>,
         #[serde(default, deserialize_with = "present")]
         party: Option<Nullable<i32>>,
         #[serde(default, deserialize_with = "present")]
         perk: Option<Nullable<Text<'a>>>,
         perk_id: Text<'a>,
+        /// When the door says it took the token.
+        redeemed_at: Option<Timestamp>,
         #[serde(default, deserialize_with = "present")]
         rule_version: Option<Nullable<i32>>,
         slot: Text<'a>,

@@ -30,6 +30,8 @@ pub const AT_ONCE: usize = 25;
 /// The kinds of their events.
 pub const RELEASED: &str = "grant.released";
 pub const VOIDED: &str = "grant.voided";
+/// The uses of an undone grant are free.
+pub const FREED: &str = "grant.freed";
 
 /// The note of a void whose caller could leave none: RFC 7009 has no place for it.
 const REVOKED: &str = "The token was revoked.";
@@ -109,15 +111,15 @@ pub(crate) enum NamedBy {
 }
 
 /// Grants and the counters they use, locked.
-struct Locked {
-    grants: Vec<GrantRow>,
-    counters: BTreeMap<CounterKey, Counter>,
+pub(super) struct Locked {
+    pub grants: Vec<GrantRow>,
+    pub counters: BTreeMap<CounterKey, Counter>,
     uses: HashMap<String, Vec<UseRow>>,
 }
 
 impl Locked {
     /// `sums`: the calendar and lifetime counters that are wanted too.
-    fn lock(
+    pub(super) fn lock(
         conn: &mut AnyConnection,
         grants: &[&str],
         sums: impl Iterator<Item = CounterKey>,
@@ -149,6 +151,34 @@ impl Locked {
             }
         }
         taken
+    }
+
+    /// Gives back all that the grant used: its single uses, and `sums`.
+    pub(super) fn give_back(
+        &mut self,
+        grant: &str,
+        standing: &PartyStanding,
+        sums: &[(CounterKey, u64)],
+    ) -> Vec<UseReturned<'static>> {
+        let owned = |id: &str, scope: &str, window: &str, cost: u64| UseReturned {
+            cost,
+            id: id.to_owned().into(),
+            scope: scope.to_owned().into(),
+            window: window.to_owned().into(),
+        };
+        let window = |held: &UseRow| if held.stay > 0 { CONCURRENT } else { ROLLING };
+        let each = self.take_uses(grant, |_| true).into_iter();
+        let each = each.map(|it| owned(&it.limit_id, &it.scope_key, window(&it), u64::try_from(it.cost).unwrap_or(0)));
+        let mut back: Vec<UseReturned<'static>> = each.collect();
+        for (key, cost) in sums {
+            if let Some(counter) = self.counters.get_mut(key) {
+                let [_, _, limit, scope, window] = key;
+                let cost = standing.cost_of(limit, *cost);
+                counter.give_back(cost);
+                back.push(owned(limit, scope, window, cost));
+            }
+        }
+        back
     }
 }
 
@@ -257,15 +287,12 @@ pub(crate) fn void(
 }
 
 /// The uses that each grant made of counters that only add up, as recorded by its check's event.
-fn sums_used(
+pub(super) fn sums_used(
     conn: &mut AnyConnection,
     merchant: &MerchantId,
     ids: &[&str],
-) -> Result<HashMap<String, Vec<(CounterKey, u64)>>, ReturnError> {
+) -> Result<HashMap<String, Vec<(CounterKey, u64)>>, DatabaseError> {
     let rows = store::list_grants(conn, merchant, ids)?;
-    if rows.len() != ids.len() {
-        return Err(ReturnError::NotFound);
-    }
     let checks: Vec<&str> = rows.iter().map(|row| row.check_id.as_str()).collect();
     let events = store::list_events_about(conn, merchant, &checks, check::KIND)?.into_iter();
     let mut bodies: HashMap<String, String> = events.filter_map(|event| Some((event.about, event.body?))).collect();
@@ -286,12 +313,13 @@ fn sums_used(
 }
 
 /// The end of the grant, with what the token states and who came, so that a report needs no other event.
-fn ended<'a>(row: &'a GrantRow, claims: &'a Claims, standing: &PartyStanding, now: Timestamp) -> GrantEnded<'a> {
+pub(super) fn ended<'a>(row: &'a GrantRow, claims: &'a Claims, standing: &PartyStanding, now: Timestamp) -> GrantEnded<'a> {
     GrantEnded {
         check: row.check_id.as_str().into(),
         // The event's own time is that of its turn, which may come a moment later.
         ended_at: Some(now),
         guests: standing.admitted.guests.map(Into::into),
+        frees_at: None,
         keeps_uses: None,
         kiosk: None,
         location: None,
@@ -299,6 +327,7 @@ fn ended<'a>(row: &'a GrantRow, claims: &'a Claims, standing: &PartyStanding, no
         party: standing.stated_party(claims).into(),
         perk: Nullable::some(claims.perk.as_str().into()),
         perk_id: row.perk_id.as_str().into(),
+        reason: None,
         returned: Vec::new(),
         revoked: None,
         rule_version: Nullable::some(claims.rule),
@@ -315,7 +344,13 @@ fn part<'a>(limit: &'a str, scope: &'a str, window: &'a str, cost: u64) -> UseRe
     UseReturned { cost, id: limit.into(), scope: scope.into(), window: window.into() }
 }
 
-fn event(merchant: &MerchantId, actor: &Actor, kind: &'static str, about: &str, facts: &GrantEnded<'_>) -> EventDraft {
+pub(super) fn event(
+    merchant: &MerchantId,
+    actor: &Actor,
+    kind: &'static str,
+    about: &str,
+    facts: &GrantEnded<'_>,
+) -> EventDraft {
     EventDraft {
         log: LogOwner::Merchant(merchant.clone()),
         kind,

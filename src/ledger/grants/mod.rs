@@ -6,3 +6,4 @@ pub mod correction;
 pub mod ending;
 pub mod party;
 pub mod selection;
+pub mod undo;

@@ -9,10 +9,11 @@ use crate::foundation::ids::{CheckId, GrantId, MerchantId};
 use crate::keyring::Keyring;
 use crate::ledger::LedgerError;
 use crate::ledger::cases::model::SealedNote;
-use crate::ledger::entry::{CheckRecord, Ended, Grant, Receipt, Redemption};
-use crate::ledger::events::StoredEvent;
+use crate::ledger::door::Redemption;
+use crate::ledger::entry::{CheckRecord, Ended, Grant, Receipt};
 use crate::ledger::events::check::CheckDecided;
 use crate::ledger::events::ending::GrantEnded;
+use crate::ledger::events::{StoredEvent, Text};
 use crate::ledger::grants::party::{self, PartyStanding};
 use crate::ledger::grants::{correction, ending};
 use crate::ledger::recorded::Recorded;
@@ -34,6 +35,8 @@ pub struct GrantRecord {
     pub corrected: Option<Admitted>,
     /// The tag of this state of the grant.
     pub tag: String,
+    /// Why the key that granted it undid it.
+    pub undone: Option<String>,
 }
 
 /// The check `check` of the merchant, if there is one.
@@ -108,32 +111,37 @@ pub fn find_grant(
     let (granted, corrected) = (party::as_granted(&row)?, PartyStanding::of(&row)?.corrected());
     let redemptions: Vec<Redemption> = store::list_redemptions(conn, &[grant.as_str()])?
         .into_iter()
-        .map(|row| Redemption { grant: grant.clone(), redeemed_at: from_micros(row.redeemed_at), corrected })
+        .map(|row| Redemption::of(grant, &row, corrected))
         .collect();
     let tag = correction::tag_of(&row, redemptions.len());
-    let note = if row.voided_at.is_some() { note_of_void(conn, keyring, merchant, grant)? } else { None };
-    Ok(Some(GrantRecord { check: check.get().clone(), redemptions, note, granted, corrected, tag }))
+    let (note, undone) = match row.voided_at {
+        Some(_) => reasons_of_void(conn, keyring, merchant, grant)?,
+        None => (None, None),
+    };
+    Ok(Some(GrantRecord { check: check.get().clone(), redemptions, note, undone, granted, corrected, tag }))
 }
 
-/// Why the grant was taken back. The first events said it in the clear, as revocations of tokens still do.
-fn note_of_void(
+/// Why the grant was taken back, by the note that was left and by the reason for which it was undone. The first events said
+/// the note in the clear, as revocations of tokens still do.
+fn reasons_of_void(
     conn: &mut AnyConnection,
     keyring: &Keyring,
     merchant: &MerchantId,
     grant: &GrantId,
-) -> Result<Option<String>, DatabaseError> {
+) -> Result<(Option<String>, Option<String>), DatabaseError> {
     let row = store::find_event(conn, merchant, grant.as_str(), ending::VOIDED)?;
     let event: Option<StoredEvent<GrantEnded<'static>>> = row.as_ref().map_or(Ok(None), parsed)?;
-    let Some(event) = event else { return Ok(None) };
-    if let Some(note) = &event.facts.note {
-        return Ok(Some(note.clone().into_owned()));
+    let Some(event) = event else { return Ok((None, None)) };
+    let text = |text: &Option<Text<'static>>| text.as_deref().map(str::to_owned);
+    if event.facts.note.is_some() || event.facts.reason.is_some() {
+        return Ok((text(&event.facts.note), text(&event.facts.reason)));
     }
     let subject = match &event.facts.subject.0 {
         Some(pseudonym) => subjects::find(conn, keyring, merchant, pseudonym)?,
         None => None,
     };
-    let Some((_, subject)) = subject else { return Ok(None) };
-    Ok(check::unsealed::<SealedNote, _>(&event, &subject)?.map(|personal| personal.note))
+    let Some((_, subject)) = subject else { return Ok((None, None)) };
+    Ok((check::unsealed::<SealedNote, _>(&event, &subject)?.map(|personal| personal.note), None))
 }
 
 /// The state of a grant as a door would find it now. Nothing personal is opened for it.

@@ -29,6 +29,8 @@ pub enum PastEvent {
 pub struct PastRedemption {
     pub grant: String,
     pub at: jiff::Timestamp,
+    /// When the guest came in, where the door said so afterwards.
+    pub entered: Option<jiff::Timestamp>,
     /// The places that it goes on holding.
     pub holds: Vec<PastHold>,
 }
@@ -77,6 +79,8 @@ pub struct PastEnd {
     pub is_void: bool,
     /// True if a void left what was used as it was.
     pub keeps_uses: bool,
+    /// True if what it used is free later only, as another such event says.
+    pub waits: bool,
     /// The uses of limits that it gave back.
     pub returned: Vec<PastReturn>,
 }
@@ -169,7 +173,12 @@ pub(crate) fn redemption(event: StoredEvent<TokenRedeemed<'static>>) -> PastRede
         scope: hold.scope.into_owned(),
         until: hold.until,
     };
-    PastRedemption { grant: event.about, at: event.at, holds: holds.map(hold).collect() }
+    PastRedemption {
+        grant: event.about,
+        at: event.at,
+        entered: event.facts.redeemed_at,
+        holds: holds.map(hold).collect(),
+    }
 }
 
 /// The correction as its event records it.
@@ -206,6 +215,7 @@ pub(crate) fn end(event: StoredEvent<GrantEnded<'static>>, is_void: bool) -> Pas
         perk: event.facts.perk_id.into_owned(),
         is_void,
         keeps_uses: event.facts.keeps_uses == Some(true),
+        waits: event.facts.frees_at.is_some(),
         returned: event.facts.returned.into_iter().map(returned).collect(),
     }
 }

@@ -119,7 +119,15 @@ pub(crate) fn page(
     let Some((log, _)) = rows::find_log_size(conn, merchant)? else {
         return Ok(HistoryPage { next, ..HistoryPage::default() });
     };
-    let kinds = [check::KIND, redemption::KIND, correction::CORRECTED, ending::RELEASED, ending::VOIDED];
+    let kinds = [
+        check::KIND,
+        redemption::KIND,
+        redemption::OFFLINE,
+        correction::CORRECTED,
+        ending::RELEASED,
+        ending::VOIDED,
+        ending::FREED,
+    ];
     let kinds = if interest.moves { kinds.as_slice() } else { &[check::KIND] };
     let mut pruned = Vec::new();
     let mut events = Vec::new();
@@ -183,7 +191,7 @@ fn found(row: &PlacedRow, interest: &Interest) -> Result<Option<Found>, Database
     // holds a place.
     let matters = match kind {
         check::KIND => is_opened || excerpt.is_granted(),
-        redemption::KIND => is_ours || excerpt.holds.is_some(),
+        redemption::KIND | redemption::OFFLINE => is_ours || excerpt.holds.is_some(),
         _ => true,
     };
     let person = interest.person.as_ref().map(Pseudonym::as_str);
@@ -192,10 +200,12 @@ fn found(row: &PlacedRow, interest: &Interest) -> Result<Option<Found>, Database
         return Ok(None);
     }
     let found = match kind {
-        redemption::KIND => StoredEvent::from_body(body).map(|event| Found::Redeemed(Box::new(event))),
+        redemption::KIND | redemption::OFFLINE => {
+            StoredEvent::from_body(body).map(|event| Found::Redeemed(Box::new(event)))
+        }
         correction::CORRECTED => StoredEvent::from_body(body).map(|event| Found::Corrected(Box::new(event))),
-        ending::RELEASED | ending::VOIDED => {
-            StoredEvent::from_body(body).map(|event| Found::Ended(Box::new(event), kind == ending::VOIDED))
+        ending::RELEASED | ending::VOIDED | ending::FREED => {
+            StoredEvent::from_body(body).map(|event| Found::Ended(Box::new(event), kind != ending::RELEASED))
         }
         _ => StoredEvent::from_body(body).map(|event| Found::Check(Box::new(event), is_opened)),
     };

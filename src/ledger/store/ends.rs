@@ -59,6 +59,47 @@ pub fn correct_grant(conn: &mut AnyConnection, merchant: &MerchantId, grant: &st
         .execute(conn)?)
 }
 
+/// Says when what a grant that is locked used of limits is to be free; none once it is, or never will be.
+pub fn free_grant_at(conn: &mut AnyConnection, grant: &str, at: Option<i64>) -> Result<usize> {
+    Ok(diesel::update(grants::table.find(grant)).set(grants::frees_at.eq(at)).execute(conn)?)
+}
+
+/// Says that what these grants, which are locked, used of limits will not be free: doors have taken their tokens.
+pub fn keep_uses(conn: &mut AnyConnection, ids: &[&str]) -> Result<usize> {
+    if ids.is_empty() {
+        return Ok(0);
+    }
+    let none = None::<i64>;
+    Ok(on_either!(conn, |c| diesel::update(grants::table.filter(grants::id.eq_any(ids)))
+        .set(grants::frees_at.eq(none))
+        .execute(c)?))
+}
+
+/// Tells whether what any grant used of limits is to be free by `now` and is not yet.
+pub fn is_any_due(conn: &mut AnyConnection, now: i64) -> Result<bool> {
+    let due: Option<String> =
+        grants::table.filter(grants::frees_at.le(now)).select(grants::id).first(conn).optional()?;
+    Ok(due.is_some())
+}
+
+/// Some of the grants of one merchant that are due by `now`, as they stand, with the merchant.
+pub fn list_due_grants(conn: &mut AnyConnection, now: i64, limit: i64) -> Result<Option<(String, Vec<String>)>> {
+    let first: Option<String> = grants::table
+        .filter(grants::frees_at.le(now))
+        .order(grants::frees_at)
+        .select(grants::merchant_id)
+        .first(conn)
+        .optional()?;
+    let Some(merchant) = first else { return Ok(None) };
+    let due = grants::table
+        .filter(grants::frees_at.le(now).and(grants::merchant_id.eq(&merchant)))
+        .order(grants::id)
+        .limit(limit)
+        .select(grants::id)
+        .load(conn)?;
+    Ok(Some((merchant, due)))
+}
+
 /// Says that grants that are locked were taken back.
 pub fn void_grants(conn: &mut AnyConnection, merchant: &MerchantId, ids: &[&str], at: i64) -> Result<usize> {
     if ids.is_empty() {

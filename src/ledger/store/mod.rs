@@ -5,7 +5,7 @@ mod batches;
 mod cases;
 mod columns;
 mod counters;
-mod ends;
+pub mod ends;
 pub mod heads;
 pub mod history;
 mod idempotency;
@@ -69,6 +69,8 @@ pub struct GrantRow {
     pub guests: Option<String>,
     /// The party as it was corrected last: canonical JSON.
     pub corrected: Option<String>,
+    /// When what it used of limits is to be free, where that waits.
+    pub frees_at: Option<i64>,
 }
 
 /// A token spent. A single-use token has one slot, so the primary key lets one door win.
@@ -82,6 +84,10 @@ pub struct RedemptionRow {
     pub door: String,
     pub attempt: String,
     pub redeemed_at: i64,
+    /// When a door that had been offline reported it.
+    pub heard_at: Option<i64>,
+    /// How the grant had ended when it was reported.
+    pub meanwhile: Option<String>,
 }
 
 /// The head of a log.

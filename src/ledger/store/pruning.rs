@@ -13,7 +13,7 @@ use crate::on_either;
 /// A count, and when the last of what it counts is over.
 pub type CountUntil = (i64, Option<i64>);
 
-/// Grants from before `before` whose tokens a door may still take at `now`.
+/// Grants from before `before` whose tokens a door may still take at `now`, undone ones too until what they used is free.
 pub fn count_unspent_grants(
     conn: &mut AnyConnection,
     merchant: &MerchantId,
@@ -23,9 +23,14 @@ pub fn count_unspent_grants(
     let spent = || redemptions::table.filter(redemptions::grant_id.eq(grants::id));
     Ok(grants::table
         .filter(grants::merchant_id.eq(merchant.as_str()).and(grants::granted_at.lt(before)))
-        .filter(grants::expires_at.gt(now).and(grants::released_at.is_null()).and(grants::voided_at.is_null()))
-        // A token that is not spent at once opens the door again.
-        .filter(grants::single_use.eq(false).or(diesel::dsl::not(diesel::dsl::exists(spent()))))
+        .filter(
+            grants::frees_at.is_not_null().or(grants::expires_at
+                .gt(now)
+                .and(grants::released_at.is_null())
+                .and(grants::voided_at.is_null())
+                // A token that is not spent at once opens the door again.
+                .and(grants::single_use.eq(false).or(diesel::dsl::not(diesel::dsl::exists(spent()))))),
+        )
         .select((diesel::dsl::count_star(), diesel::dsl::max(grants::expires_at)))
         .first(conn)?)
 }

@@ -184,9 +184,15 @@ impl LimitCounters {
         Ok(())
     }
 
-    /// A guest comes in: what the grant holds, it holds for as long as guests may stay. None when it
-    /// lapsed before; someone else may have the place by now.
-    pub(crate) fn begin_stay(&mut self, grant: &str, at: Timestamp, is_first: bool) -> Option<Vec<HeldPlace>> {
+    /// A guest comes in: what the grant holds, it holds for as long as guests may stay, from now on or, where a door
+    /// says so afterwards, since they `entered`. None when it lapsed before; someone else may have the place by now.
+    pub(crate) fn begin_stay(
+        &mut self,
+        grant: &str,
+        at: Timestamp,
+        entered: Option<Timestamp>,
+        is_first: bool,
+    ) -> Option<Vec<HeldPlace>> {
         let Some(holds) = self.holds.get(grant) else {
             return Some(Vec::new());
         };
@@ -204,7 +210,7 @@ impl LimitCounters {
         let mut held = Vec::with_capacity(begun.len());
         let mut moved = Vec::with_capacity(begun.len());
         for (hold, now) in begun {
-            let until = now.saturating_add(hold.stay);
+            let until = entered.map_or(now, Timestamp::as_microsecond).saturating_add(hold.stay);
             if let Some(counter) = self.rows.get_mut(&counters::key_of(&hold)) {
                 counter.uses.move_to(now);
                 counter.last_used_at = now;

@@ -147,6 +147,7 @@ pub(crate) fn grant_row(check: &CheckEntry, settled: &Settled) -> Option<GrantRo
         voided_at: None,
         guests: settled.decided.guests.map(guests_column),
         corrected: None,
+        frees_at: None,
     })
 }
 

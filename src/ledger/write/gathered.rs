@@ -9,7 +9,7 @@ use super::batch::{CheckOutcome, Outcomes};
 use super::prepared::PreparedCheck;
 use crate::database::DatabaseError;
 use crate::ledger::LedgerError;
-use crate::ledger::entry::{RedeemEntry, Redeemed};
+use crate::ledger::door::{RedeemEntry, Redeemed};
 
 /// The channel of the answer that a caller waits for.
 pub(crate) type Reply<T, E = LedgerError> = oneshot::Sender<Result<T, E>>;

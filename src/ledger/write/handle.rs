@@ -21,7 +21,8 @@ use crate::database::{Abort, AnyConnection, DatabaseError};
 use crate::foundation::ids::EventId;
 use crate::ledger::LedgerError;
 use crate::ledger::context::WriterContext;
-use crate::ledger::entry::{CheckEntry, EventDraft, RedeemEntry, Redeemed};
+use crate::ledger::door::{RedeemEntry, Redeemed};
+use crate::ledger::entry::{CheckEntry, EventDraft};
 
 /// The time after an entry's deadline in which its caller still hears what became of it.
 const GRACE: Duration = Duration::from_secs(1);

@@ -23,7 +23,8 @@ use crate::database::{Abort, AnyConnection, DatabaseError};
 use crate::foundation::ids::EventId;
 use crate::keyring::EPOCH;
 use crate::ledger::context::WriterContext;
-use crate::ledger::entry::{CheckEntry, RedeemEntry, Redeemed};
+use crate::ledger::door::{RedeemEntry, Redeemed};
+use crate::ledger::entry::CheckEntry;
 use crate::ledger::store;
 use crate::telemetry::{Outage, meters};
 

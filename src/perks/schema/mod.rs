@@ -118,7 +118,11 @@ fn long_rule() -> Value {
         json!({
             "audience": of(slug(), "The doors that take the token; the perk's short name unless given."),
             "ttl": of(period(), &format!("How long the token is good for: PT15M unless given, at most {ONE_DAY}.")),
-            "single_use": of(json!({"type": "boolean", "default": true}), "Whether a door can spend it once only.")
+            "single_use": of(json!({"type": "boolean", "default": true}), "Whether a door can spend it once only."),
+            "online_only": of(
+                json!({"type": "boolean", "default": false}),
+                "Whether doors must ask the gateway, and may not take it while they are offline."
+            )
         }),
     );
     let percent = json!({"type": "integer", "minimum": 0, "maximum": 100, "description": "Of all people."});

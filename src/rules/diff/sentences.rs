@@ -103,6 +103,8 @@ pub(super) fn token_sentence(name: &str, old: Option<&Json>, new: Option<&Json>)
         "ttl" => format!("Tokens are good for {}", said(old, new, describe::value)),
         "audience" => format!("Tokens are for the door {}", said(old, new, describe::shown)),
         "single_use" => format!("Tokens can be used {}", said(old, new, uses)),
+        "online_only" if new == Some(&Json::Bool(true)) => "Doors take tokens online only".to_owned(),
+        "online_only" => "Doors may take tokens while they are offline".to_owned(),
         _ => return None,
     })
 }

@@ -6,6 +6,7 @@ mod byte_order_marks;
 mod demo;
 mod doctor;
 mod everyday;
+mod floor;
 mod frame;
 mod groups;
 mod hostile;

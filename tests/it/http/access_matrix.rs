@@ -25,12 +25,16 @@ pub(super) struct Things {
     review: i64,
     check: String,
     grant: String,
+    /// Another one, whose token no door takes.
+    undoable: String,
     /// A check that a person is to decide.
     referred: String,
     /// Checks that were refused; all but the first are contested.
     refused: [String; 3],
     token: String,
     subject: String,
+    /// A place of the perk that is closed.
+    closure: String,
 }
 
 /// What another merchant's thing is answered with.
@@ -131,8 +135,16 @@ pub(super) const SAMPLES: &[Sample] = &[
     sample("redeem_token", Foreign::Forged, |it| {
         (Method::POST, "/v1/tokens/redeem".into(), json!({"token": it.token, "door": "A", "attempt": "1"}))
     }),
+    // Another merchant's token is refused as forged, in its item: tested beside the endpoint.
+    sample("redeem_tokens_late", Foreign::Nothing, |it| {
+        let item = json!({"token": it.token, "door": "A", "attempt": "1", "at": "2012-05-08T19:00:00Z"});
+        (Method::POST, "/v1/tokens/redeem/late".into(), json!({"items": [item]}))
+    }),
     sample("release_grant", Foreign::NotFound, |it| {
         (Method::POST, format!("/v1/grants/{}/release", it.grant), json!({}))
+    }),
+    sample("undo_grant", Foreign::NotFound, |it| {
+        (Method::POST, format!("/v1/grants/{}/undo", it.undoable), json!({"reason": "mistake"}))
     }),
     sample("void_grant", Foreign::NotFound, |it| {
         (Method::POST, format!("/v1/grants/{}/void", it.grant), json!({"note": "a mistake"}))
@@ -208,6 +220,14 @@ pub(super) const SAMPLES: &[Sample] = &[
     }),
     sample("pause_perk", Foreign::NotFound, |it| (Method::POST, format!("/v1/perks/{}/pause", it.perk), Value::Null)),
     sample("resume_perk", Foreign::NotFound, |it| (Method::POST, format!("/v1/perks/{}/resume", it.perk), Value::Null)),
+    sample("create_closure", Foreign::NotFound, |it| {
+        let body = json!({"location": "another", "until": "2012-06-01T00:00:00Z"});
+        (Method::POST, format!("/v1/perks/{}/closures", it.perk), body)
+    }),
+    sample("list_closures", Foreign::NotFound, |it| get(format!("/v1/perks/{}/closures", it.perk))),
+    sample("delete_closure", Foreign::NotFound, |it| {
+        (Method::DELETE, format!("/v1/perks/{}/closures/{}", it.perk, it.closure), Value::Null)
+    }),
     sample("retire_perk", Foreign::NotFound, |it| (Method::POST, format!("/v1/perks/{}/retire", it.perk), Value::Null)),
     sample("get_approvals", Foreign::Nothing, |_| get("/v1/approvals".into())),
     sample("put_approvals", Foreign::Nothing, |_| (Method::PUT, "/v1/approvals".into(), json!({"required": false}))),
@@ -309,6 +329,7 @@ pub(super) async fn things(app: &TestApp, merchant: &Merchant, caller: &'static 
     let subject = format!("{}:{caller}", merchant.slug);
     app.world.score(merchant, &subject, "60").await;
     let check = asks.post("/v1/checks", &json!({"perk": perk, "subject": subject})).await;
+    let spare = asks.post("/v1/checks", &json!({"perk": perk, "subject": subject})).await;
     let doubtful = format!("{perk}-referred");
     app.world
         .perk(
@@ -326,8 +347,10 @@ pub(super) async fn things(app: &TestApp, merchant: &Merchant, caller: &'static 
             asks.post(&format!("/v1/checks/{id}/contest"), &json!({"reason": "It is me."})).await.is(201);
         }
     }
-    let spare = NewKey::of(Role::Admin, Some(merchant.id.clone()), "spare");
-    let (key, _) = app.world.gateway.directory.create_key(spare, CLI).await.unwrap();
+    let closing = json!({"location": "elsewhere", "until": "2012-06-01T00:00:00Z"});
+    let closure = admin.post(&format!("/v1/perks/{perk}/closures"), &closing).await.text_of("closure");
+    let spare_key = NewKey::of(Role::Admin, Some(merchant.id.clone()), "spare");
+    let (key, _) = app.world.gateway.directory.create_key(spare_key, CLI).await.unwrap();
     Things {
         caller,
         merchant: merchant.slug.to_string(),
@@ -337,10 +360,12 @@ pub(super) async fn things(app: &TestApp, merchant: &Merchant, caller: &'static 
         review,
         check: check.text_of("check"),
         grant: check.text_of("grant"),
+        undoable: spare.text_of("grant"),
         referred: referred.text_of("check"),
         refused,
         token: check.text_of("token"),
         subject,
+        closure,
     }
 }
 
@@ -371,10 +396,12 @@ fn every_operation_has_a_sample_that_reaches_it() {
         review: 3,
         check: nobody(),
         grant: nobody(),
+        undoable: nobody(),
         referred: nobody(),
         refused: [nobody(), nobody(), nobody()],
         token: nobody(),
         subject: nobody(),
+        closure: nobody(),
     };
     for sample in SAMPLES {
         let (method, path, _) = (sample.request)(&things);

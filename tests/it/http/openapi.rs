@@ -44,6 +44,7 @@ const VERBS: &[&str] = &[
     "update",
     "uphold",
     "void",
+    "undo",
     "withdraw",
 ];
 

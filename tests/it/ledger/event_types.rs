@@ -7,7 +7,9 @@ use perkgate::ledger::events::correction::GrantCorrected;
 use perkgate::ledger::events::ending::GrantEnded;
 use perkgate::ledger::events::gateway_keys::{KeyBegun, KeyWithdrawn};
 use perkgate::ledger::events::logs::{EventsPruned, LogExported};
-use perkgate::ledger::events::perks::{ApprovalsChanged, AttributeChanged, PerkChanged, SourceCreated, VersionChanged};
+use perkgate::ledger::events::perks::{
+    ApprovalsChanged, AttributeChanged, PerkChanged, PlaceClosed, SourceCreated, VersionChanged,
+};
 use perkgate::ledger::events::redemption::TokenRedeemed;
 use perkgate::ledger::events::subjects::{RecordRead, SubjectErased};
 use perkgate::ledger::events::{CanonicalValue, EventError, KINDS, StoredEvent};
@@ -21,9 +23,9 @@ fn again<F: DeserializeOwned + CanonicalValue>(body: &str) -> Result<String, Eve
 pub(super) fn rewritten(kind: &str, body: &str) -> Result<String, EventError> {
     match kind {
         "check.decided" => again::<CheckDecided<'_>>(body),
-        "token.redeemed" => again::<TokenRedeemed<'_>>(body),
+        "token.redeemed" | "token.redeemed_offline" => again::<TokenRedeemed<'_>>(body),
         "grant.corrected" => again::<GrantCorrected<'_>>(body),
-        "grant.released" | "grant.voided" => again::<GrantEnded<'_>>(body),
+        "grant.released" | "grant.voided" | "grant.freed" => again::<GrantEnded<'_>>(body),
         "referral.decided" | "contest.upheld" | "contest.overturned" | "contest.closed" => {
             again::<CaseDecided<'_>>(body)
         }
@@ -39,6 +41,7 @@ pub(super) fn rewritten(kind: &str, body: &str) -> Result<String, EventError> {
         "gateway_key.revoked" => again::<KeyWithdrawn<'_>>(body),
         "source.created" => again::<SourceCreated<'_>>(body),
         kind if kind.starts_with("attribute.") => again::<AttributeChanged<'_>>(body),
+        "place.closed" | "place.opened" => again::<PlaceClosed<'_>>(body),
         kind if kind.starts_with("perk.") => again::<PerkChanged<'_>>(body),
         kind if kind.starts_with("rule.") => again::<VersionChanged<'_>>(body),
         kind if kind.starts_with("approvals.") => again::<ApprovalsChanged<'_>>(body),

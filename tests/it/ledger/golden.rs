@@ -197,6 +197,11 @@ impl Desk<'_> {
             }
         }
         self.admin(ada, Method::POST, &format!("{perk}/rollback"), json!({"to": 1})).await;
+        let closing =
+            json!({"location": "SFO-B", "until": "2012-06-08T00:00:00Z", "message": {"en": "A pipe has burst."}});
+        let closed = self.admin(ada, Method::POST, &format!("{perk}/closures"), closing).await;
+        let path = format!("{perk}/closures/{}", closed["closure"].as_str().unwrap());
+        self.admin(ada, Method::DELETE, &path, json!({})).await;
         self.admin(ada, Method::PATCH, perk, json!({"name": "San Francisco", "purpose": "event"})).await;
         for step in ["pause", "resume"] {
             self.admin(ada, Method::POST, &format!("{perk}/{step}"), json!({})).await;
@@ -240,7 +245,17 @@ impl Desk<'_> {
         self.keep(By::Kiosk, "/v1/checks", Some("elsewhere"), elsewhere).await;
         let several = json!({"checks": [{"perk": "spa", "subject": "twitter:ada"},
             {"perk": "sfo-lounge", "subject": "twitter:bob", "context": {"terminal": "A"}}]});
-        self.keep(By::Kiosk, "/v1/checks/batch", Some("batch"), several).await;
+        let batch = self.keep(By::Kiosk, "/v1/checks/batch", Some("batch"), several).await;
+        // What a door took while it was offline.
+        let at = self.app.world.now();
+        let item = json!({"token": batch["results"][1]["token"], "door": "A2", "attempt": "7", "at": at});
+        self.keep(By::Door, "/v1/tokens/redeem/late", None, json!({"items": [item]})).await;
+        // Undone, and free when its token is over.
+        let undone = self.check("sfo-lounge", "twitter:bob", "undone").await;
+        let undo = format!("/v1/grants/{}/undo", grant_of(&undone));
+        self.admin(&self.kiosk.clone(), Method::POST, &undo, json!({"reason": "wrong_person"})).await;
+        self.app.world.pass(16 * 60);
+        self.app.world.gateway.ledger.free_undone().await.unwrap();
 
         // Referred, and decided both ways; one stays open.
         for (subject, body) in [

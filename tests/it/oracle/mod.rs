@@ -38,6 +38,7 @@ fn facts(world: &World) -> Facts {
         context: Context::stored(&Json::Object(world.context.clone())).unwrap().with_party(party(world)),
         rollout_bucket: world.bucket,
         location: world.location.map(str::to_owned),
+        closed_until: None,
     }
 }
 

@@ -109,7 +109,7 @@ impl Rows {
             let event = StoredEvent::parse(body).unwrap();
             match event.kind.as_str() {
                 check::KIND => tally.check(&event, &mut claims),
-                redeeming::KIND => tally.redemption(event),
+                redeeming::KIND | redeeming::OFFLINE => tally.redemption(event),
                 _ => {}
             }
         }

@@ -4,6 +4,7 @@
 //! make of it.
 
 mod brief;
+mod floor;
 mod limits;
 
 use std::collections::BTreeSet;
@@ -20,6 +21,7 @@ use crate::database::{AnyConnection, DatabaseError};
 use crate::ledger::store::{AdditionRow, CheckpointRow, LogRow, ReferralRow};
 use crate::on_either;
 use brief::{Brief, Stored};
+pub(crate) use floor::{list_closures, list_waiting_grants};
 pub(crate) use limits::{CounterRow, UseRow, list_counters, list_uses};
 
 type Result<T> = std::result::Result<T, DatabaseError>;
@@ -73,6 +75,8 @@ pub(crate) struct RedemptionRow {
     pub door: Brief,
     pub attempt: Brief,
     pub redeemed_at: i64,
+    pub heard_at: Option<i64>,
+    pub meanwhile: Option<String>,
 }
 
 #[derive(Queryable, Selectable)]

@@ -1,6 +1,7 @@
 //! Grants and redemptions by the events alone: what an export can show, which has no tables.
 
 use crate::audit::reader::body::{CheckFacts, RedeemFacts};
+use crate::audit::reader::instant::Instant;
 use crate::audit::verify::findings::{At, Findings, Wrong};
 use crate::audit::verify::fingerprints::{ByFingerprint, Fingerprints, MarkedOnly};
 
@@ -16,6 +17,7 @@ pub(crate) struct GrantLifecycles {
 struct Granted {
     is_single_use: bool,
     is_spent: bool,
+    expires_at: Instant,
 }
 
 impl GrantLifecycles {
@@ -25,7 +27,7 @@ impl GrantLifecycles {
 
     pub(crate) fn granted(&mut self, at: At<'_>, check: &CheckFacts<'_>, findings: &mut Findings) {
         let Some(grant) = &check.grant else { return };
-        let fresh = Granted { is_single_use: grant.single_use, is_spent: false };
+        let fresh = Granted { is_single_use: grant.single_use, is_spent: false, expires_at: grant.expires_at };
         if self.granted.insert(self.fingerprints.of(&[&grant.id]), fresh).is_some() {
             findings.add(at, Wrong::GrantedTwice { grant: grant.id.to_string() });
         }
@@ -48,7 +50,11 @@ impl GrantLifecycles {
         findings: &mut Findings,
     ) {
         let mark = self.fingerprints.of(&[grant]);
-        let is_again = match self.granted.get_mut(&mark) {
+        let granted = self.granted.get_mut(&mark);
+        if granted.as_ref().zip(facts.expires_at).is_some_and(|(granted, expires)| granted.expires_at != expires) {
+            findings.add(at, Wrong::Incoherent { reason: "the token of its grant expires at another time" });
+        }
+        let is_again = match granted {
             Some(granted) => std::mem::replace(&mut granted.is_spent, true) && granted.is_single_use,
             None if has_gaps => false,
             None => {

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::audit::reader::body::{Body, CheckFacts, ClaimFacts, Facts, GrantFacts};
+use crate::audit::reader::body::{Body, CheckFacts, ClaimFacts, Facts, GrantFacts, RedeemFacts};
 use crate::audit::reader::canonical;
 use crate::audit::reader::instant::Instant;
 use crate::audit::verify::findings::{Findings, Wrong};
@@ -12,9 +12,10 @@ use crate::audit::verify::store::{self, EventRow, GrantRow};
 use crate::audit::verify::tally::{Field, Likeness, RecordedFields, Tally, number, text};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::ledger::grants::correction::CORRECTED;
-use crate::ledger::grants::ending::{RELEASED, VOIDED};
+use crate::ledger::grants::ending::{FREED, RELEASED, VOIDED};
 use crate::ledger::write::check::{KIND, claims_digest};
 use crate::ledger::write::redemption;
+use crate::tokens::claims::SKEW_SECONDS;
 
 type GrantFields<'a> = RecordedFields<'a, 15>;
 
@@ -82,6 +83,8 @@ pub(crate) struct Grants {
     ends: ByFingerprint<u128, [End; 2]>,
     /// By grant: a mark of its party as it was corrected last; none where that body is pruned.
     corrected: ByFingerprint<u128, Option<u128>>,
+    /// By grant: when its token expires and when it was first taken, as doors reported it late.
+    reports: ByFingerprint<u128, (i64, i64)>,
 }
 
 /// The events' record of one way in which a grant may end.
@@ -113,6 +116,7 @@ impl Grants {
             fingerprints: fingerprints.clone(),
             ends: ByFingerprint::default(),
             corrected: ByFingerprint::default(),
+            reports: ByFingerprint::default(),
         }
     }
 
@@ -139,6 +143,29 @@ impl Grants {
             (None, None) | (Some(None), Some(_)) => true,
             (Some(Some(mark)), Some(party)) => mark == self.fingerprints.of(&[party]),
             (None, Some(_)) | (Some(_), None) => false,
+        }
+    }
+
+    /// A door took the token while it was offline, and reported it.
+    pub(crate) fn reported_late(&mut self, grant: &str, facts: &RedeemFacts<'_>) {
+        if let Some((expires, said)) = facts.expires_at.zip(facts.redeemed_at) {
+            let known = self.reports.entry(self.fingerprints.of(&[grant])).or_insert((expires.0, said.0));
+            *known = (known.0, known.1.min(said.0));
+        }
+    }
+
+    /// In what the row differs from a door's report. Each row is asked about once.
+    fn reported_otherwise(&mut self, row: &GrantRow) -> Option<&'static str> {
+        if self.reports.is_empty() {
+            return None;
+        }
+        let (expires, said) = self.reports.remove(&self.fingerprints.of(&[&row.id]))?;
+        // A token's life begins with the second in which it was granted.
+        let begins = row.granted_at.div_euclid(1_000_000) - SKEW_SECONDS;
+        if expires == row.expires_at {
+            (said.div_euclid(1_000_000) < begins).then_some("beginning")
+        } else {
+            Some("expiry")
         }
     }
 
@@ -188,6 +215,9 @@ impl Grants {
                 }
                 if !self.is_corrected_so(row) {
                     findings.add(logs.place_of(&row.merchant_id), wrong(row, "corrected party"));
+                }
+                if let Some(part) = self.reported_otherwise(row) {
+                    findings.add(logs.place_of(&row.merchant_id), wrong(row, part));
                 }
                 match claims_of(row) {
                     Ok(claims) => by_row(row, &claims).add_to(&mut by_rows),
@@ -310,7 +340,9 @@ fn name_missing(conn: &mut AnyConnection, logs: &Logs, findings: &mut Findings) 
                     granted.push((event, grant.id.to_string()));
                 }
                 // The table says it also of what is pruned.
-                _ if matches!(&*event.kind, CORRECTED | RELEASED | VOIDED | redemption::KIND) => {
+                _ if matches!(&*event.kind, CORRECTED | RELEASED | VOIDED | FREED)
+                    || redemption::is_redemption(&event.kind) =>
+                {
                     granted.push((event, event.about.to_string()));
                 }
                 _ => {}

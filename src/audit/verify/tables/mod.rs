@@ -2,11 +2,13 @@
 
 pub(crate) mod additions;
 pub(crate) mod approvals;
+pub(crate) mod closures;
 pub(crate) mod counters;
 pub(crate) mod gateway_keys;
 pub(crate) mod grant_lifecycle;
 pub(crate) mod grants;
 pub(crate) mod keys;
+pub(crate) mod late_reports;
 pub(crate) mod merchants;
 pub(crate) mod pruned;
 pub(crate) mod redemptions;

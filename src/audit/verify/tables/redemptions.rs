@@ -9,12 +9,12 @@ use crate::audit::verify::logs::Logs;
 use crate::audit::verify::store::{self, EventRow, RedemptionRow};
 use crate::audit::verify::tally::{Field, Likeness, RecordedFields, Tally, number, text};
 use crate::database::{AnyConnection, DatabaseError};
-use crate::ledger::write::redemption::{KIND, digest_of};
+use crate::ledger::write::redemption::{digest_of, is_redemption};
 
 /// The slot of a token that is spent once.
 pub(crate) const SINGLE: &str = "single";
 
-type RedemptionFields<'a> = RecordedFields<'a, 7>;
+type RedemptionFields<'a> = RecordedFields<'a, 9>;
 
 fn by_event<'a>(merchant: &'a str, body: &'a Body<'_>, facts: &'a RedeemFacts<'_>) -> RedemptionFields<'a> {
     RecordedFields {
@@ -25,7 +25,9 @@ fn by_event<'a>(merchant: &'a str, body: &'a Body<'_>, facts: &'a RedeemFacts<'_
             ("door's key", text(body.actor.key.as_deref().unwrap_or_default())),
             ("door", text(&facts.door)),
             ("attempt", text(&facts.attempt_sha256)),
-            ("instant", number(body.at.0)),
+            ("instant", number(facts.redeemed_at.unwrap_or(body.at).0)),
+            ("report", number(facts.redeemed_at.map_or(i64::MIN, |_| body.at.0))),
+            ("end meanwhile", text(facts.meanwhile.as_deref().unwrap_or_default())),
         ],
     }
 }
@@ -40,6 +42,8 @@ fn by_row(row: &RedemptionRow) -> RedemptionFields<'_> {
             ("door", text(&row.door)),
             ("attempt", Field::Made(digest_of(&[&row.key_id, &row.door, &row.attempt]))),
             ("instant", number(row.redeemed_at)),
+            ("report", number(row.heard_at.unwrap_or(i64::MIN))),
+            ("end meanwhile", text(row.meanwhile.as_deref().unwrap_or_default())),
         ],
     }
 }
@@ -113,7 +117,8 @@ struct Counted {
 
 impl Counted {
     fn meet(&mut self, row: &RedemptionRow) {
-        match self.pruned.iter().position(|at| *at == row.redeemed_at) {
+        // The event's own time is when the gateway heard of it.
+        match self.pruned.iter().position(|at| *at == row.heard_at.unwrap_or(row.redeemed_at)) {
             Some(nth) => drop(self.pruned.swap_remove(nth)),
             None => self.rows.push(row.slot.to_string()),
         }
@@ -153,7 +158,7 @@ impl<'a> OfGrant<'a> {
     fn take(&mut self, event: &'a EventRow) {
         // The body's kind, not the column's, which may have been changed to mislead.
         match event.body.as_deref().map(Body::parse) {
-            None if &*event.kind == KIND => self.pruned.push(event.at),
+            None if is_redemption(&event.kind) => self.pruned.push(event.at),
             Some(Ok(body)) => {
                 if let Facts::Redeem(facts) = &body.facts {
                     self.recorded.entry(facts.slot.to_string()).or_default().push((event, body));
@@ -232,7 +237,7 @@ fn name_missing(conn: &mut AnyConnection, logs: &Logs, findings: &mut Findings) 
                     redeemed.push((event, about.to_string(), Some(facts.slot.to_string())));
                 }
                 // The table still says what it was about.
-                None if &*event.kind == KIND => redeemed.push((event, event.about.to_string(), None)),
+                None if is_redemption(&event.kind) => redeemed.push((event, event.about.to_string(), None)),
                 _ => {}
             }
         }

@@ -2,6 +2,7 @@
 
 pub mod correct;
 pub mod lists;
+pub mod undo;
 
 use actix_web::http::header;
 use actix_web::web::Data;
@@ -78,6 +79,10 @@ pub struct GrantView {
     /// Why it was voided, to those who may void; nobody can read it once the person has been erased.
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<String>,
+    /// Why the key that granted it undid it; absent where it did not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<enumerations::UndoReason>)]
+    undone: Option<String>,
 }
 
 impl From<GrantShown> for GrantView {
@@ -100,6 +105,7 @@ impl From<GrantShown> for GrantView {
             location: it.location,
             kiosk: it.kiosk,
             note: it.note,
+            undone: it.undone,
         }
     }
 }

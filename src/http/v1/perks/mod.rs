@@ -2,6 +2,7 @@
 
 pub mod approvals;
 pub mod backtests;
+pub mod closures;
 pub mod diff;
 pub mod guest_terms;
 pub mod rules;
@@ -148,7 +149,7 @@ pub struct WarningView {
 
 impl WarningView {
     /// At its place in the rule.
-    pub(super) fn of(warning: FieldError) -> Self {
+    pub(crate) fn of(warning: FieldError) -> Self {
         let FieldError { path, code, detail } = warning;
         Self { pointer: path.to_string(), code, detail: sentence(&detail) }
     }

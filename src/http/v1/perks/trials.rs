@@ -184,7 +184,7 @@ pub struct NotReplayedView {
     erased: u64,
     /// Checks whose bodies were pruned from the log, of all perks: which were this one's can't be known any more.
     pruned: u64,
-    /// Refused because the perk was paused.
+    /// Refused because the perk was paused, or its place was closed.
     paused: u64,
     /// Granted by a person in the place of a check that was referred.
     by_person: u64,

@@ -48,12 +48,14 @@ use retained::{Choice, choose, counts_from, used_limits};
 pub const KIND: &str = "audit.pruned";
 
 /// The kinds whose bodies may go. No earlier pruning recorded a kind that is added later: `recorded.rs` must know.
-pub const PRUNABLE: [&str; 11] = [
+pub const PRUNABLE: [&str; 13] = [
     check::KIND,
     redemption::KIND,
+    redemption::OFFLINE,
     correction::CORRECTED,
     ending::RELEASED,
     ending::VOIDED,
+    ending::FREED,
     referral::KIND,
     contest::OPENED,
     contest::UPHELD,

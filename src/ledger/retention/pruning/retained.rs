@@ -71,7 +71,12 @@ pub(super) fn choose(
 /// The check that an event goes with, unless it is a check itself.
 fn check_of(row: &LoggedRow) -> Result<Option<String>, DatabaseError> {
     Ok(match row.kind.as_str() {
-        redemption::KIND | correction::CORRECTED | ending::RELEASED | ending::VOIDED => {
+        redemption::KIND
+        | redemption::OFFLINE
+        | correction::CORRECTED
+        | ending::RELEASED
+        | ending::VOIDED
+        | ending::FREED => {
             let event = StoredEvent::<OfCheck>::from_body(row.body.as_deref().unwrap_or_default());
             Some(event.map_err(|error| unreadable(&row.id, error))?.facts.check)
         }

@@ -2,6 +2,7 @@
 
 mod correct;
 mod end;
+mod undo;
 
 use serde_json::json;
 

@@ -3,4 +3,5 @@
 mod introspect;
 mod key_revoked;
 mod redeem;
+mod redeem_late;
 mod revoke;

@@ -1,4 +1,7 @@
-//! `/v1/tokens`: doors spend what checks granted, ask whether it still opens them, and admins take it back.
+//! `/v1/tokens`: doors spend what checks granted, ask whether it still opens them, and admins take it back; `late` is what
+//! doors report afterwards.
+
+pub mod late;
 
 use std::time::Instant;
 
@@ -11,6 +14,7 @@ use utoipa::ToSchema;
 use super::checks::PATIENCE;
 use super::checks::explanation::CorrectedPartyView;
 use crate::access::role::permit::{Introspect, Redeem, RevokeTokens};
+use crate::eligibility::late_reports::{MAX_ATTEMPT, MAX_DOOR};
 use crate::eligibility::redeemer::Active;
 use crate::eligibility::shown::explanation::CorrectedPartyShown;
 use crate::foundation::field_error::FieldError;
@@ -22,9 +26,6 @@ use crate::web::auth::Authorized;
 use crate::web::extract::Pieces;
 use crate::web::form::Form;
 use crate::web::problem::Problem;
-
-const MAX_DOOR: usize = 80;
-const MAX_ATTEMPT: usize = 128;
 
 /// A door's wish to let someone in.
 #[derive(Deserialize, ToSchema)]
@@ -169,6 +170,9 @@ pub struct ActiveTokenView {
     /// Where it was granted.
     #[serde(skip_serializing_if = "Option::is_none")]
     loc: Option<String>,
+    /// True if doors may not take it while they are offline; absent where they may.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    online_only: Option<bool>,
     /// True if it opens one door once.
     single_use: bool,
     /// The number of times it was spent: more than 0 only if it is not for single use.
@@ -208,6 +212,7 @@ impl From<Option<Active>> for IntrospectionView {
             party: claims.party,
             corrected: state.corrected.map(Into::into),
             loc: claims.loc,
+            online_only: claims.online_only.then_some(true),
             single_use: state.single_use,
             redemptions: state.redemptions,
         }))

@@ -1,0 +1,184 @@
+//! Grants that the key which gave them takes back at once: the wrong person was checked in, or nobody came.
+//!
+//! A door that is offline may take the token until it expires, and nobody can tell it not to: what the grant used of limits
+//! is free only then, unless doors take the rule's tokens online alone. Until it is freed, or a door reports that it did take
+//! the token, the grant's row says when.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::claims;
+use super::party::PartyStanding;
+use super::ending::{FREED, Locked, VOIDED, ended, event, sums_used};
+use crate::database::{AnyConnection, DatabaseError};
+use crate::foundation::clock::{from_micros, from_seconds};
+use crate::foundation::ids::{GrantId, KeyId, MerchantId};
+use crate::ledger::LedgerError;
+use crate::ledger::entry::{Actor, EventDraft};
+use crate::ledger::events::ending::GrantEnded;
+use crate::ledger::store::{self, ends};
+use crate::ledger::write::check::{self, StoredCheck};
+use crate::ledger::write::counters;
+use crate::tokens::claims::{Claims, SKEW_SECONDS};
+
+/// The time in which a grant can be undone.
+pub const PATIENCE: SignedDuration = SignedDuration::from_mins(10);
+
+/// The most grants whose uses one change frees.
+const AT_ONCE: i64 = 25;
+
+/// Who frees them.
+const GATEWAY: Actor = Actor { key: None, role: "gateway" };
+
+/// Why a grant is undone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UndoReason {
+    WrongPerson,
+    Left,
+    Duplicate,
+    Mistake,
+}
+
+impl UndoReason {
+    pub const ALL: [Self; 4] = [Self::WrongPerson, Self::Left, Self::Duplicate, Self::Mistake];
+
+    /// As it stands on the wire and in events.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::WrongPerson => "wrong_person",
+            Self::Left => "left",
+            Self::Duplicate => "duplicate",
+            Self::Mistake => "mistake",
+        }
+    }
+}
+
+/// Why a grant was not undone.
+#[derive(Debug, thiserror::Error)]
+pub enum UndoError {
+    #[error("there is no such grant")]
+    NotFound,
+    #[error("another key granted it")]
+    NotYours,
+    #[error("it was granted more than {} minutes ago", PATIENCE.as_mins())]
+    Over,
+    #[error("a door has taken its token")]
+    Redeemed,
+    #[error("the grant was released")]
+    Released,
+    #[error("the grant was taken back")]
+    Voided,
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+}
+
+/// A grant that was undone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Undone {
+    pub undone_at: Timestamp,
+    /// From when on others may use what it had used of limits.
+    pub limits_free_at: Timestamp,
+}
+
+/// Takes a grant back that `actor` gave.
+pub(crate) fn undo(
+    conn: &mut AnyConnection,
+    events: &mut Vec<EventDraft>,
+    merchant: &MerchantId,
+    (grant, actor, reason): (&GrantId, &Actor, UndoReason),
+    now: Timestamp,
+) -> Result<Undone, UndoError> {
+    let found = store::find_grant(conn, merchant, grant.as_str())?.ok_or(UndoError::NotFound)?;
+    if now.duration_since(from_micros(found.granted_at)) > PATIENCE {
+        // Before its check is read, which may be pruned by then.
+        return Err(if is_from(conn, merchant, &found.check_id, actor)?.unwrap_or(true) {
+            UndoError::Over
+        } else {
+            UndoError::NotYours
+        });
+    }
+    if is_from(conn, merchant, &found.check_id, actor)? != Some(true) {
+        return Err(UndoError::NotYours);
+    }
+    let ids = [grant.as_str()];
+    let sums = sums_used(conn, merchant, &ids)?.remove(grant.as_str()).unwrap_or_default();
+    let mut locked = Locked::lock(conn, &ids, sums.iter().map(|(key, _)| key.clone()), now)?;
+    let row = locked.grants.pop().ok_or(UndoError::NotFound)?;
+    if row.voided_at.is_some() {
+        return Err(UndoError::Voided);
+    }
+    if !store::list_redemptions(conn, &ids)?.is_empty() {
+        return Err(UndoError::Redeemed);
+    }
+    if row.released_at.is_some() {
+        return Err(UndoError::Released);
+    }
+    let claims = claims::read(&row)?;
+    let (due, standing) = (closes(&claims), PartyStanding::of(&row)?);
+    let frees_at = (!claims.online_only && due > now).then_some(due);
+    let returned = if frees_at.is_none() { locked.give_back(&row.id, &standing, &sums) } else { Vec::new() };
+    let facts = GrantEnded {
+        frees_at,
+        keeps_uses: Some(false),
+        reason: Some(reason.as_str().into()),
+        returned,
+        ..ended(&row, &claims, &standing, now)
+    };
+    events.push(event(merchant, actor, VOIDED, &row.id, &facts));
+    store::void_grants(conn, merchant, &ids, now.as_microsecond())?;
+    if let Some(at) = frees_at {
+        ends::free_grant_at(conn, &row.id, Some(at.as_microsecond()))?;
+    }
+    counters::store(conn, locked.counters)?;
+    Ok(Undone { undone_at: now, limits_free_at: frees_at.unwrap_or(now) })
+}
+
+/// From when on no door takes the token.
+fn closes(claims: &Claims) -> Timestamp {
+    from_seconds(claims.exp.saturating_add(SKEW_SECONDS))
+}
+
+/// Tells whether `actor` granted the check; none where its body is pruned.
+fn is_from(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    check: &str,
+    actor: &Actor,
+) -> Result<Option<bool>, DatabaseError> {
+    let event = store::list_events_about(conn, merchant, &[check], check::KIND)?.pop();
+    let Some(body) = event.and_then(|event| event.body) else { return Ok(None) };
+    let event = StoredCheck::from_body(&body).map_err(|e| DatabaseError::corrupt("event", e))?;
+    let key = event.actor.key.0.as_deref();
+    Ok(Some(key.is_some() && key == actor.key.as_ref().map(KeyId::as_str)))
+}
+
+/// Frees what undone grants used of limits, now that no door takes their tokens any more: some of one merchant's; how many
+/// that were. Every replica may try; the lock on a grant's row lets one do it.
+pub(crate) fn free_due(
+    conn: &mut AnyConnection,
+    events: &mut Vec<EventDraft>,
+    now: Timestamp,
+) -> Result<usize, DatabaseError> {
+    let Some((merchant, due)) = ends::list_due_grants(conn, now.as_microsecond(), AT_ONCE)? else { return Ok(0) };
+    let ids: Vec<&str> = due.iter().map(String::as_str).collect();
+    let merchant: MerchantId = merchant.parse().map_err(|e| DatabaseError::corrupt("merchant id", e))?;
+    let sums = sums_used(conn, &merchant, &ids)?;
+    let mut locked = Locked::lock(conn, &ids, sums.values().flatten().map(|(key, _)| key.clone()), now)?;
+    for row in std::mem::take(&mut locked.grants) {
+        // Another replica was first, or a door has reported that it had taken the token.
+        if row.frees_at.is_none_or(|at| at > now.as_microsecond()) {
+            continue;
+        }
+        let standing = PartyStanding::of(&row)?;
+        let sums = sums.get(&row.id).map(Vec::as_slice).unwrap_or_default();
+        let returned = locked.give_back(&row.id, &standing, sums);
+        let claims = claims::read(&row)?;
+        let facts = GrantEnded { returned, ..ended(&row, &claims, &standing, now) };
+        events.push(event(&merchant, &GATEWAY, FREED, &row.id, &facts));
+        ends::free_grant_at(conn, &row.id, None)?;
+    }
+    counters::store(conn, locked.counters)?;
+    Ok(due.len())
+}

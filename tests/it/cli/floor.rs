@@ -1,0 +1,77 @@
+//! The floor from a terminal: a door's report, what was undone, and places that are closed.
+
+use perkgate::access::{NewKey, Role};
+use perkgate::foundation::clock::Clock;
+use perkgate::ledger::grants::undo::UndoReason;
+use serde_json::{Value, json};
+
+use super::terminal::{LOUNGE, Terminal, answer};
+use crate::support::world::{CLI, question};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_doors_report_is_read_from_a_file_and_places_are_closed_and_opened() {
+    for terminal in Terminal::all() {
+        if terminal.is_on_postgres() {
+            terminal.run("migrate");
+        }
+        terminal.write("perkgate.toml", "issuer = \"http://gate.example\"\n");
+        terminal.ask("merchant create cathay --name 'Cathay Pacific'");
+        terminal.write("lounge.json", LOUNGE);
+        terminal.ask("perk apply -f lounge.json --merchant cathay --publish");
+        let observed_at = Clock::System.now() - jiff::SignedDuration::from_hours(1);
+        terminal.write("feed.csv", &format!("subject,value,observed_at\ntwitter:ada,47,{observed_at}\n"));
+        terminal.ask("score import feed.csv --source klout --merchant cathay");
+
+        let gateway = terminal.gateway().await;
+        let cathay = gateway.directory.find_merchant("cathay".parse().unwrap()).await.unwrap();
+        let key = NewKey::of(Role::Kiosk, Some(cathay.id.clone()), "A12");
+        let (_, secret) = gateway.directory.create_key(key, CLI).await.unwrap();
+        let kiosk = gateway.directory.authenticate(secret.expose(), gateway.clock.now()).await.unwrap();
+        let check = async || {
+            Box::pin(gateway.checker.check(&kiosk, &cathay, question("sfo-lounge", "twitter:ada"))).await.unwrap()
+        };
+        let (taken, undone) = (check().await, check().await);
+        let grant = undone.grant.unwrap().id;
+        gateway.ledger.undo_grant(&cathay.id, &grant, kiosk.actor(), UndoReason::WrongPerson).await.unwrap();
+        let shown = terminal.ask(&format!("grant show {grant}"));
+        assert_eq!((&shown["status"], &shown["undone"]), (&json!("voided"), &json!("wrong_person")));
+
+        let at = gateway.clock.now().to_string();
+        let item = |token: &str, door: &str| json!({"token": token, "door": door, "attempt": "1", "at": at});
+        let (token, undone) = (taken.token.unwrap(), undone.token.unwrap());
+        let items = json!({"items": [item(&token, "A"), item(&token, "B"), item(&undone, "A"), item("a.b.c", "A"), 7]});
+        terminal.write("report.json", &items.to_string());
+        let told = terminal.ask("token redeem-late report.json --config perkgate.toml");
+        let outcomes: Vec<_> = told["results"].as_array().unwrap().iter().map(|it| it["outcome"].clone()).collect();
+        assert_eq!(outcomes, ["recorded", "duplicate", "recorded", "refused", "refused"]);
+        assert_eq!(told["results"][2]["meanwhile"], "voided");
+        let text = terminal.read("token redeem-late report.json --config perkgate.toml");
+        assert!(
+            text.contains("a duplicate, the door A took it at ") && text.contains("item 4: refused, malformed: "),
+            "{text}"
+        );
+        terminal.write("bad.json", &json!({"items": [item("a.b.c", "A")]}).to_string());
+        let refused = terminal.run("token redeem-late bad.json --config perkgate.toml --json");
+        assert_eq!(answer(&refused, 1)["results"][0]["code"], "malformed");
+        terminal.write("none.json", r#"{"items":[]}"#);
+        assert!(terminal.refused("token redeem-late none.json", 1)[0].contains("/items"));
+
+        let until = gateway.clock.now() + jiff::SignedDuration::from_hours(1);
+        let closed =
+            terminal.ask(&format!("perk close sfo-lounge --until {until} --message '{{\"en\":\"Back at ten.\"}}'"));
+        assert_eq!((&closed["location"], &closed["warnings"]), (&Value::Null, &json!([])));
+        assert!(terminal.read("perk closures sfo-lounge").contains("all"));
+        let asked = terminal.ask("check sfo-lounge twitter:ada");
+        assert_eq!(
+            (&asked["reasons"][0]["code"], &asked["reasons"][0]["guest_message"]),
+            (&json!("place_closed"), &json!("Back at ten."))
+        );
+        let id = closed["closure"].as_str().unwrap();
+        assert_eq!(terminal.ask(&format!("perk open sfo-lounge {id}"))["opened"], true);
+        assert_eq!(terminal.read("perk closures sfo-lounge"), "No place is closed.\n");
+        assert_eq!(terminal.ask("check sfo-lounge twitter:ada")["decision"], "granted");
+        terminal.refused(&format!("perk open sfo-lounge {id}"), 1);
+        terminal.refused("perk close sfo-lounge --until 2012-05-08T19:00:00Z", 1);
+        assert_eq!(terminal.ask("audit verify")["ok"], true);
+    }
+}
