@@ -7,7 +7,7 @@
 //!   (`anchor.rs`);
 //! - `verify/expected_state.rs` reads what the events say and hands it to those that know a table
 //!   (`verify/tables/`): `merchants.rs`, `rules.rs` (each of whose `versions.rs`), `approvals.rs`, `keys.rs`,
-//!   `referrals.rs`, `subjects.rs`, `pruned.rs` and `counters.rs` per log, `gateway_keys.rs` for the operator's,
+//!   `referrals.rs`, `subjects.rs`, `pruned.rs` and `counters/` per log, `gateway_keys.rs` for the operator's,
 //!   `grants.rs` and `redemptions.rs` over all logs.
 //!
 //! [`verify_exports`] lets the same scan go through files (`verify/offline/`), offline. They have no tables, so

@@ -66,25 +66,26 @@ fn nested(json: &Json, bracket: bool) -> String {
 #[must_use]
 pub fn guests(json: &Json) -> String {
     let number = |name: &str| json.member(name).map(shown).unwrap_or_default();
-    let max = number("max");
-    let mut words = match max.as_str() {
+    let (max, free) = (number("max"), number("free"));
+    let mut parts = vec![match max.as_str() {
         "0" => "no guests".to_owned(),
         "1" => "at most 1 guest".to_owned(),
         max => format!("at most {max} guests"),
-    };
-    match number("free").as_str() {
+    }];
+    match free.as_str() {
         _ if max == "0" => {}
-        "0" => words.push_str(", none of them free"),
-        free if free == max => words.push_str(", free"),
-        "1" => words.push_str(", the first free"),
-        free => words.push_str(&format!(", the first {free} free")),
+        "0" => parts.push("none of them free".to_owned()),
+        _ if free == max => parts.push("free".to_owned()),
+        "1" => parts.push("the first free".to_owned()),
+        free => parts.push(format!("the first {free} free")),
     }
     if let Some(years) = json.member("under").map(shown) {
-        words.push_str(&format!(", children under {years} not counted"));
+        parts.push(format!("children under {years} not counted"));
     }
     let is_cut = json.member("over").and_then(Json::as_text) == Some("admit_max");
-    words.push_str(if is_cut { ", the rest of a larger party stays out" } else { ", larger parties are turned away" });
-    words
+    let over = if is_cut { "the rest of a larger party is not admitted" } else { "larger parties are turned away" };
+    parts.push(over.to_owned());
+    parts.join(", ")
 }
 
 /// The name of an attribute in sentences: `terminal` for `context.terminal`.

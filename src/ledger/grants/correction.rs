@@ -228,11 +228,12 @@ impl Locked {
         let now = now.as_microsecond();
         let mut wanted: BTreeMap<CounterKey, Wanted> = BTreeMap::new();
         // A grant's uses move under their counters' locks, but never to another counter.
-        let used: HashSet<CounterKey> = store::list_uses_of(conn, &[&found.id])?.iter().map(counters::key_of).collect();
+        let singly: HashSet<CounterKey> =
+            store::list_uses_of(conn, &[&found.id])?.iter().map(counters::key_of).collect();
         for limit in asked {
             let Some(counting) = correction.limits.get(limit.id.as_ref()) else { continue };
             let key = key_of(found, limit);
-            if limit.horizon.is_none() || used.contains(&key) {
+            if limit.horizon.is_none() || singly.contains(&key) {
                 wanted.entry(key).or_default().horizons.push((now, arithmetic::behind(*counting)));
             }
         }
@@ -251,7 +252,7 @@ impl Locked {
         correction: &Correction,
     ) -> Result<Vec<LimitCorrected<'static>>, CorrectionError> {
         let cost = correction.admitted.counted();
-        let (mut counted, mut refusals) = (Vec::new(), Vec::<Reason>::new());
+        let (mut recounts, mut refusals) = (Vec::new(), Vec::<Reason>::new());
         for limit in asked {
             let Some(counting) = correction.limits.get(limit.id.as_ref()) else { continue };
             let key = key_of(&self.grant, limit);
@@ -272,7 +273,7 @@ impl Locked {
                 let id = Some(limit.id.clone().into_owned());
                 refusals.push(Reason { limit: id, at_most, ..Reason::new(ReasonCode::LimitReached) });
             }
-            counted.push(LimitCorrected {
+            recounts.push(LimitCorrected {
                 cost,
                 horizon: limit.horizon.map(|_| from_micros(counter.uses.horizon())),
                 id: limit.id.clone().into_owned().into(),
@@ -283,7 +284,7 @@ impl Locked {
                 window: limit.window.clone().into_owned().into(),
             });
         }
-        if refusals.is_empty() { Ok(counted) } else { Err(CorrectionError::NoRoom(refusals)) }
+        if refusals.is_empty() { Ok(recounts) } else { Err(CorrectionError::NoRoom(refusals)) }
     }
 }
 

@@ -604,8 +604,8 @@ mod tests {
         assert_eq!(
             sentences,
             [
-                "Main lounge: no guests, larger parties are turned away → at most 2 guests, free, the rest of a larger party \
-              stays out"
+                "Main lounge: no guests, larger parties are turned away → at most 2 guests, free, the rest of a larger party is \
+              not admitted"
             ]
         );
     }

@@ -244,7 +244,7 @@ mod tests {
     fn a_limit_has_to_hold_the_guests_that_count() {
         let rule = |max: u32, guests: &str| {
             format!(
-                r#"{{"tiers":[{{"id":"t","guests":{guests},"when":{{"attr":"context.a","op":"exists"}}}}],
+                r#"{{"tiers":[{{"id":"t","guests":{guests},"when":{{"attr":"context.member","op":"exists"}}}}],
                     "limits":[{{"id":"l","scope":["perk"],"max":{max},"cost":"party","window":{{"lifetime":true}}}}]}}"#
             )
         };

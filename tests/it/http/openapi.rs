@@ -16,6 +16,7 @@ const COMMITTED: &str = include_str!("../../../openapi/perkgate.json");
 const VERBS: &[&str] = &[
     "approve",
     "backtest",
+    "correct",
     "create",
     "decide",
     "delete",

@@ -41,6 +41,12 @@ const LOUNGE: &str = r#"{"score":{"source":"klout","on_missing":"refer"},"otherw
 const SPA: &str = r#"{"score":{"source":"klout"},
   "tiers":[{"id":"spa","name":"Spa","when":{"attr":"score","op":"gte","value":90}}],"token":{"audience":"sfo-lounge"}}"#;
 
+/// A rule that counts guests.
+const CLUB: &str = r#"{"tiers":[{"id":"member","name":"Club","guests":{"free":1,"max":3,"under":2}}],
+  "limits":[{"id":"club-day","scope":["perk"],"max":50,"cost":"party","window":{"calendar":"day"}},
+            {"id":"club-now","scope":["perk"],"max":50,"cost":"party","window":{"concurrent":{"max_stay":"PT4H"}}}],
+  "token":{"audience":"sfo-lounge"}}"#;
+
 /// Who sends a request that is sent again later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -206,8 +212,8 @@ impl Desk<'_> {
         for step in ["pause", "resume"] {
             self.admin(ada, Method::POST, &format!("{perk}/{step}"), json!({})).await;
         }
-        for slug in ["spa", "old"] {
-            let rule: Value = serde_json::from_str(SPA).unwrap();
+        for (slug, rule) in [("spa", SPA), ("old", SPA), ("club", CLUB)] {
+            let rule: Value = serde_json::from_str(rule).unwrap();
             let body = json!({"perk": slug, "name": slug, "publish": true, "rule": rule});
             self.admin(ada, Method::POST, "/v1/perks", body).await;
         }
@@ -256,6 +262,17 @@ impl Desk<'_> {
         self.admin(&self.kiosk.clone(), Method::POST, &undo, json!({"reason": "wrong_person"})).await;
         self.app.world.pass(16 * 60);
         self.app.world.gateway.ledger.free_undone().await.unwrap();
+
+        // Granted with guests, corrected, redeemed and corrected again.
+        let family = json!({"perk": "club", "subject": "twitter:ada", "party": {"adults": 2, "children": [1, 7]}});
+        let club = self.keep(By::Kiosk, "/v1/checks", Some("club"), family).await;
+        let path = format!("/v1/grants/{}", grant_of(&club));
+        let alone = json!({"party": {"adults": 1, "children": [1]}, "reason": "The others stayed outside."});
+        self.admin(&self.kiosk.clone(), Method::PATCH, &path, alone).await;
+        let redeem = json!({"token": club["token"], "door": "A1", "attempt": "club"});
+        self.keep(By::Door, "/v1/tokens/redeem", None, redeem).await;
+        let more = json!({"party": {"adults": 3}, "reason": "They came after all."});
+        self.admin(&self.ada, Method::PATCH, &path, more).await;
 
         // Referred, and decided both ways; one stays open.
         for (subject, body) in [

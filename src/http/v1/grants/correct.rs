@@ -106,7 +106,11 @@ impl From<CorrectionRequestError> for Problem {
             CorrectionError::Ledger(error) => return error.into(),
             CorrectionError::Database(error) => return error.into(),
             CorrectionError::NoRoom(reasons) => {
-                let mut detail: String = reasons.iter().map(|reason| format!("{} ", reason.message())).collect();
+                let mut detail = String::new();
+                for reason in &reasons {
+                    detail.push_str(&reason.message());
+                    detail.push(' ');
+                }
                 detail.push_str("Nothing was changed: those who were granted may come.");
                 return Self::new(kind, detail);
             }
