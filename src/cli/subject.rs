@@ -136,7 +136,7 @@ impl fmt::Display for ErasureView {
         }
         let (scores, referrals) = (counted(*scores, "score"), counted(*referrals_closed, "open referral"));
         write_part!(f, "; {scores} deleted")?;
-        if *attributes > 0 {
+        if let Some(attributes) = attributes {
             write_part!(f, ", {} deleted", counted(*attributes, "attribute"))?;
         }
         write_line!(f, ", {referrals} closed")?;

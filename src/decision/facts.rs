@@ -7,7 +7,7 @@ use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Unit};
 
-use super::person::{PersonFacts, RECORDED_OF_ONE};
+use super::person::{PersonFacts, RECORDED_OF_ONE, check_value};
 use super::reason::ReasonCode;
 use crate::foundation::boarding_pass::{BoardingPass, CountingLeg, is_countable};
 use crate::foundation::decimal::{Decimal, DecimalError};
@@ -25,7 +25,6 @@ use crate::rules::tier::party::Party;
 use crate::rules::time_window::read_instant;
 
 const MAX_MEMBERS: usize = 32;
-const MAX_LIST: usize = 20;
 
 /// The member that says that a boarding pass was shown and no leg of it counts: then nothing of it is known.
 const UNDATED: &str = "boarding_pass.undated";
@@ -91,7 +90,7 @@ pub struct Context {
     /// The zone in which the days to a flight are counted, as time goes on.
     zone: Option<TimeZone>,
     party: Party,
-    /// What is kept of the person: none of it is the caller's word.
+    /// The attributes that are kept of the person: none of it is the caller's word.
     person: PersonFacts,
 }
 
@@ -175,7 +174,7 @@ impl Context {
         Self { person, ..self }
     }
 
-    /// What is kept of the person.
+    /// The attributes that are kept of the person.
     pub(crate) const fn person(&self) -> &PersonFacts {
         &self.person
     }
@@ -348,7 +347,7 @@ impl Context {
         self.members.keys().chain(self.inexact.keys()).map(String::as_str)
     }
 
-    /// The reason why limits that count by `scope` can't count this visit at `now`, if there is one.
+    /// The reason for which limits that count by `scope` can't count this visit at `now`, if there is one.
     #[must_use]
     pub fn uncountable(&self, scope: &Scope, now: Timestamp) -> Option<ReasonCode> {
         match scope {
@@ -374,21 +373,6 @@ impl Context {
         let kept = self.members.iter().filter(|(name, _)| names.contains(*name) || (of_pass && *name == UNDATED));
         let kept = kept.map(|(name, value)| (name.clone(), value.clone()));
         Json::Object(kept.chain(self.person.recorded(names)).collect())
-    }
-}
-
-pub(super) fn check_value(node: &Node<'_>, errors: &mut FieldErrors) -> Option<()> {
-    match node.json() {
-        Json::Text(_) => node.text(errors).map(|_| ()),
-        Json::List(_) => {
-            let texts: Vec<_> = node.list(0..=MAX_LIST, errors)?.iter().map(|item| item.text(errors)).collect();
-            texts.into_iter().collect::<Option<Vec<_>>>().map(|_| ())
-        }
-        Json::Number(_) | Json::Bool(_) => Some(()),
-        Json::Object(_) | Json::Null => {
-            errors.add(node.pointer(), "wrong_type", "use text, a number, true or false, or a list of texts");
-            None
-        }
     }
 }
 

@@ -1,17 +1,19 @@
-//! What is kept of a person besides scores: declared attributes, each with a value for as long as that is good, and with
-//! what becomes of a person without one.
+//! Attributes that are kept of a person besides scores, each with a value for as long as that is good, and with what
+//! becomes of a person without one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::facts::check_value;
 use crate::foundation::document::{FieldErrors, Node};
 use crate::foundation::field_error::FieldError;
 use crate::foundation::json::Json;
 use crate::rules::attribute::{NETWORK, SUBJECT, is_context_name};
 use crate::rules::rule::Rule;
 use crate::rules::terms::Fallback;
+
+/// The most members that a list has.
+const MAX_LIST: usize = 20;
 
 /// Behind the name of a recorded attribute: until when its value is good, and what becomes of a person without one.
 const UNTIL: &str = ".until";
@@ -173,4 +175,20 @@ pub fn is_attribute_value(value: &Json) -> Result<(), &'static str> {
 #[must_use]
 pub fn is_attribute_name(name: &str) -> bool {
     is_context_name(name) && name != NETWORK
+}
+
+/// Checks that a value is plain: text, a number, a boolean, or a list of texts.
+pub(super) fn check_value(node: &Node<'_>, errors: &mut FieldErrors) -> Option<()> {
+    match node.json() {
+        Json::Text(_) => node.text(errors).map(|_| ()),
+        Json::List(_) => {
+            let texts: Vec<_> = node.list(0..=MAX_LIST, errors)?.iter().map(|item| item.text(errors)).collect();
+            texts.into_iter().collect::<Option<Vec<_>>>().map(|_| ())
+        }
+        Json::Number(_) | Json::Bool(_) => Some(()),
+        Json::Object(_) | Json::Null => {
+            errors.add(node.pointer(), "wrong_type", "use text, a number, true or false, or a list of texts");
+            None
+        }
+    }
 }

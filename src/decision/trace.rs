@@ -37,7 +37,7 @@ pub struct Trace {
     /// None where no condition needs the score.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub score: Option<ScoreTrace>,
-    /// What is kept of the person and must be there, and isn't; none where nothing is missing.
+    /// The attributes of the person that must be there and aren't; none where nothing is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attributes: Option<Lacking>,
     /// The rule's own condition; none where it has none.

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::issuer::Issuer;
-use super::known_person::known_person;
+use super::known_person::known_of;
 use crate::access::{Merchant, Principal};
 use crate::decision::decide::{Decision, decide, looked_at};
 use crate::decision::decided::Decided;
@@ -261,20 +261,9 @@ impl Checker {
         let mut deciding = self.catalog.deciding(&merchant.id, perk, self.clock.now()).await?;
         loop {
             let rule = &deciding.rule;
-            let is_active = perk.status == PerkStatus::Active;
-            let score = async {
-                match rule.score() {
-                    Some(policy) if rule.looks_at_score() && is_active => {
-                        self.scores.find(&merchant.id, &policy.source, subject).await
-                    }
-                    _ => Ok(None),
-                }
-            };
-            let (score, person) = if is_active && !rule.of_subject().is_empty() {
-                let person = known_person(&self.catalog, &self.scores, merchant, rule, Some(subject));
-                tokio::try_join!(score, Box::pin(person))?
-            } else {
-                (score.await?, PersonFacts::default())
+            let (score, person) = match perk.status {
+                PerkStatus::Active => known_of(&self.catalog, &self.scores, merchant, rule, subject).await?,
+                PerkStatus::Paused | PerkStatus::Retired => (None, PersonFacts::default()),
             };
             // Read after the look-up: a score can't be older than the question.
             let at = self.clock.now();

@@ -24,7 +24,8 @@ pub struct ErasureOutcome {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub former_pseudonym: Option<String>,
     pub scores: u64,
-    pub attributes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attributes: Option<u64>,
     pub referrals_closed: u64,
     pub limits_restarted: Vec<DisclosedLimit>,
     pub purged: bool,
@@ -109,7 +110,8 @@ impl DisclosedRecord {
     pub fn of(subject: &SubjectHandle, part: PersonalRecord) -> (Self, Option<String>) {
         let PersonalRecord { person, held, events, next } = part;
         let pruned_before = held.as_ref().and_then(|held| held.pruned_before);
-        let attributes = held.as_ref().map(|held| held.attributes.iter().map(DisclosedAttribute::from).collect());
+        let of_some = held.as_ref().map(|held| &held.attributes).filter(|attributes| !attributes.is_empty());
+        let attributes = of_some.map(|attributes| attributes.iter().map(DisclosedAttribute::from).collect());
         let (scores, limits) = held.map(|HeldOnPerson { scores, limits, .. }| (scores, limits)).unzip();
         let record = Self {
             subject: subject.as_str().to_owned(),
@@ -143,7 +145,7 @@ impl From<Option<Erased>> for ErasureOutcome {
             pseudonym: pseudonym.as_ref().map(name),
             former_pseudonym: former.as_ref().map(name),
             scores: forgotten.scores,
-            attributes: forgotten.attributes,
+            attributes: (forgotten.attributes > 0).then_some(forgotten.attributes),
             referrals_closed: referrals,
             limits_restarted: limits.into_iter().map(DisclosedLimit::from).collect(),
             purged: is_purged,

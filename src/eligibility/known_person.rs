@@ -1,4 +1,4 @@
-//! What a rule may go by of a person besides the score: the values that are kept, under the terms that were declared.
+//! The facts that are kept of a person: the score and the attributes that a rule looks at, these under their terms.
 
 use std::collections::BTreeMap;
 
@@ -11,9 +11,9 @@ use crate::perks::catalog::Catalog;
 use crate::rules::declared::{AttributePolicy, DeclaredAttributes};
 use crate::rules::rule::Rule;
 use crate::scores::attributes::value::AttributeValue;
-use crate::scores::{ScoreError, Scores};
+use crate::scores::{Score, ScoreError, Scores};
 
-/// What is known of a person, as far as `rule` looks at it. Nothing is looked up for a rule that doesn't.
+/// The attributes of a person that `rule` looks at. Nothing is looked up for a rule that looks at none.
 ///
 /// # Errors
 /// [`ScoreError`].
@@ -31,6 +31,29 @@ pub(super) async fn known_person(
     let Some(subject) = subject else { return Ok(facts_of(rule, &declared, &BTreeMap::new())) };
     let held = scores.attributes().find(&merchant.id, subject).await?;
     Ok(facts_of(rule, &declared, &held))
+}
+
+/// The score and the attributes that `rule` looks at, asked for at once.
+///
+/// # Errors
+/// [`ScoreError`].
+pub(super) async fn known_of(
+    catalog: &Catalog,
+    scores: &Scores,
+    merchant: &Merchant,
+    rule: &Rule,
+    subject: &SubjectRefs,
+) -> Result<(Option<Score>, PersonFacts), ScoreError> {
+    let score = async {
+        match rule.score() {
+            Some(policy) if rule.looks_at_score() => scores.find(&merchant.id, &policy.source, subject).await,
+            _ => Ok(None),
+        }
+    };
+    if rule.of_subject().is_empty() {
+        return Ok((score.await?, PersonFacts::default()));
+    }
+    tokio::try_join!(score, Box::pin(known_person(catalog, scores, merchant, rule, Some(subject))))
 }
 
 /// The facts that a rule looks at, each for as long as its value is good. One of an earlier declaration is none.

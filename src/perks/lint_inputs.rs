@@ -33,7 +33,7 @@ pub(super) fn lint_context(
     })
 }
 
-/// What is declared of people, where the rule looks at any of it.
+/// The types of what is declared of people, where the rule looks at any of it.
 fn declared(
     conn: &mut AnyConnection,
     merchant: &MerchantId,

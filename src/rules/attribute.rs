@@ -15,7 +15,7 @@ pub enum Attribute {
     ScoreAge,
     /// The network of the subject's handle: `twitter` of `twitter:ada`.
     Network,
-    /// What is kept of the person, by its name: only once it is declared.
+    /// A declared attribute of the person, by its name.
     Subject(String),
     /// A statement of the caller about the visit, by its name.
     Context(String),

@@ -50,7 +50,7 @@ impl Scores {
         Self { database, cache, lookups, attributes, large_imports }
     }
 
-    /// What else is kept of the same people, in the same tiers.
+    /// The attributes of the same people, in the same tiers.
     #[must_use]
     pub const fn attributes(&self) -> &Attributes {
         &self.attributes

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use clap::{Subcommand, ValueEnum};
+use clap::Subcommand;
 use serde::Serialize;
 
 use super::error::CliError;
@@ -16,6 +16,7 @@ use crate::foundation::period::Period;
 use crate::perks::attributes::{Attribute, AttributeTerms};
 use crate::perks::life::Expected;
 use crate::rules::declared::type_name;
+use crate::rules::terms::Fallback;
 use crate::scores::attributes::AttributeImport;
 
 #[derive(clap::Args)]
@@ -33,18 +34,19 @@ enum Action {
         name: String,
         #[command(flatten)]
         merchant: MerchantFlag,
-        /// The type of its values; it can't be changed while any are kept.
+        /// The type of its values: text, number, boolean or list. It can't be changed while any are kept.
         #[arg(long = "type", value_name = "TYPE")]
-        value_type: TypeFlag,
-        /// What its values are for: of the purposes that perks can have, such as `lounge`.
+        value_type: String,
+        /// The purpose of its values: one of those that perks can have, such as `lounge`.
         #[arg(long, value_name = "PURPOSE")]
         purpose: String,
         /// How long after it was recorded a value is known, such as P30D; for good without it.
         #[arg(long, value_name = "DURATION")]
         max_age: Option<Period>,
-        /// What becomes of people without a value, wherever a rule looks at it. `ignore` leaves it to the rest of the rule.
+        /// The decision about people without a value, wherever a rule looks at it: deny, refer, or ignore, which leaves it to
+        /// the rest of the rule.
         #[arg(long, value_name = "FALLBACK", default_value = "ignore")]
-        on_missing: MissingFlag,
+        on_missing: String,
     },
     /// List what is declared.
     List {
@@ -78,42 +80,6 @@ enum Action {
     },
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum TypeFlag {
-    Text,
-    Number,
-    Boolean,
-    List,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum MissingFlag {
-    Deny,
-    Refer,
-    Ignore,
-}
-
-impl TypeFlag {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Text => "text",
-            Self::Number => "number",
-            Self::Boolean => "boolean",
-            Self::List => "list",
-        }
-    }
-}
-
-impl MissingFlag {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Deny => "deny",
-            Self::Refer => "refer",
-            Self::Ignore => "ignore",
-        }
-    }
-}
-
 #[derive(Serialize)]
 struct AttributeView {
     attribute: String,
@@ -141,7 +107,7 @@ impl fmt::Display for AttributeView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write_part!(f, "Declared `subject.{}`: {}, for {}", self.attribute, self.r#type, self.purpose)?;
         self.max_age.map_or(Ok(()), |age| write_part!(f, ", known for {age}"))?;
-        if self.on_missing == MissingFlag::Ignore.as_str() {
+        if self.on_missing == Fallback::Ignore.as_str() {
             return Ok(());
         }
         write_part!(f, "; without one: {}", self.on_missing)
@@ -178,7 +144,7 @@ impl fmt::Display for Deleted {
 pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, CliError> {
     match args.action {
         Action::Declare { name, merchant, value_type, purpose, max_age, on_missing } => {
-            let terms = AttributeTerms::read(value_type.as_str(), &purpose, max_age, Some(on_missing.as_str()))?;
+            let terms = AttributeTerms::read(&value_type, &purpose, max_age, Some(&on_missing))?;
             let (declared, _) = invocation.with_gateway(Needs::Existing, async |gateway| {
                 let merchant = once::merchant(gateway, &merchant).await?.id;
                 let (catalog, anything) = (&gateway.catalog, Expected::Anything);

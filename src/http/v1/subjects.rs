@@ -57,8 +57,9 @@ pub struct ErasureView {
     former_pseudonym: Option<String>,
     /// The number of scores that were deleted.
     scores: u64,
-    /// The number of attributes that were deleted.
-    attributes: u64,
+    /// The number of attributes that were deleted; absent where there were none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attributes: Option<u64>,
     /// The number of open referrals that were closed, as denied.
     referrals_closed: u64,
     /// The past use of limits whose windows may still be open. Someone who comes back is
@@ -118,6 +119,7 @@ pub struct RecordView {
     since: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     scores: Option<Vec<ScoreHeldView>>,
+    /// Absent where there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
     attributes: Option<Vec<AttributeHeldView>>,
     /// Their use of limits whose windows may still be open.
@@ -157,7 +159,7 @@ pub struct ScoreHeldView {
 pub struct AttributeHeldView {
     #[schema(example = "status")]
     attribute: String,
-    /// Of the type that was declared.
+    /// The value, of the type that was declared.
     value: ShownView,
     /// From when on it is not known any more; null where it has no end.
     #[schema(value_type = Option<String>, format = DateTime)]

@@ -1,6 +1,6 @@
 //! Attributes of people as a merchant declares them, for its rules to look at: the catalog's part of it.
 //!
-//! What is declared is known to checks from memory, as rules are. The values are in `scores::attributes`; each belongs to
+//! Declarations are known to checks from memory, as rules are. The values are in `scores::attributes`; each belongs to
 //! one declaration, so that one that is deleted and made again begins without any.
 
 mod store;
@@ -38,9 +38,6 @@ pub(super) const EPOCH: &str = "attributes";
 
 /// The most attributes that a merchant declares.
 pub const MAX_ATTRIBUTES: usize = 100;
-
-/// The longest that a value may be good for: ten years, as scores.
-pub use crate::foundation::period::LONGEST as LONGEST_AGE;
 
 /// A declared attribute.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,10 +111,6 @@ impl AttributeTerms {
         if let Err(error) = &read_purpose {
             errors.push(FieldError::at("/purpose", error.code(), error.to_string()));
         }
-        if max_age.is_some_and(|max_age| max_age > LONGEST_AGE) {
-            let detail = format!("at most {LONGEST_AGE}; leave it out where values don't age");
-            errors.push(FieldError::at("/max_age", "out_of_range", detail));
-        }
         let read_missing = on_missing.map_or(Some(Fallback::Ignore), Fallback::parse);
         if read_missing.is_none() {
             let detail = "use deny, refer or ignore, which leaves the decision to the rest of the rule";
@@ -132,7 +125,7 @@ impl AttributeTerms {
     }
 }
 
-/// What every merchant declared.
+/// The declarations of every merchant.
 #[derive(Debug, Default)]
 pub(super) struct Declared {
     merchants: HashMap<String, Arc<DeclaredAttributes>>,
@@ -147,7 +140,7 @@ pub(super) fn load_declared(conn: &mut AnyConnection, _: &Declared) -> Result<De
 }
 
 impl Catalog {
-    /// What the merchant has declared of the attributes that `rule` looks at, and perhaps of others. No I/O for what is
+    /// The merchant's declarations of the attributes that `rule` looks at, and perhaps of others. No I/O for what is
     /// known; where an attribute is not, the database is asked once.
     ///
     /// # Errors
@@ -175,7 +168,7 @@ impl Catalog {
         Ok(self.database.read(move |conn| store::list_attributes(conn, &merchant)).await?)
     }
 
-    /// What the merchant has declared, as the database knows it: what an import goes by.
+    /// The merchant's declarations, as the database knows them: an import goes by these.
     ///
     /// # Errors
     /// The database's.
@@ -189,6 +182,9 @@ impl Catalog {
     /// # Errors
     /// [`AttributeError::NotFound`], and the database's.
     pub async fn find_attribute(&self, merchant: &MerchantId, name: &str) -> Result<Attribute, AttributeError> {
+        if !is_attribute_name(name) {
+            return Err(AttributeError::NotFound(name.escape_debug().to_string()));
+        }
         let (of, attribute) = (merchant.clone(), name.to_owned());
         let found = self.database.read(move |conn| store::find_attribute(conn, &of, &attribute)).await?;
         found.ok_or_else(|| AttributeError::NotFound(name.to_owned()))
@@ -230,6 +226,9 @@ impl Catalog {
         name: &str,
         expected: Expected,
     ) -> Result<(), AttributeError> {
+        if !is_attribute_name(name) {
+            return Err(AttributeError::NotFound(name.escape_debug().to_string()));
+        }
         let (merchant, name) = (merchant.clone(), name.to_owned());
         self.ledger
             .change(move |conn, events| {

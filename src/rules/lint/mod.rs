@@ -45,7 +45,7 @@ pub struct LintContext {
     pub scale: Option<(Decimal, Decimal)>,
     /// The interval at which the source's scores are renewed, if it says so.
     pub refresh: Option<Period>,
-    /// What is declared of people, with its type.
+    /// The declared attributes of people, with their types.
     pub declared: BTreeMap<String, ValueType>,
     /// The names of the context attributes that checks have sent; none while that can't be known.
     pub sent: Option<BTreeSet<String>>,

@@ -95,7 +95,7 @@ impl Feed for AttributeFeed {
     }
 }
 
-/// A value of the declared type. In a table, a list is written with `;` between its members.
+/// Reads a value of the declared type. In a table, a list is written with `;` between its members.
 fn read_value(field: Field, policy: &AttributePolicy) -> Result<Json, LineFault> {
     let wanted = policy.value_type;
     let mistyped = LineFault::WrongType(wanted);

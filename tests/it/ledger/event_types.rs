@@ -57,6 +57,27 @@ fn redemption(facts: &str) -> String {
 }
 
 #[test]
+fn what_is_written_of_attributes_and_of_erasures_with_them_has_these_bytes() {
+    let body = |kind: &str, facts: &str| {
+        format!(
+            r#"{{"about":"status","actor":{{"key":"key_1","role":"admin"}},"at":"2026-05-08T19:00:00Z","facts":{{{facts}}},"id":"evt_1","kind":"{kind}","merchant":"mer_1","v":1}}"#
+        )
+    };
+    let terms = r#""attribute":"status","max_age":"P30D","on_missing":"ignore","purpose":"lounge","value_type":"text""#;
+    let without_age = r#""attribute":"status","on_missing":"deny","purpose":"event","value_type":"list""#;
+    for (kind, facts) in [
+        ("attribute.declared", terms),
+        ("attribute.changed", without_age),
+        ("attribute.deleted", r#""attribute":"status""#),
+        ("subject.erased", r#""attributes":2,"limits":0,"referrals":0,"scores":1,"subject":"sub_1""#),
+        ("subject.erased", r#""limits":0,"referrals":0,"scores":1,"subject":null"#),
+    ] {
+        let body = body(kind, facts);
+        assert_eq!(rewritten(kind, &body).as_ref(), Ok(&body));
+    }
+}
+
+#[test]
 fn what_earlier_builds_wrote_of_a_redemption_is_read_and_stays_as_it_is() {
     for facts in [
         // Before the token's own claims stood in it.

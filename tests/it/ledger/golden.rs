@@ -394,6 +394,13 @@ async fn restored_from(read: impl Fn(String) -> String) -> Vec<(TestApp, Answers
     all
 }
 
+/// Kinds that came after the builds whose databases are kept here: `event_types` has their bytes.
+const NEWER: [&str; 3] = ["attribute.changed", "attribute.declared", "attribute.deleted"];
+
+fn kept_kinds() -> Vec<&'static str> {
+    KINDS.into_iter().filter(|kind| !NEWER.contains(kind)).collect()
+}
+
 /// Every fixture.
 async fn restored() -> Vec<(TestApp, Answers)> {
     let mut all = Vec::new();
@@ -474,7 +481,7 @@ async fn every_kind_is_there_and_is_read_as_it_was_written() {
         }
         backends.insert(name(app.world.database.backend()));
     }
-    for kind in KINDS {
+    for kind in kept_kinds() {
         assert!(kinds.contains(kind), "no fixture has a {kind}");
     }
     assert!(backends.contains("sqlite"));
@@ -495,7 +502,7 @@ async fn every_kind_is_written_again_as_it_was_read() {
             kinds.insert(kind);
         }
     }
-    assert_eq!(kinds.iter().map(String::as_str).collect::<Vec<_>>(), KINDS);
+    assert_eq!(kinds.iter().map(String::as_str).collect::<Vec<_>>(), kept_kinds());
 }
 
 #[tokio::test(flavor = "multi_thread")]

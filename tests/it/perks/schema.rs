@@ -158,7 +158,7 @@ fn what_the_schema_refuses_the_reader_refuses() {
         r#"{"attr":"score.age","op":"eq","value":"PT1H"}"#,
         r#"{"attr":"subject.network","op":"gt","value":1}"#,
         r#"{"attr":"subject.network","op":"eq","value":true}"#,
-        r#"{"attr":"subject.name","op":"eq","value":"x"}"#,
+        r#"{"attr":"subject.Name","op":"eq","value":"x"}"#,
         r#"{"attr":"context.Terminal","op":"exists"}"#,
         r#"{"attr":"context.","op":"exists"}"#,
         r#"{"attr":"context.party","op":"eq","value":"2"}"#,

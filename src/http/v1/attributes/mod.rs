@@ -28,13 +28,13 @@ pub struct AttributeBody {
     /// The type of its values. It can't be changed while any are kept.
     #[schema(value_type = enumerations::AttributeType)]
     r#type: String,
-    /// What its values are for: of the purposes that perks can have.
+    /// The purpose of its values: one of those that perks can have.
     #[schema(value_type = enumerations::Purpose)]
     purpose: String,
     /// How long after it was recorded a value is known (ISO 8601), at most ten years; for good without it.
     #[schema(value_type = Option<String>, example = "P30D")]
     max_age: Option<Period>,
-    /// What becomes of a person without a value, wherever a rule looks at it: `deny`, `refer`, or `ignore`, which leaves
+    /// The decision about a person without a value, wherever a rule looks at it: `deny`, `refer`, or `ignore`, which leaves
     /// it to the rest of the rule; that unless it is given.
     #[schema(value_type = Option<enumerations::Fallback>)]
     on_missing: Option<String>,
@@ -110,7 +110,7 @@ impl From<AttributeError> for Problem {
     responses(
         (status = 200, description = "Its terms now", body = AttributeView, headers(("ETag", description = "Tells this state from others"))),
         (status = 201, description = "Declared", body = AttributeView, headers(("ETag", description = "Tells this state from others"))),
-        ProblemsOfAttributes, ProblemsOfBody, ProblemsOfKeys
+        ProblemsOfAttributes, ProblemsOfNames, ProblemsOfBody, ProblemsOfKeys
     )
 )]
 #[put("/attributes/{attribute}")]

@@ -94,7 +94,7 @@ pub(crate) struct ScoreTraceView {
     code: Option<ReasonCode>,
 }
 
-/// What is kept of the person, lacks a value, and was declared to deny or refer people without one.
+/// The attributes of the person that have no value, and were declared to deny or refer people without one.
 #[derive(ToSchema)]
 #[schema(as = AttributesTrace)]
 pub(crate) struct AttributesTraceView {

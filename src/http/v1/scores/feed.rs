@@ -77,7 +77,7 @@ pub(crate) fn format_of(req: &HttpRequest) -> Result<Option<Format>, Problem> {
 /// Takes a feed as it comes: the import that `begin` begins, once the format is known, is pushed what arrives.
 ///
 /// # Errors
-/// What is wrong with the stream, or keeps the import from going on; what was written by then remains.
+/// The fault of the stream, or what keeps the import from going on; what was written by then remains.
 pub(crate) async fn import<F: Feed>(
     gateway: &Gateway,
     req: &HttpRequest,

@@ -25,7 +25,7 @@ async fn held(admin: &Client, subject: &str) -> Vec<(String, Value, Value)> {
     let record = admin.post("/v1/subjects/record", &json!({"subject": subject})).await.is(200);
     let one =
         |it: &Value| (it["attribute"].as_str().unwrap().to_owned(), it["value"].clone(), it["valid_until"].clone());
-    record["attributes"].as_array().unwrap().iter().map(one).collect()
+    record["attributes"].as_array().into_iter().flatten().map(one).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -90,7 +90,7 @@ async fn an_attribute_is_declared_changed_and_deleted() {
         admin.delete(STATUS).await.is(204);
         admin.delete(STATUS).await.problem(404, "not_found");
         let record = admin.post("/v1/subjects/record", &json!({"subject": "ada"})).await;
-        assert_eq!(record.is(200)["attributes"], json!([]), "its values went with it");
+        assert_eq!(record.is(200)["attributes"], Value::Null, "its values went with it");
         admin.put(STATUS, &json!({"type": "list", "purpose": "event"})).await.is(201);
 
         let events = admin.get("/v1/audit/events?limit=200").await.is(200);
@@ -117,7 +117,7 @@ async fn what_perks_must_not_be_for_attributes_must_not_either() {
             (json!({"type": "instant", "purpose": "lounge"}), "/type", "invalid_value"),
             (json!({"type": "text", "purpose": "lounges"}), "/purpose", "unknown_purpose"),
             (json!({"type": "text", "purpose": "lounge", "on_missing": "grant"}), "/on_missing", "invalid_value"),
-            (json!({"type": "text", "purpose": "lounge", "max_age": "P20Y"}), "/max_age", "out_of_range"),
+            (json!({"type": "text", "purpose": "lounge", "max_age": "P4000D"}), "/max_age", "invalid_value"),
             (json!({"type": "text", "purpose": "lounge", "unit": "x"}), "/unit", "unknown_field"),
         ] {
             let refused = admin.put(STATUS, &body).await.spot(422, "invalid_request");
@@ -159,7 +159,7 @@ async fn a_rule_looks_at_what_is_declared_and_as_it_is_declared() {
         publish(gold).await.is(201);
         // A rule looks at it: it can't be taken away.
         admin.delete(STATUS).await.problem(409, "attribute_in_use");
-        admin.post("/v1/perks/club/retire", &Value::Null).await.is(200);
+        admin.post("/v1/perks/club/retire", &json!({})).await.is(200);
         admin.delete(STATUS).await.is(204);
     }
 }
@@ -198,10 +198,11 @@ async fn members_are_let_in_whatever_their_score_from_the_moment_they_are_known(
         assert_eq!(why(&check(&kiosk, "twitter:ada").await), said("denied", "attribute_missing", "subject.status"));
 
         let meanwhile = json!({"from": "2012-05-08T00:00:00Z"});
+        app.world.pass(1);
         let replayed = admin.post("/v1/perks/club/backtest", &meanwhile).await.is(200);
         assert_eq!(
             (&replayed["reproduction"]["checks"], &replayed["reproduction"]["mismatches"]),
-            (&json!(8), &json!(0)),
+            (&json!(7), &json!(0)),
             "{replayed}"
         );
         app.world.tally(&app.cathay);
@@ -259,6 +260,7 @@ async fn whoever_has_no_value_is_dealt_with_as_declared() {
         let tried = admin.post("/v1/perks/club/simulate", &unused).await.is(200);
         let codes: Vec<&Value> = tried["warnings"].as_array().unwrap().iter().map(|it| &it["code"]).collect();
         assert!(codes.contains(&&json!("attribute_unused")), "{tried}");
+        app.world.pass(1);
         let replayed = admin.post("/v1/perks/club/backtest", &json!({"from": "2012-05-08T00:00:00Z"})).await.is(200);
         assert_eq!(
             (&replayed["reproduction"]["checks"], &replayed["reproduction"]["mismatches"]),
@@ -283,6 +285,7 @@ async fn waiting_ends_where_a_value_does() {
         assert_eq!(check(&admin, "bob").await["next_eligible_at"], Value::Null, "beyond the horizon");
         app.world.pass(5 * 3600);
         assert_eq!(check(&admin, "ada").await["decision"], "granted");
+        app.world.pass(1);
         let replayed = admin.post("/v1/perks/club/backtest", &json!({"from": "2012-05-08T00:00:00Z"})).await.is(200);
         assert_eq!(
             (&replayed["reproduction"]["checks"], &replayed["reproduction"]["mismatches"]),
@@ -317,7 +320,7 @@ async fn what_a_rule_looked_at_is_sealed_shown_to_the_person_and_erased_with_the
         assert_eq!((&erased["erased"], &erased["attributes"], &erased["scores"]), (&json!(true), &json!(2), &json!(0)));
         assert_eq!(why(&check(&admin, "ada").await), said("denied", "attribute_missing", "subject.status"));
         let again = admin.post("/v1/subjects/record", &json!({"subject": "ada"})).await.is(200);
-        assert_eq!(again["attributes"], json!([]));
+        assert_eq!(again["attributes"], Value::Null);
         // Of whom only an attribute is kept there is something to erase, too.
         import(&admin, "subject,attribute,value\neve,status,gold\n").await;
         let erased = admin.post("/v1/subjects/erase", &json!({"subject": "eve"})).await.is(200);
