@@ -144,7 +144,7 @@ permissions! {
     ];
     /// Perks, their rules and versions.
     ManagePerks = [Admin];
-    /// Make and list score sources.
+    /// Make and list score sources, and declare attributes of people.
     ManageSources = [Admin];
     /// Check (dry runs too), check a batch, read one's own checks.
     Check = [Admin, Kiosk];
@@ -160,7 +160,7 @@ permissions! {
     RevokeTokens = [Admin];
     /// Ask whether a token is alive.
     Introspect = [Admin, Kiosk, Door("its own audience only")];
-    /// Put, delete and import scores.
+    /// Put, delete and import scores; import attributes of people.
     WriteScores = [Admin, Feeder];
     /// See a score's value.
     ReadScores = [Admin, Feeder, Auditor];

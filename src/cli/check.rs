@@ -12,7 +12,7 @@ use super::once::{self, MerchantFlag, Needs};
 use super::output::guest_words::{LanguageFlag, write_reasons};
 use super::output::limits_left::LimitsLeft;
 use super::output::write_line;
-use super::perk::simulate::{PassArgs, read_context};
+use super::perk::simulate::{PartyArgs, PassArgs, read_context};
 use super::{Completion, Invocation};
 use crate::access::{Permission, Principal, Role};
 use crate::eligibility::checker::Question;
@@ -37,6 +37,8 @@ pub(super) struct Args {
     /// The context that the visitor brings, as a JSON object: '{"terminal":"A","party":2}'.
     #[arg(long, value_name = "JSON")]
     context: Option<String>,
+    #[command(flatten)]
+    party: PartyArgs,
     #[command(flatten)]
     pass: PassArgs,
     #[arg(long, value_name = "NAME", help = "Where the check would be made")]
@@ -72,9 +74,9 @@ impl fmt::Display for DryRun {
 }
 
 pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, CliError> {
-    let Args { perk, subject, merchant, context, pass, location, kiosk, language, role } = args;
+    let Args { perk, subject, merchant, context, party, pass, location, kiosk, language, role } = args;
     let (boarding_pass, airports) = pass.read()?;
-    let context = read_context(context.as_deref())?;
+    let context = party.with(read_context(context.as_deref())?)?;
     let answer = invocation.with_gateway(Needs::Existing, async |gateway: &Gateway| {
         let merchant = once::merchant(gateway, &merchant).await?;
         // A dry run records nothing, so no key is ever named.

@@ -1,4 +1,4 @@
-//! `perkgate grant`: shows a grant, ends it because the guest has left, or takes it back.
+//! `perkgate grant`: shows a grant, corrects who came by it, ends it because the guest has left, or takes it back.
 
 use std::fmt;
 
@@ -11,10 +11,12 @@ use super::once::{self, ACTOR, MerchantFlag, Needs};
 use super::output::confirmation::Confirmation;
 use super::output::{write_line, write_part};
 use super::{Completion, Invocation};
-use crate::eligibility::grants::{GrantShown, GrantStatus};
+use crate::eligibility::grants::{CorrectionRequest, GrantShown, GrantStatus};
+use crate::eligibility::shown::explanation::{CorrectedPartyShown, GuestsShown};
 use crate::foundation::ids::MAX_NOTE;
 use crate::foundation::ids::{self, CheckId, GrantId, PerkSlug};
 use crate::ledger::grants::ending::{GrantRevocation, Leaving, ReturnError, RevokedGrants};
+use crate::rules::tier::party::{MAX_PARTY, Party};
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -26,6 +28,23 @@ pub(super) struct Args {
 enum Action {
     /// Show what was granted and what became of it.
     Show(OfGrant),
+    /// Correct who came by a grant: within 10 minutes of it, or of a door first taking its token.
+    ///
+    /// They count in the counters and windows that the check touched: fewer always, more only with room there. The token
+    /// goes on saying what was granted.
+    Correct {
+        #[command(flatten)]
+        of: OfGrant,
+        /// How many adults came, the person included.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100))]
+        adults: u64,
+        /// The ages of the children who came with them, in years: `1,7`.
+        #[arg(long, value_name = "AGE", value_delimiter = ',', value_parser = clap::value_parser!(u8).range(..18))]
+        children: Vec<u8>,
+        /// Why. It is sealed under the person's key: erasing them destroys it.
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
     /// End a grant because the guest has left: its place is free, and its token opens no door any more.
     Release(OfGrant),
     /// Take a mistaken or abused grant back: its token opens no door any more.
@@ -63,6 +82,11 @@ struct Shown {
     rule_version: i32,
     status: GrantStatus,
     single_use: bool,
+    party: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    guests: Option<GuestsShown>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    corrected: Option<CorrectedPartyShown>,
     granted_at: Timestamp,
     token_expires_at: Timestamp,
     redeemed_at: Vec<Timestamp>,
@@ -82,6 +106,9 @@ impl From<GrantShown> for Shown {
             rule_version: it.rule_version,
             status: it.status,
             single_use: it.single_use,
+            party: it.granted.party,
+            guests: it.granted.guests.map(Into::into),
+            corrected: it.corrected.map(Into::into),
             granted_at: it.granted_at,
             token_expires_at: it.token_expires_at,
             redeemed_at: it.redeemed_at,
@@ -100,6 +127,13 @@ impl fmt::Display for Shown {
         write_line!(f, "{grant}: {}", self.status.as_str())?;
         write_line!(f, "  {perk}{tier}, version {rule_version}, by {check}")?;
         write_line!(f, "  granted {granted_at}, its token is good until {token_expires_at}")?;
+        if let Some(guests) = &self.guests {
+            write_line!(f, "  party of {}; {guests}", self.party)?;
+        }
+        if let Some(CorrectedPartyShown { party, guests }) = &self.corrected {
+            let guests = guests.map(|guests| format!("; {guests}")).unwrap_or_default();
+            write_line!(f, "  corrected to a party of {party}{guests}")?;
+        }
         let places = [("at", &self.location), ("asked by", &self.kiosk)];
         for (word, place) in places.into_iter().filter_map(|(word, place)| Some((word, place.as_ref()?))) {
             write_line!(f, "  {word} {place}")?;
@@ -179,6 +213,20 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, Cli
                 })
             })?;
             invocation.output.show(&Released { grant, released_at })?;
+        }
+        Action::Correct { of: OfGrant { grant, merchant }, adults, children, reason } => {
+            let reason = ids::label(&reason, MAX_NOTE).map_err(CliError::Note)?;
+            let size = adults.saturating_add(u64::try_from(children.len()).unwrap_or(u64::MAX));
+            let party = Party::recorded(size, children).filter(|party| party.size() <= MAX_PARTY.unsigned_abs());
+            let party = party.ok_or(CliError::PartyTooLarge)?;
+            let request = CorrectionRequest { party, reason, expected: None };
+            let shown = invocation.with_gateway(Needs::Existing, async |gateway| {
+                let merchant = once::merchant(gateway, &merchant).await?;
+                let found = gateway.checker.find_grant(&merchant.id, &grant).await?;
+                let found = found.ok_or_else(|| CliError::absent("grant", grant.as_str()))?;
+                Ok(gateway.checker.correct_grant(ACTOR, (None, None), &merchant, found, request).await?)
+            })?;
+            invocation.output.show(&Shown::from(shown))?;
         }
         Action::Void { of: OfGrant { grant, merchant }, note, keep_uses, confirmation } => {
             let note = ids::label(&note, MAX_NOTE).map_err(CliError::Note)?;

@@ -9,6 +9,7 @@
 //! goes through `invocation.with_gateway`; the others ask for `invocation.settings()`.
 
 mod approval;
+mod attribute;
 mod audit;
 mod check;
 mod contest;
@@ -16,6 +17,7 @@ mod demo;
 mod doctor;
 mod document;
 pub mod error;
+mod feed;
 pub mod flags;
 mod grant;
 pub mod help;
@@ -100,6 +102,8 @@ enum Command {
     Contest(contest::Args),
     /// Show or require that a second person approves what decides.
     Approval(approval::Args),
+    /// Declare what rules may look at of people besides scores, and import it.
+    Attribute(attribute::Args),
     /// Make and list sources of scores.
     Source(source::Args),
     /// Import and show scores.
@@ -136,6 +140,7 @@ fn dispatch(command: Command, invocation: &Invocation) -> Result<Completion, Cli
         Command::Merchant(args) => merchant::run(args, invocation),
         Command::Key(args) => key::run(args, invocation),
         Command::Perk(args) => perk::run(args, invocation),
+        Command::Attribute(args) => attribute::run(args, invocation),
         Command::Source(args) => source::run(args, invocation),
         Command::Score(args) => score::run(args, invocation),
         Command::Subject(args) => subject::run(&args, invocation),

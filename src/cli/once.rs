@@ -5,7 +5,10 @@
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::time::Duration;
+
+use tokio::runtime::Runtime;
 
 use super::Invocation;
 use super::error::CliError;
@@ -43,6 +46,16 @@ impl Invocation {
         needs: Needs,
         work: impl AsyncFnOnce(&Gateway) -> Result<T, CliError>,
     ) -> Result<T, CliError> {
+        let runtime = super::runtime()?;
+        let gateway = self.open_gateway(needs, &runtime)?;
+        // Boxed, so that not every command brings a copy of the runtime's own loop.
+        let work: Pin<Box<dyn Future<Output = _> + '_>> = Box::pin(work(&gateway));
+        let done = runtime.block_on(work);
+        end(&runtime, gateway);
+        done
+    }
+
+    fn open_gateway(&self, needs: Needs, runtime: &Runtime) -> Result<Gateway, CliError> {
         let settings = self.settings()?;
         let url = &settings.storage.database_url;
         url.check()?;
@@ -51,30 +64,32 @@ impl Invocation {
             return Err(CliError::NoDatabase(url.to_string()));
         }
         let made = is_new.then(|| url.to_string());
-        let runtime = super::runtime()?;
-        runtime.block_on(async {
-            let issuer = settings.server.issuer_at(settings.server.listen);
-            let (clock, entropy) = (self.clock.clone(), self.entropy.clone());
-            let gateway = Gateway::build(settings, &issuer, false, clock, entropy, runtime.handle()).await?;
-            if let Some(url) = made {
-                // A second gateway that is made in the wrong directory must not pass for the first.
-                tracing::warn!(
-                    "there was no database at {url}, so a new one was made: if you have a gateway already, name its \
-                     database with --database-url or PERKGATE_DATABASE_URL"
-                );
-            }
-            let done = work(&gateway).await;
-            // A process that exits under the writer's feet leaves SQLite's write-ahead log behind,
-            // and a copy of the database file alone that is made then is without the last changes.
-            let (ended, database) = (gateway.ledger.ended(), gateway.database.clone());
-            drop(gateway);
-            if tokio::time::timeout(ENDING, ended).await.is_err() {
-                tracing::warn!("the ledger did not end in time");
-            }
-            let _ = tokio::task::spawn_blocking(move || database.close()).await;
-            done
-        })
+        let issuer = settings.server.issuer_at(settings.server.listen);
+        let (clock, entropy) = (self.clock.clone(), self.entropy.clone());
+        let build = Gateway::build(settings, &issuer, false, clock, entropy, runtime.handle());
+        let gateway = runtime.block_on(build)?;
+        if let Some(url) = made {
+            // A second gateway that is made in the wrong directory must not pass for the first.
+            tracing::warn!(
+                "there was no database at {url}, so a new one was made: if you have a gateway already, name its \
+                 database with --database-url or PERKGATE_DATABASE_URL"
+            );
+        }
+        Ok(gateway)
     }
+}
+
+/// Writes and closes everything. A process that exits under the writer's feet leaves SQLite's write-ahead log behind,
+/// and a copy of the database file alone that is made then is without the last changes.
+fn end(runtime: &Runtime, gateway: Gateway) {
+    runtime.block_on(async {
+        let (ended, database) = (gateway.ledger.ended(), gateway.database.clone());
+        drop(gateway);
+        if tokio::time::timeout(ENDING, ended).await.is_err() {
+            tracing::warn!("the ledger did not end in time");
+        }
+        let _ = tokio::task::spawn_blocking(move || database.close()).await;
+    });
 }
 
 /// The most merchants that an error lists when it asks which one is meant.

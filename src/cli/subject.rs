@@ -13,13 +13,15 @@ use super::output::{counted, table, write_block, write_line, write_part};
 use super::{Completion, Invocation};
 use crate::access::Merchant;
 use crate::database::followed::POLL_EVERY;
-use crate::eligibility::disclosure::{DisclosedEvent, DisclosedLimit, DisclosedRecord, DisclosedScore, ErasureOutcome};
+use crate::eligibility::disclosure::{
+    DisclosedAttribute, DisclosedEvent, DisclosedLimit, DisclosedRecord, DisclosedScore, ErasureOutcome,
+};
 use crate::foundation::boarding_pass::BoardingPass;
 use crate::foundation::ids::MerchantId;
 use crate::foundation::json::Json;
 use crate::foundation::subject::SubjectHandle;
 use crate::gateway::Gateway;
-use crate::ledger::retention::erasure::{Erased, Erasure};
+use crate::ledger::retention::erasure::{Erased, Erasure, Forgotten};
 
 /// The number of events of a record that are read at once.
 const PAGE: usize = 200;
@@ -114,8 +116,16 @@ fn limits(held: &[DisclosedLimit]) -> String {
 
 impl fmt::Display for ErasureView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ErasureOutcome { erased, pseudonym, former_pseudonym, scores, referrals_closed, limits_restarted, purged } =
-            &self.0;
+        let ErasureOutcome {
+            erased,
+            pseudonym,
+            former_pseudonym,
+            scores,
+            attributes,
+            referrals_closed,
+            limits_restarted,
+            purged,
+        } = &self.0;
         if !erased {
             return f.write_str("Nothing is held on this person: never known here, or erased before");
         }
@@ -125,7 +135,11 @@ impl fmt::Display for ErasureView {
             (None, _) => f.write_str("Erased: no event was about this person")?,
         }
         let (scores, referrals) = (counted(*scores, "score"), counted(*referrals_closed, "open referral"));
-        write_line!(f, "; {scores} deleted, {referrals} closed")?;
+        write_part!(f, "; {scores} deleted")?;
+        if *attributes > 0 {
+            write_part!(f, ", {} deleted", counted(*attributes, "attribute"))?;
+        }
+        write_line!(f, ", {referrals} closed")?;
         if !limits_restarted.is_empty() {
             write_line!(f, "For someone who comes back these limits begin again:")?;
             write_block(f, &limits(limits_restarted))?;
@@ -151,6 +165,13 @@ impl fmt::Display for RecordView {
         }
         for DisclosedScore { source, value, observed_at, recorded_at } in record.scores.iter().flatten() {
             write_line!(f, "Score {value} from `{source}`, observed {observed_at}, written {recorded_at}")?;
+        }
+        for DisclosedAttribute { attribute, value, valid_until, recorded_at } in record.attributes.iter().flatten() {
+            write_part!(f, "Attribute `{attribute}` {}", value.canonical())?;
+            if let Some(end) = valid_until {
+                write_part!(f, ", until {end}")?;
+            }
+            write_line!(f, ", written {recorded_at}")?;
         }
         if let Some(held) = record.limits.as_deref().filter(|held| !held.is_empty()) {
             write_line!(f, "Limits in use:")?;
@@ -218,8 +239,8 @@ async fn erase(
     };
     let subject = gateway.keyring.subject_refs(&merchant, &person.handle(gateway, &merchant));
     let erased = gateway.scores.erase(&gateway.ledger, Erasure { merchant, subject, by: ACTOR }).await?;
-    if !servers_hear && erased.as_ref().is_some_and(|erased| erased.scores > 0) {
-        let note = format!("A server that runs may go by the score in its memory for up to {POLL_EVERY:?} more.");
+    if !servers_hear && erased.as_ref().is_some_and(|erased| erased.forgotten != Forgotten::default()) {
+        let note = format!("A server that runs may go by what is in its memory for up to {POLL_EVERY:?} more.");
         invocation.output.note(&note);
     }
     Ok(erased)

@@ -150,6 +150,31 @@ diesel::table! {
 }
 
 diesel::table! {
+    attributes (merchant_id, name) {
+        merchant_id -> Text,
+        name -> Text,
+        #[sql_name = "type"]
+        value_type -> Text,
+        purpose -> Text,
+        max_age_seconds -> Nullable<BigInt>,
+        on_missing -> Text,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    subject_attributes (merchant_id, subject_ref, attribute) {
+        merchant_id -> Text,
+        subject_ref -> Binary,
+        attribute -> Text,
+        value -> Text,
+        valid_until -> Nullable<BigInt>,
+        recorded_at -> BigInt,
+        declared_at -> BigInt,
+    }
+}
+
+diesel::table! {
     subjects (merchant_id, subject_ref) {
         merchant_id -> Text,
         subject_ref -> Binary,
@@ -200,6 +225,8 @@ diesel::table! {
         expires_at -> BigInt,
         released_at -> Nullable<BigInt>,
         voided_at -> Nullable<BigInt>,
+        guests -> Nullable<Text>,
+        corrected -> Nullable<Text>,
     }
 }
 

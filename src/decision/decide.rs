@@ -9,7 +9,7 @@ use super::decided::{Decided, ScoreSeen};
 use super::evaluate::{Causes, Mistyped, Truth, World};
 use super::facts::Facts;
 use super::forecast::Forecast;
-use super::merits::{admitting_tier, is_fresh, lacking_score, tier_while_open, uncountable};
+use super::merits::{admitting_tier, is_fresh, lacking_score, tier_while_open, too_many_guests, uncountable};
 use super::reason::{Reason, ReasonCode};
 use super::timing::Missed;
 use crate::foundation::decimal::Decimal;
@@ -129,8 +129,11 @@ fn weigh<'a>(rule: &Rule, facts: &'a Facts, now: Timestamp) -> (Decided, Option<
 /// remains so.
 fn next_grant(rule: &Rule, facts: &Facts, now: Timestamp) -> Option<Timestamp> {
     let (party, location) = (facts.context.party(), facts.location.as_deref());
-    let fits = !rule.limits().iter().any(|limit| limit.never_fits(party, location));
-    if fits { Forecast::new(rule, facts, now).first(|_| Some(now)) } else { None }
+    let fits = |tier: &str| {
+        let counted = rule.tier(tier)?.admitted(party).counted();
+        (!rule.limits().iter().any(|limit| limit.never_fits(counted, location))).then_some(now)
+    };
+    Forecast::new(rule, facts, now).first(fits)
 }
 
 /// A reason that time lifts.
@@ -167,8 +170,17 @@ fn while_open<'a>(rule: &Rule, facts: &'a Facts, now: Timestamp) -> (Decided, Op
     }
 }
 
-/// The decision of the rule's condition and tiers about a person, and the world that they refused.
+/// The decision of the rule's condition and tiers about a person, unless what is kept of them lacks what must be there,
+/// and the world that they refused.
 fn on_its_merits<'a>(rule: &Rule, world: World<'a>) -> (Decided, Option<World<'a>>) {
+    if let Some((fallback, lacking)) = world.facts.context.person().lacks(rule, world.now) {
+        let reason = |name: &&str| Reason {
+            attribute: Some(Attribute::Subject((*name).to_owned()).name()),
+            ..Reason::new(ReasonCode::AttributeMissing)
+        };
+        let decision = if fallback == Fallback::Deny { Decision::Denied } else { Decision::Referred };
+        return (Decided::because(decision, lacking.iter().map(reason).collect()), None);
+    }
     let gate = world.meets(rule.when());
     if gate == Truth::True
         && let Some(tier) = admitting_tier(rule, world)
@@ -194,6 +206,10 @@ fn not_admitted(rule: &Rule, gate: Truth, world: World<'_>) -> Vec<Reason> {
         return because(world, ReasonCode::AttributeMissing, None, &world.causes(when));
     }
     if gate == Truth::True {
+        // What the person lacks of other tiers they learn when they come with fewer.
+        if let Some(reason) = too_many_guests(rule, world) {
+            return vec![reason];
+        }
         let of_truth = |truth: Truth| {
             let tiers = rule.tiers().iter().rev().filter_map(|tier| Some((tier, tier.when.as_ref()?)));
             tiers.filter(move |(_, when)| world.meets(Some(when)) == truth)
@@ -292,7 +308,7 @@ fn granted_at<'a>(rule: &'a Rule, world: World<'_>, score: Decimal) -> Option<&'
 }
 
 fn grant(rule: &Rule, tier: &Tier, world: World<'_>) -> Decided {
-    Decided::granted(tier, threshold_met(rule, tier, world).into_iter().collect())
+    Decided::granted(tier, world.facts.context.party(), threshold_met(rule, tier, world).into_iter().collect())
 }
 
 /// The highest threshold at or below the score from which on the tier is open, and below which it isn't.

@@ -16,6 +16,8 @@ use crate::foundation::ids::SourceName;
 use crate::foundation::period::Period;
 use crate::rules::limit::LimitClaim;
 use crate::rules::tier::Tier;
+use crate::rules::tier::guests::Guests;
+use crate::rules::tier::party::Party;
 
 /// A decision and all there is to say about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +39,8 @@ pub struct Decided {
     pub next_eligible_at: Option<Timestamp>,
     /// The longest that the granted tier promises to let the person wait.
     pub max_wait: Option<Period>,
+    /// The guests that were admitted with the person, where the granted tier says something of guests.
+    pub guests: Option<Guests>,
 }
 
 /// The score that a decision rested on.
@@ -99,14 +103,22 @@ impl Decided {
             score: None,
             next_eligible_at: None,
             max_wait: None,
+            guests: None,
         }
     }
 
-    /// A grant of `tier`, with what the tier promises.
+    /// A grant of `tier` to `party`, with what the tier promises.
     #[must_use]
-    pub fn granted(tier: &Tier, reasons: Vec<Reason>) -> Self {
+    pub fn granted(tier: &Tier, party: &Party, reasons: Vec<Reason>) -> Self {
         let tier_id = Some(tier.id.clone());
-        Self { tier: tier_id, max_wait: tier.max_wait, ..Self::because(Decision::Granted, reasons) }
+        let guests = tier.admitted(party).guests;
+        Self { tier: tier_id, max_wait: tier.max_wait, guests, ..Self::because(Decision::Granted, reasons) }
+    }
+
+    /// Number of people that are let in of so many who came, the person included: what the token says.
+    #[must_use]
+    pub fn admitted(&self, party: &Party) -> u64 {
+        self.guests.map_or_else(|| party.size(), |guests| guests.admitted().saturating_add(1))
     }
 
     /// The decision about everybody while the perk is paused, whatever the rule says.
@@ -165,7 +177,7 @@ mod tests {
         let rule = Rule::parse(&Json::parse(&rule).unwrap(), "perk").unwrap();
         rule.claims(
             "t",
-            party,
+            &Party::of(party),
             &Place { merchant: "mer_1", location: None, kiosk: None, pass_month: None },
             Timestamp::UNIX_EPOCH,
         )

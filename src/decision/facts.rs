@@ -7,6 +7,7 @@ use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Unit};
 
+use super::person::{PersonFacts, RECORDED_OF_ONE};
 use super::reason::ReasonCode;
 use crate::foundation::boarding_pass::{BoardingPass, CountingLeg, is_countable};
 use crate::foundation::decimal::{Decimal, DecimalError};
@@ -16,9 +17,11 @@ use crate::foundation::ids::PerkId;
 use crate::foundation::json::{Json, LooseJson};
 use crate::foundation::subject::SubjectRef;
 use crate::rules::attribute::{Attribute, PARTY, PassField, ValueType, is_context_name};
+use crate::rules::condition::MAX_LEAVES;
 use crate::rules::limit::{MAX_PARTY, Scope};
 use crate::rules::rule::Rule;
 use crate::rules::terms::Rollout;
+use crate::rules::tier::party::Party;
 use crate::rules::time_window::read_instant;
 
 const MAX_MEMBERS: usize = 32;
@@ -78,13 +81,16 @@ pub struct Context {
     instants: BTreeMap<String, Timestamp>,
     /// The zone in which the days to a flight are counted, as time goes on.
     zone: Option<TimeZone>,
-    party: u64,
+    party: Party,
+    /// What is kept of the person: none of it is the caller's word.
+    person: PersonFacts,
 }
 
 impl Default for Context {
     /// One person, nothing said.
     fn default() -> Self {
-        Self { members: BTreeMap::new(), inexact: BTreeMap::new(), instants: BTreeMap::new(), zone: None, party: 1 }
+        let (members, inexact, instants) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { members, inexact, instants, zone: None, party: Party::default(), person: PersonFacts::default() }
     }
 }
 
@@ -98,7 +104,17 @@ pub(crate) enum Value<'a> {
     List(&'a [Json]),
 }
 
-impl Value<'_> {
+impl<'a> Value<'a> {
+    fn of(json: &'a Json) -> Option<Self> {
+        match json {
+            Json::Number(number) => Some(Self::Number(millionths(*number))),
+            Json::Text(text) => Some(Self::Text(text)),
+            Json::Bool(value) => Some(Self::Bool(*value)),
+            Json::List(items) => Some(Self::List(items)),
+            Json::Null | Json::Object(_) => None,
+        }
+    }
+
     pub(crate) const fn value_type(self) -> ValueType {
         match self {
             Self::Number(_) => ValueType::Number,
@@ -142,6 +158,17 @@ impl Context {
         }
         let context = Self::read(&Node::root(json), &mut errors);
         errors.unless_any(context.map(|context| Self { inexact: numbers, ..context }))
+    }
+
+    /// The same with what is kept of the person.
+    #[must_use]
+    pub fn of_person(self, person: PersonFacts) -> Self {
+        Self { person, ..self }
+    }
+
+    /// What is kept of the person.
+    pub(crate) const fn person(&self) -> &PersonFacts {
+        &self.person
     }
 
     /// The same, where days are those of `zone`.
@@ -243,12 +270,22 @@ impl Context {
 
     fn read(node: &Node<'_>, errors: &mut FieldErrors) -> Option<Self> {
         let given = node.members(errors)?;
-        let most = if node.is_stored() { MAX_MEMBERS + PassField::ALL.len() + 1 } else { MAX_MEMBERS };
+        let most = if node.is_stored() {
+            MAX_MEMBERS + PassField::ALL.len() + 1 + RECORDED_OF_ONE * MAX_LEAVES
+        } else {
+            MAX_MEMBERS
+        };
         if given.len() > most {
             return node.refuse(errors, "too_many", format!("a context has at most {MAX_MEMBERS} members"));
         }
         let mut context = Self::default();
         for (name, _) in given {
+            if node.is_stored()
+                && let Some(value) = node.member(name)
+                && context.person.take(name, &value, errors)
+            {
+                continue;
+            }
             let is_of_pass = || name == UNDATED || PassField::named(name).is_some();
             let is_taken = is_context_name(name) || (node.is_stored() && is_of_pass());
             if !is_taken {
@@ -261,7 +298,7 @@ impl Context {
             if name == PARTY
                 && let Some(party) = value.whole(1..=MAX_PARTY, errors)
             {
-                context.party = party.unsigned_abs();
+                context.party = Party::of(party.unsigned_abs());
             }
             if check_value(&value, errors).is_some() {
                 if let Some(instant) = value.json().as_text().and_then(read_instant) {
@@ -273,10 +310,28 @@ impl Context {
         Some(context)
     }
 
-    /// Number of people the check is for, the subject included.
+    /// The people the check is for, the subject among them.
     #[must_use]
-    pub fn party(&self) -> u64 {
-        self.party
+    pub const fn party(&self) -> &Party {
+        &self.party
+    }
+
+    /// The same for `party`, which conditions see as a number of people.
+    #[must_use]
+    pub fn with_party(mut self, party: Party) -> Self {
+        let size = i64::try_from(party.size()).unwrap_or(MAX_PARTY);
+        self.members.insert(PARTY.to_owned(), Json::whole(size));
+        Self { party, ..self }
+    }
+
+    /// The same for the party that is said beside it; one that the context says too is refused.
+    pub fn with_party_read(self, node: &Node<'_>, errors: &mut FieldErrors) -> Option<Self> {
+        let party = Party::read(node, errors)?;
+        if self.members.contains_key(PARTY) {
+            let detail = "the context's `party` says how many come, too: leave one of the two out";
+            return node.refuse(errors, "contradiction", detail);
+        }
+        Some(self.with_party(party))
     }
 
     /// The names about which something was said.
@@ -308,11 +363,12 @@ impl Context {
     pub fn only(&self, names: &BTreeSet<String>) -> Json {
         let of_pass = names.iter().any(|name| PassField::named(name).is_some());
         let kept = self.members.iter().filter(|(name, _)| names.contains(*name) || (of_pass && *name == UNDATED));
-        Json::Object(kept.map(|(name, value)| (name.clone(), value.clone())).collect())
+        let kept = kept.map(|(name, value)| (name.clone(), value.clone()));
+        Json::Object(kept.chain(self.person.recorded(names)).collect())
     }
 }
 
-fn check_value(node: &Node<'_>, errors: &mut FieldErrors) -> Option<()> {
+pub(super) fn check_value(node: &Node<'_>, errors: &mut FieldErrors) -> Option<()> {
     match node.json() {
         Json::Text(_) => node.text(errors).map(|_| ()),
         Json::List(_) => {
@@ -332,7 +388,11 @@ impl Facts {
     pub(crate) fn instant(&self, attribute: &Attribute) -> Option<Timestamp> {
         match attribute {
             Attribute::Context(name) => self.context.instants.get(name).copied(),
-            Attribute::Score | Attribute::ScoreAge | Attribute::Network | Attribute::BoardingPass(_) => None,
+            Attribute::Score
+            | Attribute::ScoreAge
+            | Attribute::Network
+            | Attribute::Subject(_)
+            | Attribute::BoardingPass(_) => None,
         }
     }
 
@@ -342,22 +402,16 @@ impl Facts {
             Attribute::Score => self.score.map(|score| Value::Number(millionths(score.value))),
             Attribute::ScoreAge => self.score.map(|score| Value::Number(score.age_micros(now))),
             Attribute::Network => self.network.as_deref().map(Value::Text),
-            Attribute::Context(name) if name == PARTY => {
-                i64::try_from(self.context.party).ok().map(|party| Value::Number(party.saturating_mul(1_000_000)))
-            }
+            Attribute::Context(name) if name == PARTY => i64::try_from(self.context.party.size())
+                .ok()
+                .map(|party| Value::Number(party.saturating_mul(1_000_000))),
             Attribute::BoardingPass(PassField::DaysFromToday) if self.context.zone.is_some() => {
                 let days = self.context.days_to_flight(now)?;
                 Some(Value::Number(i64::from(days).saturating_mul(1_000_000)))
             }
-            Attribute::Context(_) | Attribute::BoardingPass(_) => {
-                match self.context.members.get(attribute.member()?)? {
-                    Json::Number(number) => Some(Value::Number(millionths(*number))),
-                    Json::Text(text) => Some(Value::Text(text)),
-                    Json::Bool(value) => Some(Value::Bool(*value)),
-                    Json::List(items) => Some(Value::List(items)),
-                    Json::Null | Json::Object(_) => None,
-                }
-            }
+            Attribute::Subject(name) => Value::of(self.context.person.value(name, now)?),
+            Attribute::Context(name) => Value::of(self.context.members.get(name)?),
+            Attribute::BoardingPass(field) => Value::of(self.context.members.get(field.attribute())?),
         }
     }
 }
@@ -374,10 +428,10 @@ mod tests {
     fn a_context_is_names_and_plain_values() {
         let context =
             parse(r#"{"terminal":"A","vip":true,"seat":12.5,"tags":["gold","sfo"],"party":4,"gone":null}"#).unwrap();
-        assert_eq!(context.party(), 4);
+        assert_eq!(context.party(), &Party::of(4));
         let looked_at = ["terminal", "party", "gone", "other"].map(str::to_owned).into();
         assert_eq!(context.only(&looked_at).canonical(), r#"{"party":4,"terminal":"A"}"#);
-        assert_eq!(parse("{}").unwrap().party(), 1);
+        assert_eq!(parse("{}").unwrap().party(), &Party::of(1));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::evaluate::World;
 use super::facts::Facts;
 use super::merits::tier_while_open;
 use super::timing::DAYS_AHEAD;
-use crate::rules::limit::Scope;
+use crate::rules::limit::{Cost, Limit, Scope};
 use crate::rules::rule::Rule;
 
 /// How far ahead an instant is looked for; the last instant of it included.
@@ -33,7 +33,7 @@ pub struct Outlook {
 }
 
 impl Outlook {
-    /// Tells whether tiers have counters of their own.
+    /// Tells whether tiers have counters of their own, or use more or less of the same.
     #[must_use]
     pub fn counts_by_tier(&self) -> bool {
         counts_by_tier(&self.rule)
@@ -46,10 +46,13 @@ impl Outlook {
     }
 }
 
-/// Tells whether the tiers of a rule have counters of their own.
+/// Tells whether the tiers of a rule have counters of their own, or use more or less of the same.
 #[must_use]
 pub fn counts_by_tier(rule: &Rule) -> bool {
-    rule.tiers().len() > 1 && rule.limits().iter().any(|limit| limit.scope.contains(&Scope::Tier))
+    // Those that say something of guests count other numbers of the same party.
+    let by_guests = rule.tiers().iter().any(|tier| tier.guests.is_some());
+    let is_of_tier = |limit: &Limit| limit.scope.contains(&Scope::Tier) || (by_guests && limit.cost == Cost::Party);
+    rule.tiers().len() > 1 && rule.limits().iter().any(is_of_tier)
 }
 
 /// A stretch of time in which the conditions grant one tier, from its first instant to before its last. The rule needn't
@@ -145,6 +148,7 @@ fn turning_instants(rule: &Rule, facts: &Facts, now: Timestamp) -> BTreeSet<Time
         // A pass can be counted from one midnight on, and to another.
         turns.extend(facts.context.midnights(now, DAYS_AHEAD));
     }
+    turns.extend(facts.context.person().turns(rule));
     let max_age = rule.score().filter(|_| rule.looks_at_score()).and_then(|policy| policy.max_age);
     if let Some((score, max_age)) = facts.score.zip(max_age) {
         let last = score.observed_at.as_microsecond().saturating_add(max_age.micros());

@@ -29,7 +29,7 @@ pub struct Refusal<'a> {
     pub limit: Option<&'a str>,
     /// The id of the blackout.
     pub blackout: Option<&'a str>,
-    /// The most that the limit admits at once, where more was asked for.
+    /// The most that the limit admits at once, or the guests that may be brought, where more came.
     pub at_most: Option<u64>,
     /// The rest of the limit, which is less than was asked for.
     pub left: Option<u64>,
@@ -80,7 +80,8 @@ fn own_words<'a>(rule: &'a Rule, refusal: &Refusal<'_>) -> Option<&'a Messages> 
         | ReasonCode::AttributeMissing
         | ReasonCode::AttributeMistyped
         | ReasonCode::ConditionNotMet
-        | ReasonCode::PassDate => rule.tier(refusal.tier?)?.messages.as_ref(),
+        | ReasonCode::PassDate
+        | ReasonCode::TooManyGuests => rule.tier(refusal.tier?)?.messages.as_ref(),
         ReasonCode::TooEarly | ReasonCode::TooLate => {
             let tier = refusal.tier.and_then(|tier| rule.tier(tier));
             let when = if refusal.tier.is_none() { rule.when() } else { tier.and_then(|tier| tier.when.as_ref()) };
@@ -127,6 +128,12 @@ fn standard(rule: Option<&Rule>, refusal: &Refusal<'_>) -> Option<String> {
             }
             no_room(rule.and_then(|rule| limit_of(rule, refusal)))
         }
+        ReasonCode::TooManyGuests => match refusal.at_most {
+            Some(0) => "You can't bring guests.",
+            Some(1) => "You may bring at most 1 guest.",
+            Some(most) => return Some(format!("You may bring at most {most} guests.")),
+            None => "You may bring fewer guests.",
+        },
         ReasonCode::OutsideSchedule | ReasonCode::Blackout => "We are closed at the moment.",
         ReasonCode::PassDate => "This boarding pass is for another day.",
         ReasonCode::TooEarly => "It is too early for this.",

@@ -21,6 +21,9 @@ pub(super) fn tier_while_open<'a>(rule: &'a Rule, facts: &Facts, now: Timestamp)
         Some((Fallback::Ignore, _)) => world.without_score(),
         Some((Fallback::Deny | Fallback::Refer, _)) => return None,
     };
+    if facts.context.person().lacks(rule, now).is_some() {
+        return None;
+    }
     let is_met = world.meets(rule.when()) == Truth::True && uncountable(rule, &facts.context, now).is_empty();
     if is_met { admitting_tier(rule, world) } else { None }
 }
@@ -40,9 +43,17 @@ pub(super) fn is_fresh(rule: &Rule, facts: &Facts, now: Timestamp) -> Option<boo
     Some(policy.max_age.is_none_or(|max_age| score.age_micros(now) <= max_age.micros()))
 }
 
-/// The tier of the highest rank that admits.
+/// The tier of the highest rank that admits the person and their guests.
 pub(super) fn admitting_tier<'a>(rule: &'a Rule, world: World<'_>) -> Option<&'a Tier> {
-    rule.tiers().iter().find(|tier| world.meets(tier.when.as_ref()) == Truth::True)
+    let party = world.facts.context.party();
+    rule.tiers().iter().find(|tier| world.meets(tier.when.as_ref()) == Truth::True && tier.over_by(party).is_none())
+}
+
+/// Why no tier whose condition holds admits the party: the one that comes nearest to it.
+pub(super) fn too_many_guests(rule: &Rule, world: World<'_>) -> Option<Reason> {
+    let party = world.facts.context.party();
+    let met = rule.tiers().iter().filter(|tier| world.meets(tier.when.as_ref()) == Truth::True);
+    met.filter_map(|tier| Reason::too_many_guests(tier, party)).min_by_key(|reason| reason.over_by)
 }
 
 /// The reasons why limits can't count a visit at `now`: what isn't counted must not be granted.

@@ -4,7 +4,7 @@
 //!   (Kleene's three values), and `timing`: as time goes on
 //! - `decided`: its answer, which is carried as it is from here into the log, to the caller and back
 //! - `forecast`: when waiting alone is enough
-//! - `facts`: what is known; `reason`: why it came out so; `remedy`: what would have changed it
+//! - `facts`: what is known, with `person`: what is kept of the person; `reason`: why it came out so; `remedy`: what would have changed it
 //! - `trace`: a decision explained step by step; `guest`: a refusal as a guest hears it
 //!
 //! Most reasons are decided in `decide`; a limit refuses in `ledger::write::arithmetic`, a paused perk in
@@ -25,6 +25,7 @@ pub mod facts;
 pub mod forecast;
 pub mod guest;
 pub(crate) mod merits;
+pub mod person;
 pub mod reason;
 pub mod remedy;
 pub(crate) mod timing;

@@ -9,6 +9,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::foundation::decimal::Decimal;
 use crate::rules::attribute::{BOARDING_PASS, ValueType};
 use crate::rules::limit::LimitClaim;
+use crate::rules::tier::Tier;
+use crate::rules::tier::party::Party;
 
 /// The gap that roles without scores may see, in whole points.
 const WIDEST_SHOWN_GAP: i64 = 10;
@@ -34,6 +36,7 @@ pub enum ReasonCode {
     TooEarly,
     TooLate,
     PassDate,
+    TooManyGuests,
     /// One that a newer build gave.
     Other(OtherCode),
 }
@@ -82,7 +85,7 @@ impl<'de> Deserialize<'de> for ReasonCode {
 
 impl ReasonCode {
     /// Every code that is known here, in the order they were made.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::ScoreMet,
         Self::ScoreBelowThreshold,
         Self::ScoreMissing,
@@ -101,6 +104,7 @@ impl ReasonCode {
         Self::TooEarly,
         Self::TooLate,
         Self::PassDate,
+        Self::TooManyGuests,
     ];
 
     /// The reason of this code, if it is one of ours.
@@ -151,6 +155,7 @@ impl ReasonCode {
             Self::TooEarly => "too_early",
             Self::TooLate => "too_late",
             Self::PassDate => "pass_date",
+            Self::TooManyGuests => "too_many_guests",
             Self::Other(_) => "other",
         }
     }
@@ -185,9 +190,12 @@ pub struct Reason {
     /// The id of the limit that has no room.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<String>,
-    /// The most that the limit admits at once, where more was asked for: no wait helps.
+    /// The most that the limit admits at once, or the guests that may be brought, where more came: no wait helps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_most: Option<u64>,
+    /// Number of guests by whom the party is too large.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub over_by: Option<u64>,
     /// The id of the blackout that is in force.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blackout: Option<String>,
@@ -212,6 +220,7 @@ impl Reason {
             given_type: None,
             limit: None,
             at_most: None,
+            over_by: None,
             blackout: None,
             next_eligible_at: None,
         }
@@ -228,6 +237,19 @@ impl Reason {
             next_eligible_at: room_at.filter(|_| at_most.is_none()),
             ..Self::new(ReasonCode::LimitReached)
         }
+    }
+
+    /// The guests by whom a party is too large for a tier, if it is.
+    #[must_use]
+    pub fn too_many_guests(tier: &Tier, party: &Party) -> Option<Self> {
+        let (over_by, max) = (tier.over_by(party)?, tier.guests?.max);
+        Some(Self {
+            tier: Some(tier.id.clone()),
+            tier_name: Some(tier.name.clone()),
+            at_most: Some(max),
+            over_by: Some(over_by),
+            ..Self::new(ReasonCode::TooManyGuests)
+        })
     }
 
     /// The reason as those may see it who may not see scores: the gap in whole points, rounded up,
@@ -310,9 +332,23 @@ impl Reason {
                 Some(tier) => format!("The boarding pass is for another day than {tier} asks for."),
                 None => "The boarding pass is for another day.".into(),
             },
+            ReasonCode::TooManyGuests => {
+                let whom = tier.map_or_else(|| "This perk admits".to_owned(), |tier| format!("{tier} admits"));
+                match (self.at_most, self.over_by) {
+                    (Some(most), Some(over)) => {
+                        format!("{whom} at most {}, and {over} too many came.", guests(most))
+                    }
+                    (Some(most), None) => format!("{whom} at most {}.", guests(most)),
+                    (None, _) => format!("{whom} fewer guests than came."),
+                }
+            }
             ReasonCode::Other(code) => format!("A newer version of the gateway gives `{code:?}` as the reason."),
         }
     }
+}
+
+fn guests(number: u64) -> String {
+    if number == 1 { "1 guest".into() } else { format!("{number} guests") }
 }
 
 /// An attribute in a sentence.

@@ -62,6 +62,10 @@ pub fn remedy(reason: &Reason, zone: &TimeZone) -> Option<String> {
         },
         ReasonCode::TooLate => format!("Asking earlier{of_tier}."),
         ReasonCode::PassDate => format!("A boarding pass for another day{of_tier}."),
+        ReasonCode::TooManyGuests => match reason.at_most {
+            Some(most) => format!("Bringing no more than {most} of the guests who count{of_tier}."),
+            None => format!("Bringing fewer guests{of_tier}."),
+        },
         ReasonCode::Other(code) => format!("What a newer version of the gateway names `{code:?}`."),
         ReasonCode::NotInRollout => "Nothing of yours: the perk was not open to everyone yet.".to_owned(),
     })

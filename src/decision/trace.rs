@@ -18,6 +18,8 @@ use crate::rules::condition::Condition;
 use crate::rules::leaf::{Comparison, Leaf, Scalar, Test};
 use crate::rules::rule::Rule;
 use crate::rules::terms::{Fallback, Otherwise, Rollout, ScorePolicy};
+use crate::rules::tier::guests::GuestTerms;
+use crate::rules::tier::party::Party;
 use crate::rules::time_window::WITHIN;
 
 /// A decision taken apart. Every part is looked at, also those that the decision never got to:
@@ -35,6 +37,9 @@ pub struct Trace {
     /// None where no condition needs the score.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub score: Option<ScoreTrace>,
+    /// What is kept of the person and must be there, and isn't; none where nothing is missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attributes: Option<Lacking>,
     /// The rule's own condition; none where it has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub when: Option<Node>,
@@ -103,6 +108,13 @@ pub struct ScoreTrace {
     pub code: Option<ReasonCode>,
 }
 
+/// The attributes of a person that have no value, and what becomes of that before any condition is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Lacking {
+    pub passed: bool,
+    pub missing: Vec<String>,
+}
+
 /// One tier and its condition.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TierTrace {
@@ -112,6 +124,21 @@ pub struct TierTrace {
     /// None for a tier that admits everybody who passes the rule's own condition.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub when: Option<Node>,
+    /// None for a tier that says nothing of guests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guests: Option<GuestsTrace>,
+}
+
+/// The guests of the party, as a tier counts them: are they no more than it admits?
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct GuestsTrace {
+    pub passed: bool,
+    pub max: u64,
+    /// Those that count.
+    pub had: u64,
+    /// Those that would be let in, the uncounted ones among them; none where the tier doesn't admit the party.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub admitted: Option<u64>,
 }
 
 /// The truth of something that was tested; unknown where an attribute is missing. In the order of Kleene's logic.
@@ -207,22 +234,29 @@ pub fn trace(rule: &Rule, facts: &Facts, now: Timestamp) -> Trace {
         .map(|tier| {
             let when = tier.when.as_ref().map(node);
             let passed = when.as_ref().map_or(Passed::True, Node::passed);
-            TierTrace { tier: tier.id.clone(), name: tier.name.clone(), passed, when }
+            let guests = tier.guests.map(|terms| guests_trace(&terms, facts.context.party()));
+            TierTrace { tier: tier.id.clone(), name: tier.name.clone(), passed, when, guests }
         })
         .collect();
     let gate = when.as_ref().map_or(Passed::True, Node::passed);
     let is_offered = blackouts.as_ref().is_none_or(|blackouts| blackouts.passed);
     let is_open = valid.passed && is_offered && schedule.passed && rollout.as_ref().is_none_or(|share| share.passed);
-    let instead = lacking.and_then(|fallback| match fallback {
+    let attributes = facts.context.person().lacks(rule, now);
+    let instead_of = |fallback: Fallback| match fallback {
         Fallback::Deny => Some(Decision::Denied),
         Fallback::Refer => Some(Decision::Referred),
         Fallback::Ignore => None,
-    });
+    };
+    let lacks = |(fallback, _): &(Fallback, _)| instead_of(*fallback);
+    let instead = lacking.and_then(instead_of).or_else(|| attributes.as_ref().and_then(lacks));
+    let missing = |names: Vec<&str>| names.into_iter().map(|name| Attribute::Subject(name.to_owned()).name()).collect();
+    let attributes = attributes.map(|(_, names)| Lacking { passed: false, missing: missing(names) });
     let otherwise = match rule.otherwise() {
         Otherwise::Deny => Decision::Denied,
         Otherwise::Refer => Decision::Referred,
     };
-    let admitting = tiers.iter().find(|tier| tier.passed == Passed::True).filter(|_| gate == Passed::True);
+    let is_open_to = |tier: &&TierTrace| tier.passed == Passed::True && tier.guests.as_ref().is_none_or(|it| it.passed);
+    let admitting = tiers.iter().find(is_open_to).filter(|_| gate == Passed::True);
     let (decision, tier) = match (is_open, instead, admitting) {
         (true, Some(instead), _) => (instead, None),
         // Nobody is granted whom the limits can't count.
@@ -235,7 +269,13 @@ pub fn trace(rule: &Rule, facts: &Facts, now: Timestamp) -> Trace {
         (true, None, None) => (otherwise, None),
         (false, _, _) => (Decision::Denied, None),
     };
-    Trace { valid, blackouts, schedule, rollout, score, when, tiers, decision, tier }
+    Trace { valid, blackouts, schedule, rollout, score, attributes, when, tiers, decision, tier }
+}
+
+fn guests_trace(terms: &GuestTerms, party: &Party) -> GuestsTrace {
+    let (guests, passed) = (terms.of(party), terms.over_by(party).is_none());
+    let had = guests.counted().saturating_add(guests.refused);
+    GuestsTrace { passed, max: terms.max, had, admitted: passed.then(|| guests.admitted()) }
 }
 
 fn times(rule: &Rule, now: Timestamp) -> (Validity, Hours) {
@@ -363,9 +403,11 @@ fn had(attribute: &Attribute, value: Value<'_>) -> ShownValue {
         // What is finer than a thousandth of a second is not shown; it still counts.
         Value::Number(millionths) => ShownValue::Number(match attribute {
             Attribute::ScoreAge => Decimal::from_thousandths(millionths.div_euclid(1000)),
-            Attribute::Score | Attribute::Network | Attribute::Context(_) | Attribute::BoardingPass(_) => {
-                Decimal::from_thousandths(millionths / 1000)
-            }
+            Attribute::Score
+            | Attribute::Network
+            | Attribute::Subject(_)
+            | Attribute::Context(_)
+            | Attribute::BoardingPass(_) => Decimal::from_thousandths(millionths / 1000),
         }),
         Value::Text(text) => ShownValue::Text(text.to_owned()),
         Value::Bool(value) => ShownValue::Bool(value),

@@ -7,6 +7,32 @@ use super::rule_selection::Chosen;
 use super::trial::Trial;
 use crate::decision::facts::ScoreFact;
 use crate::perks::perk::{PerkStatus, RuleVersion, VersionStatus};
+use crate::rules::limit::Limit;
+use crate::rules::rule::Rule;
+use crate::rules::tier::Tier;
+use crate::rules::tier::party::Party;
+
+/// The obstacles to a party at any time: limits that are too small for it, or guests whom no tier admits.
+pub(super) fn party_never_fits(rule: &Rule, party: &Party) -> Vec<Warning> {
+    let warn = |detail| Warning { code: "party_never_fits", detail };
+    let size = party.size();
+    // Where each tier counts other guests, or turns the party away, one that fits is enough.
+    let counted = |tier: &Tier| tier.over_by(party).is_none().then(|| tier.admitted(party).counted());
+    let Some(least) = rule.tiers().iter().filter_map(counted).min() else {
+        return vec![warn(format!("A party of {size} brings more guests than any tier admits."))];
+    };
+    let of_limit = |limit: &'_ Limit| {
+        let too_small = limit.max.each().filter(|(location, _)| limit.never_fits(least, *location));
+        let of_location = |(location, most): (Option<&str>, u64)| {
+            let (id, here) = (&limit.id, location.map(|location| format!(" at {location}")).unwrap_or_default());
+            warn(format!(
+                "A check for a party of {size} is denied{here}: the limit `{id}` admits at most {most} at once."
+            ))
+        };
+        too_small.map(of_location).collect::<Vec<_>>()
+    };
+    rule.limits().iter().flat_map(of_limit).collect()
+}
 
 /// Which version decides at an instant, from all of a perk's versions in any order.
 #[derive(Debug, Clone, Copy)]
@@ -64,6 +90,10 @@ pub(super) fn caveats_of(chosen: &Chosen, trial: &Trial, known: Option<ScoreFact
     if trial.score.is_some() && chosen.source.is_none() {
         let detail = "No condition of this rule looks at a score, so the one that was given changes nothing.";
         warn("score_unused", detail.to_owned());
+    }
+    for name in trial.attributes.names().filter(|name| !chosen.rule.of_subject().contains(*name)) {
+        let detail = format!("No condition of this rule looks at `subject.{name}`, so what was given changes nothing.");
+        warn("attribute_unused", detail);
     }
     if let Some(score) = known.filter(|score| score.observed_at > at) {
         let detail = format!(

@@ -7,11 +7,13 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::issuer::Issuer;
+use super::known_person::known_person;
 use crate::access::{Merchant, Principal};
 use crate::decision::decide::{Decision, decide, looked_at};
 use crate::decision::decided::Decided;
 use crate::decision::facts::{Context, Facts, ScoreFact, rollout_bucket};
 use crate::decision::forecast::Outlook;
+use crate::decision::person::PersonFacts;
 use crate::decision::reason::Reason;
 use crate::foundation::boarding_pass::{BoardingPass, may_be_countable};
 use crate::foundation::clock::Clock;
@@ -254,21 +256,30 @@ impl Checker {
         merchant: &Merchant,
         perk: &ActivePerk,
         subject: &SubjectRefs,
-    ) -> Result<(Arc<Deciding>, Option<Score>, Timestamp), CheckError> {
+    ) -> Result<(Arc<Deciding>, Option<Score>, PersonFacts, Timestamp), CheckError> {
         let mut deciding = self.catalog.deciding(&merchant.id, perk, self.clock.now()).await?;
         loop {
             let rule = &deciding.rule;
-            let score = match rule.score() {
-                Some(policy) if rule.looks_at_score() && perk.status == PerkStatus::Active => {
-                    self.scores.find(&merchant.id, &policy.source, subject).await?
+            let is_active = perk.status == PerkStatus::Active;
+            let score = async {
+                match rule.score() {
+                    Some(policy) if rule.looks_at_score() && is_active => {
+                        self.scores.find(&merchant.id, &policy.source, subject).await
+                    }
+                    _ => Ok(None),
                 }
-                _ => None,
+            };
+            let (score, person) = if is_active && !rule.of_subject().is_empty() {
+                let person = known_person(&self.catalog, &self.scores, merchant, rule, Some(subject));
+                tokio::try_join!(score, Box::pin(person))?
+            } else {
+                (score.await?, PersonFacts::default())
             };
             // Read after the look-up: a score can't be older than the question.
             let at = self.clock.now();
             let decides = self.catalog.deciding(&merchant.id, perk, at).await?;
             if Arc::ptr_eq(&decides, &deciding) {
-                return Ok((deciding, score, at));
+                return Ok((deciding, score, person, at));
             }
             deciding = decides;
         }
@@ -282,7 +293,7 @@ impl Checker {
         question: Question,
     ) -> Result<CheckEntry, CheckError> {
         let subject = self.keyring.subject_refs(&merchant.id, &question.subject);
-        let (deciding, score, at) = self.look_up(merchant, perk, &subject).await?;
+        let (deciding, score, person, at) = self.look_up(merchant, perk, &subject).await?;
         let rule = &deciding.rule;
         let airports = &principal.airports;
         let pass = question.boarding_pass.as_ref().and_then(|pass| pass_visit(pass, rule.time_zone(), at, airports));
@@ -290,6 +301,7 @@ impl Checker {
             Some(pass) => question.context.with_pass(pass, rule.time_zone(), at, airports),
             None => question.context,
         };
+        let context = context.of_person(person);
         let facts = Facts {
             score: score.map(|score| ScoreFact { value: score.value, observed_at: score.observed_at }),
             network: question.subject.network().map(str::to_owned),
@@ -313,7 +325,7 @@ impl Checker {
             kiosk: principal.kiosk.clone(),
             subject,
             handle: question.subject,
-            party: facts.context.party(),
+            party: facts.context.party().clone(),
             context: looked_at(rule, &facts),
             pass,
             digests: ScopeDigests::default(),
@@ -343,7 +355,8 @@ impl Checker {
         let tier = entry.decided.tier.clone().filter(|_| entry.decided.is_granted())?;
         let (terms, at) = (deciding.rule.token(), entry.at);
         let id = GrantId::new(at, &self.entropy);
-        let party = (entry.party > 1).then(|| i32::try_from(entry.party).unwrap_or(i32::MAX));
+        let admitted = entry.decided.admitted(&entry.party);
+        let party = (admitted > 1).then(|| i32::try_from(admitted).unwrap_or(i32::MAX));
         Some(GrantTerms {
             kid: self.keyring.token_key().kid().to_owned(),
             claims: Claims {

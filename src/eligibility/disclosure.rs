@@ -10,7 +10,8 @@ use crate::foundation::ids::SourceName;
 use crate::foundation::json::Json;
 use crate::foundation::subject::{Pseudonym, SubjectHandle};
 use crate::ledger::read::person::LimitHeld;
-use crate::ledger::retention::erasure::Erased;
+use crate::ledger::retention::erasure::{Erased, Forgotten};
+use crate::scores::attributes::AttributeHeld;
 use crate::scores::erasing::ScoreHeld;
 
 /// The result of an erasure. It doesn't repeat who it was.
@@ -23,6 +24,7 @@ pub struct ErasureOutcome {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub former_pseudonym: Option<String>,
     pub scores: u64,
+    pub attributes: u64,
     pub referrals_closed: u64,
     pub limits_restarted: Vec<DisclosedLimit>,
     pub purged: bool,
@@ -40,6 +42,8 @@ pub struct DisclosedRecord {
     pub since: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scores: Option<Vec<DisclosedScore>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attributes: Option<Vec<DisclosedAttribute>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limits: Option<Vec<DisclosedLimit>>,
     /// Before when events may be missing.
@@ -65,6 +69,16 @@ pub struct DisclosedScore {
     pub source: SourceName,
     pub value: Decimal,
     pub observed_at: Timestamp,
+    pub recorded_at: Timestamp,
+}
+
+/// An attribute that is kept.
+#[derive(Debug, Serialize)]
+pub struct DisclosedAttribute {
+    pub attribute: String,
+    pub value: Json,
+    /// None where it has no end.
+    pub valid_until: Option<Timestamp>,
     pub recorded_at: Timestamp,
 }
 
@@ -95,6 +109,7 @@ impl DisclosedRecord {
     pub fn of(subject: &SubjectHandle, part: PersonalRecord) -> (Self, Option<String>) {
         let PersonalRecord { person, held, events, next } = part;
         let pruned_before = held.as_ref().and_then(|held| held.pruned_before);
+        let attributes = held.as_ref().map(|held| held.attributes.iter().map(DisclosedAttribute::from).collect());
         let (scores, limits) = held.map(|HeldOnPerson { scores, limits, .. }| (scores, limits)).unzip();
         let record = Self {
             subject: subject.as_str().to_owned(),
@@ -102,6 +117,7 @@ impl DisclosedRecord {
             former_pseudonym: person.as_ref().and_then(|person| person.former.as_ref()).map(name),
             since: person.map(|person| person.since),
             scores: scores.map(|scores| scores.into_iter().map(DisclosedScore::from).collect()),
+            attributes,
             limits: limits.map(|limits| limits.into_iter().map(DisclosedLimit::from).collect()),
             pruned_before,
             events: events.into_iter().map(DisclosedEvent::from).collect(),
@@ -112,15 +128,22 @@ impl DisclosedRecord {
 
 impl From<Option<Erased>> for ErasureOutcome {
     fn from(erased: Option<Erased>) -> Self {
-        let nothing =
-            Erased { pseudonym: None, former: None, scores: 0, referrals: 0, limits: Vec::new(), is_purged: true };
+        let nothing = Erased {
+            pseudonym: None,
+            former: None,
+            forgotten: Forgotten::default(),
+            referrals: 0,
+            limits: Vec::new(),
+            is_purged: true,
+        };
         let is_known = erased.is_some();
-        let Erased { pseudonym, former, scores, referrals, limits, is_purged } = erased.unwrap_or(nothing);
+        let Erased { pseudonym, former, forgotten, referrals, limits, is_purged } = erased.unwrap_or(nothing);
         Self {
             erased: is_known,
             pseudonym: pseudonym.as_ref().map(name),
             former_pseudonym: former.as_ref().map(name),
-            scores,
+            scores: forgotten.scores,
+            attributes: forgotten.attributes,
             referrals_closed: referrals,
             limits_restarted: limits.into_iter().map(DisclosedLimit::from).collect(),
             purged: is_purged,
@@ -139,6 +162,18 @@ impl From<ScoreHeld> for DisclosedScore {
     fn from(held: ScoreHeld) -> Self {
         let ScoreHeld { source, score, recorded_at } = held;
         Self { source, value: score.value, observed_at: score.observed_at, recorded_at }
+    }
+}
+
+impl From<&AttributeHeld> for DisclosedAttribute {
+    fn from(held: &AttributeHeld) -> Self {
+        let AttributeHeld { name, value } = held;
+        Self {
+            attribute: name.clone(),
+            value: value.value.clone(),
+            valid_until: value.ends(),
+            recorded_at: value.recorded(),
+        }
     }
 }
 

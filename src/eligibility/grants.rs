@@ -4,8 +4,37 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::checker::{CheckError, Checker};
+use crate::access::Merchant;
+use crate::decision::reason::Reason;
 use crate::foundation::ids::{CheckId, GrantId, KeyId, MerchantId, PerkSlug};
-use crate::ledger::entry::Ended;
+use crate::ledger::entry::{Actor, Ended};
+use crate::ledger::grants::correction::{Correction, CorrectionError};
+use crate::perks::error::PerkError;
+use crate::rules::limit::Cost;
+use crate::rules::tier::age_bounds;
+use crate::rules::tier::guests::Admitted;
+use crate::rules::tier::party::Party;
+
+/// Those who came by a grant.
+#[derive(Debug, Clone)]
+pub struct CorrectionRequest {
+    pub party: Party,
+    /// Why.
+    pub reason: String,
+    /// The tags of states that are to be corrected; any without them.
+    pub expected: Option<Vec<String>>,
+}
+
+/// Why a grant was not corrected. It is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum CorrectionRequestError {
+    #[error("more guests came than the tier admits")]
+    TooMany(Box<Reason>),
+    #[error(transparent)]
+    Perk(#[from] PerkError),
+    #[error(transparent)]
+    Correction(#[from] CorrectionError),
+}
 
 /// Where a grant is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +67,12 @@ pub struct GrantShown {
     pub rule_version: i32,
     pub status: GrantStatus,
     pub single_use: bool,
+    /// The party as the token says it.
+    pub granted: Admitted,
+    /// Those who came, once it was corrected.
+    pub corrected: Option<Admitted>,
+    /// The tag of this state.
+    pub tag: String,
     pub granted_at: Timestamp,
     pub token_expires_at: Timestamp,
     pub redeemed_at: Vec<Timestamp>,
@@ -89,6 +124,9 @@ impl Checker {
             rule_version: found.check.rule_version,
             status,
             single_use: granted.single_use,
+            granted: found.granted,
+            corrected: found.corrected,
+            tag: found.tag,
             granted_at: found.check.at,
             token_expires_at: granted.expires_at,
             redeemed_at: found.redemptions.into_iter().map(|redemption| redemption.redeemed_at).collect(),
@@ -97,6 +135,43 @@ impl Checker {
             kiosk: found.check.kiosk,
             note: found.note,
         }))
+    }
+
+    /// Corrects who came by a grant that was found, as the version of the rule counts them that granted it.
+    ///
+    /// # Errors
+    /// [`CorrectionRequestError`]; then the grant is as it was.
+    pub async fn correct_grant(
+        &self,
+        actor: Actor,
+        (location, kiosk): (Option<String>, Option<String>),
+        merchant: &Merchant,
+        found: GrantShown,
+        request: CorrectionRequest,
+    ) -> Result<GrantShown, CorrectionRequestError> {
+        let CorrectionRequest { party, reason, expected } = request;
+        let deciding = self.catalog.read_version(&merchant.id, &found.perk, found.rule_version).await?;
+        let rule = &deciding.rule;
+        let tier = found.tier.as_deref().and_then(|tier| rule.tier(tier)).ok_or(CorrectionError::NotFound)?;
+        let admitted = tier.admitted(&party);
+        let before = found.corrected.unwrap_or(found.granted);
+        // Fewer always: a person may have granted more than the tier admits.
+        if let Some(reason) = Reason::too_many_guests(tier, &party).filter(|_| admitted.counted() > before.counted()) {
+            return Err(CorrectionRequestError::TooMany(Box::new(reason)));
+        }
+        let of_people = rule.limits().iter().filter(|limit| limit.cost == Cost::Party);
+        let correction = Correction {
+            actor,
+            location,
+            kiosk,
+            expected,
+            admitted,
+            limits: of_people.map(|limit| (limit.id.clone(), limit.window.counting())).collect(),
+            came: party.lowered_to(&age_bounds(rule.tiers())),
+            reason,
+        };
+        let corrected = self.ledger.correct_grant(&merchant.id, &found.grant, correction).await?;
+        Ok(GrantShown { corrected: corrected.standing.corrected(), tag: corrected.tag, ..found })
     }
 
     /// Where the grant of a token is in its life, and when it ended if that was before its time.

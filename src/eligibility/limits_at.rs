@@ -153,7 +153,10 @@ impl UsesCounted {
                     self.counters.give_back_sums(end, end.perk == self.perk.as_str());
                     self.counters.end(end);
                 }
-                PastEvent::Check(_) | PastEvent::Redeemed(_) | PastEvent::Ended(_) => {}
+                PastEvent::Corrected(correction) if correction.at < self.at => {
+                    self.counters.correct(correction, correction.perk == self.perk.as_str());
+                }
+                PastEvent::Check(_) | PastEvent::Redeemed(_) | PastEvent::Corrected(_) | PastEvent::Ended(_) => {}
             }
         }
     }

@@ -2,6 +2,7 @@
 //! room that calls its siblings' handles.
 //!
 //! - `checker`: the hot path; it asks `decision`, records with `ledger`, and lets `issuer` sign what was recorded
+//! - `known_person`: what is kept of a person, as rules may look at it
 //! - `redeemer`: doors spend tokens; `referral_decision`: a person decides what a rule has left open; `grants`: a grant as
 //!   it is shown
 //! - `simulator`: a rule tried on one question (`trial`), at any instant (`limits_at`), or on everyone whose score is known
@@ -24,6 +25,7 @@ pub mod disclosure;
 pub mod exporter;
 pub mod grants;
 pub mod issuer;
+mod known_person;
 mod limits_at;
 pub mod population;
 pub mod redeemer;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::caveats::party_never_fits;
 use crate::decision::decide::{Decision, judge};
 use crate::decision::decided::Decided;
 use crate::decision::facts::{Context, Facts, ScoreFact, rollout_bucket};
@@ -385,19 +386,14 @@ fn warnings(rule: &Rule, context: &Context, at: Timestamp) -> Vec<Warning> {
         let detail = "Nobody shows a boarding pass here, so what the rule asks of one is missing for everyone.";
         warn("boarding_pass_unknown", detail.to_owned());
     }
+    if !rule.of_subject().is_empty() {
+        let detail = "Only scores are looked at here, so what is kept of people besides is missing for everyone.";
+        warn("attributes_unknown", detail.to_owned());
+    }
     if !rule.limits().is_empty() {
         warn("limits_not_applied", "Limits are not applied: everyone is counted as if they came first.".to_owned());
     }
-    let party = context.party();
-    for limit in rule.limits() {
-        for (location, most) in limit.max.each().filter(|(location, _)| limit.never_fits(party, *location)) {
-            let (id, here) = (&limit.id, location.map(|location| format!(" at {location}")).unwrap_or_default());
-            let detail = format!(
-                "A check for a party of {party} is denied{here}: the limit `{id}` admits at most {most} at once."
-            );
-            warn("party_never_fits", detail);
-        }
-    }
+    warnings.extend(party_never_fits(rule, context.party()));
     warnings
 }
 

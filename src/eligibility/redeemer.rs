@@ -32,6 +32,8 @@ pub struct Spent {
     pub redemption: Redemption,
     pub perk: PerkSlug,
     pub tier: String,
+    /// Number of people that the token is for.
+    pub party: u64,
 }
 
 /// A token that opens a door now.
@@ -94,7 +96,10 @@ impl Redeemer {
         let redeemed = self.ledger.redeem(entry).await.map_err(CheckError::from)?;
         meters().redemptions.count([redeemed.as_str()]);
         match redeemed {
-            Redeemed::Accepted(redemption) => Ok(Spent { redemption, perk: claims.perk, tier: claims.tier }),
+            Redeemed::Accepted(redemption) => {
+                let party = claims.party.map_or(1, |party| u64::try_from(party).unwrap_or(1));
+                Ok(Spent { redemption, perk: claims.perk, tier: claims.tier, party })
+            }
             Redeemed::AlreadyRedeemed => Err(RedeemError::AlreadyRedeemed),
             Redeemed::Refused(objection) => Err(objection.into()),
             // Signed by us and not in the ledger: another gateway with our key, or a lost database.

@@ -244,7 +244,7 @@ impl Checker {
         let decided = Decided {
             // What the rule saw is what the person decided on.
             score: referred.asked.decided.score.clone(),
-            ..Decided::granted(granted, vec![reason])
+            ..Decided::granted(granted, &referred.party, vec![reason])
         };
         let request = CheckRequest {
             at: self.clock.now(),
@@ -256,7 +256,7 @@ impl Checker {
             // As their row stands, whatever the handle would be written like today.
             subject: referred.subject_ref.into(),
             handle: referred.handle.clone(),
-            party: referred.party,
+            party: referred.party.clone(),
             context: referred.context.clone(),
             pass: None,
             digests: referred.digests.clone(),

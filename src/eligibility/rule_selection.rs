@@ -153,7 +153,13 @@ pub(super) async fn longest_max_stays(
         return Ok(max_stays);
     }
     for version in 1..=perk.latest_version {
-        for limit in rule_of(catalog, merchant, perk, version).await?.limits() {
+        let rule = match rule_of(catalog, merchant, perk, version).await {
+            Ok(rule) => rule,
+            // A draft that was deleted: it never decided.
+            Err(TrialError::Perk(PerkError::VersionNotFound { .. })) => continue,
+            Err(error) => return Err(error),
+        };
+        for limit in rule.limits() {
             if let Window::Concurrent { max_stay } = limit.window {
                 let longest = max_stays.entry(limit.id.clone()).or_insert(max_stay);
                 *longest = (*longest).max(max_stay);

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::caveats::{Deciding, caveats_of, limits_not_known};
 use super::checker::pass_visit;
+use super::known_person::known_person;
 use super::limits_at::LimitsAnswer;
 use super::population::{Everyone, Question, Tally, Warning};
 use super::rule_selection::{Choice, Chosen, TrialError, choose, rule_of};
@@ -101,6 +102,10 @@ impl Simulator {
             Some(pass) => trial.context.clone().with_pass(pass, rule.time_zone(), at, &trial.airports),
             None => trial.context.clone(),
         };
+        let references = trial.subject.as_ref().map(|subject| self.keyring.subject_refs(&merchant.id, subject));
+        let mut person = known_person(&self.catalog, &self.scores, merchant, rule, references.as_ref()).await?;
+        person.assume(&trial.attributes);
+        let context = context.of_person(person);
         let facts = Facts { score, network, context, rollout_bucket, location: trial.location.clone() };
         let decided = decide(rule, &facts, at);
         let deciding = self.deciding(&merchant.id, &chosen, at).await?;
@@ -204,7 +209,7 @@ impl Simulator {
             kiosk: trial.kiosk.clone(),
             subject: self.keyring.subject_refs(&merchant.id, &subject),
             handle: subject,
-            party: facts.context.party(),
+            party: facts.context.party().clone(),
             context: looked_at(rule, facts),
             pass: visit,
             digests: ScopeDigests::default(),

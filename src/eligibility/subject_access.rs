@@ -19,6 +19,7 @@ use crate::ledger::read::person::{LimitHeld, Person, PersonalEvent};
 use crate::ledger::{Ledger, LedgerError};
 use crate::perks::catalog::Catalog;
 use crate::perks::error::PerkError;
+use crate::scores::attributes::AttributeHeld;
 use crate::scores::erasing::ScoreHeld;
 use crate::scores::{ScoreError, Scores};
 
@@ -47,6 +48,7 @@ pub struct PersonalRecord {
 #[derive(Debug, Clone)]
 pub struct HeldOnPerson {
     pub scores: Vec<ScoreHeld>,
+    pub attributes: Vec<AttributeHeld>,
     pub limits: Vec<LimitHeld>,
     /// The instant before which events were pruned, which tell of nobody any more.
     pub pruned_before: Option<Timestamp>,
@@ -108,7 +110,9 @@ impl SubjectAccess {
                 None => Vec::new(),
             };
             let pruned_before = self.ledger.reader().pruned_before(&merchant.id).await?;
-            Some(HeldOnPerson { scores: self.scores.held_on(&merchant.id, references).await?, limits, pruned_before })
+            let attributes = self.scores.attributes().held_on(&merchant.id, references).await?;
+            let scores = self.scores.held_on(&merchant.id, references).await?;
+            Some(HeldOnPerson { scores, attributes, limits, pruned_before })
         };
         let Some(person) = person else {
             if cursor.is_some() {

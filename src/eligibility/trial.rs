@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::rule_selection::Choice;
 use crate::decision::facts::Context;
+use crate::decision::person::PersonFacts;
 use crate::foundation::boarding_pass::BoardingPass;
 use crate::foundation::decimal::Decimal;
 use crate::foundation::ids::PerkSlug;
@@ -18,6 +19,8 @@ pub struct Trial {
     pub subject: Option<SubjectHandle>,
     /// In the place of the subject's own; observed at the instant of the trial unless it says when.
     pub score: Option<(Decimal, Option<Timestamp>)>,
+    /// In the place of what is kept of the subject, one by one.
+    pub attributes: PersonFacts,
     /// In the place of the handle's.
     pub network: Option<String>,
     pub context: Context,

@@ -203,6 +203,7 @@ impl Gateway {
     pub fn follow(&self, tasks: &TaskTracker, cancel: &CancellationToken) {
         tasks.spawn(self.directory.clone().follow(cancel.clone()));
         tasks.spawn(self.scores.follower().follow(cancel.clone()));
+        tasks.spawn(self.scores.attributes().clone().sweep(self.clock.clone(), cancel.clone()));
         tasks.spawn(self.directory.clone().keep_writing_uses(cancel.clone()));
         tasks.spawn(self.catalog.clone().follow(cancel.clone()));
         tasks.spawn(self.ledger.clone().tend(cancel.clone()));

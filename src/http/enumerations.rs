@@ -19,6 +19,8 @@ use crate::ledger::events::KINDS;
 use crate::perks::perk::{PerkStatus as Offer, VersionStatus as Stage};
 use crate::perks::purpose::Purpose as Declared;
 use crate::perks::schema;
+use crate::rules::declared::{TYPES, type_name};
+use crate::rules::tier::guests::Over;
 
 macro_rules! enumerations {
     ($($(#[doc = $doc:literal])+ $name:ident = $words:expr;)*) => {$(
@@ -40,6 +42,8 @@ macro_rules! enumerations {
 }
 
 enumerations! {
+    /// The treatment of a party with more guests than a tier lets people bring.
+    OverGuests = words(&Over::ALL.map(Over::as_str));
     /// The decision; `referred` leaves it to a person.
     Decision = words(&Decided::ALL.map(Decided::as_str));
     /// The kind of a reason.
@@ -50,6 +54,8 @@ enumerations! {
     VersionStatus = words(&Stage::ALL.map(Stage::as_str));
     /// `published`, or `draft` while no version is published; `paused`, `retired`.
     PerkStatus = words(&[Stage::Draft.as_str(), Stage::Published.as_str(), Offer::Paused.as_str(), Offer::Retired.as_str()]);
+    /// The type of an attribute's values.
+    AttributeType = words(&TYPES.map(type_name));
     /// The declared purpose of a perk.
     Purpose = words(&Declared::ALL.map(Declared::as_str));
     /// Where a referral is. One about a person who was erased meanwhile is `denied`.

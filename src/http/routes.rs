@@ -11,13 +11,14 @@ use super::middleware::known_parameters::refuse_unknown_parameters;
 use super::openapi::roles::{permitted, public};
 use super::schemas::get_perk_schema;
 use super::v1::access::{keys, me, merchants};
+use super::v1::attributes::import as attribute_import;
 use super::v1::audit::{export, proofs, search};
 use super::v1::cases::{contests, referrals};
 use super::v1::checks::{batch, lists as check_lists};
 use super::v1::grants::lists as grant_lists;
 use super::v1::perks::{approvals, backtests, diff, simulations, steps, version_steps, versions};
 use super::v1::scores::sources;
-use super::v1::{audit, checks, grants, perks, reports, scores, subjects, tokens};
+use super::v1::{attributes, audit, checks, grants, perks, reports, scores, subjects, tokens};
 use super::well_known::{get_jwks, get_log_keys};
 use crate::access::role::permit::{
     AnswerSubjects, Audit, Check, Decide, Introspect, ManageKeys, ManageMerchants, ManagePerks, ManageSources,
@@ -51,6 +52,7 @@ pub fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>) 
                 .service(permitted(Check, grant_lists::search_grants))
                 .service(permitted(Void, grants::void_grants))
                 .service(permitted(Check, grants::get_grant))
+                .service(permitted(Check, grants::correct::correct_grant))
                 .service(permitted(Release, grants::release_grant))
                 .service(permitted(Void, grants::void_grant))
                 .service(permitted(Decide, referrals::list_referrals))
@@ -107,6 +109,11 @@ pub fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>) 
                 .service(permitted(WriteScores, scores::delete_score))
                 .service(permitted(ManageSources, sources::create_source))
                 .service(permitted(ManageSources, sources::list_sources))
+                .service(permitted(WriteScores, attribute_import::import_attributes))
+                .service(permitted(ManageSources, attributes::put_attribute))
+                .service(permitted(ManageSources, attributes::get_attribute))
+                .service(permitted(ManageSources, attributes::list_attributes))
+                .service(permitted(ManageSources, attributes::delete_attribute))
                 .service(permitted(ManageMerchants, merchants::create_merchant))
                 .service(permitted(ManageMerchants, merchants::list_merchants))
                 .service(permitted(ManageMerchants, merchants::get_merchant))

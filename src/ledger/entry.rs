@@ -17,6 +17,9 @@ use crate::foundation::subject::{SubjectHandle, SubjectRefs};
 use crate::ledger::events::WrittenFacts;
 use crate::rules::limit::{LimitClaim, Place, Scope, ScopeDigests};
 use crate::rules::rule::Rule;
+use crate::rules::tier::age_bounds;
+use crate::rules::tier::guests::Admitted;
+use crate::rules::tier::party::Party;
 use crate::rules::window::months_of;
 use crate::tokens::claims::Claims;
 
@@ -107,8 +110,8 @@ pub struct CheckRequest {
     pub kiosk: Option<String>,
     pub subject: SubjectRefs,
     pub handle: SubjectHandle,
-    /// Number of people, the subject included.
-    pub party: u64,
+    /// The people, the subject among them; of children's ages only what the rule looks at.
+    pub party: Party,
     /// The part of the caller's context that the rule looks at; an object.
     pub context: Json,
     /// The boarding pass that was shown, as limits count it.
@@ -125,7 +128,7 @@ impl CheckRequest {
         let (location, kiosk) = (self.location.as_deref(), self.kiosk.as_deref());
         let pass_month = self.pass.as_ref().map(|pass| pass.month.as_str()).or_else(|| self.digests.pass_month());
         let place = Place { merchant: self.merchant.as_str(), location, kiosk, pass_month };
-        rule.claims(tier, self.party, &place, self.at)
+        rule.claims(tier, &self.party, &place, self.at)
     }
 }
 
@@ -192,8 +195,9 @@ pub struct CheckEntry {
 impl CheckEntry {
     /// The question as the rule decided it, with what a grant claims of the rule's limits. It has no grant, resolves
     /// nothing, can't be retried and has no outlook: the caller adds what is so.
-    pub fn new(request: CheckRequest, by: DecidingRule<'_>, decided: Decided, entropy: &Entropy) -> Self {
+    pub fn new(mut request: CheckRequest, by: DecidingRule<'_>, decided: Decided, entropy: &Entropy) -> Self {
         let at = request.at;
+        request.party = request.party.lowered_to(&age_bounds(by.rule.tiers()));
         let undigested = undigested(&request, by.rule);
         let tier = decided.tier.as_deref().filter(|_| decided.is_granted());
         let claims = tier.map(|tier| request.claims(by.rule, tier)).unwrap_or_default();
@@ -365,6 +369,8 @@ pub struct RedeemEntry {
 pub struct Redemption {
     pub grant: GrantId,
     pub redeemed_at: Timestamp,
+    /// The party since it was corrected, if it was.
+    pub corrected: Option<Admitted>,
 }
 
 /// The answer to a [`RedeemEntry`].

@@ -71,10 +71,11 @@ use crate::keyring::rotation::{Revocation, Rotation};
 use cases::contest::{self, Contest, ContestError, Objection};
 use cases::referral::{self, Resolution, ResolveError, Resolved};
 use entry::{Actor, CheckEntry, CheckRecord, EventDraft, Idempotency, RedeemEntry, Redeemed};
+use grants::correction::{self, Corrected, Correction, CorrectionError};
 use grants::ending::{self, GrantRevocation, Leaving, NamedBy, ReturnError, RevokedGrants};
 use idempotency::{Claim, Claimed, KeyScope};
 use read::person::{self, Person};
-use retention::erasure::{self, Erased, Erasure, Purge};
+use retention::erasure::{self, Erased, Erasure, Forgotten, Purge};
 use retention::pruning::{self, Plan};
 use write::batch::CheckOutcome;
 use write::gateway_keys::{self, RotationError};
@@ -233,6 +234,19 @@ impl Ledger {
         self.change(move |conn, events| ending::release(conn, events, &merchant, &grant, &leaving, now)).await
     }
 
+    /// Corrects the party of a grant: it counts in the counters that its check touched, and more only with room in all
+    /// of them. Up to [`correction::OPEN_FOR`] after the grant or its first redemption. A retry finds another state:
+    /// [`CorrectionError::Stale`], unless any is expected.
+    pub async fn correct_grant(
+        &self,
+        merchant: &MerchantId,
+        grant: &GrantId,
+        correction: Correction,
+    ) -> Result<Corrected, CorrectionError> {
+        let (merchant, grant, now) = (merchant.clone(), grant.clone(), self.context().clock.now());
+        self.change(move |conn, events| correction::correct(conn, events, &merchant, &grant, &correction, now)).await
+    }
+
     /// Takes grants of the merchant back, all of them or none: their tokens open no door any more. Give at most
     /// [`ending::AT_ONCE`] of them; the queue is in turn, so who asks for the next ones only when these are
     /// answered lets every check go first that waits by then. A retry counts them as voided already.
@@ -267,7 +281,7 @@ impl Ledger {
     pub async fn erase(
         &self,
         erasure: Erasure,
-        forget: impl Fn(&mut AnyConnection) -> Result<u64, DatabaseError> + Send + Sync + 'static,
+        forget: impl Fn(&mut AnyConnection) -> Result<Forgotten, DatabaseError> + Send + Sync + 'static,
     ) -> Result<Option<Erased>, LedgerError> {
         match erasure::erase(&self.writer, erasure, forget).await? {
             Some(erased) => Ok(Some(Erased { is_purged: self.purge.at_once().await, ..erased })),

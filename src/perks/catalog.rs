@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::active_perk::{ActivePerk, Deciding};
+use super::attributes::{self, Declared, load_declared};
 use super::draft::{self, Draft};
 use super::error::PerkError;
 use super::keys::{self, OnSite};
@@ -41,17 +42,20 @@ pub struct Catalog {
     pub(super) clock: Clock,
     pub(super) entropy: Entropy,
     open: ReplicatedSnapshot<Open>,
+    pub(super) declared: ReplicatedSnapshot<Declared>,
 }
 
 impl Catalog {
     /// A catalog that knows no perk until its snapshot is first loaded.
     pub fn new(database: Database, ledger: Ledger, clock: Clock, entropy: Entropy) -> Self {
         let open = ReplicatedSnapshot::new(database.clone(), EPOCH, load_open);
-        Self { database, ledger, clock, entropy, open }
+        let declared = ReplicatedSnapshot::new(database.clone(), attributes::EPOCH, load_declared);
+        Self { database, ledger, clock, entropy, open, declared }
     }
 
     /// Loads the first snapshot.
     pub async fn reload(&self) -> Result<(), DatabaseError> {
+        self.declared.reload().await?;
         self.open.reload().await
     }
 
@@ -66,7 +70,8 @@ impl Catalog {
                 }
             }
         };
-        tokio::join!(self.open.clone().follow(cancel.clone()), tend);
+        let (open, declared) = (self.open.clone(), self.declared.clone());
+        tokio::join!(open.follow(cancel.clone()), declared.follow(cancel.clone()), tend);
     }
 
     /// The perks whose scheduled version decides already and is not marked so. No I/O.
@@ -79,11 +84,15 @@ impl Catalog {
     /// Looks at the database soon: someone said that it changed.
     pub fn request_refresh(&self) {
         self.open.request_refresh();
+        self.declared.request_refresh();
     }
 
     /// Sets the function that tells the other replicas of a change.
     pub fn announce_with(&self, announce: impl Fn() + Send + Sync + 'static) {
-        self.open.announce_with(announce);
+        let announce = Arc::new(announce);
+        let also = announce.clone();
+        self.open.announce_with(move || announce());
+        self.declared.announce_with(move || also());
     }
 
     /// Tells whether the database answered when it was last asked.

@@ -2,7 +2,7 @@
 //!
 //! `catalog` is the handle, with `versions` (the life of a rule's versions), `status` (the perk's own), `apply` (several
 //! perks at once) and `four_eyes` (who may approve), which do their work in `life`, `rollback` and `draft`, inside one
-//! transaction with its events. `active_perk` is what checks go by, from memory, and `snapshot` reads it; `schema`
+//! transaction with its events. `attributes` are those of people that rules may look at. `active_perk` is what checks go by, from memory, and `snapshot` reads it; `schema`
 //! describes perk files to editors.
 //!
 //! To add a step to a version's life: a function in `life.rs` that runs inside the ledger's
@@ -11,6 +11,7 @@
 
 pub mod active_perk;
 pub mod apply;
+pub mod attributes;
 pub mod catalog;
 mod draft;
 pub mod error;

@@ -1,5 +1,7 @@
 //! Attributes: what conditions can look at, and which values each can have.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use crate::foundation::document::{FieldErrors, Node};
@@ -13,6 +15,8 @@ pub enum Attribute {
     ScoreAge,
     /// The network of the subject's handle: `twitter` of `twitter:ada`.
     Network,
+    /// What is kept of the person, by its name: only once it is declared.
+    Subject(String),
     /// A statement of the caller about the visit, by its name.
     Context(String),
     /// A field of the boarding pass that the visitor showed, of the leg that counts.
@@ -143,6 +147,7 @@ impl Attribute {
             Self::Score => "score".into(),
             Self::ScoreAge => "score.age".into(),
             Self::Network => "subject.network".into(),
+            Self::Subject(name) => format!("{SUBJECT}{name}"),
             Self::Context(name) => format!("context.{name}"),
             Self::BoardingPass(field) => field.attribute().into(),
         }
@@ -154,23 +159,36 @@ impl Attribute {
             Self::ScoreAge => AttributeKind::Duration,
             Self::Network | Self::BoardingPass(_) => AttributeKind::Text,
             Self::Context(name) if name == PARTY => AttributeKind::Number,
-            Self::Context(_) => AttributeKind::Any,
+            Self::Context(_) | Self::Subject(_) => AttributeKind::Any,
         }
     }
 
-    /// The attribute of a member that is recorded of a check: its context, and what its boarding pass said.
+    /// The attribute of a member that is recorded of a check: its context, what its boarding pass said, and what was kept
+    /// of the person.
     #[must_use]
     pub fn of_member(name: &str) -> Self {
-        PassField::named(name).map_or_else(|| Self::Context(name.to_owned()), Self::BoardingPass)
+        let of_subject = || name.strip_prefix(SUBJECT).map(|name| Self::Subject(name.to_owned()));
+        let of_pass = || PassField::named(name).map(Self::BoardingPass);
+        of_pass().or_else(of_subject).unwrap_or_else(|| Self::Context(name.to_owned()))
     }
 
     /// The member that is recorded of a check when a rule looks at this; none for what stands elsewhere.
     #[must_use]
-    pub fn member(&self) -> Option<&str> {
+    pub fn member(&self) -> Option<Cow<'_, str>> {
         match self {
             Self::Score | Self::ScoreAge | Self::Network => None,
-            Self::Context(name) => Some(name),
-            Self::BoardingPass(field) => Some(field.attribute()),
+            Self::Subject(_) => Some(self.name().into()),
+            Self::Context(name) => Some(name.into()),
+            Self::BoardingPass(field) => Some(field.attribute().into()),
+        }
+    }
+
+    /// The name of what is kept of the person, if it is that.
+    #[must_use]
+    pub const fn of_subject(&self) -> Option<&String> {
+        match self {
+            Self::Subject(name) => Some(name),
+            Self::Score | Self::ScoreAge | Self::Network | Self::Context(_) | Self::BoardingPass(_) => None,
         }
     }
 
@@ -186,6 +204,7 @@ impl Attribute {
             "subject.network" => Some(Self::Network),
             other => match other.strip_prefix("context.").filter(|name| is_context_name(name)) {
                 Some(name) => Some(Self::Context(name.to_owned())),
+                None if other.strip_prefix(SUBJECT).is_some_and(is_context_name) => Some(Self::of_member(other)),
                 None if other.starts_with("boarding_pass.") => PassField::named(other).map(Self::BoardingPass).or_else(|| {
                     let known = PassField::ALL.map(PassField::attribute).join(", ");
                     node.refuse(errors, "unknown_attribute", format!("of a boarding pass, use one of {known}"))
@@ -193,13 +212,22 @@ impl Attribute {
                 None => node.refuse(
                     errors,
                     "unknown_attribute",
-                    "use score, score.age, subject.network, boarding_pass. and a field of it, or context. and a name of \
-                     up to 32 of a-z, 0-9 and _",
+                    "use score, score.age, subject.network, boarding_pass. and a field of it, or subject. or context. and \
+                     a name of up to 32 of a-z, 0-9 and _",
                 ),
             },
         }
     }
 }
+
+/// The beginning of the name of what is kept of the person, and of the network of their handle.
+pub const SUBJECT: &str = "subject.";
+
+/// The name that stands for the network of the handle: nothing else can be declared under it.
+pub const NETWORK: &str = "network";
+
+/// [`is_context_name`] behind `subject.`, as a regular expression of JSON Schema.
+pub(crate) const SUBJECT_PATTERN: &str = r"^subject\.[a-z][a-z0-9_]{0,31}$";
 
 /// [`is_context_name`] behind `context.`, as a regular expression of JSON Schema.
 pub(crate) const CONTEXT_PATTERN: &str = r"^context\.[a-z][a-z0-9_]{0,31}$";

@@ -61,6 +61,32 @@ fn nested(json: &Json, bracket: bool) -> String {
     }
 }
 
+/// The guests of a tier: `at most 3 guests, the first free, children under 2 not counted, larger parties are turned
+/// away`.
+#[must_use]
+pub fn guests(json: &Json) -> String {
+    let number = |name: &str| json.member(name).map(shown).unwrap_or_default();
+    let max = number("max");
+    let mut words = match max.as_str() {
+        "0" => "no guests".to_owned(),
+        "1" => "at most 1 guest".to_owned(),
+        max => format!("at most {max} guests"),
+    };
+    match number("free").as_str() {
+        _ if max == "0" => {}
+        "0" => words.push_str(", none of them free"),
+        free if free == max => words.push_str(", free"),
+        "1" => words.push_str(", the first free"),
+        free => words.push_str(&format!(", the first {free} free")),
+    }
+    if let Some(years) = json.member("under").map(shown) {
+        words.push_str(&format!(", children under {years} not counted"));
+    }
+    let is_cut = json.member("over").and_then(Json::as_text) == Some("admit_max");
+    words.push_str(if is_cut { ", the rest of a larger party stays out" } else { ", larger parties are turned away" });
+    words
+}
+
 /// The name of an attribute in sentences: `terminal` for `context.terminal`.
 #[must_use]
 pub fn subject(attribute: &str) -> &str {
@@ -79,7 +105,7 @@ pub fn subject(attribute: &str) -> &str {
         "boarding_pass.status" => "passenger status on the boarding pass",
         "boarding_pass.frequent_flyer_airline" => "frequent flyer programme on the boarding pass",
         "boarding_pass.frequent_flyer" => "frequent flyer number on the boarding pass",
-        other => other.strip_prefix("context.").unwrap_or(other),
+        other => other.strip_prefix("context.").or_else(|| other.strip_prefix("subject.")).unwrap_or(other),
     }
 }
 

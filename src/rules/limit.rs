@@ -11,6 +11,7 @@ pub(crate) use super::maximum::{MAX_LOCATIONS, MAX_MAX};
 use super::messages::Messages;
 pub(crate) use super::scope::MAX_SCOPES;
 pub use super::scope::{MissingDigest, Scope, ScopeDigests, ScopeKey, is_across_perks};
+pub use super::tier::party::MAX_PARTY;
 pub use super::window::{CONCURRENT, Counting, LIFETIME, ROLLING, Unit, Window, may_count};
 use crate::foundation::decimal::Decimal;
 use crate::foundation::document::{FieldErrors, Node, below, text};
@@ -22,8 +23,6 @@ pub(crate) const MAX_LIMITS: usize = 16;
 /// the context shorter than the shortest month by the life of a token, so that it reaches back into one month at most.
 const LONGEST_OF_PASSES: Period = Period::from_days(31);
 const LONGEST_OF_CONTEXT: Period = Period::from_days(27);
-/// The most people one check may be for.
-pub const MAX_PARTY: i64 = 100;
 
 /// One limit of a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,6 +7,7 @@
 //! - `lint`: what is wrong or odd about a rule that can be read
 //! - `diff`: what differs between two rules, in sentences
 //! - `describe`, `normalize`: a rule in words, and as a person would have written it
+//! - `declared`: what a merchant says of the attributes of people that its rules may look at
 //! - `template`: perks to begin with
 //!
 //! A rule is read once, by [`rule::Rule::parse`], into a compiled and immutable value; everything after that trusts it.
@@ -27,6 +28,7 @@ pub mod attribute;
 pub mod availability;
 pub mod blackout;
 pub mod condition;
+pub mod declared;
 pub mod describe;
 pub mod diff;
 pub mod engine;

@@ -1,5 +1,6 @@
 //! A rule: parsed from its document, every default filled in, compiled for evaluation, and hashed.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
@@ -14,7 +15,7 @@ use super::offers::{Offer, OtherwiseTerms};
 use super::schedule::Schedule;
 pub use super::stored::UnreadableRule;
 use super::terms::{Fallback, Otherwise, Rollout, ScorePolicy, TokenTerms, Valid, read_zone};
-use super::tier::{Tier, conditions, looks_at};
+use super::tier::{Tier, conditions, looks_at, party::Party};
 use crate::foundation::document::{FieldErrors, Node, below, text};
 use crate::foundation::field_error::FieldError;
 use crate::foundation::json::Json;
@@ -42,6 +43,8 @@ pub struct Rule {
     /// The pointer to the name of the score's source in the document that was read.
     source_pointer: &'static str,
     context: BTreeSet<String>,
+    /// The names of what is kept of the person and it looks at.
+    of_subject: BTreeSet<String>,
     /// The scopes of its limits that counters know by a digest.
     digested: BTreeSet<Scope>,
     canonical: String,
@@ -169,18 +172,20 @@ impl Rule {
         let looks_at_score = attributes.iter().any(|a| matches!(a, Attribute::Score | Attribute::ScoreAge));
         let looks_at_pass = attributes.iter().any(|attribute| matches!(attribute, Attribute::BoardingPass(_)));
         let mut context: BTreeSet<String> =
-            attributes.iter().filter_map(Attribute::member).map(str::to_owned).collect();
+            attributes.iter().filter_map(Attribute::member).map(Cow::into_owned).collect();
+        let of_subject: BTreeSet<String> = attributes.iter().filter_map(Attribute::of_subject).cloned().collect();
         let digested = Limit::digested(&parts.limits);
         if looks_at_pass || digested.contains(&Scope::BoardingPass) {
             // Of every pass that a rule looks at or counts by is recorded which day its flight was taken to be on.
             context.insert(PassField::Date.attribute().into());
         }
-        if parts.limits.iter().any(|limit| limit.cost == Cost::Party) {
+        if parts.tiers.iter().any(|it| it.guests.is_some()) || parts.limits.iter().any(|it| it.cost == Cost::Party) {
             context.insert(PARTY.into());
         }
         context.extend(digested.iter().filter_map(Scope::member).map(str::to_owned));
         let canonical = parts.to_json().canonical();
-        let (hash, engine) = (hash_of(&canonical), parts.engine(&instants, looks_at_pass || !digested.is_empty()));
+        let needs_more = looks_at_pass || !digested.is_empty() || !of_subject.is_empty();
+        let (hash, engine) = (hash_of(&canonical), parts.engine(&instants, needs_more));
         let Parts { zone, valid, score, schedule, blackouts, when, tiers, limits, token, rollout, otherwise } = parts;
         Self {
             zone,
@@ -199,6 +204,7 @@ impl Rule {
             instants,
             source_pointer: "/score/source",
             context,
+            of_subject,
             digested,
             canonical,
             hash,
@@ -323,11 +329,21 @@ impl Rule {
         &self.context
     }
 
-    /// Tells whether facts say when its conditions turn: an instant of the visit, the score's age, the day of the flight.
+    /// The names of what is kept of the person that a decision can depend on.
+    #[must_use]
+    pub fn of_subject(&self) -> &BTreeSet<String> {
+        &self.of_subject
+    }
+
+    /// Tells whether facts say when its conditions turn: an instant of the visit, of what is kept of the person, the score's age, the day of the flight.
     #[must_use]
     pub fn turns_by_facts(&self) -> bool {
         let turns_by_day = self.context.contains(PassField::DaysFromToday.attribute());
-        !self.instants.is_empty() || self.turns_by_age || turns_by_day || self.digested.contains(&Scope::BoardingPass)
+        !self.instants.is_empty()
+            || !self.of_subject.is_empty()
+            || self.turns_by_age
+            || turns_by_day
+            || self.digested.contains(&Scope::BoardingPass)
     }
 
     /// The names of the context attributes that must be instants, where they are there.
@@ -336,10 +352,11 @@ impl Rule {
         &self.instants
     }
 
-    /// The uses that a grant of `tier` to `party` people would make of each limit, in the order of the limits.
+    /// The uses that a grant of `tier` to `party` would make of each limit, in the order of the limits.
     #[must_use]
-    pub fn claims(&self, tier: &str, party: u64, place: &Place<'_>, now: Timestamp) -> Vec<LimitClaim> {
-        self.limits.iter().flat_map(|limit| limit.claims(&self.zone, tier, party, place, now)).collect()
+    pub fn claims(&self, tier: &str, party: &Party, place: &Place<'_>, now: Timestamp) -> Vec<LimitClaim> {
+        let counted = self.tier(tier).map_or_else(|| party.size(), |tier| tier.admitted(party).counted());
+        self.limits.iter().flat_map(|limit| limit.claims(&self.zone, tier, counted, place, now)).collect()
     }
 
     /// The scopes of its limits that a check has to bring something for: a boarding pass, members of the context.
@@ -350,8 +367,7 @@ impl Rule {
 }
 
 pub(super) fn hash_of(canonical: &str) -> String {
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, canonical.as_bytes());
-    format!("sha256:{}", hex(digest.as_ref()))
+    format!("sha256:{}", hex(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, canonical.as_bytes()).as_ref()))
 }
 
 /// The parts of a rule, before it is compiled.
@@ -371,8 +387,8 @@ struct Parts {
 
 impl Parts {
     /// The reading that they need together: the newest that any of them needs.
-    fn engine(&self, instants: &BTreeSet<String>, needs_pass_or_digest: bool) -> u32 {
-        let is_plain = self.blackouts.is_empty() && instants.is_empty() && !needs_pass_or_digest;
+    fn engine(&self, instants: &BTreeSet<String>, needs_more: bool) -> u32 {
+        let is_plain = self.blackouts.is_empty() && instants.is_empty() && !needs_more;
         let own = if is_plain { PLAIN } else { FLOOR };
         let (limits, tiers) = (self.limits.iter().map(Limit::engine), self.tiers.iter().map(Tier::engine));
         limits.chain(tiers).chain([own, self.schedule.engine(), self.otherwise.engine()]).max().unwrap_or(own)

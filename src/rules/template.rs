@@ -13,11 +13,18 @@ pub enum Template {
     PriorityQueue,
     EarlyAccess,
     MemberOffer,
+    MembersOnly,
 }
 
 impl Template {
-    pub const ALL: [Self; 5] =
-        [Self::Lounge, Self::FlightLounge, Self::PriorityQueue, Self::EarlyAccess, Self::MemberOffer];
+    pub const ALL: [Self; 6] = [
+        Self::Lounge,
+        Self::FlightLounge,
+        Self::PriorityQueue,
+        Self::EarlyAccess,
+        Self::MemberOffer,
+        Self::MembersOnly,
+    ];
 
     /// The name it is asked for by.
     #[must_use]
@@ -28,6 +35,7 @@ impl Template {
             Self::PriorityQueue => "priority-queue",
             Self::EarlyAccess => "early-access",
             Self::MemberOffer => "member-offer",
+            Self::MembersOnly => "members-only",
         }
     }
 
@@ -40,6 +48,7 @@ impl Template {
             Self::PriorityQueue => "bands with a longest wait instead of yes or no; nobody is refused",
             Self::EarlyAccess => "a place in an early round, once each, until the round ends",
             Self::MemberOffer => "an offer to members, or to those with a high score",
+            Self::MembersOnly => "a lounge for those whose status a feed says, with no score at all",
         }
     }
 
@@ -57,6 +66,7 @@ impl Template {
             Self::PriorityQueue => include_str!("templates/priority-queue.yaml"),
             Self::EarlyAccess => include_str!("templates/early-access.yaml"),
             Self::MemberOffer => include_str!("templates/member-offer.yaml"),
+            Self::MembersOnly => include_str!("templates/members-only.yaml"),
         }
     }
 
@@ -67,6 +77,7 @@ impl Template {
             Self::PriorityQueue => include_str!("templates/priority-queue.test.yaml"),
             Self::EarlyAccess => include_str!("templates/early-access.test.yaml"),
             Self::MemberOffer => include_str!("templates/member-offer.test.yaml"),
+            Self::MembersOnly => include_str!("templates/members-only.test.yaml"),
         }
     }
 
@@ -91,11 +102,14 @@ fn with_line(text: &str, key: &str, value: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use jiff::Timestamp;
 
     use super::*;
     use crate::foundation::decimal::Decimal;
     use crate::foundation::yaml;
+    use crate::rules::attribute::ValueType;
     use crate::rules::lint::{Lint, LintContext, lint};
     use crate::rules::rule::Rule;
 
@@ -108,10 +122,12 @@ mod tests {
             assert_eq!(file.member("perk").unwrap().as_text(), Some("our-perk"));
             let rule = Rule::parse(file.member("rule").unwrap(), "our-perk").unwrap();
             let scale = Some((Decimal::from_whole(0), Decimal::from_whole(100)));
+            // As the file says that it must be.
+            let declared: BTreeMap<String, ValueType> = [("status".to_owned(), ValueType::Text)].into();
             for now in ["2026-11-23T00:00:00Z", "2029-06-01T00:00:00Z"] {
                 let now: Timestamp = now.parse().unwrap();
                 assert_eq!(
-                    lint(&rule, &LintContext { scale, refresh: None, sent: None, now }),
+                    lint(&rule, &LintContext { scale, refresh: None, declared: declared.clone(), sent: None, now }),
                     Lint::default(),
                     "{}",
                     template.name()

@@ -111,21 +111,29 @@ impl ScorePolicy {
 }
 
 impl Fallback {
-    pub(crate) fn read(node: &Node<'_>, errors: &mut FieldErrors) -> Option<Self> {
-        match node.text(errors)? {
-            "deny" => Some(Self::Deny),
-            "refer" => Some(Self::Refer),
-            "ignore" => Some(Self::Ignore),
-            _ => node.refuse(errors, "bad_form", "use deny, refer or ignore"),
+    /// As rules and rows write it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Deny => "deny",
+            Self::Refer => "refer",
+            Self::Ignore => "ignore",
         }
     }
 
+    /// Reads what [`Fallback::as_str`] wrote.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Deny, Self::Refer, Self::Ignore].into_iter().find(|fallback| fallback.as_str() == text)
+    }
+
+    pub(crate) fn read(node: &Node<'_>, errors: &mut FieldErrors) -> Option<Self> {
+        let read = Self::parse(node.text(errors)?);
+        read.or_else(|| node.refuse(errors, "bad_form", "use deny, refer or ignore"))
+    }
+
     pub(crate) fn to_json(self) -> Json {
-        match self {
-            Self::Deny => text("deny"),
-            Self::Refer => text("refer"),
-            Self::Ignore => text("ignore"),
-        }
+        text(self.as_str())
     }
 }
 

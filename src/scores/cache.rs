@@ -9,11 +9,14 @@ use crate::foundation::clock::Clock;
 use crate::foundation::entropy::Entropy;
 use crate::keyring::CacheKey;
 use crate::redis_link::{Heard, RedisLink, Subscription};
-use crate::telemetry::meters;
 
+use super::error::ScoreError;
+use super::kept::CachedKey;
 use super::memory::{Memory, ScoreKey};
 use super::redis::{Known, RedisScores};
-use super::score::Score;
+
+/// The most keys of an import that are dropped from the caches at once.
+pub(super) const FORGOTTEN_AT_ONCE: usize = 1_000;
 
 /// The number of scores that are kept, and for how long.
 #[derive(Debug, Clone, Copy)]
@@ -31,11 +34,11 @@ impl Default for CacheConfig {
     }
 }
 
-/// Where scores are kept between the database and a check; cheap to clone.
+/// Where scores, or what else is kept under keys `K`, are between the database and a check; cheap to clone.
 #[derive(Clone)]
-pub enum ScoreCache {
-    Memory(Memory),
-    Tiered { memory: Memory, redis: RedisScores, subscriptions: Arc<[Subscription; 2]> },
+pub enum ScoreCache<K: CachedKey = ScoreKey> {
+    Memory(Memory<K>),
+    Tiered { memory: Memory<K>, redis: RedisScores<K>, subscriptions: Arc<[Subscription]> },
 }
 
 impl ScoreCache {
@@ -51,7 +54,7 @@ impl ScoreCache {
         let memory = Memory::new(config.entries, config.ttl, clock.clone());
         let redis = RedisScores::new(link, config.ttl, key, clock, entropy);
         let (cached, hears, pays) = (memory.clone(), redis.clone(), redis.clone());
-        let hearing = redis.link().subscribe(RedisScores::channel(), move |heard| match heard {
+        let hearing = redis.link().subscribe(RedisScores::<ScoreKey>::channel(), move |heard| match heard {
             Heard::Connected => cached.forget_all(),
             Heard::Message(message) => hears.heard(&message).for_each(|stripe| cached.forget(stripe)),
         });
@@ -62,6 +65,26 @@ impl ScoreCache {
         Self::Tiered { memory, redis, subscriptions: Arc::new([hearing, paying]) }
     }
 
+    /// The same tiers for what is kept under other keys: all hear of each other's writes, as they go by the subject.
+    #[must_use]
+    pub fn beside<O: CachedKey>(&self) -> ScoreCache<O> {
+        match self {
+            Self::Memory(memory) => ScoreCache::Memory(Memory::beside(memory)),
+            Self::Tiered { memory, redis, .. } => {
+                let memory = Memory::beside(memory);
+                let redis = RedisScores::<O>::beside(redis);
+                let pays = redis.clone();
+                let paying = redis.link().each_beat(move || {
+                    let pays = pays.clone();
+                    async move { pays.mark_pending().await }
+                });
+                ScoreCache::Tiered { memory, redis, subscriptions: Arc::new([paying]) }
+            }
+        }
+    }
+}
+
+impl<K: CachedKey> ScoreCache<K> {
     /// Returns what is kept under `key`, or what `load` finds in the database. Those who ask for one key at
     /// one time share one load; its error goes to all of them and is not kept. No I/O when the
     /// answer is in memory. Redis being down costs at most two response times, its own and that of
@@ -69,10 +92,10 @@ impl ScoreCache {
     ///
     /// # Errors
     /// The errors of `load`.
-    pub async fn find<F, R>(&self, key: &ScoreKey, load: F) -> Result<Option<Score>, Arc<DatabaseError>>
+    pub async fn find<F, R>(&self, key: &K, load: F) -> Result<Option<K::Value>, Arc<DatabaseError>>
     where
         F: Fn() -> R,
-        R: Future<Output = Result<Option<Score>, DatabaseError>>,
+        R: Future<Output = Result<Option<K::Value>, DatabaseError>>,
     {
         let load = &load;
         match self {
@@ -87,7 +110,7 @@ impl ScoreCache {
                                     redis.mark(std::slice::from_ref(key)).await;
                                     return memory.read(load()).await;
                                 };
-                                meters().score_lookups.count(["redis"]);
+                                K::count("redis");
                                 Ok(loaded)
                             }
                             Known::Written => memory.read(load()).await,
@@ -105,11 +128,11 @@ impl ScoreCache {
 
     /// These keys were written and committed: no look-up that begins after this answers with what
     /// was before, here at once, on other replicas as soon as they hear of it.
-    pub async fn forget(&self, keys: &[ScoreKey]) {
+    pub async fn forget(&self, keys: &[K]) {
         if keys.is_empty() {
             return;
         }
-        let mut stripes: Vec<_> = keys.iter().map(ScoreKey::stripe).collect();
+        let mut stripes: Vec<_> = keys.iter().map(CachedKey::stripe).collect();
         stripes.sort_unstable();
         stripes.dedup();
         match self {
@@ -127,7 +150,7 @@ impl ScoreCache {
     }
 
     /// The tier in this process.
-    pub(super) fn in_memory(&self) -> Memory {
+    pub(super) fn in_memory(&self) -> Memory<K> {
         match self {
             Self::Memory(memory) | Self::Tiered { memory, .. } => memory.clone(),
         }
@@ -141,4 +164,12 @@ impl ScoreCache {
             Self::Tiered { redis, .. } => redis.link().is_up(),
         }
     }
+}
+
+/// Runs `work` even if the caller goes away: after a write that its caches did not learn of, they would serve the
+/// old score.
+pub(super) async fn to_the_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T, ScoreError>> + Send + 'static,
+) -> Result<T, ScoreError> {
+    tokio::spawn(work).await.unwrap_or_else(|_| Err(DatabaseError::Interrupted.into()))
 }

@@ -2,16 +2,19 @@
 
 use jiff::Timestamp;
 
-use super::handle::{ScoreError, Scores, to_the_end};
+use super::attributes;
+use super::cache::to_the_end;
+use super::error::ScoreError;
+use super::handle::Scores;
 use super::memory::ScoreKey;
 use super::score::Score;
 use super::store;
 use super::store::epochs::bump_epochs;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::ids::{MerchantId, SourceName};
-use crate::foundation::subject::SubjectRefs;
+use crate::foundation::subject::{SubjectRef, SubjectRefs};
 use crate::ledger::Ledger;
-use crate::ledger::retention::erasure::{Erased, Erasure};
+use crate::ledger::retention::erasure::{Erased, Erasure, Forgotten};
 
 /// A score that stands for a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,8 +50,8 @@ impl Scores {
         Ok(held)
     }
 
-    /// Erases a person: their scores from all the merchant's sources with what the ledger holds on them, in
-    /// one transaction. When this returns, no look-up of this process that begins later sees a score, and
+    /// Erases a person: their scores from all the merchant's sources and their attributes, with what the ledger holds on them, in
+    /// one transaction. When this returns, no look-up of this process that begins later sees any, and
     /// other replicas see none as soon as they hear of it, or the cache's time to live is over. A feed
     /// that still has the person brings the score back. None when nothing was held.
     ///
@@ -63,18 +66,24 @@ impl Scores {
                 |source: &SourceName, subject| ScoreKey { merchant: merchant.clone(), source: source.clone(), subject };
             let of = |source| subject.in_order().map(move |subject| key(source, subject));
             let keys: Vec<ScoreKey> = sources.iter().flat_map(of).collect();
-            let rows = keys.clone();
+            let references: Vec<SubjectRef> = subject.in_order().collect();
+            let (rows, people, of) = (keys.clone(), references.clone(), merchant.clone());
             let forget = move |conn: &mut AnyConnection| {
-                let mut deleted = 0;
+                let mut forgotten = Forgotten::default();
                 for ScoreKey { merchant, source, subject } in &rows {
-                    deleted += u64::from(store::delete_score(conn, merchant, source, subject)?);
+                    forgotten.scores += u64::from(store::delete_score(conn, merchant, source, subject)?);
                 }
-                bump_epochs(conn, rows.iter().map(|row| &row.subject))?;
-                Ok(deleted)
+                for reference in &people {
+                    let deleted = attributes::store::delete_values_of(conn, &of, reference)?;
+                    forgotten.attributes += u64::try_from(deleted).unwrap_or(u64::MAX);
+                }
+                bump_epochs(conn, people.iter())?;
+                Ok(forgotten)
             };
             let erased = ledger.erase(erasure, forget).await;
             // After an error too: a commit may have held although its answer was lost.
             this.cache.forget(&keys).await;
+            this.attributes().forget(&merchant, &references).await;
             Ok(erased?)
         })
         .await

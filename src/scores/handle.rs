@@ -1,6 +1,5 @@
 //! The handle: look a score up, write it, delete it, import a feed; and the sources.
 
-use std::future::Future;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -11,72 +10,25 @@ use crate::foundation::decimal::Decimal;
 use crate::foundation::ids::{MerchantId, SourceName};
 use crate::foundation::period::Period;
 use crate::foundation::subject::{SubjectHandle, SubjectRef, SubjectRefs};
+use crate::ledger::Ledger;
 use crate::ledger::entry::{Actor, EventDraft, LogOwner};
 use crate::ledger::events::WrittenFacts;
 use crate::ledger::events::perks::SourceCreated;
-use crate::ledger::{Ledger, LedgerError};
 
-use super::cache::ScoreCache;
+use super::attributes::Attributes;
+use super::cache::{FORGOTTEN_AT_ONCE, ScoreCache, to_the_end};
+use super::error::ScoreError;
 use super::following::Follower;
 use super::import::{Import, ImportConfig, LARGE_IMPORTS};
 use super::lookups::Lookups;
 use super::memory::ScoreKey;
-use super::score::{PutOutcome, Score, ScoreFault, Source, SourceFault};
+use super::score::{PutOutcome, Score, Source};
+use super::score_feed::ScoreFeed;
 use super::store;
 use super::store::epochs::bump_epochs;
 
 /// The most scores that a page holds.
 const PAGE: i64 = 5_000;
-
-/// The most keys of an import that are dropped from the caches at once.
-const FORGOTTEN_AT_ONCE: usize = 1_000;
-
-/// The errors of scores and sources.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum ScoreError {
-    #[error(transparent)]
-    Score(#[from] ScoreFault),
-    #[error(transparent)]
-    Source(#[from] SourceFault),
-    #[error("the merchant has a source `{0}` already")]
-    SourceExists(SourceName),
-    /// Shared by those who waited for one look-up.
-    #[error(transparent)]
-    Database(Arc<DatabaseError>),
-    #[error(transparent)]
-    Ledger(Arc<LedgerError>),
-}
-
-impl ScoreError {
-    /// The field of a request that it is about, by its pointer, and the error's code; none where it is about no field.
-    #[must_use]
-    pub const fn field(&self) -> Option<(&'static str, &'static str)> {
-        Some(match self {
-            Self::Score(ScoreFault::OffScale { .. }) => ("/value", "off_scale"),
-            Self::Score(ScoreFault::InFuture) => ("/observed_at", "in_future"),
-            Self::Score(ScoreFault::Unobserved) => ("/observed_at", "too_old"),
-            Self::Source(SourceFault::EmptyScale) => ("/max", "empty_scale"),
-            Self::Source(SourceFault::Reserved) | Self::SourceExists(_) | Self::Database(_) | Self::Ledger(_) => {
-                return None;
-            }
-        })
-    }
-}
-
-impl From<DatabaseError> for ScoreError {
-    fn from(error: DatabaseError) -> Self {
-        Self::Database(Arc::new(error))
-    }
-}
-
-impl From<LedgerError> for ScoreError {
-    fn from(error: LedgerError) -> Self {
-        match error {
-            LedgerError::Database(error) => error.into(),
-            other => Self::Ledger(Arc::new(other)),
-        }
-    }
-}
 
 /// Scores of all merchants; cheap to clone.
 #[derive(Clone)]
@@ -84,6 +36,7 @@ pub struct Scores {
     pub(super) database: Database,
     pub(super) cache: ScoreCache,
     lookups: Lookups,
+    attributes: Attributes,
     /// The imports that may yet begin to gather many rows.
     pub(super) large_imports: Arc<Semaphore>,
 }
@@ -91,8 +44,16 @@ pub struct Scores {
 impl Scores {
     #[must_use]
     pub fn new(database: Database, cache: ScoreCache) -> Self {
-        let lookups = Lookups::new(database.clone());
-        Self { database, cache, lookups, large_imports: Arc::new(Semaphore::new(LARGE_IMPORTS)) }
+        let lookups = Lookups::new(database.clone(), store::find_scores);
+        let large_imports = Arc::new(Semaphore::new(LARGE_IMPORTS));
+        let attributes = Attributes::new(database.clone(), cache.beside(), large_imports.clone());
+        Self { database, cache, lookups, attributes, large_imports }
+    }
+
+    /// What else is kept of the same people, in the same tiers.
+    #[must_use]
+    pub const fn attributes(&self) -> &Attributes {
+        &self.attributes
     }
 
     /// The follower by which memory retains what stands for longer than its time to live.
@@ -229,8 +190,9 @@ impl Scores {
         &self,
         config: ImportConfig,
         refer: impl Fn(&SubjectHandle) -> R + Send + Sync + 'static,
-    ) -> Import {
-        Import::new(self.clone(), config, move |handle| refer(handle).into())
+    ) -> Import<ScoreFeed> {
+        let (backend, clock, large) = (self.database.backend(), config.clock.clone(), self.large_imports.clone());
+        Import::new(ScoreFeed::new(self.clone(), config), backend, clock, large, move |handle| refer(handle).into())
     }
 
     /// Writes a chunk of an import, no subject twice; says how many stand now.
@@ -375,14 +337,6 @@ fn source_created(merchant: MerchantId, actor: Actor, source: &Source) -> EventD
     }
 }
 
-/// Runs `work` even if the caller goes away: after a write that its caches did not learn of, they would serve the
-/// old score.
-pub(super) async fn to_the_end<T: Send + 'static>(
-    work: impl Future<Output = Result<T, ScoreError>> + Send + 'static,
-) -> Result<T, ScoreError> {
-    tokio::spawn(work).await.unwrap_or_else(|_| Err(DatabaseError::Interrupted.into()))
-}
-
 #[cfg(test)]
 pub(super) mod testing {
     use super::*;
@@ -441,7 +395,7 @@ pub(super) mod testing {
             found
         }
 
-        pub(in crate::scores) fn import(&self, format: Format) -> Import {
+        pub(in crate::scores) fn import(&self, format: Format) -> Import<ScoreFeed> {
             let (merchant, clock) = (self.merchant.clone(), self.clock.clone());
             self.scores.import(ImportConfig { merchant, source: Source::klout(), format, clock }, refer)
         }
@@ -463,6 +417,7 @@ mod tests {
     use super::testing::{Room, refer, score};
     use super::*;
     use crate::foundation::entropy::Entropy;
+    use crate::scores::score::ScoreFault;
 
     #[tokio::test]
     async fn the_newest_observation_stands_and_is_found_at_once() {

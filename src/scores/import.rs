@@ -1,4 +1,4 @@
-//! Imports a feed of scores as its bytes arrive: good lines are kept, bad ones are reported.
+//! Imports a feed, of scores or of what else is kept of people, as its bytes arrive: good lines are kept, bad ones are reported.
 //!
 //! Rows come in whatever order the feed has, and a reference is a keyed hash: written as they come, each lands on a
 //! page of its own, and a database writes whole pages. So many rows are gathered first and put into the order of the
@@ -6,19 +6,21 @@
 //! that comes in meanwhile.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::database::{Backend, DatabaseError};
 use crate::foundation::clock::Clock;
 use crate::foundation::ids::MerchantId;
 use crate::foundation::subject::{SubjectHandle, SubjectRef, SubjectRefs};
 
-use super::handle::{ScoreError, Scores};
+use super::error::ScoreError;
+use super::feed::{Feed, Judged, Place};
 use super::lines::Lines;
-use super::rows::{Format, LineFault, RowReader};
-use super::score::{PutOutcome, Score, Source};
+use super::rows::{Format, LineFault};
+use super::score::Source;
 
 /// The most faults that a report lists; it counts them all.
 pub const MAX_ERRORS: usize = 100;
@@ -35,7 +37,7 @@ const LONGEST_GATHERING: Duration = Duration::from_secs(5);
 /// The number of imports that may gather many rows at once, and so take the memory for that.
 pub(super) const LARGE_IMPORTS: usize = 4;
 
-/// The configuration of an import: what, and where to.
+/// The configuration of an import of scores: what, and where to.
 #[derive(Debug, Clone)]
 pub struct ImportConfig {
     pub merchant: MerchantId,
@@ -68,7 +70,7 @@ impl ImportReport {
     /// Lists a fault in its place: rows are judged after later lines were read, and not in the feed's order.
     fn list(&mut self, line: u64, fault: LineFault) {
         // Without its header no line means anything, which is said once.
-        if fault == LineFault::Header && self.errors.iter().any(|error| error.fault == fault) {
+        if matches!(fault, LineFault::Header(_)) && self.errors.iter().any(|error| error.fault == fault) {
             return;
         }
         let at = self.errors.partition_point(|error| error.line < line);
@@ -80,12 +82,13 @@ impl ImportReport {
 }
 
 /// One row of a feed that can be taken.
-struct FeedRow {
+struct FeedRow<F: Feed> {
     subject: SubjectRef,
     /// Boxed because hardly any row has one.
     former: Option<Box<SubjectRef>>,
     line: u64,
-    score: Score,
+    which: F::Which,
+    value: F::Value,
 }
 
 /// The numbers of rows that an import works with.
@@ -115,36 +118,38 @@ impl Sizes {
 
 /// An import under way. After an error, what was written is retained and [`Import::report`] counts it;
 /// importing the same feed again is safe.
-pub struct Import {
-    scores: Scores,
-    config: ImportConfig,
+pub struct Import<F: Feed> {
+    feed: F,
+    clock: Clock,
     refer: Box<dyn Fn(&SubjectHandle) -> SubjectRefs + Send + Sync>,
     lines: Lines,
-    reader: RowReader,
     sizes: Sizes,
     /// In the feed's order.
-    gathered: Vec<FeedRow>,
+    gathered: Vec<FeedRow<F>>,
     /// When the first of them was gathered.
     since: Option<Instant>,
     /// In the order of the table, those of one subject in the feed's: they are written before any that are gathered.
-    sorted: std::vec::IntoIter<FeedRow>,
-    /// Held by an import that may gather many.
+    sorted: std::vec::IntoIter<FeedRow<F>>,
+    /// The imports that may yet begin to gather many rows, and the permit of one that does.
+    large_imports: Arc<Semaphore>,
     large: Option<OwnedSemaphorePermit>,
     has_ended: bool,
     report: ImportReport,
 }
 
-impl Import {
+impl<F: Feed> Import<F> {
     pub(super) fn new(
-        scores: Scores,
-        config: ImportConfig,
+        feed: F,
+        backend: Backend,
+        clock: Clock,
+        large_imports: Arc<Semaphore>,
         refer: impl Fn(&SubjectHandle) -> SubjectRefs + Send + Sync + 'static,
     ) -> Self {
         Self {
-            sizes: Sizes::of(scores.database.backend()),
-            scores,
-            reader: RowReader::new(config.format),
-            config,
+            sizes: Sizes::of(backend),
+            feed,
+            clock,
+            large_imports,
             refer: Box::new(refer),
             lines: Lines::default(),
             gathered: Vec::new(),
@@ -206,16 +211,16 @@ impl Import {
 
     /// Reads the lines that end in `piece`, or without one the last that has no end.
     fn read(&mut self, piece: Option<&[u8]>) {
-        let Self { lines, reader, gathered, report, config, refer, .. } = self;
-        let now = config.clock.now();
+        let Self { lines, feed, gathered, report, clock, refer, .. } = self;
+        let now = clock.now();
         let each = |line, text: Result<&[u8], _>| match text
             .map_err(|_| LineFault::TooLong)
-            .and_then(|text| reader.read(text, &config.source, now))
+            .and_then(|text| feed.read(text, now))
         {
             Ok(None) => {}
-            Ok(Some(row)) => {
-                let SubjectRefs { current: subject, former } = refer(&row.subject);
-                gathered.push(FeedRow { subject, former: former.map(Box::new), line, score: row.score });
+            Ok(Some((handle, which, value))) => {
+                let SubjectRefs { current: subject, former } = refer(&handle);
+                gathered.push(FeedRow { subject, former: former.map(Box::new), line, which, value });
             }
             Err(fault) => {
                 report.rejected += 1;
@@ -235,7 +240,7 @@ impl Import {
     fn is_batch(&mut self) -> bool {
         let rows = self.gathered.len();
         if rows >= self.sizes.small && self.large.is_none() {
-            self.large = self.scores.large_imports.clone().try_acquire_owned().ok();
+            self.large = self.large_imports.clone().try_acquire_owned().ok();
         }
         let most = if self.large.is_some() { self.sizes.large } else { self.sizes.small };
         let is_late = || self.since.is_some_and(|since| since.elapsed() >= LONGEST_GATHERING);
@@ -247,16 +252,18 @@ impl Import {
         self.since = None;
         let mut rows = std::mem::take(&mut self.gathered);
         let sorting = tokio::task::spawn_blocking(move || {
-            rows.sort_unstable_by(|a, b| a.subject.cmp(&b.subject).then(a.line.cmp(&b.line)));
+            rows.sort_unstable_by(|a, b| {
+                let place = |row: &FeedRow<F>| (row.subject, row.which.clone());
+                place(a).cmp(&place(b)).then(a.line.cmp(&b.line))
+            });
             rows
         });
         self.sorted = sorting.await.map_err(|_| DatabaseError::Interrupted)?.into_iter();
         Ok(())
     }
 
-    /// The scores that stand for the people of a chunk, by where each stands.
-    async fn standing(&self, chunk: &[FeedRow]) -> Result<HashMap<SubjectRef, Score>, ScoreError> {
-        let ImportConfig { merchant, source, .. } = &self.config;
+    /// The values that stand for the people of a chunk, by where each stands.
+    async fn standing(&self, chunk: &[FeedRow<F>]) -> Result<HashMap<Place<F>, F::Value>, ScoreError> {
         let former = chunk.iter().filter_map(|row| row.former.as_deref());
         let mut references: Vec<_> = chunk.iter().map(|row| &row.subject).chain(former).copied().collect();
         references.sort_unstable();
@@ -264,7 +271,7 @@ impl Import {
         let mut found = HashMap::new();
         // Few of them stand under two.
         for some in references.chunks(self.sizes.chunk) {
-            found.extend(self.scores.list(merchant, &source.name, some.to_vec()).await?);
+            found.extend(self.feed.standing(some.to_vec()).await?);
         }
         Ok(found)
     }
@@ -279,27 +286,26 @@ impl Import {
         }
         let found = self.standing(&chunk).await?;
         let mut new = Vec::new();
-        let (mut accepted, mut unchanged, mut stale) = (0, 0, Vec::new());
-        for rows in chunk.chunk_by(|a, b| a.subject == b.subject) {
-            let Some(FeedRow { subject, .. }) = rows.first() else { continue };
-            let former = || rows.iter().find_map(|row| found.get(row.former.as_deref()?));
-            let before = found.get(subject).or_else(former).copied();
-            let mut standing = before;
+        let (mut accepted, mut unchanged, mut stale) = (0_u64, 0, Vec::new());
+        for rows in chunk.chunk_by(|a, b| a.subject == b.subject && a.which == b.which) {
+            let Some(FeedRow { subject, which, .. }) = rows.first() else { continue };
+            let former = || rows.iter().find_map(|row| found.get(&(*row.former.as_deref()?, which.clone())));
+            let before = found.get(&(*subject, which.clone())).or_else(former);
+            let mut standing = before.cloned();
             for row in rows {
-                match row.score.against(standing.as_ref()) {
-                    PutOutcome::Accepted => {
-                        standing = Some(row.score);
-                        accepted += 1;
-                    }
-                    PutOutcome::Unchanged => unchanged += 1,
-                    PutOutcome::Stale { .. } => stale.push(row.line),
+                let (outcome, stands) = self.feed.judge(which, &row.value, standing.as_ref());
+                standing = stands.or(standing);
+                match outcome {
+                    Judged::Accepted => accepted += 1,
+                    Judged::Unchanged => unchanged += 1,
+                    Judged::Stale => stale.push(row.line),
                 }
             }
             // Corrected and corrected back: accepted twice, and nothing to write.
-            new.extend(standing.filter(|_| standing != before).map(|score| (*subject, score)));
+            new.extend(standing.filter(|it| Some(it) != before).map(|value| ((*subject, which.clone()), value)));
         }
         let beaten = self.write(new).await?;
-        self.report.accepted += accepted - beaten;
+        self.report.accepted += accepted.saturating_sub(beaten);
         self.report.unchanged += unchanged;
         self.report.stale += beaten;
         for line in stale {
@@ -309,16 +315,15 @@ impl Import {
         Ok(true)
     }
 
-    /// Writes these scores, and says how many were beaten by a newer one that another feed wrote since they were
-    /// judged. Which lines those were isn't known.
-    async fn write(&self, new: Vec<(SubjectRef, Score)>) -> Result<u64, ScoreError> {
-        let ImportConfig { merchant, source, clock, .. } = &self.config;
+    /// Writes these values, and says how many were beaten by what others wrote since they were judged. Which lines
+    /// those were isn't known.
+    async fn write(&self, new: Vec<(Place<F>, F::Value)>) -> Result<u64, ScoreError> {
         if new.is_empty() {
             return Ok(0);
         }
         let mut tries = 0;
         let written = loop {
-            match self.scores.put_all(merchant, &source.name, new.clone(), clock.now()).await {
+            match self.feed.write(new.clone(), self.clock.now()).await {
                 // These say that nothing was written; of the others one can't be sure.
                 Err(ScoreError::Database(e))
                     if matches!(*e, DatabaseError::Conflict | DatabaseError::Busy | DatabaseError::Unclassified(_))
@@ -337,6 +342,7 @@ impl Import {
 mod tests {
     use super::*;
     use crate::scores::handle::testing::{Room, score};
+    use crate::scores::score::{PutOutcome, Score};
 
     async fn import(room: &Room, format: Format, feed: &[u8], piece: usize) -> ImportReport {
         let mut import = room.import(format);

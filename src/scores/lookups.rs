@@ -1,52 +1,55 @@
-//! Look-ups in the database, gathered: a query asks for all scores that were missed while the one before it ran.
+//! Look-ups in the database, gathered: a query asks for all that was missed while the one before it ran.
 
 use std::sync::Arc;
 
 use super::gathering::{Duty, Gathering};
+use super::kept::CachedKey;
 use super::memory::ScoreKey;
-use super::score::Score;
-use super::store;
-use crate::database::{Database, DatabaseError};
+use crate::database::{AnyConnection, Database, DatabaseError};
 
 /// The most queries at one time: one that takes long must not hold all others up.
 const MOST_QUERIES: usize = 2;
 
-type Answer = Result<Option<Score>, DatabaseError>;
+type Answer<K> = Result<Option<<K as CachedKey>::Value>, DatabaseError>;
 
-/// Look-ups of single scores; cheap to clone.
+/// The query for many keys: for each the value that stands, if one does.
+type Query<K> = fn(&mut AnyConnection, &[&K]) -> Result<Vec<Option<<K as CachedKey>::Value>>, DatabaseError>;
+
+/// Look-ups of single scores, or of what else is kept under keys `K`; cheap to clone.
 #[derive(Clone)]
-pub(super) struct Lookups {
+pub(super) struct Lookups<K: CachedKey = ScoreKey> {
     database: Database,
-    gathering: Arc<Gathering<ScoreKey, Answer>>,
+    query: Query<K>,
+    gathering: Arc<Gathering<K, Answer<K>>>,
 }
 
-impl Lookups {
-    pub(super) fn new(database: Database) -> Self {
-        Self { database, gathering: Gathering::new(MOST_QUERIES) }
+impl<K: CachedKey> Lookups<K> {
+    pub(super) fn new(database: Database, query: Query<K>) -> Self {
+        Self { database, query, gathering: Gathering::new(MOST_QUERIES) }
     }
 
-    /// The score that stands in the database when this is asked, or later.
+    /// The value that stands in the database when this is asked, or later.
     ///
     /// # Errors
     /// Those of the query, for all whom it asked about.
-    pub(super) async fn find(&self, key: &ScoreKey) -> Answer {
+    pub(super) async fn find(&self, key: &K) -> Answer<K> {
         let (answered, duty) = self.gathering.add(key.clone());
         if let Some(duty) = duty {
-            let database = self.database.clone();
-            drop(tokio::task::spawn_blocking(move || ask_all(&database, duty)));
+            let (database, query) = (self.database.clone(), self.query);
+            drop(tokio::task::spawn_blocking(move || ask_all(&database, query, duty)));
         }
         answered.await.unwrap_or(Err(DatabaseError::Interrupted))
     }
 }
 
-fn ask_all(database: &Database, mut duty: Duty<ScoreKey, Answer>) {
+fn ask_all<K: CachedKey>(database: &Database, query: Query<K>, mut duty: Duty<K, Answer<K>>) {
     while let Some(lot) = duty.next_lot() {
         let found = database.read_blocking(|conn| {
-            let keys: Vec<&ScoreKey> = lot.iter().map(|question| &question.asked).collect();
-            store::find_scores(conn, &keys)
+            let keys: Vec<&K> = lot.iter().map(|question| &question.asked).collect();
+            query(conn, &keys)
         });
         match found {
-            Ok(found) => lot.into_iter().zip(found).for_each(|(question, score)| question.answer(Ok(score))),
+            Ok(found) => lot.into_iter().zip(found).for_each(|(question, value)| question.answer(Ok(value))),
             Err(error) => lot.into_iter().for_each(|question| question.answer(Err(error.clone()))),
         }
     }
@@ -64,7 +67,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", directory.path().join("perkgate.db").display()).parse().unwrap();
         // There are no tables in it.
-        let lookups = Lookups::new(Database::connect(&url, 1).unwrap());
+        let lookups = Lookups::new(Database::connect(&url, 1).unwrap(), crate::scores::store::find_scores);
         let key = |number| ScoreKey {
             merchant: "mer_018f3c2e7b7a7000800000000000abcd".parse().unwrap(),
             source: "klout".parse().unwrap(),

@@ -19,10 +19,12 @@ use moka::future::Cache;
 
 use crate::database::DatabaseError;
 use crate::foundation::clock::{Clock, from_micros};
+use crate::foundation::decimal::Decimal;
 use crate::foundation::ids::{MerchantId, SourceName};
 use crate::foundation::subject::SubjectRef;
 use crate::telemetry::meters;
 
+use super::kept::CachedKey;
 use super::score::Score;
 use super::store::epochs;
 
@@ -47,18 +49,43 @@ pub struct ScoreKey {
     pub subject: SubjectRef,
 }
 
-impl ScoreKey {
-    /// The same on every replica: the reference is a keyed hash, so its bytes are spread already.
-    pub(super) const fn stripe(&self) -> u16 {
-        let SubjectRef([first, second, ..]) = self.subject;
-        u16::from_be_bytes([first, second])
+impl CachedKey for ScoreKey {
+    type Value = Score;
+
+    fn subject(&self) -> &SubjectRef {
+        &self.subject
+    }
+
+    fn name(&self) -> String {
+        format!("score:{}:{}:{}", self.merchant, self.source, self.subject)
+    }
+
+    /// Neither an id nor a source's name holds a NUL, and a reference has one length.
+    fn authenticated(&self) -> Vec<u8> {
+        [self.merchant.as_str().as_bytes(), b"\0", self.source.as_str().as_bytes(), b"\0", &self.subject.0].concat()
+    }
+
+    /// Its thousandths and the microseconds of when it was observed, big-endian.
+    fn encode(score: &Score, into: &mut Vec<u8>) {
+        into.extend(score.value.thousandths().to_be_bytes());
+        into.extend(score.observed_at.as_microsecond().to_be_bytes());
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Score> {
+        let ([value, observed_at], []) = bytes.as_chunks::<8>() else { return None };
+        let observed_at = Timestamp::from_microsecond(i64::from_be_bytes(*observed_at)).ok()?;
+        Some(Score { value: Decimal::from_thousandths(i64::from_be_bytes(*value)), observed_at })
+    }
+
+    fn count(tier: &'static str) {
+        meters().score_lookups.count([tier]);
     }
 }
 
-/// Scores, and that there are none, kept in this process; cheap to clone.
+/// Scores, or what else is kept under keys `K`, and that there are none, kept in this process; cheap to clone.
 #[derive(Clone)]
-pub struct Memory {
-    slots: Cache<ScoreKey, Slot>,
+pub struct Memory<K: CachedKey = ScoreKey> {
+    slots: Cache<K, Slot<K::Value>>,
     stripes: Arc<[AtomicU64]>,
     ttl: SignedDuration,
     epochs: Arc<FollowedEpochs>,
@@ -94,16 +121,16 @@ impl FollowedEpochs {
         Self { stood_at: never(), stood_for: never(), since: not_yet(), since_ran_for: not_yet(), changed_at }
     }
 
-    fn changed_at(&self, key: &ScoreKey) -> i64 {
-        let stripe = usize::from(epochs::stripe_of(&key.subject));
+    fn changed_at(&self, key: &impl CachedKey) -> i64 {
+        let stripe = usize::from(epochs::stripe_of(key.subject()));
         self.changed_at.get(stripe).map_or(i64::MIN, |at| at.load(Ordering::Acquire))
     }
 }
 
 /// The score that stood in the database for a key, if one did, and no earlier than when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Loaded {
-    pub found: Option<Score>,
+pub struct Loaded<V = Score> {
+    pub found: Option<V>,
     /// Before the database was asked.
     pub read_at: Timestamp,
     /// True if a write since then would have been noticed.
@@ -111,15 +138,15 @@ pub struct Loaded {
 }
 
 #[derive(Clone, Copy)]
-struct Slot {
-    loaded: Loaded,
+struct Slot<V> {
+    loaded: Loaded<V>,
     /// The count that the stripe's counter showed before the load began.
     count: u64,
     /// [`Moment::ran_for`] before the load began.
     ran_for: i64,
 }
 
-impl Memory {
+impl<K: CachedKey> Memory<K> {
     /// Keeps up to `entries` of them, each for `ttl`, or as long as the epochs say that it stands, ten minutes at most.
     #[must_use]
     pub fn new(entries: u64, ttl: Duration, clock: Clock) -> Self {
@@ -133,16 +160,34 @@ impl Memory {
         }
     }
 
+    /// An empty one that hears of the same writes as `other`, whatever it is that was written.
+    #[must_use]
+    pub fn beside<O: CachedKey>(other: &Memory<O>) -> Self {
+        let policy = other.slots.policy();
+        let entries = policy.max_capacity().unwrap_or(u64::MAX);
+        Self {
+            slots: Cache::builder()
+                .max_capacity(entries)
+                .time_to_live(policy.time_to_live().unwrap_or(LONGEST))
+                .build(),
+            stripes: other.stripes.clone(),
+            ttl: other.ttl,
+            epochs: other.epochs.clone(),
+            clock: other.clock.clone(),
+            began: other.began,
+        }
+    }
+
     /// Returns what is kept under `key`, or what `load` finds: it stood in the database less than `ttl` ago, or
     /// after this was asked. Those who ask for one key at one time share one load; its error goes to
     /// all of them and is not kept.
     ///
     /// # Errors
     /// The errors of `load`.
-    pub async fn find<F, R>(&self, key: &ScoreKey, load: F) -> Result<Option<Score>, Arc<DatabaseError>>
+    pub async fn find<F, R>(&self, key: &K, load: F) -> Result<Option<K::Value>, Arc<DatabaseError>>
     where
         F: Fn() -> R,
-        R: Future<Output = Result<Loaded, DatabaseError>>,
+        R: Future<Output = Result<Loaded<K::Value>, DatabaseError>>,
     {
         let since = self.moment();
         // Who loads counts where the answer comes from.
@@ -158,7 +203,7 @@ impl Memory {
             };
             if slot.count >= asked_at && self.is_young(&slot, stood, since) {
                 if !has_loaded.load(Ordering::Relaxed) {
-                    meters().score_lookups.count(["memory"]);
+                    K::count("memory");
                 }
                 return Ok(slot.loaded.found);
             }
@@ -168,8 +213,9 @@ impl Memory {
     }
 
     /// True if it stood in the database less than the time to live before `since`, by either clock.
-    fn is_young(&self, slot: &Slot, (stood_at, stood_for): (i64, i64), since: Moment) -> bool {
-        let Loaded { read_at, is_followed, .. } = slot.loaded;
+    fn is_young(&self, slot: &Slot<K::Value>, (stood_at, stood_for): (i64, i64), since: Moment) -> bool {
+        let Loaded { read_at, is_followed, .. } = &slot.loaded;
+        let (read_at, is_followed) = (*read_at, *is_followed);
         // After what was found to stand, which is set after it.
         let is_followed = is_followed && slot.ran_for >= self.epochs.since_ran_for.load(Ordering::Acquire);
         let (stood_at, stood_for) = if is_followed {
@@ -184,13 +230,13 @@ impl Memory {
 
     async fn load_once<F, R>(
         &self,
-        key: &ScoreKey,
+        key: &K,
         load: &F,
         has_loaded: &AtomicBool,
-    ) -> Result<Slot, Arc<DatabaseError>>
+    ) -> Result<Slot<K::Value>, Arc<DatabaseError>>
     where
         F: Fn() -> R,
-        R: Future<Output = Result<Loaded, DatabaseError>>,
+        R: Future<Output = Result<Loaded<K::Value>, DatabaseError>>,
     {
         let load = async {
             has_loaded.store(true, Ordering::Relaxed);
@@ -203,11 +249,11 @@ impl Memory {
     /// Returns what `read` finds in the database, with when that was.
     pub(super) async fn read(
         &self,
-        read: impl Future<Output = Result<Option<Score>, DatabaseError>>,
-    ) -> Result<Loaded, DatabaseError> {
+        read: impl Future<Output = Result<Option<K::Value>, DatabaseError>>,
+    ) -> Result<Loaded<K::Value>, DatabaseError> {
         let read_at = self.clock.now();
         let found = read.await?;
-        meters().score_lookups.count(["database"]);
+        K::count("database");
         Ok(Loaded { found, read_at, is_followed: true })
     }
 
@@ -248,7 +294,7 @@ impl Memory {
     }
 
     /// The score that another process read from the database, unless a write is known that may be newer.
-    pub(super) fn believed(&self, key: &ScoreKey, loaded: Loaded) -> Option<Loaded> {
+    pub(super) fn believed(&self, key: &K, loaded: Loaded<K::Value>) -> Option<Loaded<K::Value>> {
         // By its clock, which may be ahead of ours.
         let read_at = loaded.read_at.checked_sub(CLOCK_SKEW).unwrap_or(Timestamp::MIN).as_microsecond();
         let is_followed = read_at > self.epochs.since.load(Ordering::Acquire);

@@ -1,9 +1,11 @@
 //! Scores: where they come from, which one stands, and how a check gets at it without a query.
 //!
-//! - `handle`: what everyone else uses; `score`, `freshness`: a score, and whether it is young enough
+//! - `handle`: what everyone else uses, with `error`; `score`, `freshness`: a score, and whether it is young enough
 //! - `cache`: `memory`, then `redis`, with the writes that are `pending` there; `store`: the database
+//! - `kept`: what the caches keep, and under which keys
 //! - `lookups`: what the caches lack, asked of the database together; `gathering`: how questions come together
-//! - `import`, `lines`, `rows`: a feed of scores; `erasing`: the scores of one person shown, and erased
+//! - `attributes`: what else is kept of people, in the same way
+//! - `import`, `feed` (of which kind, such as `score_feed`), `lines`, `table`, `rows`: a feed of scores, or of what else is kept of people; `erasing`: the scores of one person shown, and erased
 //!
 //! [`Scores`] is the handle. A check asks `find`: memory, then Redis, then the database, and
 //! concurrent look-ups share one query. Everything that writes goes through the
@@ -17,15 +19,19 @@
 //! To read another kind of feed, add a [`rows::Format`] and its arm in [`rows::RowReader`]; to keep
 //! scores elsewhere, add a variant to [`cache::ScoreCache`] and run `cache_holds` on it.
 
+pub mod attributes;
 pub mod cache;
 #[cfg(test)]
 mod cache_suite;
 pub mod erasing;
+mod error;
+pub mod feed;
 pub mod following;
 pub mod freshness;
 mod gathering;
 mod handle;
 pub mod import;
+pub mod kept;
 pub mod lines;
 mod lookups;
 pub mod memory;
@@ -33,11 +39,15 @@ mod pending;
 pub mod redis;
 pub mod rows;
 pub mod score;
+mod score_feed;
 pub mod store;
+mod table;
 
+pub use attributes::Attributes;
 pub use cache::{CacheConfig, ScoreCache};
+pub use error::ScoreError;
 pub use freshness::Freshness;
-pub use handle::{ScoreError, Scores};
+pub use handle::Scores;
 pub use import::{Import, ImportConfig, ImportReport, LineError};
 pub use rows::{Format, LineFault};
 pub use score::{PutOutcome, Score, Source};

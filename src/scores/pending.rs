@@ -6,22 +6,22 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::kept::CachedKey;
 use super::memory::ScoreKey;
 
 /// The keys this process wrote while Redis could not be reached. Until they are sent, this process doesn't read those keys
 /// from there; other replicas are bounded by the age of what they read.
-pub(super) struct Pending {
+pub(super) struct Pending<K = ScoreKey> {
     bound: usize,
     /// After so long nobody believes what Redis held before a write, so there is nothing left to tell.
     matters_for: SignedDuration,
-    state: Mutex<State>,
+    state: Mutex<State<K>>,
     /// True if there is anything to ask the state about: most of the time there isn't.
     any: AtomicBool,
 }
 
-#[derive(Default)]
-struct State {
-    keys: HashMap<ScoreKey, Entry>,
+struct State<K> {
+    keys: HashMap<K, Entry>,
     turn: u64,
     /// Too many keys to remember: nothing that was read before this instant is believed.
     distrusted: Option<Timestamp>,
@@ -33,13 +33,18 @@ struct Entry {
     written_at: Timestamp,
 }
 
-impl Pending {
+impl<K: CachedKey> Pending<K> {
     /// Remembers up to `bound` keys.
     pub(super) fn new(bound: usize, matters_for: SignedDuration) -> Self {
-        Self { bound, matters_for, state: Mutex::default(), any: AtomicBool::new(false) }
+        Self {
+            bound,
+            matters_for,
+            state: Mutex::new(State { keys: HashMap::new(), turn: 0, distrusted: None }),
+            any: AtomicBool::new(false),
+        }
     }
 
-    pub(super) fn insert(&self, keys: &[ScoreKey], now: Timestamp) {
+    pub(super) fn insert(&self, keys: &[K], now: Timestamp) {
         let mut state = self.lock();
         state.turn += 1;
         let turn = state.turn;
@@ -52,7 +57,7 @@ impl Pending {
     }
 
     /// True if Redis may hold what was before a write of this key.
-    pub(super) fn holds(&self, key: &ScoreKey) -> bool {
+    pub(super) fn holds(&self, key: &K) -> bool {
         self.any.load(Ordering::Acquire) && self.lock().keys.contains_key(key)
     }
 
@@ -67,7 +72,7 @@ impl Pending {
     }
 
     /// Takes out keys that were sent to Redis, as they were written up to `turn`.
-    pub(super) fn settle(&self, keys: &[ScoreKey], turn: u64) {
+    pub(super) fn settle(&self, keys: &[K], turn: u64) {
         if self.any.load(Ordering::Acquire) {
             let mut state = self.lock();
             for key in keys {
@@ -80,7 +85,7 @@ impl Pending {
     }
 
     /// Up to `limit` keys that still matter; those that don't are dropped.
-    pub(super) fn list(&self, limit: usize, now: Timestamp) -> Vec<ScoreKey> {
+    pub(super) fn list(&self, limit: usize, now: Timestamp) -> Vec<K> {
         if !self.any.load(Ordering::Acquire) {
             return Vec::new();
         }
@@ -92,11 +97,11 @@ impl Pending {
         state.keys.keys().take(limit).cloned().collect()
     }
 
-    fn update(&self, state: &State) {
+    fn update(&self, state: &State<K>) {
         self.any.store(!state.keys.is_empty() || state.distrusted.is_some(), Ordering::Release);
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, State<K>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

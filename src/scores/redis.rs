@@ -18,13 +18,13 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::foundation::clock::Clock;
-use crate::foundation::decimal::Decimal;
 use crate::foundation::entropy::Entropy;
 use crate::keyring::CacheKey;
 use crate::keyring::cache_key::TAG_BYTES;
 use crate::redis_link::{RedisLink, RedisLinkError};
 use crate::telemetry::meters;
 
+use super::kept::CachedKey;
 use super::memory::{CLOCK_SKEW, Loaded, ScoreKey};
 use super::pending::Pending;
 use super::score::Score;
@@ -48,26 +48,26 @@ const NONE: u8 = 0;
 const SOME: u8 = 1;
 const WRITTEN: u8 = 2;
 
-/// Scores in Redis, under `score:MERCHANT:SOURCE:REFERENCE`; cheap to clone.
+/// Scores in Redis, under `score:MERCHANT:SOURCE:REFERENCE`, or what else is kept under keys `K`; cheap to clone.
 #[derive(Clone)]
-pub struct RedisScores {
+pub struct RedisScores<K: CachedKey = ScoreKey> {
     link: RedisLink,
     ttl: Duration,
     key: CacheKey,
     clock: Clock,
     /// Our identity in announcements: our own would unseat what was loaded since.
     origin: [u8; ORIGIN_BYTES],
-    pending: Arc<Pending>,
+    pending: Arc<Pending<K>>,
     forgery_logged: Arc<AtomicBool>,
 }
 
 /// The answer of Redis for a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Known {
+pub enum Known<V = Score> {
     Nothing,
     /// It was written a moment ago: ask the database, and don't fill.
     Written,
-    Found(Loaded),
+    Found(Loaded<V>),
 }
 
 /// Why a value in Redis is not believed.
@@ -81,7 +81,7 @@ enum Disbelief {
     InFuture,
 }
 
-impl RedisScores {
+impl<K: CachedKey> RedisScores<K> {
     /// Keeps each score until `ttl` after it was read from the database, and no longer than a minute.
     pub fn new(link: RedisLink, ttl: Duration, key: CacheKey, clock: Clock, entropy: &Entropy) -> Self {
         Self::bounded(link, ttl, key, clock, entropy, PENDING)
@@ -101,14 +101,21 @@ impl RedisScores {
         Self { link, ttl, key, clock, origin, pending, forgery_logged: Arc::default() }
     }
 
+    /// The same Redis for what is kept under other keys.
+    pub(super) fn beside<O: CachedKey>(other: &RedisScores<O>) -> Self {
+        let RedisScores { link, ttl, key, clock, origin, forgery_logged, .. } = other.clone();
+        let matters_for = SignedDuration::try_from(ttl).unwrap_or(SignedDuration::MAX).saturating_add(CLOCK_SKEW);
+        Self { link, ttl, key, clock, origin, pending: Arc::new(Pending::new(PENDING, matters_for)), forgery_logged }
+    }
+
     /// Looks up `key`; errors are `Nothing`. What is too old or forged is marked as written in its place: to
     /// delete it by its name could take away the mark of a write that was made since it was read here.
-    pub async fn find(&self, key: &ScoreKey) -> Known {
+    pub async fn find(&self, key: &K) -> Known<K::Value> {
         if self.pending.holds(key) {
             self.tell(std::slice::from_ref(key)).await;
             return Known::Written;
         }
-        let Ok(Some(value)) = self.link.get(&name(key)).await else { return Known::Nothing };
+        let Ok(Some(value)) = self.link.get(&key.name()).await else { return Known::Nothing };
         let disbelief = match self.decode(key, &value, self.clock.now()) {
             Ok(Known::Found(loaded)) if self.is_distrusted(&loaded) => Disbelief::TooOld,
             Ok(known) => return known,
@@ -132,13 +139,13 @@ impl RedisScores {
     }
 
     /// Keeps what a reader loaded, unless something is there.
-    pub async fn fill(&self, key: &ScoreKey, loaded: &Loaded) {
+    pub async fn fill(&self, key: &K, loaded: &Loaded<K::Value>) {
         // Best effort: without it the next reader asks the database.
-        let _ = self.link.set_if_absent(&name(key), &self.encode(key, loaded), self.ttl).await;
+        let _ = self.link.set_if_absent(&key.name(), &self.encode(key, loaded), self.ttl).await;
     }
 
     /// Marks keys as just written, after the commit. Those that can't be sent to Redis are pending.
-    pub async fn mark(&self, keys: &[ScoreKey]) {
+    pub async fn mark(&self, keys: &[K]) {
         if !self.tell(keys).await {
             self.pending.insert(keys, self.clock.now());
         }
@@ -156,8 +163,8 @@ impl RedisScores {
     }
 
     /// Marks keys, or deletes them where Redis takes no values; whether it did either.
-    async fn tell(&self, keys: &[ScoreKey]) -> bool {
-        let names: Vec<_> = keys.iter().map(name).collect();
+    async fn tell(&self, keys: &[K]) -> bool {
+        let names: Vec<_> = keys.iter().map(CachedKey::name).collect();
         let names = || names.iter().map(String::as_str);
         let turn = self.pending.turn();
         let is_marked = match self.link.set_all(names(), &[VERSION, WRITTEN], MARK_TTL).await {
@@ -181,7 +188,7 @@ impl RedisScores {
 
     /// The stripes that another replica announced in `message`. Anybody could have said so: all that it
     /// does is to ask the database again.
-    pub fn heard<'a>(&self, message: &'a [u8]) -> impl Iterator<Item = u16> + use<'a> {
+    pub fn heard<'a>(&self, message: &'a [u8]) -> impl Iterator<Item = u16> + use<'a, K> {
         let (origin, stripes) = message.split_at_checked(ORIGIN_BYTES).unwrap_or_default();
         let stripes = if origin == self.origin { &[] } else { stripes };
         stripes.as_chunks::<2>().0.iter().map(|pair| u16::from_be_bytes(*pair))
@@ -197,25 +204,24 @@ impl RedisScores {
 
     /// True if it may be from before a write that was not remembered. As if it had been read a little
     /// earlier than it says: that may be by another clock.
-    fn is_distrusted(&self, loaded: &Loaded) -> bool {
+    fn is_distrusted(&self, loaded: &Loaded<K::Value>) -> bool {
         self.pending.distrusts(loaded.read_at.checked_sub(CLOCK_SKEW).unwrap_or(Timestamp::MIN))
     }
 
-    /// A version, what it is, microseconds of when it was read from the database; for a score its
-    /// thousandths and microseconds; all big-endian; and the tag of that and of the key.
-    fn encode(&self, key: &ScoreKey, loaded: &Loaded) -> Vec<u8> {
+    /// A version, what it is, microseconds of when it was read from the database, big-endian; the value, where there is
+    /// one; and the tag of that and of the key.
+    fn encode(&self, key: &K, loaded: &Loaded<K::Value>) -> Vec<u8> {
         let mut value = vec![VERSION, if loaded.found.is_some() { SOME } else { NONE }];
         value.extend(loaded.read_at.as_microsecond().to_be_bytes());
-        if let Some(score) = &loaded.found {
-            value.extend(score.value.thousandths().to_be_bytes());
-            value.extend(score.observed_at.as_microsecond().to_be_bytes());
+        if let Some(found) = &loaded.found {
+            K::encode(found, &mut value);
         }
-        let tag = self.key.tag(&tagged(key, &value));
+        let tag = self.key.tag(&[&key.authenticated(), &value]);
         value.extend(tag);
         value
     }
 
-    fn decode(&self, key: &ScoreKey, value: &[u8], now: Timestamp) -> Result<Known, Disbelief> {
+    fn decode(&self, key: &K, value: &[u8], now: Timestamp) -> Result<Known<K::Value>, Disbelief> {
         match value {
             // Anybody may say that: the database is asked, no more.
             [VERSION, WRITTEN] => return Ok(Known::Written),
@@ -234,32 +240,19 @@ impl RedisScores {
     }
 
     /// The content of the value, if a gateway wrote it for this key. Nothing is read before the tag is verified.
-    fn authentic(&self, key: &ScoreKey, value: &[u8]) -> Option<Loaded> {
+    fn authentic(&self, key: &K, value: &[u8]) -> Option<Loaded<K::Value>> {
         let (body, tag) = value.split_last_chunk::<TAG_BYTES>()?;
-        if !self.key.is_tag(&tagged(key, body), tag) {
+        if !self.key.is_tag(&[&key.authenticated(), body], tag) {
             return None;
         }
-        let (read_at, score) = body.get(2..)?.split_first_chunk::<8>()?;
-        let found = match (body.get(1)?, score.as_chunks::<8>()) {
-            (&NONE, ([], [])) => None,
-            (&SOME, ([value, observed_at], [])) => Some(Score {
-                value: Decimal::from_thousandths(i64::from_be_bytes(*value)),
-                observed_at: instant(*observed_at)?,
-            }),
+        let (read_at, found) = body.get(2..)?.split_first_chunk::<8>()?;
+        let found = match (body.get(1)?, found) {
+            (&NONE, []) => None,
+            (&SOME, found) => Some(K::decode(found)?),
             _ => return None,
         };
         Some(Loaded { found, read_at: instant(*read_at)?, is_followed: false })
     }
-}
-
-fn name(key: &ScoreKey) -> String {
-    format!("score:{}:{}:{}", key.merchant, key.source, key.subject)
-}
-
-/// The bytes that a tag is over. Neither an id nor a source's name holds a NUL, and a reference has one length, so
-/// no other key and value give the same bytes.
-fn tagged<'a>(key: &'a ScoreKey, body: &'a [u8]) -> [&'a [u8]; 6] {
-    [key.merchant.as_str().as_bytes(), b"\0", key.source.as_str().as_bytes(), b"\0", &key.subject.0, body]
 }
 
 fn instant(microseconds: [u8; 8]) -> Option<Timestamp> {

@@ -1,11 +1,12 @@
-//! The content of one line of a score feed, or what is wrong with it.
+//! The content of one line of a score feed, or what is wrong with it; the faults are those of every feed.
 
-use crate::foundation::csv_row::CsvRow;
 use crate::foundation::decimal::{Decimal, DecimalError};
-use crate::foundation::json::{Json, JsonError};
+use crate::foundation::json::Json;
 use crate::foundation::subject::{SubjectError, SubjectHandle};
 
 use super::score::{Score, ScoreFault, Source, parse_instant};
+use super::table::{Field, TableReader, Wanted};
+use crate::rules::attribute::ValueType;
 use jiff::Timestamp;
 
 /// The format of a feed. One row is one line in both: a CSV field in quotes can't hold a line
@@ -26,6 +27,9 @@ pub struct Row {
     pub score: Score,
 }
 
+/// The code of a header that can't be read: then no line was.
+pub const BAD_HEADER: &str = "bad_header";
+
 /// Why a line of a feed was not taken. The texts repeat nothing of the line: it may name a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum LineFault {
@@ -41,14 +45,14 @@ pub enum LineFault {
     DoubledField,
     #[error("the field `{0}` is missing")]
     MissingField(&'static str),
-    #[error("the line has a field other than `subject`, `value` and `observed_at`")]
-    UnknownField,
+    #[error("the line has a field other than {0}")]
+    UnknownField(&'static str),
     #[error("the line's fields are not those of the header")]
     FieldCount,
     #[error("a quote is not closed, or a quote or carriage return stands where none may stand (RFC 4180)")]
     Quotes,
-    #[error("the header must name the columns `subject`, `value` and `observed_at`, each once; nothing was read")]
-    Header,
+    #[error("the header must name the columns {0}, each once; nothing was read")]
+    Header(&'static str),
     #[error("the subject can't be taken: {0}")]
     Subject(SubjectError),
     #[error("`subject` must be text")]
@@ -59,12 +63,20 @@ pub enum LineFault {
     TooPrecise,
     #[error("`value` is too large for any scale")]
     TooLarge,
-    #[error("`observed_at` must be an RFC 3339 time with its offset, such as 2026-11-22T09:00:00Z")]
-    Time,
+    #[error("`{0}` must be an RFC 3339 time with its offset, such as 2026-11-22T09:00:00Z")]
+    Time(&'static str),
     #[error("{0}")]
     Score(ScoreFault),
     #[error("a newer observation of this subject stands already")]
     Stale,
+    #[error("no such attribute is declared: PUT it first, with its type")]
+    Undeclared,
+    #[error("the value must be {}, as the attribute was declared", .0.describe())]
+    WrongType(ValueType),
+    #[error("the value is longer, or has more members, than an attribute may have")]
+    TooMuch,
+    #[error("the value holds characters that a text may not have, or is empty")]
+    Text,
 }
 
 impl LineFault {
@@ -77,55 +89,38 @@ impl LineFault {
                 "malformed"
             }
             Self::MissingField(_) => "missing_field",
-            Self::UnknownField => "unknown_field",
-            Self::Header => "bad_header",
+            Self::UnknownField(_) => "unknown_field",
+            Self::Header(_) => BAD_HEADER,
             Self::Subject(_) | Self::SubjectType => "bad_subject",
-            Self::Value => "bad_value",
+            Self::Value | Self::Text => "bad_value",
             Self::TooPrecise => "too_precise",
             Self::TooLarge | Self::Score(ScoreFault::OffScale { .. }) => "off_scale",
-            Self::Time => "bad_time",
+            Self::Time(_) => "bad_time",
             Self::Score(ScoreFault::InFuture) => "in_future",
             Self::Score(ScoreFault::Unobserved) => "too_old",
             Self::Stale => "stale",
+            Self::Undeclared => "undeclared_attribute",
+            Self::WrongType(_) => "wrong_type",
+            Self::TooMuch => "too_long",
         }
     }
 }
 
-/// Reads the lines of one feed.
-#[derive(Debug)]
-pub enum RowReader {
-    Ndjson,
-    Csv(Columns),
-    /// The header could not be read, so no line means anything.
-    Unreadable,
-}
+/// The fields of a line of scores.
+const FIELDS: Wanted<3> = Wanted {
+    names: ["subject", "value", "observed_at"],
+    listed: "`subject`, `value` and `observed_at`",
+    optional: None,
+};
 
-/// The header of a table, which comes first.
+/// Reads the lines of one feed of scores.
 #[derive(Debug)]
-pub enum Columns {
-    Awaited,
-    Known(FeedHeader),
-}
-
-/// Which column holds what.
-#[derive(Debug)]
-pub struct FeedHeader {
-    subject: usize,
-    value: usize,
-    observed_at: usize,
-    /// The columns that have no name, where nothing may stand: it would be no row of this header.
-    nameless: Vec<usize>,
-    /// The number of columns.
-    count: usize,
-}
+pub struct RowReader(TableReader<3>);
 
 impl RowReader {
     #[must_use]
     pub const fn new(format: Format) -> Self {
-        match format {
-            Format::Ndjson => Self::Ndjson,
-            Format::Csv => Self::Csv(Columns::Awaited),
-        }
+        Self(TableReader::new(format, FIELDS))
     }
 
     /// Reads one line, which is held against the scale and the clock too; nothing for a CSV header or an empty row.
@@ -133,98 +128,45 @@ impl RowReader {
     /// # Errors
     /// [`LineFault`]: the line is not taken, the next may be.
     pub fn read(&mut self, line: &[u8], source: &Source, now: Timestamp) -> Result<Option<Row>, LineFault> {
-        let text = std::str::from_utf8(line).map_err(|_| LineFault::NotUtf8)?;
-        let (subject, value, observed_at) = match self {
-            Self::Ndjson => read_json(text)?,
-            Self::Unreadable => return Err(LineFault::Header),
-            Self::Csv(columns) => {
-                let mut row = CsvRow::default();
-                // What writes text for Windows twice leaves two carriage returns.
-                let is_row = row.split(text.trim_end_matches('\r')).is_some();
-                match columns {
-                    _ if is_row && row.cells().all(|cell| cell.trim().is_empty()) => return Ok(None),
-                    Columns::Awaited => {
-                        let header = if is_row { FeedHeader::read(&row) } else { None };
-                        *self = header.map_or(Self::Unreadable, |header| Self::Csv(Columns::Known(header)));
-                        return if matches!(self, Self::Unreadable) { Err(LineFault::Header) } else { Ok(None) };
-                    }
-                    Columns::Known(_) if !is_row => return Err(LineFault::Quotes),
-                    Columns::Known(header) => header.fields(&row)?,
-                }
-            }
-        };
-        let subject = subject.parse().map_err(LineFault::Subject)?;
-        let observed_at = parse_instant(observed_at.trim()).ok_or(LineFault::Time)?;
+        let Some([subject, value, observed_at]) = self.0.read(line)? else { return Ok(None) };
+        let subject = handle(subject)?;
+        let value = value.decimal()?;
+        let observed_at = observed_at.instant().ok_or(LineFault::Time("observed_at"))?;
         let score = Score::new(value, observed_at);
         source.check(&score, now).map_err(LineFault::Score)?;
         Ok(Some(Row { subject, score }))
     }
 }
 
-const fn decimal_fault(error: DecimalError) -> LineFault {
+/// The subject that a field names.
+pub(super) fn handle(field: Field) -> Result<SubjectHandle, LineFault> {
+    field.text().ok_or(LineFault::SubjectType)?.parse().map_err(LineFault::Subject)
+}
+
+impl Field {
+    /// An exact number.
+    pub(super) fn decimal(&self) -> Result<Decimal, LineFault> {
+        match self {
+            Self::Cell(cell) => cell.trim().parse().map_err(decimal_fault),
+            Self::Json(Json::Number(number)) => Ok(*number),
+            Self::Json(_) | Self::Absent => Err(LineFault::Value),
+        }
+    }
+
+    /// An instant, as RFC 3339 writes it.
+    pub(super) fn instant(&self) -> Option<Timestamp> {
+        match self {
+            Self::Cell(text) | Self::Json(Json::Text(text)) => parse_instant(text.trim()),
+            Self::Json(_) | Self::Absent => None,
+        }
+    }
+}
+
+pub(super) const fn decimal_fault(error: DecimalError) -> LineFault {
     match error {
         DecimalError::NotANumber => LineFault::Value,
         DecimalError::TooPrecise => LineFault::TooPrecise,
         DecimalError::TooLarge => LineFault::TooLarge,
-    }
-}
-
-fn read_json(text: &str) -> Result<(String, Decimal, String), LineFault> {
-    let members = match Json::parse(text) {
-        Ok(Json::Object(members)) => members,
-        Err(JsonError::Doubled { .. }) => return Err(LineFault::DoubledField),
-        Err(JsonError::Nul { .. }) => return Err(LineFault::Nul),
-        Err(JsonError::Number { pointer, source }) if pointer == "/value" => return Err(decimal_fault(source)),
-        Ok(_) | Err(JsonError::Syntax(_) | JsonError::TooDeep { .. } | JsonError::Number { .. }) => {
-            return Err(LineFault::NotJson);
-        }
-    };
-    let (mut subject, mut value, mut observed_at) = (None, None, None);
-    for (name, member) in members {
-        match name.as_str() {
-            "subject" => subject = Some(member),
-            "value" => value = Some(member),
-            "observed_at" => observed_at = Some(member),
-            _ => return Err(LineFault::UnknownField),
-        }
-    }
-    let Json::Text(subject) = subject.ok_or(LineFault::MissingField("subject"))? else {
-        return Err(LineFault::SubjectType);
-    };
-    let Json::Number(value) = value.ok_or(LineFault::MissingField("value"))? else {
-        return Err(LineFault::Value);
-    };
-    let Json::Text(observed_at) = observed_at.ok_or(LineFault::MissingField("observed_at"))? else {
-        return Err(LineFault::Time);
-    };
-    Ok((subject, value, observed_at))
-}
-
-impl FeedHeader {
-    fn read(row: &CsvRow) -> Option<Self> {
-        let columns = |wanted: &str| -> Vec<usize> {
-            row.cells().enumerate().filter(|(_, name)| name.trim() == wanted).map(|(at, _)| at).collect()
-        };
-        let the_only = |wanted: &str| if let [at] = columns(wanted)[..] { Some(at) } else { None };
-        Some(Self {
-            subject: the_only("subject")?,
-            value: the_only("value")?,
-            observed_at: the_only("observed_at")?,
-            nameless: columns(""),
-            count: row.count(),
-        })
-    }
-
-    /// The subject, the value and the time of a row.
-    fn fields(&self, row: &CsvRow) -> Result<(String, Decimal, String), LineFault> {
-        let is_beside = |at: usize| at >= self.count || self.nameless.contains(&at);
-        if row.cells().enumerate().any(|(at, field)| is_beside(at) && !field.trim().is_empty()) {
-            return Err(LineFault::FieldCount);
-        }
-        let field = |at: usize| row.get(at).ok_or(LineFault::FieldCount);
-        let subject = field(self.subject)?.to_owned();
-        let value = field(self.value)?.trim().parse().map_err(decimal_fault)?;
-        Ok((subject, value, field(self.observed_at)?.to_owned()))
     }
 }
 
@@ -388,7 +330,7 @@ mod tests {
             let mut csv = RowReader::new(Format::Csv);
             csv.read(b"subject,value,observed_at", &Source::klout(), now()).unwrap();
             let _ = csv.read(&line, &Source::klout(), now());
-            let _ = RowReader::Ndjson.read(&line, &Source::klout(), now());
+            let _ = RowReader::new(Format::Ndjson).read(&line, &Source::klout(), now());
         }
     }
 }

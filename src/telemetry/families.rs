@@ -173,6 +173,12 @@ pub static SCORE_LOOKUPS: Family = Family::new(
     &[label("tier", &["memory", "redis", "database"])],
     "Scores looked up, by the tier that answered; one that waits for another's look-up counts as memory.",
 );
+pub static ATTRIBUTE_LOOKUPS: Family = Family::new(
+    "perkgate_attribute_lookups_total",
+    Counter,
+    &[label("tier", &["memory", "redis", "database"])],
+    "Attributes of people looked up, by the tier that answered, where a rule looks at any.",
+);
 pub static SCORE_CACHE_FORGED: Family = Family::new(
     "perkgate_score_cache_forged_total",
     Counter,
@@ -259,7 +265,7 @@ pub static LOG_LINES_LOST: Family = Family::new(
 );
 
 /// Every family that the gateway exports.
-pub static FAMILIES: [&Family; 30] = [
+pub static FAMILIES: [&Family; 31] = [
     &BUILD_INFO,
     &HTTP_REQUESTS,
     &HTTP_REQUEST_DURATION,
@@ -274,6 +280,7 @@ pub static FAMILIES: [&Family; 30] = [
     &INTROSPECTIONS,
     &REVOCATIONS,
     &SCORE_LOOKUPS,
+    &ATTRIBUTE_LOOKUPS,
     &SCORE_CACHE_FORGED,
     &SCORE_AGE,
     &LEDGER_BATCH,

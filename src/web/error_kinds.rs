@@ -6,13 +6,16 @@ use crate::access::AccessError;
 use crate::audit::export::ExportError;
 use crate::database::DatabaseError;
 use crate::eligibility::checker::CheckError;
+use crate::eligibility::grants::CorrectionRequestError;
 use crate::eligibility::referral_decision::ReferralDecisionError;
 use crate::eligibility::rule_selection::TrialError;
 use crate::eligibility::subject_access::DisclosureError;
 use crate::ledger::LedgerError;
 use crate::ledger::cases::contest::ContestError;
+use crate::ledger::grants::correction::CorrectionError;
 use crate::ledger::grants::ending::ReturnError;
 use crate::ledger::read::browse::BrowseError;
+use crate::perks::attributes::AttributeError;
 use crate::perks::error::PerkError;
 use crate::scores::ScoreError;
 use crate::scores::score::SourceFault;
@@ -38,6 +41,19 @@ impl From<&PerkError> for Kind {
             | PerkError::Rule(_) => Self::InvalidRequest,
             PerkError::Ledger(error) => error.into(),
             PerkError::Database(error) => error.into(),
+        }
+    }
+}
+
+impl From<&AttributeError> for Kind {
+    fn from(error: &AttributeError) -> Self {
+        match error {
+            AttributeError::NotFound(_) => Self::NotFound,
+            AttributeError::Stale => Self::PreconditionFailed,
+            AttributeError::ValuesKept { .. } | AttributeError::InUse { .. } => Self::AttributeInUse,
+            AttributeError::TooMany | AttributeError::Unfit(_) => Self::InvalidRequest,
+            AttributeError::Ledger(error) => error.into(),
+            AttributeError::Database(error) => error.into(),
         }
     }
 }
@@ -165,6 +181,33 @@ impl From<&ReturnError> for Kind {
             ReturnError::Voided => Self::GrantVoided,
             ReturnError::Ledger(error) => error.into(),
             ReturnError::Database(error) => error.into(),
+        }
+    }
+}
+
+impl From<&CorrectionError> for Kind {
+    fn from(error: &CorrectionError) -> Self {
+        match error {
+            CorrectionError::NotFound => Self::NotFound,
+            CorrectionError::Stale => Self::PreconditionFailed,
+            CorrectionError::Voided => Self::GrantVoided,
+            CorrectionError::Released => Self::GrantReleased,
+            CorrectionError::Erased => Self::SubjectErased,
+            CorrectionError::Expired => Self::GrantExpired,
+            CorrectionError::TooLate => Self::CorrectionClosed,
+            CorrectionError::NoRoom(_) => Self::LimitReached,
+            CorrectionError::Ledger(error) => error.into(),
+            CorrectionError::Database(error) => error.into(),
+        }
+    }
+}
+
+impl From<&CorrectionRequestError> for Kind {
+    fn from(error: &CorrectionRequestError) -> Self {
+        match error {
+            CorrectionRequestError::TooMany(_) => Self::TooManyGuests,
+            CorrectionRequestError::Perk(error) => error.into(),
+            CorrectionRequestError::Correction(error) => error.into(),
         }
     }
 }

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::canonical::{self, Canonical, Reader, put, read_members};
+use super::guests::GuestFacts;
 use super::instant::Instant;
 use super::text::Text;
 use crate::ledger::events::VERSION;
@@ -172,6 +173,9 @@ pub(crate) struct CheckFacts<'a> {
     /// The check whose open referral this one belongs to.
     #[serde(borrow)]
     pub joins: Option<Text<'a>>,
+    /// The first checks were of one person each, and did not say so.
+    pub party: Option<u64>,
+    pub guests: Option<GuestFacts>,
 }
 
 read_members!(CheckFacts {
@@ -185,7 +189,9 @@ read_members!(CheckFacts {
     limits,
     grant,
     resolves,
-    joins
+    joins,
+    party,
+    guests
 });
 
 /// The facts of `contest.opened` and `contest.added`.
@@ -356,9 +362,10 @@ pub(crate) struct ClaimFacts<'a> {
     #[serde(borrow)]
     pub tier: Text<'a>,
     pub rule: i32,
+    pub party: Option<i32>,
 }
 
-read_members!(ClaimFacts { aud, sub, jti, exp, perk, tier, rule });
+read_members!(ClaimFacts { aud, sub, jti, exp, perk, tier, rule, party });
 
 /// The facts of `merchant.created` and `merchant.rezoned`; the first events named no zone.
 #[derive(Deserialize)]

@@ -3,5 +3,6 @@
 
 pub(crate) mod body;
 pub(crate) mod canonical;
+pub(crate) mod guests;
 pub(crate) mod instant;
 pub(crate) mod text;

@@ -25,7 +25,7 @@ pub(super) struct Compared {
 /// Members that every answer has: without one it is no longer what was answered.
 const ALWAYS: [&str; 7] = ["check", "decision", "perk", "rule_version", "reasons", "limits", "next_eligible_at"];
 /// Those of a reason that the event says in the clear.
-const OF_REASONS: [&str; 6] = ["code", "tier", "limit", "at_most", "attribute", "blackout"];
+const OF_REASONS: [&str; 7] = ["code", "tier", "limit", "at_most", "over_by", "attribute", "blackout"];
 
 /// A member; null where there is none.
 pub(super) fn at<'a>(value: &'a Value, name: &str) -> &'a Value {
@@ -45,7 +45,7 @@ pub(super) fn compare(answer: &Map<String, Value>, body: &Value) -> Compared {
     }
     let own = |name: &str| answer.get(name).unwrap_or(&Value::Null);
     out.judge("/check", own("check"), at(body, "about"));
-    for name in ["decision", "perk", "rule_version", "tier", "max_wait", "resolves"] {
+    for name in ["decision", "perk", "rule_version", "tier", "max_wait", "guests", "resolves"] {
         out.judge(&format!("/{name}"), own(name), at(facts, name));
     }
     // Where it says something of the person it is sealed: then nothing in the clear proves it.

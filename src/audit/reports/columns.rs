@@ -8,7 +8,7 @@ pub type Column = (&'static str, &'static str);
 const DECIDED: [Column; 4] =
     [("checks", "Checks"), ("granted", "Granted"), ("denied", "Refused"), ("referred", "Referred")];
 
-const REFUSED: [Column; 17] = [
+const REFUSED: [Column; 18] = [
     ("refused_score_below_threshold", "Score too low"),
     ("refused_score_missing", "Score missing"),
     ("refused_score_stale", "Score stale"),
@@ -25,6 +25,7 @@ const REFUSED: [Column; 17] = [
     ("refused_too_early", "Too early"),
     ("refused_too_late", "Too late"),
     ("refused_pass_date", "Pass of another day"),
+    ("refused_too_many_guests", "Too many guests"),
     ("refused_other", "Other"),
 ];
 
@@ -32,8 +33,9 @@ const NEAR: [Column; 2] = [("near_misses", "Near misses"), ("near_unknown", "Nea
 
 const BY_PERSON: [Column; 1] = [("granted_by_person", "By a person")];
 
-const GRANTS: [Column; 8] = [
+const GRANTS: [Column; 9] = [
     ("redeemed", "Redeemed"),
+    ("corrected", "Corrected"),
     ("released", "Released"),
     ("voided", "Voided"),
     ("grants_redeemed", "Grants redeemed"),
@@ -43,11 +45,15 @@ const GRANTS: [Column; 8] = [
     ("grants_open", "Grants still open"),
 ];
 
-const BILLING: [Column; 4] = [
+const BILLING: [Column; 8] = [
     ("visits", "Visits"),
     ("guests", "Guests"),
+    ("free", "Brought free"),
+    ("charged", "Brought and charged"),
+    ("corrected", "Visits corrected"),
     ("voided_visits", "Visits voided later"),
     ("voided_guests", "Guests voided later"),
+    ("voided_charged", "Charged voided later"),
 ];
 
 /// The columns of refusals that were contested, by the score they were refused with.

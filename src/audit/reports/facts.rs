@@ -32,6 +32,9 @@ pub(super) struct Facts<'a> {
     pub tier: Option<Text<'a>>,
     pub rule_version: Option<i64>,
     pub party: Option<u64>,
+    pub guests: Option<GuestFacts>,
+    /// Corrections only.
+    pub corrected: Option<PartyFacts>,
     #[serde(borrow)]
     pub subject: Option<Text<'a>>,
     #[serde(borrow)]
@@ -56,6 +59,20 @@ pub(super) struct Facts<'a> {
     pub returned: Vec<ReturnFacts<'a>>,
 }
 
+/// The guests of a grant, as far as they are billed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub(super) struct GuestFacts {
+    pub free: u64,
+    pub charged: u64,
+}
+
+/// A party as it was corrected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub(super) struct PartyFacts {
+    pub party: u64,
+    pub guests: Option<GuestFacts>,
+}
+
 /// The grant of a check; what a person decided names one by its id alone, which says nothing more.
 fn grant_of<'de: 'a, 'a, D: Deserializer<'de>>(reader: D) -> Result<Option<GrantFacts<'a>>, D::Error> {
     let raw = Option::<&'de RawValue>::deserialize(reader)?.map(RawValue::get);
@@ -75,6 +92,8 @@ pub(super) struct LimitFacts<'a> {
     #[serde(borrow)]
     pub id: Text<'a>,
     pub cost: u64,
+    /// Corrections only.
+    pub was_cost: Option<u64>,
     pub max: u64,
     pub used: u64,
 }

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use jiff::Timestamp;
 
 use super::asked::{ReportKind, ReportPeriod};
-use super::facts::{Personal, ReportedEvent};
+use super::facts::{PartyFacts, Personal, ReportedEvent};
 use super::store::{self, OutcomeRow};
 use super::tally::{Fate, Person, Tally, TooMany};
 use crate::database::{AnyConnection, DatabaseError};
@@ -16,7 +16,7 @@ use crate::foundation::ids::{EventId, MerchantId, PerkId};
 use crate::foundation::subject::SubjectRef;
 use crate::keyring::{Keyring, SubjectSecret};
 use crate::ledger::cases::contest;
-use crate::ledger::grants::ending;
+use crate::ledger::grants::{correction, ending};
 use crate::ledger::store::history::{self as rows, PlacedRow};
 use crate::ledger::write::{check, redemption};
 
@@ -63,6 +63,7 @@ pub(super) fn page(
         }
     }
     let outcomes = outcomes(conn, &log, wanted, &events)?;
+    let corrected = corrected(conn, &log, wanted, &events)?;
     let asked: BTreeSet<&str> = events.iter().filter_map(|event| pseudonym(event, wanted.kind)).collect();
     let secrets = secrets(conn, keyring, &wanted.merchant, &asked)?;
     let contested = events.iter().filter(|event| contest_column(event.kind).is_some());
@@ -77,7 +78,7 @@ pub(super) fn page(
             }
             continue;
         }
-        if let Err(many) = count(event, wanted.kind, &outcomes, &secrets, tally)? {
+        if let Err(many) = count(event, wanted.kind, (&outcomes, &corrected), &secrets, tally)? {
             return Ok(Err(many));
         }
     }
@@ -86,7 +87,7 @@ pub(super) fn page(
 
 const fn kinds(report: ReportKind) -> &'static [&'static str] {
     match report {
-        ReportKind::Grants => &[check::KIND, redemption::KIND, ending::RELEASED, ending::VOIDED],
+        ReportKind::Grants => &[check::KIND, redemption::KIND, correction::CORRECTED, ending::RELEASED, ending::VOIDED],
         ReportKind::Billing => &[redemption::KIND, ending::VOIDED],
         ReportKind::Fairness => &[check::KIND, contest::OPENED, contest::UPHELD, contest::OVERTURNED, contest::CLOSED],
     }
@@ -130,6 +131,30 @@ fn outcomes(
     Ok(outcomes)
 }
 
+type Parties = HashMap<String, PartyFacts>;
+
+/// Those who came by the grants that were redeemed, as they were corrected last.
+fn corrected(
+    conn: &mut AnyConnection,
+    log: &str,
+    wanted: &Wanted,
+    events: &[Placed<'_>],
+) -> Result<Parties, DatabaseError> {
+    let mut parties = Parties::new();
+    if wanted.kind != ReportKind::Billing {
+        return Ok(parties);
+    }
+    let redeemed = events.iter().filter(|event| event.kind == redemption::KIND);
+    let grants: Vec<&str> = redeemed.map(|event| &*event.body.about).collect();
+    for (grant, body) in store::list_bodies_before(conn, log, &grants, correction::CORRECTED, wanted.head)? {
+        let Some(text) = body else { continue };
+        let event: ReportedEvent<'_> =
+            serde_json::from_str(&text).map_err(|e| DatabaseError::corrupt("event", format!("{grant}: {e}")))?;
+        parties.extend(event.facts.corrected.map(|party| (grant, party)));
+    }
+    Ok(parties)
+}
+
 /// Whose key is needed to count the event.
 fn pseudonym<'a>(event: &'a Placed<'_>, report: ReportKind) -> Option<&'a str> {
     let facts = &event.body.facts;
@@ -168,7 +193,7 @@ fn secrets(
 fn count(
     event: &Placed<'_>,
     report: ReportKind,
-    outcomes: &Outcomes,
+    (outcomes, corrected): (&Outcomes, &Parties),
     secrets: &Secrets,
     tally: &mut Tally,
 ) -> Result<Result<(), TooMany>, DatabaseError> {
@@ -186,7 +211,8 @@ fn count(
                 Fate { redeemed: has(redemption::KIND), voided: has(ending::VOIDED), released: has(ending::RELEASED) };
             tally.check(*at, &body.facts, fate, &person)
         }
-        redemption::KIND => tally.redeemed(*at, &body.facts),
+        redemption::KIND => tally.redeemed(*at, &body.facts, corrected.get(&*body.about).copied()),
+        correction::CORRECTED => tally.corrected(*at, &body.facts),
         kind => {
             let visits = happened(&body.about).iter();
             let visits = visits.filter(|row| row.kind == redemption::KIND && row.log_index < *index).count() as u64;

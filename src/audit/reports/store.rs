@@ -56,6 +56,29 @@ pub(super) fn list_outcomes(
         .load(c)?))
 }
 
+/// A grant and the body of an event about it.
+pub(super) type BodyOfGrant = (String, Option<String>);
+
+/// The bodies of the events of this kind about these grants that stand in the log before an index, in its order.
+pub(super) fn list_bodies_before(
+    conn: &mut AnyConnection,
+    log: &str,
+    grants: &[&str],
+    kind: &str,
+    before: i64,
+) -> Result<Vec<BodyOfGrant>, DatabaseError> {
+    if grants.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(on_either!(conn, |c| events::table
+        .filter(events::about.eq_any(grants).and(events::kind.eq(kind)))
+        // As above.
+        .filter(events::log_id.concat("").eq(log).and(events::log_index.lt(before)))
+        .order(events::log_index)
+        .select((events::about, events::body))
+        .load(c)?))
+}
+
 /// The bodies of the events of this kind about these things, by what they are about; none once it was pruned.
 pub(super) fn list_bodies(
     conn: &mut AnyConnection,

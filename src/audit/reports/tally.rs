@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 
 use super::asked::{GroupBy, ReportKind, ReportPeriod};
 use super::columns;
-use super::facts::{Facts, Personal};
+use super::facts::{Facts, GuestFacts, PartyFacts, Personal};
 use crate::foundation::decimal::Decimal;
 use crate::foundation::period::Period as Span;
 use crate::rules::limit::MAX_LOCATIONS;
@@ -158,15 +158,41 @@ impl Tally {
         self.count(self.group(at, facts), &counted)
     }
 
-    /// A door took a token.
-    pub(super) fn redeemed(&mut self, at: Timestamp, facts: &Facts<'_>) -> Result<(), TooMany> {
+    /// A door took a token; `corrected` is who came, if that was corrected by the time of the report.
+    pub(super) fn redeemed(
+        &mut self,
+        at: Timestamp,
+        facts: &Facts<'_>,
+        corrected: Option<PartyFacts>,
+    ) -> Result<(), TooMany> {
         match self.kind {
             ReportKind::Grants => self.count(self.group(at, facts), &[("redeemed", 1)]),
             ReportKind::Billing => {
-                self.count(self.group(at, facts), &[("visits", 1), ("guests", facts.party.unwrap_or(1))])
+                let as_redeemed = PartyFacts { party: facts.party.unwrap_or(1), guests: facts.guests };
+                let PartyFacts { party, guests } = corrected.unwrap_or(as_redeemed);
+                let GuestFacts { free, charged } = guests.unwrap_or(GuestFacts { free: 0, charged: 0 });
+                let corrected = u64::from(corrected.is_some());
+                let counted =
+                    [("visits", 1), ("guests", party), ("free", free), ("charged", charged), ("corrected", corrected)];
+                self.count(self.group(at, facts), &counted)
             }
             ReportKind::Fairness => Ok(()),
         }
+    }
+
+    /// Someone's party was corrected.
+    pub(super) fn corrected(&mut self, at: Timestamp, facts: &Facts<'_>) -> Result<(), TooMany> {
+        if self.kind != ReportKind::Grants {
+            return Ok(());
+        }
+        for touched in &facts.limits {
+            let was = touched.was_cost.unwrap_or(touched.cost);
+            let kept = self.limit(facts, &touched.id)?;
+            kept.peak = kept.peak.max(touched.used);
+            kept.used += touched.cost.saturating_sub(was);
+            kept.returned += was.saturating_sub(touched.cost);
+        }
+        self.count(self.group(at, facts), &[("corrected", 1)])
     }
 
     /// A grant was released, or voided after so many visits.
@@ -186,7 +212,9 @@ impl Tally {
             }
             ReportKind::Billing if is_void && visits > 0 => {
                 let guests = visits.saturating_mul(facts.party.unwrap_or(1));
-                self.count(self.group(at, facts), &[("voided_visits", visits), ("voided_guests", guests)])
+                let charged = visits.saturating_mul(facts.guests.map_or(0, |guests| guests.charged));
+                let counted = [("voided_visits", visits), ("voided_guests", guests), ("voided_charged", charged)];
+                self.count(self.group(at, facts), &counted)
             }
             ReportKind::Billing | ReportKind::Fairness => Ok(()),
         }
@@ -323,12 +351,12 @@ mod tests {
     fn an_hour_that_comes_twice_is_two_groups_in_order() {
         let mut it = tally(ReportKind::Billing, Some(GroupBy::Hour), "America/Los_Angeles");
         for at in ["2012-11-04T09:30:00Z", "2012-11-04T08:30:00Z", "2012-11-04T10:00:00Z"] {
-            it.redeemed(at.parse().unwrap(), &facts(r#"{"party":2}"#)).unwrap();
+            it.redeemed(at.parse().unwrap(), &facts(r#"{"party":2}"#), None).unwrap();
         }
         assert_eq!(names(&it), ["2012-11-04T01:00-07:00", "2012-11-04T01:00-08:00", "2012-11-04T02:00-08:00"]);
         assert_eq!((it.totals["visits"], it.totals["guests"]), (3, 6));
         let mut it = tally(ReportKind::Billing, Some(GroupBy::Hour), "Asia/Kolkata");
-        it.redeemed("2012-11-04T09:30:00Z".parse().unwrap(), &facts("{}")).unwrap();
+        it.redeemed("2012-11-04T09:30:00Z".parse().unwrap(), &facts("{}"), None).unwrap();
         assert_eq!(names(&it), ["2012-11-04T15:00+05:30"]);
     }
 
@@ -338,7 +366,7 @@ mod tests {
             let mut it = tally(ReportKind::Billing, Some(by), zone);
             // A Sunday, the Monday after it, and the last day of a year whose week is the next one's first.
             for at in ["2012-05-06T23:30:00Z", "2012-05-07T00:30:00Z", "2012-12-31T12:00:00Z", "2012-05-31T23:30:00Z"] {
-                it.redeemed(at.parse().unwrap(), &facts("{}")).unwrap();
+                it.redeemed(at.parse().unwrap(), &facts("{}"), None).unwrap();
             }
             names(&it).into_iter().map(str::to_owned).collect::<Vec<_>>()
         };
@@ -398,7 +426,7 @@ mod tests {
     fn memory_is_bounded() {
         let mut it = tally(ReportKind::Billing, Some(GroupBy::Kiosk), "UTC");
         let visit = |it: &mut Tally, nth: usize| {
-            it.redeemed(Timestamp::UNIX_EPOCH, &facts(&format!(r#"{{"kiosk":"k{nth}"}}"#)))
+            it.redeemed(Timestamp::UNIX_EPOCH, &facts(&format!(r#"{{"kiosk":"k{nth}"}}"#)), None)
         };
         for nth in 0..MOST_GROUPS {
             visit(&mut it, nth).unwrap();

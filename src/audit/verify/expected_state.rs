@@ -24,9 +24,10 @@ use super::tables::referrals::Referrals;
 use super::tables::rules::Rules;
 use super::tables::subjects::Subjects;
 use crate::audit::reader::body::{Body, EndFacts, Facts, PerkFacts, Unreadable, read};
+use crate::audit::reader::guests::{CorrectedFacts, CorrectionFacts};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::ledger::cases::{contest, referral};
-use crate::ledger::grants::ending;
+use crate::ledger::grants::{correction, ending};
 use crate::ledger::retention::{erasure, pruning};
 use crate::ledger::write::{gateway_keys as gateway, redemption};
 
@@ -130,6 +131,9 @@ impl ExpectedState {
     }
 }
 
+/// Guests who don't add up.
+const MISCOUNTED: &str = "its guests don't add up";
+
 /// The name of the operator's log.
 pub(crate) const OPERATOR: &str = "operator";
 
@@ -161,7 +165,7 @@ impl ExpectedLog<'_> {
                 self.referrals.record_pruned(check, kind);
             }
             Some((contest::ADDED, check)) => self.additions.record_pruned(check),
-            Some((kind @ (redemption::KIND | ending::RELEASED | ending::VOIDED), grant)) => {
+            Some((kind @ (redemption::KIND | correction::CORRECTED | ending::RELEASED | ending::VOIDED), grant)) => {
                 if let Against::Tables { grants, redemptions } = &mut self.books.against {
                     redemptions.has_pruned |= kind == redemption::KIND;
                     grants.record_pruned(grant, kind);
@@ -178,6 +182,9 @@ impl ExpectedLog<'_> {
             Facts::Check(check) => {
                 if (&*check.decision == "granted") != check.grant.is_some() {
                     findings.add(at, Wrong::Incoherent { reason: "a grant goes with `granted`, and only with it" });
+                }
+                if check.guests.is_some_and(|guests| !guests.is_coherent()) {
+                    findings.add(at, Wrong::Incoherent { reason: MISCOUNTED });
                 }
                 self.rules.cited(at, body.at, check, self.gaps.is_part(), findings);
                 self.counters.take(at, body.at, check, &self.gaps, findings);
@@ -218,6 +225,21 @@ impl ExpectedLog<'_> {
     ) -> Result<(), Unreadable> {
         let about = &*body.about;
         match &*body.kind {
+            correction::CORRECTED => {
+                let facts: CorrectionFacts<'_> = read(facts)?;
+                let corrected: CorrectedFacts = read(facts.corrected)?;
+                let is_so = corrected
+                    .guests
+                    .is_none_or(|guests| guests.is_coherent() && guests.admitted.saturating_add(1) == corrected.party);
+                if !is_so {
+                    findings.add(at, Wrong::Incoherent { reason: MISCOUNTED });
+                }
+                self.counters.correct(at, about, &facts, &self.gaps, findings);
+                match &mut self.books.against {
+                    Against::Tables { grants, .. } => grants.correct(about, facts.corrected.get()),
+                    Against::Events(lifecycles) => lifecycles.corrected(at, about, self.gaps.any(), findings),
+                }
+            }
             ending::RELEASED | ending::VOIDED => {
                 let facts: EndFacts<'_> = read(facts)?;
                 self.counters.give_back(about, &facts);

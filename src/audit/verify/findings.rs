@@ -206,6 +206,7 @@ wrongs! {
     RedemptionWithoutEvent { grant: String, slot: String } = "redemption_without_event",
         "no event redeemed {grant} ({slot}): the redemption was added";
     RedeemedUngranted { grant: String } = "redemption_without_grant", "no event before this one granted {grant}, which it redeems";
+    CorrectedUngranted { grant: String } = "correction_without_grant", "no event before this one granted {grant}, which it corrects";
     RedeemedTwice { grant: String } = "redeemed_twice", "{grant} opens one door once, and was redeemed before";
     GrantedTwice { grant: String } = "granted_twice", "{grant} was granted before";
     Redemption { grant: String, slot: String, part: &'static str } = "redemption_mismatch",

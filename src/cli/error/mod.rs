@@ -14,6 +14,7 @@ use crate::audit::export::{ExportError, ExportStopped};
 use crate::audit::reports::ReportError;
 use crate::database::DatabaseError;
 use crate::eligibility::checker::CheckError;
+use crate::eligibility::grants::CorrectionRequestError;
 use crate::eligibility::referral_decision::ReferralDecisionError;
 use crate::eligibility::rule_selection::TrialError;
 use crate::eligibility::subject_access::DisclosureError;
@@ -26,6 +27,7 @@ use crate::keyring::KeyringError;
 use crate::ledger::LedgerError;
 use crate::ledger::cases::contest::ContestError;
 use crate::ledger::grants::ending::ReturnError;
+use crate::perks::attributes::AttributeError;
 use crate::perks::error::PerkError;
 use crate::perks::perk::VersionStatus;
 use crate::scores::ScoreError;
@@ -114,6 +116,8 @@ pub enum CliError {
     #[error("--reason: {0}")]
     Reason(NameError),
     #[error(transparent)]
+    Attribute(#[from] AttributeError),
+    #[error(transparent)]
     Check(CheckError),
     #[error(transparent)]
     ReferralDecision(ReferralDecisionError),
@@ -121,6 +125,10 @@ pub enum CliError {
     Contest(ContestError),
     #[error(transparent)]
     Return(ReturnError),
+    #[error("a party is of at most 100 people")]
+    PartyTooLarge,
+    #[error(transparent)]
+    Correction(CorrectionRequestError),
     #[error("the merchant has no perk `{0}`")]
     UnknownPerk(PerkSlug),
     #[error("the perk `{perk}` has no version {version}")]
@@ -227,6 +235,7 @@ impl CliError {
             | Self::Gateway(GatewayError::Database(error) | GatewayError::Keyring(KeyringError::Database(error)))
             | Self::Access(AccessError::Database(error))
             | Self::Perk(PerkError::Database(error))
+            | Self::Attribute(AttributeError::Database(error))
             | Self::Audit(AuditError::Database(error)) => Some(error),
             Self::Score(ScoreError::Database(error)) => Some(error.as_ref()),
             _ => None,
@@ -286,6 +295,8 @@ impl CliError {
             Self::UnknownSource(_) => {
                 "`perkgate source list --merchant SLUG` shows them, `perkgate source create` makes one"
             }
+            Self::Attribute(AttributeError::NotFound(_)) => "`perkgate attribute list --merchant SLUG` shows them",
+            Self::Attribute(AttributeError::Ledger(error)) => return of_ledger(error),
             Self::NoScore(_) => "the person as the feed writes them, `network:handle` or a member number",
             Self::UnknownKey { .. } => {
                 "`perkgate key list --merchant SLUG` shows a merchant's keys, `--operator` the operator's; `key revoke` takes the same flags"
@@ -334,6 +345,7 @@ impl CliError {
             | Self::Unreadable { .. }
             | Self::Access(_)
             | Self::Perk(_)
+            | Self::Attribute(_)
             | Self::Handle(_)
             | Self::Declined
             | Self::Note(_)
@@ -342,6 +354,8 @@ impl CliError {
             | Self::ReferralDecision(_)
             | Self::Contest(_)
             | Self::Return(_)
+            | Self::Correction(_)
+            | Self::PartyTooLarge
             | Self::Disclosure(_)
             | Self::BoardingPass(_)
             | Self::Context(_)

@@ -7,6 +7,7 @@ use crate::access::AccessError;
 use crate::cli::output::error_report::ErrorReport;
 use crate::database::{DatabaseError, Mismatch};
 use crate::foundation::field_error::FieldError;
+use crate::perks::attributes::AttributeError;
 use crate::perks::error::PerkError;
 use crate::web::problem::Kind;
 
@@ -41,6 +42,7 @@ impl CliError {
                 errors.iter().map(below("/rule")).collect()
             }
             Self::Perk(PerkError::Field(error)) => vec![ErrorReport::of_flag(error)],
+            Self::Attribute(AttributeError::Unfit(errors)) => errors.iter().map(ErrorReport::of_flag).collect(),
             Self::Access(AccessError::Unfit(errors)) => errors.iter().map(ErrorReport::of_flag).collect(),
             other => {
                 let (detail, remedy, code) = (other.to_string(), other.remedy(), other.code());
@@ -88,11 +90,13 @@ impl CliError {
             Self::Unapproved { .. } => Kind::ApprovalRequired,
             Self::Access(error) => error.into(),
             Self::Perk(error) => error.into(),
+            Self::Attribute(error) => error.into(),
             Self::Score(error) => error.into(),
             Self::Check(error) => error.into(),
             Self::ReferralDecision(error) => error.into(),
             Self::Contest(error) => error.into(),
             Self::Return(error) => error.into(),
+            Self::Correction(error) => error.into(),
             Self::Trial(error) => error.into(),
             Self::Ledger(error) => error.into(),
             Self::Disclosure(error) => error.into(),

@@ -2,9 +2,11 @@
 
 use super::CliError;
 use crate::eligibility::checker::CheckError;
+use crate::eligibility::grants::CorrectionRequestError;
 use crate::eligibility::referral_decision::ReferralDecisionError;
 use crate::gateway::GatewayError;
 use crate::ledger::cases::contest::ContestError;
+use crate::ledger::grants::correction::CorrectionError;
 use crate::ledger::grants::ending::ReturnError;
 use crate::ledger::write::gateway_keys::RotationError;
 use crate::perks::error::PerkError;
@@ -55,6 +57,17 @@ impl From<ReturnError> for CliError {
             ReturnError::Ledger(error) => error.into(),
             ReturnError::Database(error) => error.into(),
             other => Self::Return(other),
+        }
+    }
+}
+
+impl From<CorrectionRequestError> for CliError {
+    fn from(error: CorrectionRequestError) -> Self {
+        match error {
+            CorrectionRequestError::Perk(error) => error.into(),
+            CorrectionRequestError::Correction(CorrectionError::Ledger(error)) => error.into(),
+            CorrectionRequestError::Correction(CorrectionError::Database(error)) => error.into(),
+            other => Self::Correction(other),
         }
     }
 }

@@ -6,6 +6,13 @@ use clap::Command;
 const EXAMPLES: &[(&str, &[&str])] = &[
     ("approval require", &["perkgate approval require --merchant cathay"]),
     ("approval show", &["perkgate approval show --merchant cathay --json"]),
+    (
+        "attribute declare",
+        &["perkgate attribute declare status --type text --purpose lounge --max-age P30D --merchant cathay"],
+    ),
+    ("attribute delete", &["perkgate attribute delete status --merchant cathay --yes"]),
+    ("attribute import", &["perkgate attribute import members.csv --merchant cathay"]),
+    ("attribute list", &["perkgate attribute list --merchant cathay"]),
     ("audit checkpoint", &["perkgate audit checkpoint", "perkgate audit checkpoint --append anchors.ndjson"]),
     ("audit export", &["perkgate audit export --merchant cathay -o cathay.ndjson"]),
     ("audit prune", &["perkgate audit prune --before 2026-01-01 --all --dry-run"]),
@@ -32,6 +39,12 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ),
     ("demo", &["perkgate demo", "perkgate demo --once --json"]),
     ("doctor", &["perkgate doctor", "perkgate doctor --config /etc/perkgate/perkgate.toml --json"]),
+    (
+        "grant correct",
+        &[
+            "perkgate grant correct grt_019abf3e5c1f7d0a8e4b2f6c1d3a5b70 --adults 2 --children 1,7 --reason 'One stayed outside.'",
+        ],
+    ),
     ("grant release", &["perkgate grant release grt_019abf3e5c1f7d0a8e4b2f6c1d3a5b70"]),
     ("grant show", &["perkgate grant show grt_019abf3e5c1f7d0a8e4b2f6c1d3a5b70"]),
     ("grant void", &["perkgate grant void grt_019abf3e5c1f7d0a8e4b2f6c1d3a5b70 --note 'The wrong guest.' --yes"]),

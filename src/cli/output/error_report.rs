@@ -45,6 +45,9 @@ impl ErrorReport {
         let name = match error.path.as_str() {
             "/expires_at" => "expires",
             "/time_zone" => "time-zone",
+            "/max_age" => "max-age",
+            "/on_missing" => "on-missing",
+            "" => return Self { detail: error.detail.clone(), code: Some(error.code), ..Self::default() },
             pointer => pointer.trim_start_matches('/'),
         };
         Self { detail: format!("--{name}: {}", error.detail), code: Some(error.code), ..Self::default() }

@@ -15,6 +15,7 @@ use crate::cli::output::progress::work_off;
 use crate::cli::output::{counted, table, write_block, write_line, write_part};
 use crate::cli::{Completion, Invocation};
 use crate::decision::facts::Context;
+use crate::decision::person::PersonFacts;
 use crate::decision::trace::{LeafTrace, Node, Passed, ShownValue, Trace};
 use crate::eligibility::population::{Everyone, Warning};
 use crate::eligibility::rule_selection::{Choice, TrialError};
@@ -23,11 +24,13 @@ use crate::eligibility::simulator::EveryoneTrial;
 use crate::eligibility::trial::Trial;
 use crate::foundation::boarding_pass::{AIRPORT_FORM, BoardingPass, airport};
 use crate::foundation::decimal::Decimal;
+use crate::foundation::document::{FieldErrors, Node as DocumentNode};
 use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::PerkSlug;
-use crate::foundation::json::LooseJson;
+use crate::foundation::json::{Json, JsonError, LooseJson};
 use crate::foundation::subject::SubjectHandle;
 use crate::gateway::Gateway;
+use crate::perks::attributes::AttributeError;
 use crate::rules::time_window::WITHIN;
 use crate::scores::score::parse_instant;
 
@@ -92,8 +95,39 @@ impl PassArgs {
     }
 }
 
+/// The people who come, in the place of the context's `party`.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(crate) struct PartyArgs {
+    /// How many adults come, the person included; instead of the context's `party`.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    adults: Option<u64>,
+    /// The ages of the children who come with them, in years: `1,7`.
+    #[arg(long, value_name = "AGE", value_delimiter = ',', requires = "adults")]
+    children: Vec<u8>,
+}
+
+impl PartyArgs {
+    /// The context for these people, if they were given.
+    ///
+    /// # Errors
+    /// [`CliError::Context`]: too many, an age that is none, or a context that says how many come too.
+    pub(crate) fn with(&self, context: Context) -> Result<Context, CliError> {
+        let Some(json) = self.as_json() else { return Ok(context) };
+        let mut errors = FieldErrors::default();
+        let read = context.with_party_read(&DocumentNode::root(&json), &mut errors);
+        errors.unless_any(read).map_err(CliError::Context)
+    }
+
+    /// As bodies have it.
+    pub(crate) fn as_json(&self) -> Option<Json> {
+        let adults = Json::whole(i64::try_from(self.adults?).unwrap_or(i64::MAX));
+        let children = self.children.iter().map(|age| Json::whole((*age).into())).collect();
+        Some(Json::object([("adults", adults), ("children", Json::List(children))]))
+    }
+}
+
 #[derive(clap::Args)]
-#[command(group = ArgGroup::new("whom").required(true).multiple(true).args(["subject", "score", "boarding_pass", "everyone"]))]
+#[command(group = ArgGroup::new("whom").required(true).multiple(true).args(["subject", "score", "attributes", "boarding_pass", "everyone"]))]
 pub(crate) struct Args {
     #[command(flatten)]
     rule: RuleArgs,
@@ -104,12 +138,17 @@ pub(crate) struct Args {
     /// This score, in the place of the subject's own.
     #[arg(long, value_name = "SCORE", allow_negative_numbers = true)]
     score: Option<Decimal>,
+    /// Attributes of the person, one by one in the place of what is kept, as a JSON object: '{"status":"gold"}'.
+    #[arg(long, value_name = "JSON")]
+    attributes: Option<String>,
     /// Everyone whose score is known.
-    #[arg(long, conflicts_with_all = ["subject", "score", "location", "kiosk", "boarding_pass"])]
+    #[arg(long, conflicts_with_all = ["subject", "score", "attributes", "location", "kiosk", "boarding_pass"])]
     everyone: bool,
     /// The context that the visitor brings, as a JSON object: '{"terminal":"A","party":2}'.
     #[arg(long, value_name = "JSON")]
     context: Option<String>,
+    #[command(flatten)]
+    party: PartyArgs,
     /// Any instant, past or future (RFC 3339); now without it.
     #[arg(long, value_name = "TIME", value_parser = instant)]
     at: Option<Timestamp>,
@@ -134,7 +173,7 @@ pub(crate) fn instant(text: &str) -> Result<Timestamp, &'static str> {
 }
 
 pub(crate) fn run(args: Args, invocation: &Invocation) -> Result<Completion, CliError> {
-    let context = read_context(args.context.as_deref())?;
+    let context = args.party.with(read_context(args.context.as_deref())?)?;
     let (choice, perk) = (args.rule.choice()?, args.rule.perk.clone());
     let merchant = args.rule.merchant.clone();
     if args.everyone {
@@ -153,6 +192,7 @@ pub(crate) fn run(args: Args, invocation: &Invocation) -> Result<Completion, Cli
         choice,
         subject: args.subject,
         score: args.score.map(|value| (value, None)),
+        attributes: read_attributes(args.attributes.as_deref())?,
         network: None,
         context,
         at: args.at,
@@ -182,6 +222,18 @@ pub(crate) fn known(error: TrialError) -> CliError {
         TrialError::Context(errors) => CliError::Context(errors),
         other => CliError::Trial(other),
     }
+}
+
+/// Attributes that are assumed.
+fn read_attributes(text: Option<&str>) -> Result<PersonFacts, CliError> {
+    let Some(text) = text else { return Ok(PersonFacts::default()) };
+    let unfit = |errors: Vec<FieldError>| {
+        let below = |error: FieldError| error.below("/attributes");
+        CliError::Attribute(AttributeError::Unfit(errors.into_iter().map(below).collect()))
+    };
+    let malformed = |error: JsonError| vec![FieldError::at(error.pointer(), "malformed", error.to_string())];
+    let json = Json::parse(text).map_err(|error| unfit(malformed(error)))?;
+    PersonFacts::parse(&json).map_err(unfit)
 }
 
 pub(crate) fn read_context(text: Option<&str>) -> Result<Context, CliError> {
@@ -217,6 +269,9 @@ fn write_trace(f: &mut fmt::Formatter<'_>, trace: &Trace) -> fmt::Result {
         let had = score.had.map_or_else(|| "none".to_owned(), |had| had.to_string());
         write_line!(f, "{} score from {}: {had}", mark(of(score.passed)), score.source)?;
     }
+    if let Some(attributes) = &trace.attributes {
+        write_line!(f, "{} {} known", mark(of(attributes.passed)), attributes.missing.join(", "))?;
+    }
     if let Some(when) = &trace.when {
         write_line!(f, "{} when", mark(when.passed()))?;
         write_node(f, when, 1)?;
@@ -225,6 +280,9 @@ fn write_trace(f: &mut fmt::Formatter<'_>, trace: &Trace) -> fmt::Result {
         write_line!(f, "{} tier {} ({})", mark(tier.passed), tier.tier, tier.name)?;
         if let Some(when) = &tier.when {
             write_node(f, when, 1)?;
+        }
+        if let Some(guests) = &tier.guests {
+            write_line!(f, "  {} at most {} guests: had {}", mark(of(guests.passed)), guests.max, guests.had)?;
         }
     }
     Ok(())

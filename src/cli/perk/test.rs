@@ -32,7 +32,7 @@ A file of cases, YAML or JSON:
 
 `subject` without a score is a person without one; `observed_at` stands for `age`; `in_rollout: false` is
 a person whom a partial rollout leaves out. `boarding_pass` is the text of the pass that they show, and `airports`
-where the key is that asks: [SFO]. `expect` may also say `next_eligible_at` (within 14 days, or null)
+where the key is that asks: [SFO]. `party: {adults: 2, children: [1, 7]}` is who comes. `expect` may also say `next_eligible_at` (within 14 days, or null)
 and `max_wait`; what it leaves out may be anything. Limits are no part of a case.
 
 Exit codes: 0 all passed, 1 one failed, 2 a file can't be taken.

@@ -12,6 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::decision::decide::{Decision, decide};
 use crate::decision::decided::Decided;
 use crate::decision::facts::{Context, Facts, ScoreFact};
+use crate::decision::person::PersonFacts;
 use crate::decision::reason::ReasonCode;
 use crate::foundation::boarding_pass::{AIRPORT_FORM, BoardingPass, MOST_AIRPORTS, airport};
 use crate::foundation::clock::from_micros;
@@ -131,8 +132,10 @@ fn is_of_context(pointer: &str) -> bool {
 
 impl Case {
     fn read(node: &Node<'_>, inexact: &Inexact<'_>, rule: &Rule, errors: &mut FieldErrors) -> Option<Self> {
-        let fields = node
-            .fields(&["name", "at", "subject", "context", "boarding_pass", "airports", "location", "expect"], errors)?;
+        let fields = node.fields(
+            &["name", "at", "subject", "context", "party", "boarding_pass", "airports", "location", "expect"],
+            errors,
+        )?;
         let name = fields.required("name", errors).and_then(|name| {
             match name.text(errors).map(|text| label(text, MAX_NAME))? {
                 Ok(label) => Some(label),
@@ -145,15 +148,20 @@ impl Case {
             Some(subject) => Subject::read(&subject, at, rule.time_zone(), errors),
         };
         let context = fields.or("context", Context::default(), |it| read_context(&it, inexact, rule, errors));
+        let context = match (context, fields.optional("party")) {
+            (Some(context), Some(party)) => context.with_party_read(&party, errors),
+            (context, _) => context,
+        };
         let pass = fields.or("boarding_pass", None, |pass| read_pass(&pass, errors).map(Some));
         let airports = fields.or("airports", Vec::new(), |airports| read_airports(&airports, errors));
         let location = fields.or("location", None, |location| read_location(&location, errors).map(Some));
         let expected = fields.required("expect", errors).and_then(|it| Expected::read(&it, rule, errors));
-        let Subject { score, network, rollout_bucket } = subject?;
+        let Subject { score, network, person, rollout_bucket } = subject?;
         let context = match (context?, pass?, airports?) {
             (context, Some(pass), airports) => context.with_pass(&pass, rule.time_zone(), at?, &airports),
             (context, None, _) => context,
         };
+        let context = context.of_person(person);
         let facts = Facts { score, network, context, rollout_bucket: Some(rollout_bucket), location: location? };
         Some(Self { name: name?, pointer: node.pointer().to_owned(), at: at?, facts, expected: expected? })
     }
@@ -172,13 +180,14 @@ impl Case {
 struct Subject {
     score: Option<ScoreFact>,
     network: Option<String>,
+    person: PersonFacts,
     /// The first of them, unless the case says that the person is not in the rollout.
     rollout_bucket: u16,
 }
 
 impl Subject {
     fn read(node: &Node<'_>, at: Option<Timestamp>, zone: &TimeZone, errors: &mut FieldErrors) -> Option<Self> {
-        let fields = node.fields(&["network", "score", "observed_at", "age", "in_rollout"], errors)?;
+        let fields = node.fields(&["network", "score", "observed_at", "age", "attributes", "in_rollout"], errors)?;
         let network = fields.or("network", None, |network| read_network(&network, errors).map(Some));
         let value = fields.or("score", None, |score| score.number(errors).map(Some));
         let observed = fields.or("observed_at", None, |it| {
@@ -190,6 +199,7 @@ impl Subject {
             }
         });
         let age = fields.or("age", None, |age| read_age(&age, errors).map(Some));
+        let person = fields.or("attributes", PersonFacts::default(), |of| PersonFacts::read(&of, errors));
         let in_rollout = fields.or("in_rollout", true, |it| it.boolean(errors));
         for name in ["observed_at", "age"] {
             if let (Some(needless), Some(None)) = (fields.optional(name), value) {
@@ -207,6 +217,7 @@ impl Subject {
         Some(Self {
             score: value?.map(|value| ScoreFact { value, observed_at }),
             network: network?,
+            person: person?,
             rollout_bucket: if in_rollout? { 0 } else { Rollout::BUCKETS - 1 },
         })
     }

@@ -51,7 +51,7 @@ impl CaseShown {
         let tiers = checker.grantable(merchant, &referred).await?.into_iter();
         Ok(Some(Self {
             subject: referred.handle.as_str().to_owned(),
-            party: referred.party,
+            party: referred.party.size(),
             context: referred.context,
             location: referred.location,
             kiosk: referred.kiosk,

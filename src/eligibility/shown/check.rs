@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::explanation::{LimitShown, OfferShown, ReasonShown, ReceiptShown, ScoreShown, guest_languages};
+use super::explanation::{GuestsShown, LimitShown, OfferShown, ReasonShown, ReceiptShown, ScoreShown, guest_languages};
 use super::referral::{ContestShown, ReferralStateShown};
 use crate::decision::decide::Decision;
 use crate::eligibility::checker::Answer;
@@ -37,6 +37,9 @@ pub struct CheckShown {
     /// The longest that the granted tier promises to let the person wait (ISO 8601).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_wait: Option<String>,
+    /// The guests of a grant, where its tier says something of guests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guests: Option<GuestsShown>,
     /// Where the key that asked is used: [`CheckShown::with_place`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub location: Option<String>,
@@ -94,6 +97,7 @@ impl CheckShown {
             limits: LimitShown::all(decided.limits),
             next_eligible_at: decided.next_eligible_at,
             max_wait: decided.max_wait.map(|wait| wait.to_string()),
+            guests: decided.guests.map(Into::into),
             location: None,
             kiosk: None,
             token_expires_at: answer.grant.as_ref().filter(|_| answer.token.is_some()).map(|grant| grant.expires_at),

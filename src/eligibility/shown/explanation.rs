@@ -15,6 +15,7 @@ use crate::ledger::entry::Receipt;
 use crate::rules::attribute::ValueType;
 use crate::rules::offers::Offer;
 use crate::rules::rule::Rule;
+use crate::rules::tier::guests::{Admitted, Guests};
 
 /// One reason, with its sentence.
 #[derive(Debug, Serialize)]
@@ -36,6 +37,8 @@ pub struct ReasonShown {
     pub limit: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at_most: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub over_by: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub blackout: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -90,6 +93,37 @@ impl ReasonShown {
             Some(said) => Self { guest_message: Some(said.text), guest_language: Some(said.language), ..self },
             None => self,
         }
+    }
+}
+
+/// The guests of a grant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct GuestsShown {
+    pub admitted: u64,
+    pub free: u64,
+    pub charged: u64,
+    pub uncounted: u64,
+    pub refused: u64,
+}
+
+impl From<Guests> for GuestsShown {
+    fn from(guests: Guests) -> Self {
+        let Guests { free, charged, uncounted, refused } = guests;
+        Self { admitted: guests.admitted(), free, charged, uncounted, refused }
+    }
+}
+
+/// Those who came by a grant, once it was corrected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct CorrectedPartyShown {
+    pub party: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guests: Option<GuestsShown>,
+}
+
+impl From<Admitted> for CorrectedPartyShown {
+    fn from(admitted: Admitted) -> Self {
+        Self { party: admitted.party, guests: admitted.guests.map(Into::into) }
     }
 }
 
@@ -190,6 +224,7 @@ impl From<Reason> for ReasonShown {
             given_type,
             limit,
             at_most,
+            over_by,
             blackout,
             next_eligible_at,
         } = reason;
@@ -203,6 +238,7 @@ impl From<Reason> for ReasonShown {
             given_type,
             limit,
             at_most,
+            over_by,
             blackout,
             next_eligible_at,
             message,

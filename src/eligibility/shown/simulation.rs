@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::explanation::{LimitShown, OfferShown, ReasonShown, ScoreShown, guest_languages};
+use super::explanation::{GuestsShown, LimitShown, OfferShown, ReasonShown, ScoreShown, guest_languages};
 use crate::decision::decide::Decision;
 use crate::decision::trace::Trace;
 use crate::eligibility::population::Warning;
@@ -31,6 +31,8 @@ pub struct SimulationShown {
     pub next_eligible_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_wait: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guests: Option<GuestsShown>,
     pub trace: Trace,
     pub warnings: Vec<Warning>,
 }
@@ -62,6 +64,7 @@ impl SimulationShown {
             limits,
             next_eligible_at: decided.next_eligible_at,
             max_wait: decided.max_wait.map(|wait| wait.to_string()),
+            guests: decided.guests.map(Into::into),
             trace: simulated.trace,
             warnings: simulated.warnings,
         }

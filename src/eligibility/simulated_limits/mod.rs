@@ -14,7 +14,7 @@ use crate::foundation::subject::Pseudonym;
 use crate::ledger::write::arithmetic::{ClaimTime, Met, admit, behind, room_at};
 use crate::ledger::write::uses::Uses;
 use crate::rules::limit::{
-    CONCURRENT, Counting, Limit, LimitClaim, MissingDigest, ROLLING, ScopeDigests, Unit, Window, is_across_perks,
+    CONCURRENT, Cost, Counting, Limit, LimitClaim, MissingDigest, ROLLING, ScopeDigests, Unit, Window, is_across_perks,
 };
 use crate::rules::rule::Rule;
 use visits::{Stands, Use, Visit};
@@ -92,7 +92,7 @@ pub(super) struct Granting<'a> {
 /// The counters of one rule's limits, in both courses.
 pub(super) struct Counters {
     /// The limits of the rule by id; others are not counted.
-    limits: HashMap<String, Counting>,
+    limits: HashMap<String, (Counting, Cost)>,
     /// Where one check is all that will ask: its counters, and no others are kept.
     only: Option<HashSet<Key>>,
     /// True if other perks of the merchant use some of the counters too.
@@ -124,7 +124,8 @@ struct Line {
 
 impl Counters {
     pub(super) fn of(rule: &Rule) -> Self {
-        let limits = rule.limits().iter().map(|limit| (limit.id.clone(), limit.window.counting())).collect();
+        let limits =
+            rule.limits().iter().map(|limit| (limit.id.clone(), (limit.window.counting(), limit.cost))).collect();
         Self {
             limits,
             only: None,
@@ -190,7 +191,7 @@ impl Counters {
 
     fn take(&mut self, granting: &Granting<'_>, course: Timeline, is_decided: bool) {
         for limit in granting.touched {
-            let Some(counting) = self.limits.get(&limit.id).copied() else { continue };
+            let Some((counting, cost)) = self.limits.get(&limit.id).copied() else { continue };
             if !granting.of_this_perk && !is_across_perks(&limit.scope) {
                 continue;
             }
@@ -223,7 +224,7 @@ impl Counters {
                 _ => continue,
             };
             let visit = self.visits.entry(granting.grant).or_default();
-            visit.used.of(course).push(Use { counter, cost: limit.cost, stands });
+            visit.used.of(course).push(Use { counter, cost: limit.cost, is_of_people: cost == Cost::Party, stands });
         }
     }
 
@@ -358,6 +359,7 @@ mod tests {
     use crate::foundation::json::Json;
     use crate::ledger::read::decisions::{PastEnd, PastRedemption};
     use crate::rules::limit::Place;
+    use crate::rules::tier::party::Party;
 
     fn rule(limits: &str) -> Rule {
         let text = format!(r#"{{"tiers":[{{"id":"t"}}],"limits":[{limits}]}}"#);
@@ -368,7 +370,7 @@ mod tests {
 
     fn claims(rule: &Rule, at: &str) -> Vec<LimitClaim> {
         let place = Place { merchant: "mer_1", location: None, kiosk: None, pass_month: None };
-        rule.claims("t", 1, &place, at.parse().unwrap())
+        rule.claims("t", &Party::default(), &place, at.parse().unwrap())
     }
 
     const NOON: &str = "2012-05-08T12:00:00Z";

@@ -1,9 +1,9 @@
 //! The course of grants in a replay: guests come in, guests leave, mistakes are taken back.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::{Counters, Each, Key, Timeline, digest_of, key_of};
-use crate::ledger::read::decisions::{PastEnd, PastHold, PastRedemption};
+use crate::ledger::read::decisions::{PastCorrection, PastEnd, PastHold, PastRedemption};
 use crate::rules::limit::{CONCURRENT, is_across_perks};
 
 /// A grant that is on record, in both courses.
@@ -21,6 +21,8 @@ pub(super) struct Visit {
 pub(super) struct Use {
     pub counter: Key,
     pub cost: u64,
+    /// The limit counts people.
+    pub is_of_people: bool,
     pub stands: Stands,
 }
 
@@ -84,13 +86,69 @@ impl Counters {
         }
     }
 
+    /// More or fewer came by a grant. As it was, its counters count what is recorded; as it would have been, as many more
+    /// or fewer people.
+    pub(crate) fn correct(&mut self, correction: &PastCorrection, of_this_perk: bool) {
+        self.latest = self.latest.max(correction.at.as_microsecond());
+        let grant = digest_of(&[&correction.grant]);
+        let mut recorded = HashMap::new();
+        for limit in correction.limits.iter().filter(|it| of_this_perk || is_across_perks(&it.scope)) {
+            let counter = key_of(&limit.limit, &limit.scope, &limit.window);
+            if limit.horizon.is_none() && self.only.is_some() {
+                // Sums of the one check that will ask are not kept one by one.
+                if let Some(sum) = self.sums.get_mut(&counter) {
+                    let sum = sum.of(Timeline::Actual);
+                    *sum = sum.saturating_add(limit.cost).saturating_sub(limit.was_cost);
+                }
+                continue;
+            }
+            recorded.insert(counter, limit.cost);
+        }
+        let Some(mut visit) = self.visits.remove(&grant) else { return };
+        for course in Timeline::BOTH {
+            let is_recorded = course == Timeline::Actual || !visit.is_decided;
+            for used in visit.used.of(course) {
+                let cost = if is_recorded {
+                    recorded.get(&used.counter).copied()
+                } else {
+                    used.is_of_people.then(|| {
+                        used.cost.saturating_add(correction.counted).saturating_sub(correction.was_counted).max(1)
+                    })
+                };
+                let Some(cost) = cost else { continue };
+                self.give_back(course, grant, *used);
+                used.cost = cost;
+                self.take_back(course, grant, *used);
+            }
+        }
+        self.visits.insert(grant, visit);
+    }
+
+    /// Counts a use again that was given back.
+    fn take_back(&mut self, course: Timeline, grant: Key, used: Use) {
+        match used.stands {
+            Stands::Sum { .. } => {
+                if let Some(sum) = self.sums.get_mut(&used.counter) {
+                    let sum = sum.of(course);
+                    *sum = sum.saturating_add(used.cost);
+                }
+            }
+            Stands::Made { at, .. } | Stands::Held { until: at, .. } => {
+                if let Some(lines) = self.lines.get_mut(&used.counter) {
+                    lines.courses.of(course).uses.add(at, grant, used.cost);
+                }
+            }
+        }
+    }
+
     /// Gives back what an end returned of the sums of the one check that will ask. They can be as many as a
     /// lifetime of grants, so they are not kept one by one.
     pub(crate) fn give_back_sums(&mut self, end: &PastEnd, of_this_perk: bool) {
         for part in &end.returned {
             if of_this_perk || is_across_perks(&part.scope) {
                 let counter = key_of(&part.limit, &part.scope, &part.window);
-                let used = Use { counter, cost: part.cost, stands: Stands::Sum { over: i64::MAX } };
+                let used =
+                    Use { counter, cost: part.cost, is_of_people: false, stands: Stands::Sum { over: i64::MAX } };
                 self.give_back(Timeline::Actual, Key::default(), used);
             }
         }

@@ -90,10 +90,14 @@ problem_sets! {
     ProblemsOfSteps = [NotADraft, WrongStatus, PerkRetired, AlreadyScheduled, ApprovalRequired, PreconditionFailed, WeakTag, RuleNewer];
     /// An action that one person can't take alone.
     ProblemsOfApproval = [SelfApproval];
+    /// Obstacles to a change of an attribute.
+    ProblemsOfAttributes = [AttributeInUse, PreconditionFailed, WeakTag];
     /// A score that is older than the one that stands.
     ProblemsOfScores = [StaleScore];
     /// A grant that can't be ended again.
     ProblemsOfReturns = [GrantVoided];
+    /// Grants that can't be corrected, or not so.
+    ProblemsOfCorrections = [CorrectionClosed, GrantExpired, GrantReleased, GrantVoided, LimitReached, PreconditionFailed, SubjectErased, TooManyGuests, WeakTag];
     /// Problems of contesting.
     ProblemsOfContests = [AlreadyExists, CaseFull, SelfApproval, WrongStatus];
     /// Problems of a person's decision.

@@ -1,6 +1,7 @@
 //! Version 1 of the API: one file a resource.
 
 pub mod access;
+pub mod attributes;
 pub mod audit;
 pub mod cases;
 pub mod checks;

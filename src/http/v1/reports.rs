@@ -233,9 +233,10 @@ reports! {
     get_grants_report, "/reports/grants", Grants, ReportQuery;
     /// Report visits for billing
     ///
-    /// Redeemed visits and their guests (the party of the token), by the instant of the redemption. Visits whose
-    /// grants were voided later stay counted; `voided_visits` and `voided_guests` count them once more, by the
-    /// instant of the void.
+    /// Redeemed visits and their guests (the party of the token, or who came as it was corrected by `as_of`), by the
+    /// instant of the redemption; of the guests whom they brought `free` and `charged` ones, where the tier says something
+    /// of guests; and how many visits were `corrected`. Visits whose grants were voided later stay counted;
+    /// `voided_visits`, `voided_guests` and `voided_charged` count them once more, by the instant of the void.
     get_billing_report, "/reports/billing", Billing, ReportQuery;
     /// Report fairness
     ///

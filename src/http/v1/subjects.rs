@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use super::audit::FactsView;
 use super::audit::search::{in_body, read_limit};
 use super::checks::visitor::{PassBody, VisitorBody, VisitorView, read_pass};
+use super::perks::trace::ShownView;
 use crate::access::role::permit::AnswerSubjects;
 use crate::eligibility::disclosure::{DisclosedRecord, ErasureOutcome};
 use crate::foundation::decimal::Decimal;
@@ -39,7 +40,7 @@ pub struct ErasureBody {
 /// The result of an erasure. It doesn't repeat who it was.
 #[derive(ToSchema)]
 #[schema(example = json!({
-    "erased": true, "pseudonym": "sub_0c3f5a7e9b1d2f4a6c8e0b2d4f6a8c0e", "scores": 1, "referrals_closed": 0,
+    "erased": true, "pseudonym": "sub_0c3f5a7e9b1d2f4a6c8e0b2d4f6a8c0e", "scores": 1, "attributes": 1, "referrals_closed": 0,
     "limits_restarted": [{"perk": "sfo-lounge", "limit": "person-day", "window": "day:2026-11-25@-08", "used": 1,
                            "last_used_at": "2026-11-25T18:00:00Z"}],
     "purged": true
@@ -56,6 +57,8 @@ pub struct ErasureView {
     former_pseudonym: Option<String>,
     /// The number of scores that were deleted.
     scores: u64,
+    /// The number of attributes that were deleted.
+    attributes: u64,
     /// The number of open referrals that were closed, as denied.
     referrals_closed: u64,
     /// The past use of limits whose windows may still be open. Someone who comes back is
@@ -115,6 +118,8 @@ pub struct RecordView {
     since: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     scores: Option<Vec<ScoreHeldView>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attributes: Option<Vec<AttributeHeldView>>,
     /// Their use of limits whose windows may still be open.
     #[serde(skip_serializing_if = "Option::is_none")]
     limits: Option<Vec<LimitHeldView>>,
@@ -141,6 +146,22 @@ pub struct ScoreHeldView {
     #[schema(value_type = String, format = DateTime)]
     observed_at: Timestamp,
     /// When it was written here.
+    #[schema(value_type = String, format = DateTime)]
+    recorded_at: Timestamp,
+}
+
+/// An attribute that is kept.
+#[derive(ToSchema)]
+#[schema(as = AttributeHeld)]
+#[expect(dead_code, reason = "describes what `eligibility::disclosure` writes")]
+pub struct AttributeHeldView {
+    #[schema(example = "status")]
+    attribute: String,
+    /// Of the type that was declared.
+    value: ShownView,
+    /// From when on it is not known any more; null where it has no end.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    valid_until: Option<Timestamp>,
     #[schema(value_type = String, format = DateTime)]
     recorded_at: Timestamp,
 }
@@ -194,7 +215,7 @@ struct RecordPage {
 /// Erase a person
 ///
 /// Destroys the only row that names the person, with the secret that their events are sealed under, and
-/// deletes their scores; open referrals about them are closed as denied, open contests as `closed`. The log
+/// deletes their scores and attributes; open referrals about them are closed as denied, open contests as `closed`. The log
 /// goes on proving every event, and nobody can tell any more whose they were: also who reads a check
 /// again gets the same decision and token, with the codes of its reasons only. A retry under the check's
 /// `Idempotency-Key` is a new question. Tokens that are out go on
@@ -224,7 +245,7 @@ pub(crate) async fn erase_subject(
 
 /// Tell a person what is held on them
 ///
-/// Everything, for the person who asks (GDPR art. 15): scores, what was used of limits, and every event
+/// Everything, for the person who asks (GDPR art. 15): scores, attributes, what was used of limits, and every event
 /// about them, opened, with the reasons of each decision in sentences and what would have changed it. That
 /// it was read is an event with its first page, and names nobody. A page can have few events or none and
 /// still not be the last: follow `next_cursor`. Events whose bodies were pruned tell of nobody any more.

@@ -9,8 +9,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::checks::PATIENCE;
+use super::checks::explanation::CorrectedPartyView;
 use crate::access::role::permit::{Introspect, Redeem, RevokeTokens};
 use crate::eligibility::redeemer::Active;
+use crate::eligibility::shown::explanation::CorrectedPartyShown;
 use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::{self, GrantId, MerchantSlug, PerkSlug};
 use crate::gateway::Gateway;
@@ -48,6 +50,13 @@ pub struct RedemptionView {
     perk: PerkSlug,
     #[schema(example = "standard")]
     tier: String,
+    /// The number of people that it was granted to, the person included.
+    #[schema(example = 3)]
+    party: u64,
+    /// Those who come, once the grant was corrected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<CorrectedPartyView>)]
+    corrected: Option<CorrectedPartyShown>,
     #[schema(value_type = String, format = DateTime)]
     redeemed_at: Timestamp,
 }
@@ -88,6 +97,8 @@ pub(crate) async fn redeem_token(
         grant: spent.redemption.grant,
         perk: spent.perk,
         tier: spent.tier,
+        party: spent.party,
+        corrected: spent.redemption.corrected.map(Into::into),
         redeemed_at: spent.redemption.redeemed_at,
     }))
 }
@@ -151,6 +162,10 @@ pub struct ActiveTokenView {
     /// The number of people, the person included; absent for one.
     #[serde(skip_serializing_if = "Option::is_none")]
     party: Option<i32>,
+    /// Those who come, once the grant was corrected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<CorrectedPartyView>)]
+    corrected: Option<CorrectedPartyShown>,
     /// Where it was granted.
     #[serde(skip_serializing_if = "Option::is_none")]
     loc: Option<String>,
@@ -191,6 +206,7 @@ impl From<Option<Active>> for IntrospectionView {
             rule: claims.rule,
             rule_hash: claims.rule_hash,
             party: claims.party,
+            corrected: state.corrected.map(Into::into),
             loc: claims.loc,
             single_use: state.single_use,
             redemptions: state.redemptions,

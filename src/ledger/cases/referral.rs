@@ -30,6 +30,7 @@ use crate::ledger::write::subjects::{self, Subject};
 use crate::ledger::write::transaction::Transaction;
 use crate::ledger::{LedgerError, Recorded};
 use crate::rules::limit::ScopeDigests;
+use crate::rules::tier::party::Party;
 
 /// The kind of a decision's event; it is about the check that was referred.
 pub const KIND: &str = "referral.decided";
@@ -42,7 +43,7 @@ pub struct Referred {
     pub subject_ref: SubjectRef,
     /// The person it is about: personal.
     pub handle: SubjectHandle,
-    pub party: u64,
+    pub party: Party,
     pub location: Option<String>,
     pub kiosk: Option<String>,
     /// The context that the rule looked at; an object.
@@ -129,14 +130,15 @@ pub(crate) fn find(
     let added_objections = added.map(|added| note_of(&added.check, contest::ADDED)).collect::<Result<_, _>>()?;
     let note = note_of(check, kind_of(&row))?;
     let text = |text: &Nullable<Text<'_>>| text.0.as_deref().map(str::to_owned);
+    let (context, party) = check::visit(&event, &subject)?;
     Ok(Some(Referred {
         referral,
         asked: asked.get().clone(),
         subject_ref,
-        party: event.facts.party.unwrap_or(1),
+        party,
         location: text(&event.facts.location),
         kiosk: text(&event.facts.kiosk),
-        context: check::context(&event, &subject)?,
+        context,
         digests: event.facts.scope_digests(),
         handle: subject.secret.handle().clone(),
         objection,

@@ -9,6 +9,7 @@ use crate::decision::reason::{Reason, ReasonCode};
 use crate::foundation::ids::CheckId;
 use crate::foundation::period::Period;
 use crate::rules::limit::ScopeDigests;
+use crate::rules::tier::guests::Guests;
 
 facts! {
     /// The facts of `check.decided`.
@@ -19,6 +20,8 @@ facts! {
         /// The reading of rules that decided.
         engine: i64,
         grant: Nullable<GrantMade<'a>>,
+        /// Grants of a tier that says something of guests.
+        guests: Option<GuestsGranted>,
         /// The check whose open referral it belongs to.
         joins: Option<CheckId>,
         kiosk: Nullable<Text<'a>>,
@@ -49,6 +52,7 @@ facts! {
         /// A newer build may have written one that this one doesn't know.
         code: Text<'a>,
         limit: Option<Text<'a>>,
+        over_by: Option<u64>,
         tier: Option<Text<'a>>,
     }
 
@@ -57,6 +61,16 @@ facts! {
         digest: Text<'a>,
         month: Text<'a>,
         scope: Text<'a>,
+    }
+
+    /// The guests of a grant. `admitted` of them are let in, the uncounted ones among them.
+    #[derive(Copy)]
+    pub struct GuestsGranted {
+        admitted: u64,
+        charged: u64,
+        free: u64,
+        refused: u64,
+        uncounted: u64,
     }
 
     /// A limit's answer.
@@ -118,6 +132,20 @@ impl CheckDecided<'_> {
     }
 }
 
+impl From<Guests> for GuestsGranted {
+    fn from(guests: Guests) -> Self {
+        let Guests { free, charged, uncounted, refused } = guests;
+        Self { admitted: guests.admitted(), charged, free, refused, uncounted }
+    }
+}
+
+impl From<GuestsGranted> for Guests {
+    fn from(granted: GuestsGranted) -> Self {
+        let GuestsGranted { admitted: _, charged, free, refused, uncounted } = granted;
+        Self { free, charged, uncounted, refused }
+    }
+}
+
 impl<'a> From<&'a Reason> for ReasonGiven<'a> {
     fn from(reason: &'a Reason) -> Self {
         let text = |text: &'a Option<String>| text.as_deref().map(Text::Borrowed);
@@ -127,6 +155,7 @@ impl<'a> From<&'a Reason> for ReasonGiven<'a> {
             blackout: text(&reason.blackout),
             code: reason.code.written().into(),
             limit: text(&reason.limit),
+            over_by: reason.over_by,
             tier: text(&reason.tier),
         }
     }
@@ -140,6 +169,7 @@ impl ReasonGiven<'_> {
             attribute: text(&self.attribute),
             blackout: text(&self.blackout),
             limit: text(&self.limit),
+            over_by: self.over_by,
             tier: text(&self.tier),
             ..Reason::new(ReasonCode::stored(&self.code))
         }

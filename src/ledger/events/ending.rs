@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::canonical::{Nullable, Text, facts, present};
+use super::check::GuestsGranted;
 
 facts! {
     /// The facts of the end of a grant. Earlier events have `null` for what the token states where claims couldn't be
@@ -11,6 +12,8 @@ facts! {
         check: Text<'a>,
         /// The event's own time is that of its turn, which may come a moment later. The first ends had that alone.
         ended_at: Option<Timestamp>,
+        /// The guests as they stood, where the tier says something of guests.
+        guests: Option<GuestsGranted>,
         /// Voids only: what it used of limits was left used.
         keeps_uses: Option<bool>,
         /// Releases only, as the location.

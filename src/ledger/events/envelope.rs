@@ -208,6 +208,11 @@ impl WrittenFacts {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The canonical bytes.
+    pub fn into_text(self) -> String {
+        self.0
+    }
 }
 
 impl CanonicalValue for WrittenFacts {

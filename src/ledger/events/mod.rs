@@ -16,7 +16,7 @@
 //! Each kind has its struct, which is written straight into those bytes and read back from them:
 //! - `canonical`: how values are written; `null` and absent
 //! - `envelope`: all that is not of one kind
-//! - `check`, `redemption`, `ending`: a check, and what becomes of its grant
+//! - `check`, `redemption`, `correction`, `ending`: a check, and what becomes of its grant
 //! - `cases`, `subjects`, `logs`: what people decide, who is forgotten, what is pruned and exported
 //! - `perks`, `access`, `gateway_keys`: what is administered; other rooms write these
 //! - `excerpt`: what is looked for in events of any kind
@@ -25,6 +25,7 @@ pub mod access;
 pub mod canonical;
 pub mod cases;
 pub mod check;
+pub mod correction;
 pub mod ending;
 mod envelope;
 pub(crate) mod excerpt;
@@ -43,11 +44,14 @@ use crate::tlog::merkle;
 pub const VERSION: i64 = 1;
 
 /// Every kind of event that is written. None is ever taken out: logs hold them for good.
-pub const KINDS: [&str; 43] = [
+pub const KINDS: [&str; 47] = [
     "approvals.kept",
     "approvals.lift_requested",
     "approvals.lifted",
     "approvals.required",
+    "attribute.changed",
+    "attribute.declared",
+    "attribute.deleted",
     "audit.exported",
     "audit.pruned",
     "check.decided",
@@ -59,6 +63,7 @@ pub const KINDS: [&str; 43] = [
     "gateway_key.created",
     "gateway_key.revoked",
     "gateway_key.rotated",
+    "grant.corrected",
     "grant.released",
     "grant.voided",
     "key.created",

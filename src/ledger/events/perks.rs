@@ -35,11 +35,46 @@ facts! {
         required: bool,
     }
 
+    /// The facts of `attribute.…`: of one that was deleted only its name.
+    pub struct AttributeChanged<'a> {
+        attribute: Text<'a>,
+        max_age: Option<Period>,
+        on_missing: Option<Text<'a>>,
+        purpose: Option<Text<'a>>,
+        value_type: Option<Text<'a>>,
+    }
+
     /// The facts of `source.created`.
     pub struct SourceCreated<'a> {
         maximum: Decimal,
         minimum: Decimal,
         refresh: Option<Period>,
         source: Text<'a>,
+    }
+}
+
+impl<'a> AttributeChanged<'a> {
+    /// An attribute with its terms.
+    #[must_use]
+    pub fn declared(
+        attribute: &'a str,
+        value_type: &'a str,
+        purpose: &'a str,
+        max_age: Option<Period>,
+        on_missing: &'a str,
+    ) -> Self {
+        Self {
+            attribute: attribute.into(),
+            max_age,
+            on_missing: Some(on_missing.into()),
+            purpose: Some(purpose.into()),
+            value_type: Some(value_type.into()),
+        }
+    }
+
+    /// One that was deleted.
+    #[must_use]
+    pub fn deleted(attribute: &'a str) -> Self {
+        Self { attribute: attribute.into(), max_age: None, on_missing: None, purpose: None, value_type: None }
     }
 }

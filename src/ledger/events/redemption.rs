@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::canonical::{Nullable, Text, facts, present};
+use super::check::GuestsGranted;
 
 facts! {
     /// The facts of `token.redeemed`. The first events had nothing of what the token states, from `party` to `tier`, and
@@ -11,6 +12,8 @@ facts! {
         attempt_sha256: Text<'a>,
         check: Text<'a>,
         door: Text<'a>,
+        /// The guests as they stood, where the tier says something of guests.
+        guests: Option<GuestsGranted>,
         /// The places that the guest goes on holding.
         holds: Option<Vec<PlaceHeld<'a>>>,
         kiosk: Nullable<Text<'a>>,

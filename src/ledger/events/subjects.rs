@@ -8,6 +8,8 @@ pub const SUBJECT_ERASED: &str = "subject.erased";
 facts! {
     /// The facts of `subject.erased`: how much went with the person.
     pub struct SubjectErased<'a> {
+        /// Absent where there were none, as before there could be any.
+        attributes: Option<u64>,
         limits: u64,
         referrals: u64,
         scores: u64,

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use jiff::Timestamp;
 
 use super::claims;
+use super::party::PartyStanding;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::clock::from_micros;
 use crate::foundation::ids::{GrantId, MerchantId};
@@ -180,7 +181,7 @@ pub(crate) fn release(
         kiosk: Some(Nullable::text(leaving.kiosk.as_deref())),
         location: Some(Nullable::text(leaving.location.as_deref())),
         returned: freed.iter().map(|held| returned(held, CONCURRENT)).collect(),
-        ..ended(&row, &claims, now)
+        ..ended(&row, &claims, &PartyStanding::of(&row)?, now)
     };
     events.push(event(merchant, &leaving.actor, RELEASED, &row.id, &facts));
     Ok(now)
@@ -224,15 +225,18 @@ pub(crate) fn void(
         let freed = locked.take_uses(&row.id, |held| !was_spent && (gives_back || held.stay > 0));
         let mut back: Vec<UseReturned<'_>> =
             freed.iter().map(|held| returned(held, if held.stay > 0 { CONCURRENT } else { ROLLING })).collect();
+        let standing = PartyStanding::of(row)?;
         for (key, cost) in sums.get(&row.id).into_iter().flatten().filter(|_| gives_back) {
             if let Some(counter) = locked.counters.get_mut(key) {
-                counter.give_back(*cost);
                 let [_, _, limit, scope, window] = key;
-                back.push(part(limit, scope, window, *cost));
+                let cost = standing.cost_of(limit, *cost);
+                counter.give_back(cost);
+                back.push(part(limit, scope, window, cost));
             }
         }
         let claims = claims::read(row)?;
-        let mut facts = GrantEnded { keeps_uses: Some(taking.keep_uses), returned: back, ..ended(row, &claims, now) };
+        let mut facts =
+            GrantEnded { keeps_uses: Some(taking.keep_uses), returned: back, ..ended(row, &claims, &standing, now) };
         let personal = match by {
             NamedBy::Token => {
                 facts.note = Some(taking.note.as_str().into());
@@ -281,17 +285,18 @@ fn sums_used(
     Ok(used)
 }
 
-/// The end of the grant, with what the token states, so that a report needs no other event.
-fn ended<'a>(row: &'a GrantRow, claims: &'a Claims, now: Timestamp) -> GrantEnded<'a> {
+/// The end of the grant, with what the token states and who came, so that a report needs no other event.
+fn ended<'a>(row: &'a GrantRow, claims: &'a Claims, standing: &PartyStanding, now: Timestamp) -> GrantEnded<'a> {
     GrantEnded {
         check: row.check_id.as_str().into(),
         // The event's own time is that of its turn, which may come a moment later.
         ended_at: Some(now),
+        guests: standing.admitted.guests.map(Into::into),
         keeps_uses: None,
         kiosk: None,
         location: None,
         note: None,
-        party: claims.party.into(),
+        party: standing.stated_party(claims).into(),
         perk: Nullable::some(claims.perk.as_str().into()),
         perk_id: row.perk_id.as_str().into(),
         returned: Vec::new(),

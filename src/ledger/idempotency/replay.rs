@@ -13,11 +13,13 @@ use crate::ledger::entry::{CheckRecord, Ended, Grant, Receipt, Redemption};
 use crate::ledger::events::StoredEvent;
 use crate::ledger::events::check::CheckDecided;
 use crate::ledger::events::ending::GrantEnded;
-use crate::ledger::grants::ending;
+use crate::ledger::grants::party::{self, PartyStanding};
+use crate::ledger::grants::{correction, ending};
 use crate::ledger::recorded::Recorded;
 use crate::ledger::store::{self, EventRow, GrantRow};
 use crate::ledger::write::check;
 use crate::ledger::write::subjects;
+use crate::rules::tier::guests::Admitted;
 
 /// A grant with what became of it.
 #[derive(Debug, Clone)]
@@ -26,6 +28,12 @@ pub struct GrantRecord {
     pub redemptions: Vec<Redemption>,
     /// Why it was taken back, if it was and the person has not been erased since: personal.
     pub note: Option<String>,
+    /// The party as the token says it.
+    pub granted: Admitted,
+    /// The party since it was corrected, if it was.
+    pub corrected: Option<Admitted>,
+    /// The tag of this state of the grant.
+    pub tag: String,
 }
 
 /// The check `check` of the merchant, if there is one.
@@ -97,12 +105,14 @@ pub fn find_grant(
     let Some(check) = recorded_check(conn, keyring, merchant, &check)? else {
         return Ok(None);
     };
-    let redemptions = store::list_redemptions(conn, &[grant.as_str()])?
+    let (granted, corrected) = (party::as_granted(&row)?, PartyStanding::of(&row)?.corrected());
+    let redemptions: Vec<Redemption> = store::list_redemptions(conn, &[grant.as_str()])?
         .into_iter()
-        .map(|row| Redemption { grant: grant.clone(), redeemed_at: from_micros(row.redeemed_at) })
+        .map(|row| Redemption { grant: grant.clone(), redeemed_at: from_micros(row.redeemed_at), corrected })
         .collect();
+    let tag = correction::tag_of(&row, redemptions.len());
     let note = if row.voided_at.is_some() { note_of_void(conn, keyring, merchant, grant)? } else { None };
-    Ok(Some(GrantRecord { check: check.get().clone(), redemptions, note }))
+    Ok(Some(GrantRecord { check: check.get().clone(), redemptions, note, granted, corrected, tag }))
 }
 
 /// Why the grant was taken back. The first events said it in the clear, as revocations of tokens still do.
@@ -135,6 +145,8 @@ pub struct GrantState {
     pub end: Option<Ended>,
     /// A place that it held has lapsed: it may be another's by now.
     pub has_lapsed: bool,
+    /// The party since it was corrected, if it was.
+    pub corrected: Option<Admitted>,
 }
 
 impl GrantState {
@@ -156,7 +168,9 @@ pub(crate) fn find_grant_state(
     };
     let spent = store::list_redemptions(conn, &[grant.as_str()])?;
     let held = store::list_uses_of(conn, &[grant.as_str()])?;
+    let corrected = PartyStanding::of(&row)?.corrected();
     Ok(Some(GrantState {
+        corrected,
         single_use: row.single_use,
         redemptions: u64::try_from(spent.len()).unwrap_or(u64::MAX),
         end: end_of(row.released_at, row.voided_at),

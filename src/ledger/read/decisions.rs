@@ -6,18 +6,21 @@ use crate::decision::decided::Decided;
 use crate::foundation::ids::CheckId;
 use crate::foundation::json::Json;
 use crate::foundation::subject::{Pseudonym, SubjectRef};
+use crate::ledger::events::correction::{GrantCorrected, LimitCorrected};
 use crate::ledger::events::ending::{GrantEnded, UseReturned};
 use crate::ledger::events::redemption::{PlaceHeld, TokenRedeemed};
 use crate::ledger::events::{Nullable, StoredEvent, Text};
-use crate::ledger::write::check::{StoredCheck, decided_of, open};
+use crate::ledger::write::check::{StoredCheck, decided_of, open, party_of};
 use crate::ledger::write::subjects::Subject;
 use crate::rules::limit::ScopeDigests;
+use crate::rules::tier::party::Party;
 
 /// Something that a replay has to know of, in the log's order.
 #[derive(Debug, Clone)]
 pub enum PastEvent {
     Check(Box<PastCheck>),
     Redeemed(PastRedemption),
+    Corrected(PastCorrection),
     Ended(PastEnd),
 }
 
@@ -36,6 +39,32 @@ pub struct PastHold {
     pub limit: String,
     pub scope: String,
     pub until: jiff::Timestamp,
+}
+
+/// More or fewer came by a grant than it was made to.
+#[derive(Debug, Clone)]
+pub struct PastCorrection {
+    pub grant: String,
+    pub at: jiff::Timestamp,
+    /// The perk's id.
+    pub perk: String,
+    /// Number of people that limits count, and counted before.
+    pub counted: u64,
+    pub was_counted: u64,
+    /// The counters that count another number.
+    pub limits: Vec<PastRecount>,
+}
+
+/// A limit that counts a grant at another cost.
+#[derive(Debug, Clone)]
+pub struct PastRecount {
+    pub limit: String,
+    pub scope: String,
+    pub window: String,
+    pub cost: u64,
+    pub was_cost: u64,
+    /// Up to where uses had lapsed, where they lapse one by one.
+    pub horizon: Option<jiff::Timestamp>,
 }
 
 /// A grant was released or voided.
@@ -74,7 +103,8 @@ pub struct PastCheck {
     pub engine: i64,
     /// Codes of reasons only and no score, where there is no personal part.
     pub decided: Decided,
-    pub party: u64,
+    /// The ages of its children are known with its person only.
+    pub party: Party,
     pub subject: Pseudonym,
     pub location: Option<String>,
     pub kiosk: Option<String>,
@@ -104,6 +134,7 @@ pub(crate) fn read(event: &StoredCheck, subject: Option<&(SubjectRef, Subject)>)
     let facts = &event.facts;
     let opened = open(event, subject.map(|(_, subject)| subject))?;
     let decided = decided_of(facts, opened.as_ref());
+    let children = opened.as_ref().map(|personal| personal.children.clone()).unwrap_or_default();
     let personal = opened.zip(subject).map(|(personal, (subject, _))| PastPersonal {
         subject: *subject,
         network: personal.network,
@@ -118,7 +149,7 @@ pub(crate) fn read(event: &StoredCheck, subject: Option<&(SubjectRef, Subject)>)
         rule_hash: facts.rule_hash.clone().into_owned(),
         engine: facts.engine,
         decided,
-        party: facts.party.unwrap_or(1),
+        party: party_of(facts, children)?,
         subject: Pseudonym::stored(&facts.subject),
         location: text(&facts.location),
         kiosk: text(&facts.kiosk),
@@ -139,6 +170,26 @@ pub(crate) fn redemption(event: StoredEvent<TokenRedeemed<'static>>) -> PastRede
         until: hold.until,
     };
     PastRedemption { grant: event.about, at: event.at, holds: holds.map(hold).collect() }
+}
+
+/// The correction as its event records it.
+pub(crate) fn correction(event: StoredEvent<GrantCorrected<'static>>) -> PastCorrection {
+    let recount = |limit: LimitCorrected<'static>| PastRecount {
+        limit: limit.id.into_owned(),
+        scope: limit.scope.into_owned(),
+        window: limit.window.into_owned(),
+        cost: limit.cost,
+        was_cost: limit.was_cost,
+        horizon: limit.horizon,
+    };
+    PastCorrection {
+        grant: event.about,
+        at: event.at,
+        perk: event.facts.perk_id.into_owned(),
+        counted: event.facts.counted,
+        was_counted: event.facts.was_counted,
+        limits: event.facts.limits.into_iter().map(recount).collect(),
+    }
 }
 
 /// The end of a grant as its event records it.

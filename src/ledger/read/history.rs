@@ -13,10 +13,11 @@ use crate::foundation::subject::{Pseudonym, SubjectRef};
 use crate::keyring::Keyring;
 use crate::ledger::error::unreadable;
 use crate::ledger::events::StoredEvent;
+use crate::ledger::events::correction::GrantCorrected;
 use crate::ledger::events::ending::GrantEnded;
 use crate::ledger::events::excerpt::{Excerpt, member_of_unreadable};
 use crate::ledger::events::redemption::TokenRedeemed;
-use crate::ledger::grants::ending;
+use crate::ledger::grants::{correction, ending};
 use crate::ledger::store::history::{self as rows, PlacedRow};
 use crate::ledger::write::check::StoredCheck;
 use crate::ledger::write::subjects::Subject;
@@ -118,7 +119,7 @@ pub(crate) fn page(
     let Some((log, _)) = rows::find_log_size(conn, merchant)? else {
         return Ok(HistoryPage { next, ..HistoryPage::default() });
     };
-    let kinds = [check::KIND, redemption::KIND, ending::RELEASED, ending::VOIDED];
+    let kinds = [check::KIND, redemption::KIND, correction::CORRECTED, ending::RELEASED, ending::VOIDED];
     let kinds = if interest.moves { kinds.as_slice() } else { &[check::KIND] };
     let mut pruned = Vec::new();
     let mut events = Vec::new();
@@ -139,6 +140,7 @@ enum Found {
     /// With what is personal, where it is asked for.
     Check(Box<StoredCheck>, bool),
     Redeemed(Box<StoredEvent<TokenRedeemed<'static>>>),
+    Corrected(Box<StoredEvent<GrantCorrected<'static>>>),
     Ended(Box<StoredEvent<GrantEnded<'static>>>, bool),
 }
 
@@ -154,6 +156,7 @@ impl Found {
     fn read(self, subjects: &HashMap<String, (SubjectRef, Subject)>) -> Result<PastEvent, DatabaseError> {
         Ok(match self {
             Self::Redeemed(event) => PastEvent::Redeemed(decisions::redemption(*event)),
+            Self::Corrected(event) => PastEvent::Corrected(decisions::correction(*event)),
             Self::Ended(event, is_void) => PastEvent::Ended(decisions::end(*event, is_void)),
             Self::Check(event, is_opened) => {
                 let subject = subjects.get(event.facts.subject.as_ref()).filter(|_| is_opened);
@@ -190,6 +193,7 @@ fn found(row: &PlacedRow, interest: &Interest) -> Result<Option<Found>, Database
     }
     let found = match kind {
         redemption::KIND => StoredEvent::from_body(body).map(|event| Found::Redeemed(Box::new(event))),
+        correction::CORRECTED => StoredEvent::from_body(body).map(|event| Found::Corrected(Box::new(event))),
         ending::RELEASED | ending::VOIDED => {
             StoredEvent::from_body(body).map(|event| Found::Ended(Box::new(event), kind == ending::VOIDED))
         }

@@ -56,6 +56,13 @@ pub struct Erasure {
     pub by: Actor,
 }
 
+/// The rows of other rooms that went with a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Forgotten {
+    pub scores: u64,
+    pub attributes: u64,
+}
+
 /// The data that was held on a person, and is theirs no more.
 #[derive(Debug, Clone)]
 pub struct Erased {
@@ -63,7 +70,7 @@ pub struct Erased {
     pub pseudonym: Option<Pseudonym>,
     /// Their pseudonym in events about another form of their handle, if some were about both.
     pub former: Option<Pseudonym>,
-    pub scores: u64,
+    pub forgotten: Forgotten,
     /// Referrals that were open and are closed.
     pub referrals: u64,
     /// The uses of limits whose windows may still be open: they begin again for a person who comes
@@ -78,7 +85,7 @@ pub struct Erased {
 pub(crate) async fn erase(
     writer: &WriterHandle,
     erasure: Erasure,
-    forget: impl Fn(&mut AnyConnection) -> Result<u64, DatabaseError> + Send + Sync + 'static,
+    forget: impl Fn(&mut AnyConnection) -> Result<Forgotten, DatabaseError> + Send + Sync + 'static,
 ) -> Result<Option<Erased>, LedgerError> {
     let asked = Arc::new((erasure, forget));
     let until = writer.deadline();
@@ -148,14 +155,20 @@ fn erase_in(
     tx: &mut Transaction<'_>,
     erasure: &Erasure,
     stamp: &WorkStamp,
-    forget: &impl Fn(&mut AnyConnection) -> Result<u64, DatabaseError>,
+    forget: &impl Fn(&mut AnyConnection) -> Result<Forgotten, DatabaseError>,
 ) -> Result<Option<Erased>, DatabaseError> {
     let Erasure { merchant, subject, .. } = erasure;
     let WorkStamp { at, event } = stamp;
     let at = *at;
     let mut leaves = Vec::new();
-    let mut erased =
-        Erased { pseudonym: None, former: None, scores: 0, referrals: 0, limits: Vec::new(), is_purged: false };
+    let mut erased = Erased {
+        pseudonym: None,
+        former: None,
+        forgotten: Forgotten::default(),
+        referrals: 0,
+        limits: Vec::new(),
+        is_purged: false,
+    };
     let known = lock(tx.conn, merchant, subject)?;
     // The row under the form of an earlier build is the same person's, and goes with an event of its own.
     for (reference, name) in &known {
@@ -170,21 +183,21 @@ fn erase_in(
         erased.limits.extend(limits);
         leaves.extend(closed);
         if erased.pseudonym.is_none() {
-            erased.scores = forget(tx.conn)?;
-            leaves.push(leaf(erasure, event.clone(), at, Some(name), (erased.scores, count, number)));
+            erased.forgotten = forget(tx.conn)?;
+            leaves.push(leaf(erasure, event.clone(), at, Some(name), (erased.forgotten, count, number)));
             erased.pseudonym = Some(name.clone());
         } else {
             let event = EventId::new(at, &tx.context.entropy);
-            leaves.push(leaf(erasure, event, at, Some(name), (0, count, number)));
+            leaves.push(leaf(erasure, event, at, Some(name), (Forgotten::default(), count, number)));
             erased.former = Some(name.clone());
         }
     }
     if known.is_empty() {
-        erased.scores = forget(tx.conn)?;
-        if erased.scores == 0 {
+        erased.forgotten = forget(tx.conn)?;
+        if erased.forgotten == Forgotten::default() {
             return Ok(None);
         }
-        leaves.push(leaf(erasure, event.clone(), at, None, (erased.scores, 0, 0)));
+        leaves.push(leaf(erasure, event.clone(), at, None, (erased.forgotten, 0, 0)));
     }
     tx.append(leaves)?;
     Ok(Some(erased))
@@ -208,13 +221,13 @@ fn lock(
     Ok(found)
 }
 
-/// The event of an erasure, with how many scores, referrals and limits went with it.
+/// The event of an erasure, with how many scores, attributes, referrals and limits went with it.
 fn leaf(
     erasure: &Erasure,
     id: EventId,
     at: jiff::Timestamp,
     pseudonym: Option<&Pseudonym>,
-    (scores, referrals, limits): (u64, usize, usize),
+    (forgotten, referrals, limits): (Forgotten, usize, usize),
 ) -> Leaf {
     let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
     let about = pseudonym.map_or(NOBODY, Pseudonym::as_str).to_owned();
@@ -226,9 +239,10 @@ fn leaf(
         actor: &erasure.by,
         about: &about,
         facts: &SubjectErased {
+            attributes: (forgotten.attributes > 0).then_some(forgotten.attributes),
             limits: count(limits),
             referrals: count(referrals),
-            scores,
+            scores: forgotten.scores,
             subject: Nullable::text(pseudonym.map(Pseudonym::as_str)),
         },
         sealed: None,

@@ -119,8 +119,8 @@ pub fn touch_every_log(conn: &mut AnyConnection) -> Result<()> {
 
 statement_of_rows! {
     InsertGrants, GrantRow,
-    "INSERT INTO grants (id, merchant_id, perk_id, check_id, kid, claims, audience, single_use, granted_at, expires_at) \
-     VALUES " [
+    "INSERT INTO grants (id, merchant_id, perk_id, check_id, kid, claims, audience, single_use, granted_at, expires_at, \
+     guests) VALUES " [
         id: Text,
         merchant_id: Text,
         perk_id: Text,
@@ -131,6 +131,7 @@ statement_of_rows! {
         single_use: Bool,
         granted_at: BigInt,
         expires_at: BigInt,
+        guests: Nullable<Text>,
     ] ""
 }
 

@@ -141,7 +141,7 @@ statement_of_columns! {
      kept AS (INSERT INTO checkpoints (log_id, size, note, signed_at) \
        SELECT id, size, CASE WHEN are_held THEN note END, signed_at FROM head, held_all), \
      granted AS (INSERT INTO grants (id, merchant_id, perk_id, check_id, kid, claims, audience, single_use, \
-       granted_at, expires_at) SELECT row.* FROM held_all, unnest(" [
+       granted_at, expires_at, guests) SELECT row.* FROM held_all, unnest(" [
         grant_ids: Text = row.id.as_str(),
         grant_merchants: Text = row.merchant_id.as_str(),
         perks: Text = row.perk_id.as_str(),
@@ -152,6 +152,7 @@ statement_of_columns! {
         single_use: Bool = row.single_use,
         granted: BigInt = row.granted_at,
         expire: BigInt = row.expires_at,
+        guests: Nullable<Text> = row.guests.as_deref(),
     ]
     |row in events: EventRow|
     ") AS row WHERE are_held), \

@@ -1,4 +1,4 @@
-//! Rows of grants that are looked for by their merchant, and that end.
+//! Rows of grants that are looked for by their merchant, that are corrected, and that end.
 
 use diesel::prelude::*;
 
@@ -49,6 +49,13 @@ pub fn list_events_about(
 pub fn release_grant(conn: &mut AnyConnection, merchant: &MerchantId, grant: &str, at: i64) -> Result<usize> {
     Ok(diesel::update(grants::table.find(grant).filter(grants::merchant_id.eq(merchant.as_str())))
         .set(grants::released_at.eq(at))
+        .execute(conn)?)
+}
+
+/// Says who came by a grant that is locked.
+pub fn correct_grant(conn: &mut AnyConnection, merchant: &MerchantId, grant: &str, corrected: &str) -> Result<usize> {
+    Ok(diesel::update(grants::table.find(grant).filter(grants::merchant_id.eq(merchant.as_str())))
+        .set(grants::corrected.eq(corrected))
         .execute(conn)?)
 }
 

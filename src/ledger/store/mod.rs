@@ -27,7 +27,7 @@ pub use cases::{
     AdditionRow, OpenReferral, find_addition, insert_addition, list_additions, lock_open_contest, share_open_referrals,
 };
 pub use counters::{CounterRow, list_counters, lock_counters, update_counters};
-pub use ends::{list_events_about, list_unvoided_grants, release_grant, void_grants};
+pub use ends::{correct_grant, list_events_about, list_unvoided_grants, release_grant, void_grants};
 pub use idempotency::{IdempotencyRow, insert_idempotency, list_idempotency, update_idempotency};
 pub use people::{insert_subjects, list_subjects};
 pub use referrals::{ReferralRow, find_referral, insert_referrals, list_referrals, lock_referral, update_referral};
@@ -65,6 +65,10 @@ pub struct GrantRow {
     pub expires_at: i64,
     pub released_at: Option<i64>,
     pub voided_at: Option<i64>,
+    /// As they were granted: canonical JSON.
+    pub guests: Option<String>,
+    /// The party as it was corrected last: canonical JSON.
+    pub corrected: Option<String>,
 }
 
 /// A token spent. A single-use token has one slot, so the primary key lets one door win.

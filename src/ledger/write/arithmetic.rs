@@ -185,6 +185,7 @@ mod tests {
     use crate::foundation::json::Json;
     use crate::rules::limit::Place;
     use crate::rules::rule::Rule;
+    use crate::rules::tier::party::Party;
 
     const SECOND: i64 = 1_000_000;
 
@@ -193,7 +194,7 @@ mod tests {
         let rule = format!(r#"{{"tiers":[{{"id":"t"}}],"limits":[{limit}]}}"#);
         let rule = Rule::parse(&Json::parse(&rule).unwrap(), "perk").unwrap();
         let place = Place { merchant: "mer_1", location: None, kiosk: None, pass_month: None };
-        rule.claims("t", 1, &place, from_micros(0)).remove(0)
+        rule.claims("t", &Party::default(), &place, from_micros(0)).remove(0)
     }
 
     /// The admission of one use at `at` by a counter that holds `uses`, with the counter's time at 90 s.

@@ -21,8 +21,10 @@ use crate::ledger::context::WriterContext;
 use crate::ledger::entry::{Actor, CheckEntry, CheckRecord, Grant, LogOwner, Receipt};
 use crate::ledger::events::check::{CheckDecided, GrantMade, ScopeDigest};
 use crate::ledger::events::{Event, Nullable, StoredEvent, Text, leaf_hash};
+use crate::ledger::grants::party::guests_column;
 use crate::ledger::store::GrantRow;
 use crate::rules::limit::ScopeDigests;
+use crate::rules::tier::party::Party;
 
 /// The kind of a check's event.
 pub const KIND: &str = "check.decided";
@@ -50,6 +52,9 @@ pub(crate) struct Personal {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network: Option<String>,
     pub context: Json,
+    /// The ages of the children, each lowered to what the rule tells apart.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub children: Vec<u8>,
     /// When waiting is enough, where the facts say so: a departure or an observation could be read from it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_eligible_at: Option<Timestamp>,
@@ -96,6 +101,7 @@ pub(crate) fn leaf(
         score: settled.decided.score.clone(),
         network: check.handle.network().map(str::to_owned),
         context: check.context.clone(),
+        children: check.party.children().to_vec(),
         next_eligible_at: settled.decided.next_eligible_at.filter(|_| check.seals_hint),
     };
     let plain = serde_json::to_vec(&personal).map_err(|e| DatabaseError::corrupt("check", e))?;
@@ -139,6 +145,8 @@ pub(crate) fn grant_row(check: &CheckEntry, settled: &Settled) -> Option<GrantRo
         expires_at: grant.expires_at.as_microsecond(),
         released_at: None,
         voided_at: None,
+        guests: settled.decided.guests.map(guests_column),
+        corrected: None,
     })
 }
 
@@ -150,13 +158,14 @@ fn facts<'a>(check: &'a CheckEntry, subject: &'a Subject, settled: &'a Settled) 
         digests: (!settled.digests.is_empty()).then(|| settled.digests.iter().map(scope_digest).collect()),
         engine: i64::from(check.engine),
         grant: settled.grant.as_ref().map(grant_made).into(),
+        guests: decided.guests.map(Into::into),
         joins: settled.joins.clone(),
         kiosk: Nullable::text(check.kiosk.as_deref()),
         limits: decided.limits.iter().map(Into::into).collect(),
         location: Nullable::text(check.location.as_deref()),
         max_wait: decided.max_wait,
         next_eligible_at: decided.next_eligible_at.filter(|_| !check.seals_hint).into(),
-        party: Some(check.party),
+        party: Some(check.party.size()),
         perk: check.perk_slug.as_str().into(),
         perk_id: check.perk.as_str().into(),
         reasons: decided.reasons.iter().map(Into::into).collect(),
@@ -247,12 +256,21 @@ pub(crate) fn decided_of(facts: &CheckDecided<'_>, personal: Option<&Personal>) 
         score: personal.and_then(|personal| personal.score.clone()),
         next_eligible_at: facts.next_eligible_at.0.or_else(|| personal?.next_eligible_at),
         max_wait: facts.max_wait,
+        guests: facts.guests.map(Into::into),
     }
 }
 
-/// The part of the caller's context that the rule looked at.
-pub(crate) fn context(event: &StoredCheck, subject: &Subject) -> Result<Json, DatabaseError> {
-    Ok(unsealed::<Personal, _>(event, subject)?.map_or_else(|| Json::object([]), |personal| personal.context))
+/// The visit as the rule looked at it: the part of the caller's context, and the party.
+pub(crate) fn visit(event: &StoredCheck, subject: &Subject) -> Result<(Json, Party), DatabaseError> {
+    let opened = unsealed::<Personal, _>(event, subject)?.map(|personal| (personal.context, personal.children));
+    let (context, children) = opened.unwrap_or_else(|| (Json::object([]), Vec::new()));
+    Ok((context, party_of(&event.facts, children)?))
+}
+
+/// The party of a check, with the children's ages as they were recorded.
+pub(crate) fn party_of(facts: &CheckDecided<'_>, children: Vec<u8>) -> Result<Party, DatabaseError> {
+    let party = Party::recorded(facts.party.unwrap_or(1), children);
+    party.ok_or_else(|| DatabaseError::corrupt("check event", "party"))
 }
 
 /// The personal part of an event, if it has one.

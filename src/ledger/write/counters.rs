@@ -48,6 +48,21 @@ impl Counter {
         self.has_changed = true;
     }
 
+    /// Counts a grant of what never lapses at another cost.
+    pub(crate) fn recount(&mut self, was: u64, cost: u64) {
+        if cost < was { self.give_back(was - cost) } else { self.add(cost - was) }
+    }
+
+    /// Counts one use at another cost, at `now`, with the horizon so far behind the counter's time. Tells whether it
+    /// still counts.
+    pub(crate) fn recount_use(&mut self, row: &UseRow, cost: u64, now: i64, behind: i64) -> bool {
+        self.last_used_at = self.last_used_at.max(now);
+        self.uses.move_to(self.last_used_at.saturating_sub(behind));
+        let counted = self.remove_use(row);
+        self.add_use(UseRow { cost: i64::try_from(cost).unwrap_or(i64::MAX), ..row.clone() });
+        counted
+    }
+
     pub(crate) fn add_use(&mut self, row: UseRow) {
         self.uses.add(row.counts_at, row.grant_id.clone(), cost_of(&row));
         self.fresh.push(row);

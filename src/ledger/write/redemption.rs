@@ -13,6 +13,7 @@ use crate::ledger::entry::{Actor, LogOwner, RedeemEntry, Redeemed, Redemption};
 use crate::ledger::events::redemption::{PlaceHeld, TokenRedeemed};
 use crate::ledger::events::{Event, Nullable, leaf_hash};
 use crate::ledger::grants::claims;
+use crate::ledger::grants::party::PartyStanding;
 use crate::ledger::store::{self, GrantRow, RedemptionRow};
 use crate::tokens::TokenError;
 
@@ -78,8 +79,9 @@ impl Tokens {
             if let Some(objection) = released {
                 return Ok((Redeemed::Refused(objection), None));
             }
-            let redeemed_at = from_micros(earlier.redeemed_at);
-            return Ok((Redeemed::Accepted(Redemption { grant: entry.grant.clone(), redeemed_at }), None));
+            let (redeemed_at, standing) = (from_micros(earlier.redeemed_at), PartyStanding::of(grant)?);
+            let corrected = standing.corrected();
+            return Ok((Redeemed::Accepted(Redemption { grant: entry.grant.clone(), redeemed_at, corrected }), None));
         }
         if grant.single_use && !spent.is_empty() {
             return Ok((Redeemed::AlreadyRedeemed, None));
@@ -103,14 +105,16 @@ impl Tokens {
         };
         // What the token says, so that a report needs no other event, which may be pruned.
         let claims = claims::read(grant)?;
+        let standing = PartyStanding::of(grant)?;
         let facts = TokenRedeemed {
             attempt_sha256: attempt_hash.into(),
             check: grant.check_id.as_str().into(),
             door: entry.door.as_str().into(),
+            guests: standing.admitted.guests.map(Into::into),
             holds: (!held.is_empty()).then(|| held.iter().map(place_held).collect()),
             kiosk: Nullable::text(entry.kiosk.as_deref()),
             location: Nullable::text(entry.location.as_deref()),
-            party: Some(claims.party.into()),
+            party: Some(standing.stated_party(&claims).into()),
             perk: Some(Nullable::some(claims.perk.as_str().into())),
             perk_id: grant.perk_id.as_str().into(),
             rule_version: Some(Nullable::some(claims.rule)),
@@ -140,7 +144,8 @@ impl Tokens {
         };
         spent.push(row.clone());
         self.fresh.push(row);
-        Ok((Redeemed::Accepted(Redemption { grant: entry.grant.clone(), redeemed_at: entry.at }), Some(leaf)))
+        let (grant, corrected) = (entry.grant.clone(), standing.corrected());
+        Ok((Redeemed::Accepted(Redemption { grant, redeemed_at: entry.at, corrected }), Some(leaf)))
     }
 
     pub(crate) fn store(self, conn: &mut AnyConnection) -> Result<(), DatabaseError> {

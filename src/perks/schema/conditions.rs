@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::guests::messages_said;
 use super::{described, number, object, optional};
 use crate::foundation::document::MAX_TEXT_BYTES;
-use crate::rules::attribute::{Attribute, CONTEXT_PATTERN, PARTY, PassField};
+use crate::rules::attribute::{Attribute, CONTEXT_PATTERN, PARTY, PassField, SUBJECT_PATTERN};
 use crate::rules::condition::{MAX_DEPTH, MAX_LEAVES};
 use crate::rules::leaf::{MAX_VALUES, OF_A_VALUE, OF_VALUES, operators_of};
 use crate::rules::time_window::{LONGEST_REACH, WITHIN};
@@ -37,8 +37,8 @@ pub(super) fn attribute() -> Value {
     let of_pass = PassField::ALL.map(Attribute::BoardingPass);
     let known: Vec<_> = known.iter().chain(&of_pass).map(Attribute::name).collect();
     json!({
-        "description": "What is looked at: the score, its age, the network of the handle, what the boarding pass says, or what the kiosk says.",
-        "anyOf": [{"enum": known}, {"type": "string", "pattern": CONTEXT_PATTERN}]
+        "description": "What is looked at: the score, its age, the network of the handle, what the boarding pass says, what the kiosk says, or a declared attribute of the person.",
+        "anyOf": [{"enum": known}, {"type": "string", "pattern": CONTEXT_PATTERN}, {"type": "string", "pattern": SUBJECT_PATTERN}]
     })
 }
 
@@ -63,7 +63,8 @@ pub(super) fn leaf() -> Value {
     let free = Attribute::Context("name".to_owned());
     let instant = || json!({"type": "string", "pattern": CONTEXT_PATTERN, "not": {"const": party.name()}});
     let is_free = json!({
-        "properties": {"attr": {"type": "string", "pattern": CONTEXT_PATTERN, "not": {"const": party.name()}}},
+        "properties": {"attr": {"type": "string", "anyOf": [{"pattern": CONTEXT_PATTERN}, {"pattern": SUBJECT_PATTERN}],
+                                "not": {"enum": [party.name(), Attribute::Network.name()]}}},
         "required": ["attr"]
     });
     let mut leaf = object(

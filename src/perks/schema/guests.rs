@@ -1,13 +1,34 @@
-//! The schema of the words for guests, and of the offers for those who are refused.
+//! The schema of the guests that tiers admit, of the words for guests, and of the offers for those who are refused.
 
 use serde_json::{Value, json};
 
 use super::{described, object, optional};
 use crate::rules::messages::{MAX_LANGUAGES, MAX_SENTENCE};
 use crate::rules::offers::{MAX_OFFERS, MAX_URL, MAX_WHOLE_DIGITS};
+use crate::rules::tier::guests::{MAX_GUESTS, MAX_UNDER, Over};
 
 /// A language, a script and a region (BCP 47).
 const LANGUAGE_PATTERN: &str = "^[A-Za-z]{2,3}(-[A-Za-z]{4})?(-([A-Za-z]{2}|[0-9]{3}))?$";
+
+/// The guests that a tier admits.
+pub(super) fn terms() -> Value {
+    let count = |least: i64, most: i64| json!({"type": "integer", "minimum": least, "maximum": most});
+    object(
+        &["max"],
+        json!({
+            "free": described(optional(count(0, MAX_GUESTS)), "How many are free; none unless given, at most `max`."),
+            "max": described(count(0, MAX_GUESTS), "How many may be brought; those who are not free are charged."),
+            "under": described(
+                optional(count(1, MAX_UNDER)),
+                "Children younger than so many years are not counted, by limits neither.",
+            ),
+            "over": described(
+                optional(json!({"enum": Over::ALL.map(Over::as_str), "default": Over::Deny.as_str()})),
+                "What becomes of a larger party: this tier doesn't admit it, or admits as many as may be brought.",
+            )
+        }),
+    )
+}
 
 /// The `otherwise` of a rule: a word, or an object with offers beside it.
 pub(super) fn otherwise() -> Value {

@@ -223,6 +223,7 @@ fn tier_schema() -> Value {
             ),
             "when": described(optional(json!({"$ref": "#/$defs/condition"})), "Whom it admits; everyone unless given."),
             "max_wait": described(optional(json!({"$ref": "#/$defs/period"})), "The longest that someone of this tier waits."),
+            "guests": described(optional(guests::terms()), "The guests that its people may bring; any party counts as it is unless given."),
             "messages": guests::messages_said("whom it doesn't admit")
         }),
     )

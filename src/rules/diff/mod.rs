@@ -585,6 +585,32 @@ mod tests {
     }
 
     #[test]
+    fn guests_are_said_in_words() {
+        let plain = r#""rank":1,"#;
+        let with = |guests: &str| format!(r#"{plain}"guests":{guests},"#);
+        expect(
+            &[(plain, &with(r#"{"free":1,"max":3,"under":2}"#))],
+            &[(
+                "/tiers/1/guests",
+                Added,
+                "Main lounge: any party → at most 3 guests, the first free, children under 2 not counted, larger parties \
+                 are turned away",
+            )],
+        );
+        let text = |guests: &str| LOUNGE.replacen(plain, &with(guests), 1);
+        let rule = |text: &str| Rule::parse(&Json::parse(text).unwrap(), "sfo-lounge").unwrap();
+        let found = diff(&rule(&text(r#"{"max":0}"#)), &rule(&text(r#"{"free":2,"max":2,"over":"admit_max"}"#)));
+        let sentences: Vec<_> = found.iter().map(|it| it.sentence.as_str()).collect();
+        assert_eq!(
+            sentences,
+            [
+                "Main lounge: no guests, larger parties are turned away → at most 2 guests, free, the rest of a larger party \
+              stays out"
+            ]
+        );
+    }
+
+    #[test]
     fn openings_and_closed_dates_are_sets() {
         expect(
             &[(r#"["mon"],"from":"06:00","to":"23:00""#, r#"["mon"],"from":"06:00","to":"22:00""#)],

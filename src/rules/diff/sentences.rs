@@ -13,6 +13,10 @@ pub(super) fn tier_sentence(tier: &str, field: &str, old: Option<&Json>, new: Op
         }
         "max_wait" if new.is_none() => format!("{tier}: no longest wait any more"),
         "max_wait" => format!("{tier}: waits at most {sides}"),
+        "guests" => {
+            let terms = |side: Option<&Json>| side.map_or_else(|| "any party".to_owned(), describe::guests);
+            format!("{tier}: {} → {}", terms(old), terms(new))
+        }
         other => format!("{tier}: {other} {sides}"),
     }
 }

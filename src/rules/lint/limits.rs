@@ -8,6 +8,8 @@ use crate::rules::attribute::{Attribute, PARTY};
 use crate::rules::condition::Condition;
 use crate::rules::limit::{Cost, Limit, MAX_PARTY, Scope, Unit, Window};
 use crate::rules::rule::Rule;
+use crate::rules::tier::Tier;
+use crate::rules::tier::guests::GuestTerms;
 
 pub(super) fn lint(rule: &Rule, found: &mut Lint) {
     let parties = parties(rule);
@@ -80,12 +82,22 @@ fn lint_party(pointer: &str, limit: &Limit, (location, max): (Option<&str>, u64)
     }
 }
 
-/// The sizes of the parties that some tier can admit.
+/// The numbers of people that limits count of the parties which a tier admits, `sizes` being theirs.
+fn counted(tier: &Tier, sizes: Reach) -> Reach {
+    let Some(GuestTerms { max, under, .. }) = tier.guests else { return sizes };
+    let one = Decimal::from_whole(1);
+    let most = Decimal::from_whole(i64::try_from(max).unwrap_or(MAX_PARTY).saturating_add(1));
+    // All but the person may be too young to count.
+    let low = if under.is_some() { one } else { sizes.low };
+    Reach::new(low.min(most), sizes.high.min(most))
+}
+
+/// The numbers of people that limits count of the parties that some tier can admit.
 fn parties(rule: &Rule) -> Reach {
     let everything = Reach::new(Decimal::from_whole(1), Decimal::from_whole(MAX_PARTY));
     let party = Attribute::Context(PARTY.to_owned());
     let reach = |when: &Condition| Reach::of(when, &party, everything);
     let gate = rule.when().map_or(everything, reach);
-    let tiers = rule.tiers().iter().map(|tier| tier.when.as_ref().map_or(everything, reach).and(gate));
+    let tiers = rule.tiers().iter().map(|tier| counted(tier, tier.when.as_ref().map_or(everything, reach).and(gate)));
     tiers.filter(|reach| !reach.is_empty()).reduce(Reach::or).unwrap_or(gate)
 }

@@ -7,6 +7,7 @@
 mod blackouts;
 mod limits;
 mod passes;
+mod people;
 mod reach;
 mod restarts;
 mod tiers;
@@ -15,11 +16,11 @@ mod types;
 
 pub use restarts::restarts;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::attribute::{Attribute, PARTY};
+use super::attribute::{Attribute, PARTY, ValueType};
 use super::condition::Condition;
 use super::leaf::{Leaf, Test};
 use super::limit::Limit;
@@ -44,6 +45,8 @@ pub struct LintContext {
     pub scale: Option<(Decimal, Decimal)>,
     /// The interval at which the source's scores are renewed, if it says so.
     pub refresh: Option<Period>,
+    /// What is declared of people, with its type.
+    pub declared: BTreeMap<String, ValueType>,
     /// The names of the context attributes that checks have sent; none while that can't be known.
     pub sent: Option<BTreeSet<String>>,
     pub now: Timestamp,
@@ -68,6 +71,7 @@ pub fn lint(rule: &Rule, context: &LintContext) -> Lint {
     tiers::lint(rule, context.scale, &mut found);
     limits::lint(rule, &mut found);
     lint_score(rule, context.refresh, &mut found);
+    people::lint(rule, &context.declared, &mut found);
     lint_attributes(rule, context.sent.as_ref(), &mut found);
     lint_thresholds(rule, &mut found);
     passes::lint(rule, &mut found);
@@ -186,6 +190,7 @@ mod tests {
         LintContext {
             scale: Some((Decimal::from_whole(0), Decimal::from_whole(100))),
             refresh: Some("P1D".parse().unwrap()),
+            declared: BTreeMap::new(),
             sent: Some(["", "x", "member", "terminal", "bar", "seats"].map(str::to_owned).into()),
             now: "2026-05-01T00:00:00Z".parse().unwrap(),
         }
@@ -219,6 +224,35 @@ mod tests {
     fn expect(rule: &str, wanted: &[(&str, &'static str, bool)]) {
         let wanted: Vec<_> = wanted.iter().map(|(at, code, error)| ((*at).to_owned(), *code, *error)).collect();
         assert_eq!(found(rule), wanted, "{rule}");
+    }
+
+    #[test]
+    fn a_tier_that_turns_parties_away_hides_no_other() {
+        let codes = |low: &str, high: &str| {
+            let rule = format!(r#"{{"tiers":[{{"id":"low","rank":1{low}}},{{"id":"high","rank":2{high}}}]}}"#);
+            found(&rule).into_iter().map(|(_, code, _)| code).collect::<Vec<_>>()
+        };
+        let guests = |terms: &str| format!(r#","guests":{{{terms}}}"#);
+        let hides = |low: &str, high: &str| codes(low, high).contains(&"shadowed_tier");
+        assert!(hides("", ""));
+        assert!(!hides("", &guests(r#""max":1"#)) && !hides(&guests(r#""max":2"#), &guests(r#""max":1"#)));
+        assert!(hides(&guests(r#""max":1"#), &guests(r#""max":1"#)));
+        assert!(hides("", &guests(r#""max":1,"over":"admit_max""#)));
+    }
+
+    #[test]
+    fn a_limit_has_to_hold_the_guests_that_count() {
+        let rule = |max: u32, guests: &str| {
+            format!(
+                r#"{{"tiers":[{{"id":"t","guests":{guests},"when":{{"attr":"context.a","op":"exists"}}}}],
+                    "limits":[{{"id":"l","scope":["perk"],"max":{max},"cost":"party","window":{{"lifetime":true}}}}]}}"#
+            )
+        };
+        for over in ["deny", "admit_max"] {
+            let guests = format!(r#"{{"max":3,"over":"{over}"}}"#);
+            expect(&rule(4, &guests), &[]);
+            expect(&rule(3, &guests), &[("/limits/0/max", "limit_below_party", false)]);
+        }
     }
 
     #[test]

@@ -78,6 +78,9 @@ fn admits_from(tier: &Tier, everything: Reach, needs_score: bool) -> Option<Deci
 
 /// Tells whether everyone who reaches `lower`, with scores of `reach`, already has `higher`.
 fn is_shadowed(higher: &Tier, lower: &Tier, reach: Reach, needs_score: bool) -> bool {
+    if higher.guests.is_some_and(|terms| !terms.admit_all_that(lower.guests.as_ref())) {
+        return false;
+    }
     // The scale can make a threshold certain where the conditions' form doesn't.
     let by_score = admits_from(higher, Reach::whole(None), needs_score).is_some_and(|least| least <= reach.low);
     by_score || is_implied(higher.when.as_ref(), lower.when.as_ref())

@@ -14,14 +14,17 @@ use perkgate::database::schema::{events, subjects};
 use perkgate::decision::decide::Decision;
 use perkgate::decision::facts::Context;
 use perkgate::eligibility::checker::{Answer, Question};
+use perkgate::eligibility::grants::{CorrectionRequest, CorrectionRequestError};
 use perkgate::eligibility::redeemer::RedeemError;
 use perkgate::eligibility::referral_decision::{ReferralDecision, ReferralDecisionError};
 use perkgate::foundation::decimal::Decimal;
-use perkgate::foundation::ids::{EventId, PerkSlug};
+use perkgate::foundation::ids::{EventId, GrantId, PerkSlug};
 use perkgate::foundation::json::Json;
 use perkgate::ledger::cases::contest::{Contest, Objection};
+use perkgate::ledger::grants::correction::CorrectionError;
 use perkgate::ledger::grants::ending::{GrantRevocation, Leaving, ReturnError};
 use perkgate::ledger::read::browse::EventFilter;
+use perkgate::rules::tier::party::Party;
 use proptest::strategy::{Strategy, ValueTree as _};
 use proptest::test_runner::TestRunner;
 
@@ -43,7 +46,7 @@ const PERKS: [(&str, &str); 2] = [
         "queue",
         r#"{"score":{"source":"klout","on_missing":"refer"},
             "tiers":[{"id":"fast","rank":2,"max_wait":"PT2M","when":{"attr":"score","op":"gte","value":50}},
-                     {"id":"slow","rank":1,"max_wait":"PT10M","when":{"attr":"score","op":"gte","value":20}}],
+                     {"id":"slow","rank":1,"max_wait":"PT10M","guests":{"free":1,"max":9},"when":{"attr":"score","op":"gte","value":20}}],
             "token":{"ttl":"PT4H"}}"#,
     ),
 ];
@@ -57,7 +60,10 @@ struct Made {
     at: Timestamp,
     subject: usize,
     place: Place,
+    /// As it was corrected last.
     party: u64,
+    /// When it was corrected.
+    corrections: Vec<Timestamp>,
     answer: Answer,
     /// When, and where.
     visits: Vec<(Timestamp, Place)>,
@@ -112,10 +118,38 @@ async fn judge(world: &World, merchant: &Merchant, admin: &Principal, runner: &m
             let (at, subject, place, party) = (now, made.subject, made.place, made.party);
             let (visits, contests, released, voided) = (Vec::new(), Vec::new(), None, None);
             let (by_person, judged) = (true, true);
-            all.push(Made { at, subject, place, party, answer, visits, released, voided, by_person, contests, judged });
+            let corrections = Vec::new();
+            all.push(Made {
+                at,
+                subject,
+                place,
+                party,
+                corrections,
+                answer,
+                visits,
+                released,
+                voided,
+                by_person,
+                contests,
+                judged,
+            });
         }
         // Then it stays open.
         Err(ReferralDecisionError::NoRoom(_)) => {}
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// Corrects who came, if that may be done.
+async fn correct(world: &World, merchant: &Merchant, grant: &GrantId, party: u64) -> bool {
+    let checker = &world.gateway.checker;
+    let found = checker.find_grant(&merchant.id, grant).await.unwrap().unwrap();
+    let request = CorrectionRequest { party: Party::of(party), reason: "Counted.".into(), expected: None };
+    match checker.correct_grant(CLI, (None, None), merchant, found, request).await {
+        Ok(_) => true,
+        Err(CorrectionRequestError::Correction(
+            CorrectionError::Expired | CorrectionError::TooLate | CorrectionError::Released | CorrectionError::Voided,
+        )) => false,
         Err(error) => panic!("{error}"),
     }
 }
@@ -149,7 +183,21 @@ async fn history(world: &World, merchant: &Merchant, runner: &mut TestRunner) ->
         let (visits, place) = (Vec::new(), PLACES[here]);
         let (by_person, contests, judged) = (false, Vec::new(), false);
         let (released, voided) = (None, None);
-        all.push(Made { at, subject, place, party, answer, visits, released, voided, by_person, contests, judged });
+        let corrections = Vec::new();
+        all.push(Made {
+            at,
+            subject,
+            place,
+            party,
+            corrections,
+            answer,
+            visits,
+            released,
+            voided,
+            by_person,
+            contests,
+            judged,
+        });
         judge(world, merchant, &admin, runner, &mut all).await;
         for step in 0..draw(runner, 0..3) {
             world.pass(draw(runner, 1..400_i64));
@@ -157,7 +205,14 @@ async fn history(world: &World, merchant: &Merchant, runner: &mut TestRunner) ->
             let back = draw(runner, 0..6_usize).min(all.len() - 1);
             let made = all.iter_mut().rev().nth(back).unwrap();
             let Some((grant, token)) = made.answer.grant.clone().zip(made.answer.token.clone()) else { continue };
-            match draw(runner, 0..10) {
+            match draw(runner, 0..16) {
+                10.. => {
+                    let party = draw(runner, 1..5_u64);
+                    if correct(world, merchant, &grant.id, party).await {
+                        made.party = party;
+                        made.corrections.push(now);
+                    }
+                }
                 0..6 => {
                     let door = draw(runner, 0..kiosks.len());
                     let deadline = Instant::now() + Duration::from_mins(1);
@@ -287,17 +342,31 @@ impl Recount<'_> {
             } else {
                 self.add(made, *at, *place, "visits", 1);
                 self.add(made, *at, *place, "guests", made.party);
+                let (free, charged) = guests(made);
+                self.add(made, *at, *place, "free", free);
+                self.add(made, *at, *place, "charged", charged);
+                self.add(made, *at, *place, "corrected", u64::from(!made.corrections.is_empty()));
             }
         }
         if self.ask.kind == ReportKind::Grants {
+            made.corrections.iter().for_each(|at| self.add(made, *at, None, "corrected", 1));
             made.released.into_iter().for_each(|at| self.add(made, at, None, "released", 1));
             made.voided.into_iter().for_each(|at| self.add(made, at, None, "voided", 1));
         } else if let Some(at) = made.voided {
             let visits = made.visits.iter().filter(|(visit, _)| *visit < at).count() as u64;
             self.add(made, at, None, "voided_visits", visits);
             self.add(made, at, None, "voided_guests", visits * made.party);
+            self.add(made, at, None, "voided_charged", visits * guests(made).1);
         }
     }
+}
+
+/// Free and charged ones, where the tier says something of them.
+fn guests(made: &Made) -> (u64, u64) {
+    if made.answer.decided.tier.as_deref() != Some("slow") {
+        return (0, 0);
+    }
+    (made.party.min(2) - 1, made.party.max(2) - 2)
 }
 
 fn band(made: &Made) -> String {
@@ -412,12 +481,15 @@ async fn totals_are_the_sums_of_the_events_in_every_grouping() {
         for (column, kind) in [
             ("checks", "check.decided"),
             ("redeemed", "token.redeemed"),
+            ("corrected", "grant.corrected"),
             ("released", "grant.released"),
             ("voided", "grant.voided"),
         ] {
             let count = grants.totals.get(column);
             assert_eq!(count, count_events(&world, &merchant, kind).await, "{column}");
-            assert!(count > 10, "{count} {column}: this would show nothing");
+            // Soon it is too late to correct.
+            let enough = if column == "corrected" { 2 } else { 10 };
+            assert!(count > enough, "{count} {column}: this would show nothing");
         }
         for seen in ["near_misses", "expired_unused", "grants_voided", "grants_released", "refused_limit_reached"] {
             assert!(grants.totals.get(seen) > 0, "no {seen}: this would show nothing");

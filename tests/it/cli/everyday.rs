@@ -39,7 +39,7 @@ async fn a_merchant_is_set_up_from_the_terminal_on_every_database() {
         let imported = terminal.run("score import feed.csv --source klout --merchant cathay");
         assert_eq!(String::from_utf8(imported.stdout).unwrap(), "1 accepted, 0 unchanged, 0 stale, 0 rejected\n");
         let warned = String::from_utf8(imported.stderr).unwrap();
-        assert_eq!(warned.contains("may go by scores in its memory"), gateway.redis.is_none(), "{warned}");
+        assert_eq!(warned.contains("may go by what is in its memory"), gateway.redis.is_none(), "{warned}");
         let again = terminal.ask("score import feed.csv --source klout --merchant cathay");
         assert_eq!(again["unchanged"], 1);
         // Through Redis at once, although the server keeps scores for a minute; without it when

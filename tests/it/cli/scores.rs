@@ -83,7 +83,7 @@ fn an_import_of_which_nothing_is_good_fails() {
     for empty in ["empty.csv", "headed.csv", "empty.ndjson"] {
         let import = format!("score import {empty} --source klout --merchant cathay");
         assert_eq!(terminal.ask(&import)["rejected"], 0);
-        assert_eq!(terminal.read(&import), "there was no score in it: nothing was imported\n");
+        assert_eq!(terminal.read(&import), "there was no row in it: nothing was imported\n");
     }
     let absent = terminal.refused("score import absent.csv --source klout --merchant cathay", 1);
     assert!(absent[0].starts_with("error: absent.csv can't be read"), "{absent:?}");

@@ -85,6 +85,10 @@ pub(super) const SAMPLES: &[Sample] = &[
     }),
     sample("get_check", Foreign::NotFound, |it| get(format!("/v1/checks/{}", it.check))),
     sample("get_grant", Foreign::NotFound, |it| get(format!("/v1/grants/{}", it.grant))),
+    sample("correct_grant", Foreign::NotFound, |it| {
+        let alone = json!({"party": {"adults": 1}, "reason": "The others went home."});
+        (Method::PATCH, format!("/v1/grants/{}", it.grant), alone)
+    }),
     sample("create_checks", Foreign::Nothing, |it| {
         let check = json!({"perk": it.perk, "subject": it.subject, "dry_run": true});
         (Method::POST, "/v1/checks/batch".into(), json!({"checks": [check]}))
@@ -212,6 +216,19 @@ pub(super) const SAMPLES: &[Sample] = &[
     sample("put_score", Foreign::Nothing, |it| (Method::PUT, format!("/v1/scores/klout/put-{}", it.caller), score())),
     sample("import_scores", Foreign::Nothing, |_| {
         (Method::POST, "/v1/scores/klout/import".into(), Value::String("subject,value,observed_at\n".into()))
+    }),
+    // Declared by whoever may; one that another merchant declared is not there.
+    sample("put_attribute", Foreign::Nothing, |it| {
+        let body = json!({"type": "text", "purpose": "lounge"});
+        (Method::PUT, format!("/v1/attributes/of_{}", it.caller), body)
+    }),
+    sample("get_attribute", Foreign::Nothing, |it| get(format!("/v1/attributes/of_{}", it.caller))),
+    sample("list_attributes", Foreign::Nothing, |_| get("/v1/attributes".into())),
+    sample("import_attributes", Foreign::Nothing, |_| {
+        (Method::POST, "/v1/subjects/attributes/import".into(), Value::String("subject,attribute,value\n".into()))
+    }),
+    sample("delete_attribute", Foreign::Nothing, |it| {
+        (Method::DELETE, format!("/v1/attributes/of_{}", it.caller), Value::Null)
     }),
     sample("create_source", Foreign::Nothing, |it| {
         (Method::POST, "/v1/sources".into(), json!({"name": format!("source-{}", it.caller), "min": 0, "max": 9}))
@@ -364,8 +381,16 @@ fn every_operation_has_a_sample_that_reaches_it() {
         let (_, wanted, pattern, _) = operations.iter().find(|(name, ..)| name == sample.operation).unwrap();
         assert!(method.as_str() == wanted && fits(pattern, &path), "{}: {method} {path}", sample.operation);
         let names_a_thing = pattern.contains('{') || sample.operation == "create_check";
-        let may_name_nothing =
-            ["get_merchant", "update_merchant", "put_score", "import_scores"].contains(&sample.operation);
+        let may_name_nothing = [
+            "get_merchant",
+            "update_merchant",
+            "put_score",
+            "import_scores",
+            "put_attribute",
+            "get_attribute",
+            "delete_attribute",
+        ]
+        .contains(&sample.operation);
         assert!(!names_a_thing || may_name_nothing || sample.foreign != Foreign::Nothing, "{}", sample.operation);
     }
 }

@@ -32,6 +32,7 @@ const WITH_BODY: &[(&str, &str)] = &[
     ("POST", "/v1/perks/p/simulate/everyone"),
     ("POST", "/v1/perks/p/backtest"),
     ("PUT", "/v1/scores/klout/a"),
+    ("PUT", "/v1/attributes/a"),
     ("POST", "/v1/sources"),
     ("POST", "/v1/keys"),
     ("POST", "/v1/merchants"),

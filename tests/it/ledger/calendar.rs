@@ -6,6 +6,7 @@ use perkgate::access::{Merchant, Role};
 use perkgate::audit::Request;
 use perkgate::decision::decide::Decision;
 use perkgate::decision::facts::Context;
+use perkgate::decision::person::PersonFacts;
 use perkgate::eligibility::rule_selection::Choice;
 use perkgate::eligibility::trial::Trial;
 use perkgate::foundation::entropy::Entropy;
@@ -82,6 +83,7 @@ async fn a_quarter_and_a_year_begin_at_the_zones_midnight_and_are_recounted_so()
                 at: Some(*at),
                 location: None,
                 kiosk: None,
+                attributes: PersonFacts::default(),
                 boarding_pass: None,
                 airports: Vec::new(),
             };

@@ -10,6 +10,7 @@ use perkgate::database::schema::{limit_counters, month_secrets};
 use perkgate::database::{AnyConnection, Database, DatabaseError};
 use perkgate::decision::decide::Decision;
 use perkgate::decision::facts::Context;
+use perkgate::decision::person::PersonFacts;
 use perkgate::eligibility::backtester::PastTrial;
 use perkgate::eligibility::checker::{Answer, Question};
 use perkgate::eligibility::referral_decision::{ReferralDecision, ReferralDecisionError};
@@ -345,6 +346,7 @@ async fn the_past_is_recounted_until_the_secret_is_destroyed() {
                 at,
                 location: None,
                 kiosk: None,
+                attributes: PersonFacts::default(),
                 boarding_pass: Some(pass.parse().unwrap()),
                 airports: Vec::new(),
             };

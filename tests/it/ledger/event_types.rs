@@ -3,10 +3,11 @@
 use perkgate::ledger::events::access::{KeyChanged, MerchantCreated, MerchantRezoned};
 use perkgate::ledger::events::cases::{CaseDecided, ContestOpened};
 use perkgate::ledger::events::check::CheckDecided;
+use perkgate::ledger::events::correction::GrantCorrected;
 use perkgate::ledger::events::ending::GrantEnded;
 use perkgate::ledger::events::gateway_keys::{KeyBegun, KeyWithdrawn};
 use perkgate::ledger::events::logs::{EventsPruned, LogExported};
-use perkgate::ledger::events::perks::{ApprovalsChanged, PerkChanged, SourceCreated, VersionChanged};
+use perkgate::ledger::events::perks::{ApprovalsChanged, AttributeChanged, PerkChanged, SourceCreated, VersionChanged};
 use perkgate::ledger::events::redemption::TokenRedeemed;
 use perkgate::ledger::events::subjects::{RecordRead, SubjectErased};
 use perkgate::ledger::events::{CanonicalValue, EventError, KINDS, StoredEvent};
@@ -21,6 +22,7 @@ pub(super) fn rewritten(kind: &str, body: &str) -> Result<String, EventError> {
     match kind {
         "check.decided" => again::<CheckDecided<'_>>(body),
         "token.redeemed" => again::<TokenRedeemed<'_>>(body),
+        "grant.corrected" => again::<GrantCorrected<'_>>(body),
         "grant.released" | "grant.voided" => again::<GrantEnded<'_>>(body),
         "referral.decided" | "contest.upheld" | "contest.overturned" | "contest.closed" => {
             again::<CaseDecided<'_>>(body)
@@ -36,6 +38,7 @@ pub(super) fn rewritten(kind: &str, body: &str) -> Result<String, EventError> {
         "gateway_key.created" | "gateway_key.rotated" => again::<KeyBegun<'_>>(body),
         "gateway_key.revoked" => again::<KeyWithdrawn<'_>>(body),
         "source.created" => again::<SourceCreated<'_>>(body),
+        kind if kind.starts_with("attribute.") => again::<AttributeChanged<'_>>(body),
         kind if kind.starts_with("perk.") => again::<PerkChanged<'_>>(body),
         kind if kind.starts_with("rule.") => again::<VersionChanged<'_>>(body),
         kind if kind.starts_with("approvals.") => again::<ApprovalsChanged<'_>>(body),

@@ -513,3 +513,32 @@ async fn what_was_decided_is_read_back_and_goes_on() {
         assert_eq!(report.findings.listed().iter().map(ToString::to_string).collect::<Vec<_>>(), [""; 0]);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backtest_reproduces_every_decision_of_then() {
+    for (app, answers) in restored().await {
+        app.world.pass(1);
+        let admin = app.bearing(Some(format!("Bearer {}", answers.admin)));
+        for perk in ["sfo-lounge", "spa"] {
+            let listed = admin.get(&format!("/v1/perks/{perk}/versions")).await.is(200);
+            let (mut reproduced, mut recorded, mut rules) = (0, 0, BTreeSet::new());
+            for version in listed["versions"].as_array().unwrap().iter().filter(|it| it["published_at"].is_string()) {
+                // A version that another was rolled back to is the same rule again.
+                if !rules.insert(version["rule_hash"].to_string()) {
+                    continue;
+                }
+                let body = json!({"version": version["version"], "from": "2012-05-01T00:00:00Z"});
+                let found = admin.post(&format!("/v1/perks/{perk}/backtest"), &body).await.is(200);
+                let count = |pointer: &str| found.pointer(pointer).and_then(Value::as_u64).unwrap();
+                assert_eq!(count("/reproduction/mismatches"), 0, "{perk}: {found}");
+                assert_eq!(count("/reproduction/other_engine"), 0, "{perk}: {found}");
+                reproduced += count("/reproduction/checks");
+                let not_replayed = ["erased", "paused", "by_person", "unkept"];
+                recorded = count("/checks")
+                    - not_replayed.iter().map(|why| count(&format!("/not_replayed/{why}"))).sum::<u64>();
+            }
+            assert!(reproduced > 0, "{perk}");
+            assert_eq!(reproduced, recorded, "{perk}: each was decided by one of its versions");
+        }
+    }
+}

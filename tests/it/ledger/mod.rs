@@ -2,6 +2,7 @@
 
 mod at_once;
 mod calendar;
+mod corrections;
 mod crash;
 mod damaged;
 pub(crate) mod degrade;

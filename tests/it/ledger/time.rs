@@ -13,7 +13,7 @@ use perkgate::eligibility::checker::{CheckError, Question};
 use perkgate::foundation::ids::EventId;
 use perkgate::ledger::cases::contest::{Contest, Objection};
 use perkgate::ledger::cases::referral::{Resolution, Resolved};
-use perkgate::ledger::retention::erasure::Erasure;
+use perkgate::ledger::retention::erasure::{Erasure, Forgotten};
 use perkgate::ledger::{Ledger, LedgerError};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -133,7 +133,8 @@ async fn what_still_waits_when_its_caller_gives_up_is_not_done_later() {
         let erase = || {
             let subject = world.gateway.keyring.subject_refs(&cathay.id, &"twitter:ada".parse().unwrap());
             let forgotten = forgotten.clone();
-            let forget = move |_: &mut _| Ok(forgotten.fetch_add(1, Ordering::SeqCst));
+            let forget =
+                move |_: &mut _| Ok(Forgotten { scores: forgotten.fetch_add(1, Ordering::SeqCst), attributes: 0 });
             ledger.erase(Erasure { merchant: cathay.id.clone(), subject, by: CLI }, forget)
         };
         let before = world.tally(&cathay).events;

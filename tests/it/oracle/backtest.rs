@@ -12,6 +12,7 @@ use perkgate::decision::facts::{Context, rollout_bucket};
 use perkgate::eligibility::backtest::{Backtest, NotReplayed};
 use perkgate::eligibility::backtester::PastTrial;
 use perkgate::eligibility::checker::{Answer, Question};
+use perkgate::eligibility::grants::{CorrectionRequest, CorrectionRequestError};
 use perkgate::eligibility::redeemer::RedeemError;
 use perkgate::eligibility::referral_decision::{ReferralDecision, ReferralDecisionError};
 use perkgate::eligibility::rule_selection::Choice;
@@ -19,16 +20,20 @@ use perkgate::eligibility::runs::Run;
 use perkgate::foundation::decimal::Decimal;
 use perkgate::foundation::ids::GrantId;
 use perkgate::foundation::json::Json;
+use perkgate::ledger::grants::correction::CorrectionError;
 use perkgate::ledger::grants::ending::{GrantRevocation, Leaving, ReturnError};
+use perkgate::perks::attributes::AttributeTerms;
 use perkgate::perks::error::PerkError;
+use perkgate::perks::life::Expected;
 use perkgate::perks::perk::NewVersion;
 use perkgate::rules::limit::Scope;
+use perkgate::rules::tier::party::Party;
 use perkgate::scores::score::{PutOutcome, Score, Source};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
-use super::naive::World as Facts;
+use super::naive::{self, World as Facts};
 use super::recount::{History, Made, Pass, expected};
 use super::{generate, parse};
 use crate::support::world::{CLI, World, question};
@@ -196,8 +201,10 @@ async fn check_at_once(
         let location = crowd.kiosks[kiosk].1.map(|place| place.0);
         // Days to a flight pass with the days, which a drawn pass has none of: these are real ones.
         let mut context = drawn.context;
-        context.retain(|(name, _)| !name.starts_with("boarding_pass."));
-        let facts = Facts { score, network, context, bucket, location };
+        // What is kept of a person no question says.
+        context.retain(|(name, _)| !name.starts_with("boarding_pass.") && !name.starts_with("subject."));
+        // What a version kept of ages, another may want: that is tested with such rules.
+        let facts = Facts { score, network, context, children: Vec::new(), bucket, location };
         let context = Context::stored(&Json::Object(facts.context.clone())).unwrap();
         // Its leg counts in every zone, a day before or after it.
         let date = at.to_zoned(TimeZone::UTC).date();
@@ -225,6 +232,7 @@ async fn check_at_once(
             redeemed: None,
             released: None,
             voided: None,
+            corrected: Vec::new(),
         };
         if answer.decided.decision == Decision::Referred && answer.joins.is_none() {
             referred.push((answer.check.clone().unwrap(), made.subject.clone(), made.place, made.facts.clone(), pass));
@@ -257,6 +265,7 @@ async fn check_at_once(
                     redeemed: None,
                     released: None,
                     voided: None,
+                    corrected: Vec::new(),
                 });
             }
         }
@@ -267,6 +276,27 @@ async fn check_at_once(
 fn pending_of(answer: &Answer) -> Option<Pending> {
     let (grant, token) = answer.grant.as_ref().zip(answer.token.as_ref())?;
     Some(Pending { index: answer.receipt.as_ref()?.index, grant: grant.id.clone(), token: token.clone() })
+}
+
+/// Corrects who came, if that may be done.
+async fn correct(world: &World, merchant: &Merchant, grant: &GrantId, party: u64) -> bool {
+    let checker = &world.gateway.checker;
+    let found = checker.find_grant(&merchant.id, grant).await.unwrap().unwrap();
+    let request = CorrectionRequest { party: Party::of(party), reason: "counted".into(), expected: None };
+    match checker.correct_grant(CLI, (None, None), merchant, found, request).await {
+        Ok(_) => true,
+        Err(CorrectionRequestError::Perk(error)) => panic!("{error}"),
+        Err(
+            error @ CorrectionRequestError::Correction(
+                CorrectionError::NotFound
+                | CorrectionError::Stale
+                | CorrectionError::Erased
+                | CorrectionError::Ledger(_)
+                | CorrectionError::Database(_),
+            ),
+        ) => panic!("{error}"),
+        Err(CorrectionRequestError::TooMany(_) | CorrectionRequestError::Correction(_)) => false,
+    }
 }
 
 /// Some guests come, some leave, some grants are taken back; each at an instant of its own.
@@ -288,7 +318,19 @@ async fn live_on(
         world.pass(draw(runner, 1..30_i64));
         let now = world.now();
         let made = history.checks.iter_mut().find(|made| made.index == visit.index).unwrap();
-        match draw(runner, 0..10) {
+        match draw(runner, 0..13) {
+            10.. => {
+                let party = draw(runner, 1..5_u64);
+                if correct(world, merchant, &visit.grant, party).await {
+                    let rule = &history.rules[made.rule];
+                    let tiers = rule.member("tiers").and_then(Json::as_list).unwrap_or_default();
+                    let tier = tiers.iter().find(|it| it.member("id").and_then(Json::as_text) == made.tier.as_deref());
+                    let counted = |party| naive::counted_of(tier.unwrap_or(&Json::Null), &made.facts, party);
+                    let to = counted(Some(party));
+                    let from = made.corrected.last().map_or_else(|| counted(None), |(_, [last, _])| *last);
+                    made.corrected.push((now, [to, from]));
+                }
+            }
             0..6 => {
                 let deadline = question("nothing", "nobody").deadline;
                 let (door, attempt) = ("door".to_owned(), format!("{now} {nth}"));
@@ -389,6 +431,11 @@ pub(crate) async fn hold_to_the_record(worlds: Vec<World>, perks: usize, checks_
         // The year that the rules are valid in, shortly before the clocks change.
         world.clock.set("2026-03-07T12:00:00Z".parse().unwrap());
         let merchant = world.merchant("cathay").await;
+        for (name, value_type) in [("level", "text"), ("nights", "number")] {
+            let terms = AttributeTerms::read(value_type, "lounge", None, None).unwrap();
+            let put = world.gateway.catalog.put_attribute(&merchant.id, CLI, name, terms, Expected::Anything);
+            put.await.unwrap();
+        }
         let mut crowd = crowd(&world, &merchant).await;
         let (mut histories, mut drafts, mut changed, mut moved) = (Vec::new(), 0, 0, 0);
         for perk in 0..perks {
@@ -443,6 +490,7 @@ pub(crate) async fn hold_to_the_record(worlds: Vec<World>, perks: usize, checks_
         for (what, times) in [
             ("by a person", all().filter(|made| made.by_person).count()),
             ("redeemed", all().filter(|made| made.redeemed.is_some()).count()),
+            ("corrected", all().filter(|made| !made.corrected.is_empty()).count()),
             ("released", all().filter(|made| made.released.is_some()).count()),
             ("voided", all().filter(|made| made.voided.is_some_and(|(_, keep)| !keep)).count()),
             ("voided, uses left", all().filter(|made| made.voided.is_some_and(|(_, keep)| keep)).count()),

@@ -5,6 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use perkgate::access::{Merchant, NewKey, Role};
 use perkgate::decision::decide::Decision;
 use perkgate::decision::facts::Context;
+use perkgate::decision::person::PersonFacts;
 use perkgate::decision::reason::ReasonCode;
 use perkgate::eligibility::backtester::PastTrial;
 use perkgate::eligibility::checker::Question;
@@ -120,6 +121,7 @@ async fn first_granted(
             choice: Choice::Deciding,
             subject: Some(who.parse().unwrap()),
             score: None,
+            attributes: PersonFacts::default(),
             network: None,
             context: context.clone(),
             at: Some(at),

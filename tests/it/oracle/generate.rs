@@ -69,9 +69,46 @@ fn other_leaf() -> impl Strategy<Value = String> {
         select(vec!["eq", "neq"])
             .prop_map(|op| format!(r#"{{"attr":"subject.network","op":"{op}","value":"twitter"}}"#)),
         pass_leaf(),
+        member_leaf(),
         (select(vec!["gt", "gte", "lt", "lte"]), duration())
             .prop_map(|(op, value)| format!(r#"{{"attr":"score.age","op":"{op}","value":"{value}"}}"#)),
     ]
+}
+
+/// A test of what is kept of the person: a text and a number.
+fn member_leaf() -> impl Strategy<Value = String> {
+    let text = || select(vec!["A", "AB", "B"]);
+    prop_oneof![
+        (select(vec!["eq", "neq", "contains", "starts_with"]), text())
+            .prop_map(|(op, value)| format!(r#"{{"attr":"subject.level","op":"{op}","value":"{value}"}}"#)),
+        (select(vec!["in", "not_in"]), prop::collection::vec(text(), 1..3))
+            .prop_map(|(op, values)| format!(r#"{{"attr":"subject.level","op":"{op}","values":{values:?}}}"#)),
+        (select(vec!["eq", "gt", "gte", "lt", "lte"]), 0..4_i64)
+            .prop_map(|(op, value)| format!(r#"{{"attr":"subject.nights","op":"{op}","value":{value}}}"#)),
+        Just(r#"{"attr":"subject.nights","op":"gte","ref":"context.party"}"#.to_owned()),
+        select(vec!["level", "nights"]).prop_map(|name| format!(r#"{{"attr":"subject.{name}","op":"exists"}}"#)),
+    ]
+}
+
+/// What is kept of a person, as members: some of it not known any more, or from an instant on.
+fn member(now: jiff::Timestamp) -> impl Strategy<Value = Vec<(String, Json)>> {
+    let end = prop::option::of(prop_oneof![-1..=1_i64, (-100..2_000_000_i64).prop_map(|seconds| seconds * 1_000_000)]);
+    let fallback = || prop::option::weighted(0.05, select(vec!["deny", "refer"]));
+    let level = prop::option::weighted(0.7, select(vec!["A", "AB", "B"]));
+    let nights = prop::option::weighted(0.7, 0..4_i64);
+    (level, nights, end, fallback(), fallback()).prop_map(move |(level, nights, end, of_level, of_nights)| {
+        let mut members = Vec::new();
+        let end = end.map(|micros| jiff::Timestamp::from_microsecond(now.as_microsecond() + micros).unwrap());
+        if let Some(level) = level {
+            members.push(("subject.level".to_owned(), Json::text(level)));
+            members.extend(end.map(|end| ("subject.level.until".to_owned(), Json::text(end.to_string()))));
+        }
+        members.extend(nights.map(|nights| ("subject.nights".to_owned(), Json::whole(nights))));
+        for (name, fallback) in [("level", of_level), ("nights", of_nights)] {
+            members.extend(fallback.map(|it| (format!("subject.{name}.on_missing"), Json::text(it))));
+        }
+        members
+    })
 }
 
 /// A test of what a boarding pass says.
@@ -223,12 +260,24 @@ fn rollout() -> impl Strategy<Value = String> {
         .prop_map(|percent| format!(r#","rollout":{{"percent":{percent}}}"#))
 }
 
+/// The guests of a tier, with a comma before them.
+pub(crate) fn guests() -> impl Strategy<Value = String> {
+    let under = prop::option::of(select(vec![1_u8, 2, 8]));
+    let over = prop::option::of(select(vec!["deny", "admit_max"]));
+    (0..3_u8, 0..3_u8, under, over).prop_map(|(free, more, under, over)| {
+        let under = under.map(|under| format!(r#","under":{under}"#)).unwrap_or_default();
+        let over = over.map(|over| format!(r#","over":"{over}""#)).unwrap_or_default();
+        format!(r#","guests":{{"free":{free},"max":{}{under}{over}}}"#, free + more)
+    })
+}
+
 fn assemble(
     condition: fn() -> BoxedStrategy<String>,
     times: impl Strategy<Value = String>,
 ) -> impl Strategy<Value = String> {
     let gate = prop::option::weighted(0.4, condition());
-    let tiers = prop::collection::vec(prop::option::weighted(0.95, condition()), 1..4);
+    let tier = (prop::option::weighted(0.95, condition()), prop::option::weighted(0.3, guests()));
+    let tiers = prop::collection::vec(tier, 1..4);
     let fallback = || prop::option::weighted(0.6, select(vec!["deny", "refer", "ignore"]));
     let policy = (prop::option::weighted(0.5, duration()), fallback(), fallback());
     let otherwise = prop::option::weighted(0.4, select(vec!["deny", "refer"]));
@@ -246,11 +295,12 @@ fn assemble(
             let mut tiers: Vec<_> = tiers
                 .into_iter()
                 .enumerate()
-                .map(|(at, when)| {
+                .map(|(at, (when, guests))| {
+                    let guests = guests.unwrap_or_default();
                     let when = when.map(|when| format!(r#","when":{when}"#)).unwrap_or_default();
                     // Only the lowest band promises a wait, so that a wait can't be taken for another's.
                     let wait = if at == 0 { wait.as_str() } else { "" };
-                    format!(r#"{{"id":"t{at}","rank":{}{when}{wait}}}"#, at + 1)
+                    format!(r#"{{"id":"t{at}","rank":{}{when}{wait}{guests}}}"#, at + 1)
                 })
                 .collect();
             let turns = shuffle as usize % tiers.len();
@@ -277,8 +327,11 @@ pub(crate) fn timed_rule() -> impl Strategy<Value = String> {
     ]);
     let limit = (maximum(1..5), select(vec!["1", "\"party\""]), counts)
         .prop_map(|(max, cost, counts)| format!(r#","limits":[{{"id":"l",{counts},"max":{max},"cost":{cost}}}]"#));
-    (times(0.95), prop::option::weighted(0.3, limit))
-        .prop_map(|(times, limit)| format!(r#"{{"tiers":[{{"id":"t"}}]{times}{}}}"#, limit.unwrap_or_default()))
+    let guests = prop::option::weighted(0.3, guests());
+    (times(0.95), prop::option::weighted(0.3, limit), guests).prop_map(|(times, limit, guests)| {
+        let (limit, guests) = (limit.unwrap_or_default(), guests.unwrap_or_default());
+        format!(r#"{{"tiers":[{{"id":"t"{guests}}}]{times}{limit}}}"#)
+    })
 }
 
 /// The most uses of a limit, everywhere or with others at some locations.
@@ -343,17 +396,20 @@ pub(crate) fn world(now: jiff::Timestamp) -> impl Strategy<Value = World> {
     let context = prop::collection::btree_map(select(vec!["a", "b", "c"]), fact(), 0..=3);
     let bucket =
         prop::option::weighted(0.9, prop_oneof![0..10_000_u16, select(vec![0_u16, 99, 100, 2499, 2500, 9899, 9900])]);
-    let party = prop::option::of(1..4_i64);
+    // How many come, and the ages of those who are children, of whom there are fewer.
+    let party = prop::option::of((1..6_i64, prop::collection::vec(select(vec![0_u8, 1, 2, 7, 17]), 0..4)));
     let network = select(vec![None, Some("twitter"), Some("cx")]);
     let flight = (prop::option::weighted(0.85, departure(now)), prop::option::weighted(0.5, departure(now)));
     let location = select(vec![None, Some("SFO"), Some("LAX"), Some("HKG")]);
     let pass = (-2..=2_i64, select(vec!["SFO", "HKG"]), any::<bool>());
     let pass = prop::option::weighted(0.7, prop::option::weighted(0.8, pass));
-    let all = (score, context, party, network, bar, bucket, flight, (location, pass));
-    all.prop_map(move |(score, context, party, network, bar, bucket, (departs, scheduled), (location, pass))| {
+    let all = (score, context, party, network, bar, bucket, flight, (location, pass, member(now)));
+    all.prop_map(move |(score, context, party, network, bar, bucket, (departs, scheduled), (location, pass, kept))| {
         let mut context: Vec<_> =
             context.into_iter().map(|(name, fact)| (name.to_owned(), Json::parse(&fact).unwrap())).collect();
-        if let Some(party) = party {
+        let mut children = Vec::new();
+        if let Some((party, ages)) = party {
+            children = ages.into_iter().take(usize::try_from(party - 1).unwrap()).collect();
             context.push(("party".into(), Json::parse(&party.to_string()).unwrap()));
         }
         for (name, instant) in [("dep", departs), ("sched", scheduled)] {
@@ -362,6 +418,7 @@ pub(crate) fn world(now: jiff::Timestamp) -> impl Strategy<Value = World> {
         if let Some(bar) = bar {
             context.push(("bar".into(), Json::parse(&decimal(bar)).unwrap()));
         }
+        context.extend(kept);
         match pass {
             None => {}
             Some(None) => context.push(("boarding_pass.undated".into(), Json::Bool(true))),
@@ -382,6 +439,7 @@ pub(crate) fn world(now: jiff::Timestamp) -> impl Strategy<Value = World> {
                 .map(|(value, age)| (value, jiff::Timestamp::from_microsecond(now.as_microsecond() - age).unwrap())),
             network: network.map(str::to_owned),
             context,
+            children,
         }
     })
 }

@@ -17,6 +17,7 @@ use perkgate::foundation::decimal::Decimal;
 use perkgate::foundation::json::Json;
 use perkgate::foundation::period::Period;
 use perkgate::rules::rule::Rule;
+use perkgate::rules::tier::party::Party;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 
@@ -34,10 +35,16 @@ fn facts(world: &World) -> Facts {
             .score
             .map(|(value, observed_at)| ScoreFact { value: Decimal::from_thousandths(value), observed_at }),
         network: world.network.clone(),
-        context: Context::stored(&Json::Object(world.context.clone())).unwrap(),
+        context: Context::stored(&Json::Object(world.context.clone())).unwrap().with_party(party(world)),
         rollout_bucket: world.bucket,
         location: world.location.map(str::to_owned),
     }
+}
+
+fn party(world: &World) -> Party {
+    let said = world.context.iter().find(|(name, _)| name == "party").and_then(|(_, party)| party.as_whole());
+    let size = said.map_or(1, i64::unsigned_abs);
+    Party::recorded(size, world.children.clone()).unwrap()
 }
 
 fn answer_of(verdict: &Decided) -> Answer {
@@ -50,6 +57,7 @@ fn answer_of(verdict: &Decided) -> Answer {
         wanted: first.and_then(|reason| reason.wanted).map(Decimal::thousandths),
         short_by: first.and_then(|reason| reason.short_by).map(Decimal::thousandths),
         next: verdict.next_eligible_at,
+        guests: verdict.guests.map(|it| [it.free, it.charged, it.uncounted, it.refused].map(u64::cast_signed)),
     }
 }
 
@@ -97,6 +105,7 @@ fn the_random_cases_reach_every_outcome() {
         ("denied", "attribute_mistyped", false),
         ("denied", "condition_not_met", false),
         ("denied", "pass_date", false),
+        ("denied", "too_many_guests", false),
         ("denied", "outside_schedule", false),
         ("denied", "outside_schedule", true),
         ("denied", "blackout", false),
@@ -109,6 +118,7 @@ fn the_random_cases_reach_every_outcome() {
         ("denied", "no_longer_valid", false),
         ("denied", "not_in_rollout", false),
         ("referred", "too_early", false),
+        ("referred", "too_many_guests", false),
         ("referred", "score_below_threshold", false),
         ("referred", "score_missing", false),
         ("referred", "score_stale", false),

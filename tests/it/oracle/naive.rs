@@ -13,6 +13,8 @@ pub(crate) struct World {
     pub score: Option<(i64, Timestamp)>,
     pub network: Option<String>,
     pub context: Vec<(String, Json)>,
+    /// The ages of the children of the party, which has at least one adult more.
+    pub children: Vec<u8>,
     /// Where the person stands in the rollout, of ten thousand.
     pub bucket: Option<u16>,
     /// Of the key that asks.
@@ -33,6 +35,8 @@ pub(super) struct Answer {
     pub wanted: Option<i64>,
     pub short_by: Option<i64>,
     pub next: Option<Timestamp>,
+    /// Free, charged, uncounted and refused ones.
+    pub guests: Option<[i64; 4]>,
 }
 
 fn denied(code: &'static str) -> Answer {
@@ -44,6 +48,7 @@ fn denied(code: &'static str) -> Answer {
         wanted: None,
         short_by: None,
         next: None,
+        guests: None,
     }
 }
 
@@ -62,10 +67,14 @@ fn next_grant(rule: &Json, world: &World, now: Timestamp) -> Option<Timestamp> {
     let quarters = std::iter::successors(Some(ceil_to_quarter(now)), |at| Some(*at + SignedDuration::from_mins(15)));
     let mut candidates: Vec<Timestamp> = quarters.take_while(|at| *at <= end).collect();
     odd_instants(rule, world, &mut candidates);
+    let ends = world.context.iter().filter(|(name, _)| name.ends_with(".until"));
+    candidates.extend(ends.map(|(_, end)| text(end).unwrap().parse::<Timestamp>().unwrap()));
     candidates.retain(|at| now < *at && *at <= end);
     candidates.sort_unstable();
-    let is_granted = |at: Timestamp| considered(rule, world, at, false).decision == "granted";
-    candidates.into_iter().find(|at| ever_fits(rule, world) && is_granted(*at))
+    candidates.into_iter().find(|at| {
+        let then = considered(rule, world, *at, false);
+        then.decision == "granted" && ever_fits(rule, world, then.tier.as_deref())
+    })
 }
 
 /// The instants at which time windows open and close, a score becomes stale, and its age reaches what it is compared
@@ -157,10 +166,63 @@ fn is_blacked_out(rule: &Json, zone: &TimeZone, now: Timestamp) -> bool {
     })
 }
 
+/// Number of people that come.
+fn size(world: &World) -> i64 {
+    world.context.iter().find(|(name, _)| name == "party").map_or(1, |(_, party)| party.as_whole().unwrap())
+}
+
+/// One after the other, the person aside: small children first, who are not counted; then the free ones, then those who
+/// are charged; and whoever is left, whom `admit_max` leaves outside. None where they are too many for the tier.
+fn guests(tier: &Json, world: &World) -> Option<[i64; 4]> {
+    let terms = get(tier, "guests");
+    let number = |name| get(terms, name).as_whole().unwrap_or(0);
+    let [mut free, mut charged, mut uncounted, mut refused] = [0; 4];
+    for nth in 1..size(world) {
+        let age = world.children.get(usize::try_from(nth - 1).unwrap());
+        if age.is_some_and(|age| i64::from(*age) < number("under")) {
+            uncounted += 1;
+        } else if free + charged == number("max") {
+            refused += 1;
+        } else if free < number("free") {
+            free += 1;
+        } else {
+            charged += 1;
+        }
+    }
+    (refused == 0 || text(get(terms, "over")) == Some("admit_max")).then_some([free, charged, uncounted, refused])
+}
+
+fn has_guests(tier: &Json) -> bool {
+    *get(tier, "guests") != Json::Null
+}
+
+/// Number of people that limits count of a grant of the tier.
+pub(super) fn counted(tier: &Json, world: &World) -> i64 {
+    match guests(tier, world) {
+        Some([free, charged, ..]) if has_guests(tier) => 1 + free + charged,
+        // Whom a tier turns away a person may admit, all of them.
+        None if has_guests(tier) => {
+            let under = get(get(tier, "guests"), "under").as_whole().unwrap_or(0);
+            let young = world.children.iter().filter(|age| i64::from(**age) < under).count();
+            size(world) - i64::try_from(young).unwrap()
+        }
+        _ => size(world),
+    }
+}
+
+/// The same of another number of people, all of them adults, if one is given.
+pub(super) fn counted_of(tier: &Json, world: &World, party: Option<u64>) -> i64 {
+    let Some(party) = party else { return counted(tier, world) };
+    let mut world = World { children: Vec::new(), ..world.clone() };
+    world.context.retain(|(name, _)| name != "party");
+    world.context.push(("party".to_owned(), Json::whole(party.cast_signed())));
+    counted(tier, &world)
+}
+
 /// A party that is larger than what a limit holds at the location comes in at no time.
-fn ever_fits(rule: &Json, world: &World) -> bool {
-    let party =
-        world.context.iter().find(|(name, _)| name == "party").map_or(1, |(_, party)| party.as_whole().unwrap());
+fn ever_fits(rule: &Json, world: &World, tier: Option<&str>) -> bool {
+    let tier = list(get(rule, "tiers")).iter().find(|it| text(get(it, "id")) == tier).unwrap_or(&Json::Null);
+    let party = counted(tier, world);
     list(get(rule, "limits")).iter().all(|limit| {
         let cost = if text(get(limit, "cost")) == Some("party") { party } else { 1 };
         cost <= most(get(limit, "max"), world.location)
@@ -242,6 +304,22 @@ fn while_open(rule: &Json, world: &World, now: Timestamp, ahead: bool) -> Answer
 /// What the rule refuses on its merits goes to a person where the rule says so, unless it is only too early. The world
 /// is that of the question, and that without a score which the rule doesn't rely on.
 fn merits(rule: &Json, whole: &World, world: &World, now: Timestamp, ahead: bool) -> Answer {
+    // What must be known of the person, wherever the rule speaks of it.
+    let written = [get(rule, "when"), get(rule, "tiers")].map(Json::canonical).join(" ");
+    let missing = |wanted: &str| {
+        world.context.iter().any(|(name, fallback)| {
+            let Some(attr) = name.strip_suffix(".on_missing") else { return false };
+            text(fallback) == Some(wanted)
+                && written.contains(&format!("\"{attr}\""))
+                && known(attr, world, now).is_none()
+        })
+    };
+    if missing("deny") {
+        return denied("attribute_missing");
+    }
+    if missing("refer") {
+        return Answer { decision: "referred", ..denied("attribute_missing") };
+    }
     let answer = judged(rule, world, now);
     if answer.decision == "granted"
         && let Some(code) = uncountable(rule, world)
@@ -331,7 +409,14 @@ fn judged(rule: &Json, world: &World, now: Timestamp) -> Answer {
             wanted,
             short_by: None,
             next: None,
+            guests: guests(tier, world).filter(|_| has_guests(tier)),
         };
+    }
+    let is_turned_away = |tier: &&Json| {
+        has_guests(tier) && holds(get(tier, "when"), world, now) == Some(true) && guests(tier, world).is_none()
+    };
+    if gate == Some(true) && list(get(rule, "tiers")).iter().any(|tier| is_turned_away(&tier)) {
+        return denied("too_many_guests");
     }
     let rank = |tier: &&Json| thousandths(get(tier, "rank")).unwrap_or(1000);
     let of_truth = |truth: Option<bool>| {
@@ -438,6 +523,7 @@ fn granted<'a>(rule: &'a Json, world: &World, now: Timestamp) -> Option<&'a Json
     list(get(rule, "tiers"))
         .iter()
         .filter(|tier| holds(get(tier, "when"), world, now) == Some(true))
+        .filter(|tier| !has_guests(tier) || guests(tier, world).is_some())
         .max_by_key(|tier| thousandths(get(tier, "rank")).unwrap_or(1000))
 }
 
@@ -504,7 +590,8 @@ fn first_code(code: &'static str, when: &Json, world: &World, now: Timestamp) ->
     let mut blamed = Vec::new();
     blame(when, world, now, &mut blamed);
     let place = |attr: &str| {
-        PLACES.iter().position(|known| *known == attr).unwrap_or(if attr.starts_with('c') { 3 } else { 4 })
+        let kind = [("subject.", 3), ("context.", 4)].into_iter().find(|(kind, _)| attr.starts_with(kind));
+        PLACES.iter().position(|known| *known == attr).unwrap_or(kind.map_or(5, |(_, place)| place))
     };
     let first = blamed.into_iter().min_by_key(|attr| (place(attr), attr.clone())).unwrap_or_default();
     let is_of_day = matches!(first.as_str(), "boarding_pass.date" | "boarding_pass.days_from_today");
@@ -599,6 +686,11 @@ fn known(attr: &str, world: &World, now: Timestamp) -> Option<Json> {
             world.context.iter().find(|(name, _)| name == "party").map_or(number(1000), |(_, value)| value.clone()),
         ),
         "score.age" => unreachable!("compared to the microsecond, below {now}"),
+        member if member.starts_with("subject.") => {
+            let of = |name: &str| world.context.iter().find(|(known, _)| known == name).map(|(_, value)| value);
+            let end = of(&format!("{member}.until")).map(|end| text(end).unwrap().parse::<Timestamp>().unwrap());
+            of(member).filter(|_| end.is_none_or(|end| now < end)).cloned()
+        }
         other => {
             let name = other.strip_prefix("context.").unwrap_or(other);
             world.context.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())

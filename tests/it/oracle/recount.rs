@@ -31,6 +31,8 @@ pub(super) struct Made {
     pub released: Option<Timestamp>,
     /// And whether what it used was to stay used.
     pub voided: Option<(Timestamp, bool)>,
+    /// When the party was corrected, and to how many people that limits count, and from how many.
+    pub corrected: Vec<(Timestamp, [i64; 2])>,
 }
 
 /// A boarding pass from SFO, of which only this differs.
@@ -97,6 +99,8 @@ enum Lasts {
 struct Claim {
     key: String,
     cost: u64,
+    /// One for each person.
+    of_people: bool,
     max: u64,
     lasts: Lasts,
 }
@@ -107,12 +111,14 @@ struct Line {
     check: u64,
     at: Timestamp,
     cost: u64,
+    of_people: bool,
     lasts: Lasts,
 }
 
 enum Then {
     Checked,
     Redeemed,
+    Corrected([i64; 2]),
     Released,
     Voided(bool),
 }
@@ -127,7 +133,9 @@ fn seconds(duration: &Json) -> i64 {
 fn claims(rule: &Json, perk: &str, check: &Made, tier: &str) -> Vec<Claim> {
     let zone = rule.member("time_zone").and_then(Json::as_text).unwrap_or("UTC");
     let local = check.at.to_zoned(TimeZone::get(zone).unwrap());
-    let party = check.facts.context.iter().find(|(name, _)| name == "party").and_then(|(_, party)| party.as_whole());
+    let tiers = rule.member("tiers").and_then(Json::as_list).unwrap_or_default();
+    let granted = tiers.iter().find(|it| it.member("id").and_then(Json::as_text) == Some(tier));
+    let party = Some(naive::counted(granted.unwrap_or(&Json::Null), &check.facts));
     let ttl = rule.member("token").and_then(|token| token.member("ttl")).map_or(15 * 60, seconds);
     let claim = |limit: &Json| {
         let window = limit.member("window").unwrap();
@@ -190,12 +198,13 @@ fn claims(rule: &Json, perk: &str, check: &Made, tier: &str) -> Vec<Claim> {
             .collect();
         let perk = if shared { "" } else { perk };
         let id = limit.member("id").and_then(Json::as_text).unwrap();
+        let of_people = matches!(limit.member("cost"), Some(Json::Text(_)));
         let cost = match limit.member("cost").unwrap() {
             Json::Text(_) => party.unwrap_or(1).unsigned_abs(),
             cost => cost.as_whole().unwrap().unsigned_abs(),
         };
         let max = naive::most(limit.member("max").unwrap(), check.place.map(|place| place.0)).unsigned_abs();
-        Claim { key: format!("{perk}|{id}|{}|{window}", values.join(",")), cost, max, lasts }
+        Claim { key: format!("{perk}|{id}|{}|{window}", values.join(",")), cost, of_people, max, lasts }
     };
     limits_of(rule).iter().map(claim).collect()
 }
@@ -233,7 +242,8 @@ impl Book {
 
     fn write(&mut self, check: &Made, claims: Vec<Claim>) {
         for claim in claims {
-            let line = Line { check: check.index, at: check.at, cost: claim.cost, lasts: claim.lasts };
+            let Claim { cost, of_people, lasts, .. } = claim;
+            let line = Line { check: check.index, at: check.at, cost, of_people, lasts };
             self.lines.entry(claim.key.clone()).or_default().push(line);
             self.keys.entry(check.index).or_default().push(claim.key);
         }
@@ -254,6 +264,16 @@ impl Book {
                 if let Lasts::Held(_, stay) = line.lasts {
                     line.lasts = Lasts::Held(now + SignedDuration::from_secs(stay), stay);
                 }
+            }
+        }
+    }
+
+    /// As many more or fewer come as the desk has counted.
+    fn correct(&mut self, check: &Made, [to, from]: [i64; 2]) {
+        for key in self.keys.get(&check.index).cloned().unwrap_or_default() {
+            let lines = self.lines.get_mut(&key).unwrap().iter_mut();
+            for line in lines.filter(|line| line.check == check.index && line.of_people) {
+                line.cost = (line.cost.cast_signed() + to - from).max(1).unsigned_abs();
             }
         }
     }
@@ -281,6 +301,9 @@ pub(super) fn expected(
         for check in &history.checks {
             then.push((check.at, check.index, history, check, Then::Checked));
             then.extend(check.redeemed.map(|at| (at, 0, history, check, Then::Redeemed)));
+            then.extend(
+                check.corrected.iter().map(|(at, counted)| (*at, 0, history, check, Then::Corrected(*counted))),
+            );
             then.extend(check.released.map(|at| (at, 0, history, check, Then::Released)));
             then.extend(check.voided.map(|(at, keep)| (at, 0, history, check, Then::Voided(keep))));
         }
@@ -291,7 +314,8 @@ pub(super) fn expected(
     for (now, _, history, check, what) in then {
         let ran = &history.rules[check.rule];
         match what {
-            Then::Redeemed | Then::Released | Then::Voided(_) if !moves => {}
+            Then::Redeemed | Then::Corrected(_) | Then::Released | Then::Voided(_) if !moves => {}
+            Then::Corrected(counted) => book.correct(check, counted),
             Then::Redeemed => book.enter(check, now),
             Then::Released => book.strike_out(check, true),
             // A guest who has come in keeps the place and has used the rest.

@@ -6,6 +6,7 @@ use perkgate::access::{Merchant, NewKey, Principal, Role};
 use perkgate::decision::decide::Decision;
 use perkgate::decision::decided::Decided;
 use perkgate::decision::facts::Context;
+use perkgate::decision::person::PersonFacts;
 use perkgate::decision::reason::{Reason, ReasonCode};
 use perkgate::eligibility::checker::Question;
 use perkgate::eligibility::redeemer::RedeemError;
@@ -203,6 +204,7 @@ impl House {
             location,
             kiosk: None,
             boarding_pass,
+            attributes: PersonFacts::default(),
             airports: Vec::new(),
         };
         let said = ask(&self.world, &self.merchant, &trial).await.into();
@@ -275,6 +277,7 @@ async fn a_limit_whose_uses_are_pruned_is_left_out_and_named() {
                 at: Some(at),
                 location: None,
                 kiosk: None,
+                attributes: PersonFacts::default(),
                 boarding_pass: None,
                 airports: Vec::new(),
             };

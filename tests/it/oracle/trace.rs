@@ -63,6 +63,10 @@ proptest! {
             Some("score_missing" | "score_stale") => {
                 prop_assert_eq!(traced.score.unwrap().code.map(ReasonCode::as_str), code);
             }
+            Some("too_many_guests") => {
+                let guests = || traced.tiers.iter().filter_map(|tier| tier.guests.as_ref());
+                prop_assert!(guests().any(|guests| !guests.passed && guests.max < guests.had));
+            }
             _ => prop_assert!(traced.valid.passed && traced.schedule.passed),
         }
         let stale = trace(&rule, &facts, now).score.and_then(|score| score.code) == Some(ReasonCode::ScoreStale);

@@ -2,6 +2,7 @@
 
 mod epochs;
 mod forged;
+mod members;
 pub(crate) mod states;
 mod trouble;
 

@@ -58,6 +58,8 @@ pub(crate) struct GrantRow {
     pub expires_at: i64,
     pub released_at: Option<i64>,
     pub voided_at: Option<i64>,
+    pub guests: Option<String>,
+    pub corrected: Option<String>,
 }
 
 /// A token spent.

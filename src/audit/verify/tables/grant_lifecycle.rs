@@ -31,6 +31,13 @@ impl GrantLifecycles {
         }
     }
 
+    /// Someone's party was corrected, who must have been granted it.
+    pub(crate) fn corrected(&self, at: At<'_>, grant: &str, has_gaps: bool, findings: &mut Findings) {
+        if !has_gaps && !self.granted.contains_key(&self.fingerprints.of(&[grant])) {
+            findings.add(at, Wrong::CorrectedUngranted { grant: grant.to_owned() });
+        }
+    }
+
     /// `has_gaps`: events before it are not here, perhaps the grant's.
     pub(crate) fn redeemed(
         &mut self,

@@ -11,11 +11,12 @@ use crate::audit::verify::logs::Logs;
 use crate::audit::verify::store::{self, EventRow, GrantRow};
 use crate::audit::verify::tally::{Field, Likeness, RecordedFields, Tally, number, text};
 use crate::database::{AnyConnection, DatabaseError};
+use crate::ledger::grants::correction::CORRECTED;
 use crate::ledger::grants::ending::{RELEASED, VOIDED};
 use crate::ledger::write::check::{KIND, claims_digest};
 use crate::ledger::write::redemption;
 
-type GrantFields<'a> = RecordedFields<'a, 13>;
+type GrantFields<'a> = RecordedFields<'a, 15>;
 
 fn by_event<'a>(
     merchant: &'a str,
@@ -38,8 +39,16 @@ fn by_event<'a>(
             ("claim `tier`", text(check.tier.as_deref().unwrap_or_default())),
             ("claim `rule`", number(check.rule_version.into())),
             ("claim `sub`", text(&check.subject)),
+            ("claim `party`", number(admitted(check))),
+            ("guests", Field::Made(check.guests.map(|guests| guests.column()).unwrap_or_default())),
         ],
     }
+}
+
+/// Number of people that were let in, the person included.
+fn admitted(check: &CheckFacts<'_>) -> i64 {
+    let guests = check.guests.map(|guests| guests.admitted.saturating_add(1));
+    i64::try_from(guests.or(check.party).unwrap_or(1)).unwrap_or(i64::MAX)
 }
 
 fn by_row<'a>(row: &'a GrantRow, claims: &'a ClaimFacts<'_>) -> GrantFields<'a> {
@@ -58,6 +67,8 @@ fn by_row<'a>(row: &'a GrantRow, claims: &'a ClaimFacts<'_>) -> GrantFields<'a> 
             ("claim `tier`", text(&claims.tier)),
             ("claim `rule`", number(claims.rule.into())),
             ("claim `sub`", text(&claims.sub)),
+            ("claim `party`", number(claims.party.unwrap_or(1).into())),
+            ("guests", text(row.guests.as_deref().unwrap_or_default())),
         ],
     }
 }
@@ -69,6 +80,8 @@ pub(crate) struct Grants {
     fingerprints: Fingerprints,
     /// By grant: what is recorded of its release, and of its void. Also of those whose pruned events record neither.
     ends: ByFingerprint<u128, [End; 2]>,
+    /// By grant: a mark of its party as it was corrected last; none where that body is pruned.
+    corrected: ByFingerprint<u128, Option<u128>>,
 }
 
 /// The events' record of one way in which a grant may end.
@@ -99,6 +112,7 @@ impl Grants {
             by_events: Tally::new(fingerprints.clone()),
             fingerprints: fingerprints.clone(),
             ends: ByFingerprint::default(),
+            corrected: ByFingerprint::default(),
         }
     }
 
@@ -108,8 +122,31 @@ impl Grants {
         *(if is_void { voided } else { released }) = End::At(at.0);
     }
 
-    /// An event of this kind about the grant is pruned: a release, a void or a redemption.
+    /// A grant was corrected; `party` is as its row must have it.
+    pub(crate) fn correct(&mut self, grant: &str, party: &str) {
+        let mark = self.fingerprints.of(&[party]);
+        self.corrected.insert(self.fingerprints.of(&[grant]), Some(mark));
+    }
+
+    /// Tells whether the row's party is the one that it was corrected to last. Each row is asked about once.
+    fn is_corrected_so(&mut self, row: &GrantRow) -> bool {
+        let recorded = match &mut self.corrected {
+            // As it nearly always is.
+            corrected if corrected.is_empty() => None,
+            corrected => corrected.remove(&self.fingerprints.of(&[&row.id])),
+        };
+        match (recorded, row.corrected.as_deref()) {
+            (None, None) | (Some(None), Some(_)) => true,
+            (Some(Some(mark)), Some(party)) => mark == self.fingerprints.of(&[party]),
+            (None, Some(_)) | (Some(_), None) => false,
+        }
+    }
+
+    /// An event of this kind about the grant is pruned: a release, a void, a correction or a redemption.
     pub(crate) fn record_pruned(&mut self, grant: &str, kind: &str) {
+        if kind == CORRECTED {
+            self.corrected.entry(self.fingerprints.of(&[grant])).or_default();
+        }
         let [released, voided] = self.ends.entry(self.fingerprints.of(&[grant])).or_default();
         match kind {
             RELEASED if *released == End::Never => *released = End::Once,
@@ -149,6 +186,9 @@ impl Grants {
                 if let Some(part) = self.ended_otherwise(row) {
                     findings.add(logs.place_of(&row.merchant_id), wrong(row, part));
                 }
+                if !self.is_corrected_so(row) {
+                    findings.add(logs.place_of(&row.merchant_id), wrong(row, "corrected party"));
+                }
                 match claims_of(row) {
                     Ok(claims) => by_row(row, &claims).add_to(&mut by_rows),
                     // Reported below: it is in the events' tally and not in this one.
@@ -166,7 +206,7 @@ impl Grants {
             name_rows(conn, logs, &self.fingerprints, findings)?;
         }
         // What is left ended grants that have no row.
-        if !agrees || !self.ends.is_empty() {
+        if !agrees || !self.ends.is_empty() || !self.corrected.is_empty() {
             name_missing(conn, logs, findings)?;
         }
         Ok(rows)
@@ -270,7 +310,7 @@ fn name_missing(conn: &mut AnyConnection, logs: &Logs, findings: &mut Findings) 
                     granted.push((event, grant.id.to_string()));
                 }
                 // The table says it also of what is pruned.
-                _ if matches!(&*event.kind, RELEASED | VOIDED | redemption::KIND) => {
+                _ if matches!(&*event.kind, CORRECTED | RELEASED | VOIDED | redemption::KIND) => {
                     granted.push((event, event.about.to_string()));
                 }
                 _ => {}

@@ -41,10 +41,15 @@ pub struct ReasonView {
     given_type: Option<ValueType>,
     #[serde(skip_serializing_if = "Option::is_none")]
     limit: Option<String>,
-    /// The most that the limit admits at once, where more was asked for: ask for fewer, no wait helps.
+    /// The most that the limit admits at once, or the guests that the tier lets people bring, where more came: ask for
+    /// fewer, no wait helps.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = 5)]
     at_most: Option<u64>,
+    /// Number of guests by whom the party is too large.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 2)]
+    over_by: Option<u64>,
     /// The id of the blackout that is in force.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "golden-week")]
@@ -63,6 +68,32 @@ pub struct ReasonView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "en")]
     guest_language: Option<String>,
+}
+
+/// The guests of a grant. `admitted` are those who are let in: the free, the charged and the uncounted ones.
+#[derive(ToSchema)]
+#[schema(as = Guests, example = json!({"admitted": 3, "free": 1, "charged": 1, "uncounted": 1, "refused": 0}))]
+#[expect(dead_code, reason = "describes what `eligibility::shown` writes")]
+pub struct GuestsView {
+    admitted: u64,
+    free: u64,
+    charged: u64,
+    /// Children who are too young to count.
+    uncounted: u64,
+    /// Those who came and are not let in.
+    refused: u64,
+}
+
+/// Those who came by a grant, once it was corrected: the token goes on saying what was granted.
+#[derive(ToSchema)]
+#[schema(as = CorrectedParty)]
+#[expect(dead_code, reason = "describes what `eligibility::shown` writes")]
+pub struct CorrectedPartyView {
+    /// Number of people, the person included.
+    #[schema(example = 2)]
+    party: u64,
+    /// The guests among them, where the tier says something of guests.
+    guests: Option<GuestsView>,
 }
 
 /// Something else that a guest who is refused can have.

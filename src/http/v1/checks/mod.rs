@@ -25,7 +25,7 @@ use crate::eligibility::checker::{Answer, CheckError, Question};
 use crate::eligibility::shown::check::CheckShown;
 use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::{CheckId, GrantId, PerkSlug};
-use crate::foundation::json::LooseJson;
+use crate::foundation::json::{Json, LooseJson};
 use crate::foundation::language::Languages;
 use crate::foundation::subject::{SubjectError, SubjectHandle};
 use crate::gateway::Gateway;
@@ -42,8 +42,8 @@ use crate::web::auth::Authorized;
 use crate::web::extract::{Body, GuestLanguages, IdempotencyKey, Path};
 use crate::web::problem::Problem;
 use crate::web::state::State;
-use explanation::{LimitView, OfferView, ReasonView, ReceiptView, ScoreSeenView};
-use visitor::{PassBody, VisitorBody, VisitorView, read_pass};
+use explanation::{GuestsView, LimitView, OfferView, ReasonView, ReceiptView, ScoreSeenView};
+use visitor::{PartyView, PassBody, VisitorBody, VisitorView, read_pass, with_party};
 
 /// The longest time a caller is kept waiting for the ledger before the answer is to come back later.
 pub const PATIENCE: Duration = Duration::from_secs(5);
@@ -64,6 +64,9 @@ pub struct CheckBody {
     /// looks at has three decimals at most; what it doesn't look at is of no matter.
     #[schema(value_type = Option<ContextView>)]
     context: Option<LooseJson>,
+    /// The people who come, in the place of the context's `party`: then the ages of children matter.
+    #[schema(value_type = Option<PartyView>)]
+    party: Option<Json>,
     /// Only ask: nothing is recorded and no token is made. A role that may not read scores gets no gap, and has 30
     /// of them an hour for one person.
     #[serde(default)]
@@ -109,6 +112,9 @@ pub struct CheckView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "PT10M")]
     max_wait: Option<String>,
+    /// The guests of a grant, where its tier says something of guests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    guests: Option<GuestsView>,
     /// Where the key that asked is used; shown with a check that is looked at again.
     #[serde(skip_serializing_if = "Option::is_none")]
     location: Option<String>,
@@ -239,10 +245,10 @@ impl CheckBody {
         merchant: &Merchant,
         idempotency: Option<Idempotency>,
     ) -> Result<Question, Problem> {
-        let Self { perk, subject, boarding_pass, context, dry_run } = self;
+        let Self { perk, subject, boarding_pass, context, party, dry_run } = self;
         let boarding_pass = read_pass(boarding_pass)?;
         let subject = subject.read(keyring, merchant, boarding_pass.as_ref())?;
-        let context = read_context(context)?;
+        let context = with_party(read_context(context)?, party.as_ref())?;
         let deadline = Instant::now() + PATIENCE;
         Ok(Question { perk, subject, context, boarding_pass, dry_run, idempotency, deadline })
     }

@@ -9,8 +9,11 @@ use utoipa::ToSchema;
 
 use super::read_subject;
 use crate::access::Merchant;
+use crate::decision::facts::Context;
 use crate::foundation::boarding_pass::{AIRPORT_FORM, BoardingPass, MOST_AIRPORTS, airport};
+use crate::foundation::document::{FieldErrors, Node};
 use crate::foundation::field_error::FieldError;
+use crate::foundation::json::Json;
 use crate::foundation::subject::SubjectHandle;
 use crate::keyring::Keyring;
 use crate::web::problem::Problem;
@@ -132,6 +135,29 @@ pub fn read_pass(pass: Option<PassBody>) -> Result<Option<BoardingPass>, Problem
         Problem::invalid(vec![FieldError::at("/boarding_pass", "bad_boarding_pass", error.to_string())])
     });
     read.map(Some)
+}
+
+/// The people who come together, beside the context.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Party, example = json!({"adults": 2, "children": [1, 7]}))]
+#[expect(dead_code, reason = "describes what `Party` reads")]
+pub struct PartyView {
+    /// Number of adults, of whom the person is one.
+    #[schema(minimum = 1, maximum = 100)]
+    adults: u32,
+    /// The ages of the children, 0 to 17 years; at most 100 people with the adults. What is kept of an age is which of
+    /// the rule's bounds it reaches.
+    #[schema(max_items = 99)]
+    children: Option<Vec<u32>>,
+}
+
+/// The context for the party that a body says beside it.
+pub fn with_party(context: Context, party: Option<&Json>) -> Result<Context, Problem> {
+    let Some(party) = party else { return Ok(context) };
+    let mut errors = FieldErrors::default();
+    let read = context.with_party_read(&Node::root(party), &mut errors);
+    errors.unless_any(read).map_err(|errors| Problem::of_fields("/party", errors))
 }
 
 /// The airports of the key that would ask.

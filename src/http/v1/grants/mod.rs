@@ -1,17 +1,21 @@
 //! `/v1/grants`: what was granted and what became of it.
 
+pub mod correct;
 pub mod lists;
 
+use actix_web::http::header;
 use actix_web::web::Data;
 use actix_web::{HttpResponse, get, post};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::checks::explanation::{CorrectedPartyView, GuestsView};
 use super::checks::read_subject;
 use crate::access::role::permit::{Check, Release, Void};
 use crate::access::{Permission, Principal, Role};
 use crate::eligibility::grants::{GrantShown, GrantStatus};
+use crate::eligibility::shown::explanation::{CorrectedPartyShown, GuestsShown};
 use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::MAX_NOTE;
 use crate::foundation::ids::{self, CheckId, GrantId, PerkSlug};
@@ -45,6 +49,17 @@ pub struct GrantView {
     #[schema(value_type = enumerations::GrantStatus)]
     status: GrantStatus,
     single_use: bool,
+    /// Number of people that it was granted to, the person included: what the token says.
+    #[schema(example = 3)]
+    party: u64,
+    /// The guests among them, where the tier says something of guests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<GuestsView>)]
+    guests: Option<GuestsShown>,
+    /// Those who came, once it was corrected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<CorrectedPartyView>)]
+    corrected: Option<CorrectedPartyShown>,
     #[schema(value_type = String, format = DateTime)]
     granted_at: Timestamp,
     #[schema(value_type = String, format = DateTime)]
@@ -75,6 +90,9 @@ impl From<GrantShown> for GrantView {
             rule_version: it.rule_version,
             status: it.status,
             single_use: it.single_use,
+            party: it.granted.party,
+            guests: it.granted.guests.map(Into::into),
+            corrected: it.corrected.map(Into::into),
             granted_at: it.granted_at,
             token_expires_at: it.token_expires_at,
             redeemed_at: it.redeemed_at,
@@ -92,7 +110,10 @@ impl From<GrantShown> for GrantView {
 #[utoipa::path(
     tag = "checks",
     params(("grant" = String, Path, description = "The grant's id", example = "grt_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")),
-    responses((status = 200, description = "The grant", body = GrantView), ProblemsOfNames, ProblemsOfPruning, ProblemsOfKeys)
+    responses(
+        (status = 200, description = "The grant", body = GrantView, headers(("ETag" = String, description = "What `If-Match` takes"))),
+        ProblemsOfNames, ProblemsOfPruning, ProblemsOfKeys
+    )
 )]
 #[get("/grants/{grant}")]
 pub(crate) async fn get_grant(
@@ -100,7 +121,15 @@ pub(crate) async fn get_grant(
     gateway: Data<Gateway>,
     grant: Path<GrantId>,
 ) -> Result<HttpResponse, Problem> {
-    let found = gateway.checker.find_grant(&caller.merchant()?.id, &grant).await?;
+    let found = see(&caller, &gateway, &grant).await?;
+    let tag = format!("\"{}\"", found.tag);
+    let note = found.note.clone().filter(|_| caller.role.may(Permission::Void));
+    Ok(HttpResponse::Ok().insert_header((header::ETAG, tag)).json(GrantView { note, ..GrantView::from(found) }))
+}
+
+/// The grant, if the caller may see it.
+async fn see(caller: &Principal, gateway: &Gateway, grant: &GrantId) -> Result<GrantShown, Problem> {
+    let found = gateway.checker.find_grant(&caller.merchant()?.id, grant).await?;
     let found = found.ok_or_else(Problem::not_found)?;
     let mut visible = caller.role.may(Permission::ManagePerks) || found.key == caller.key;
     // What a person granted in the place of a kiosk's check is for that kiosk to hand over.
@@ -108,11 +137,7 @@ pub(crate) async fn get_grant(
         let asked = gateway.checker.find_check(caller.merchant()?, asked).await?;
         visible = asked.is_some_and(|asked| asked.key == caller.key);
     }
-    if !visible {
-        return Err(Problem::not_found());
-    }
-    let note = found.note.clone().filter(|_| caller.role.may(Permission::Void));
-    Ok(HttpResponse::Ok().json(GrantView { note, ..GrantView::from(found) }))
+    if visible { Ok(found) } else { Err(Problem::not_found()) }
 }
 
 /// A grant that was released.

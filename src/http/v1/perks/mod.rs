@@ -3,6 +3,7 @@
 pub mod approvals;
 pub mod backtests;
 pub mod diff;
+pub mod guest_terms;
 pub mod rules;
 pub mod simulations;
 pub mod steps;

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use utoipa::ToSchema;
 
+use super::guest_terms::RuleGuestsView;
 use crate::http::enumerations::{CalendarUnit, Fallback, Operator, Otherwise, PartyCost, Weekday};
 
 /// The attributes of the visit, by names of the rule's choice. `party` counts its people, the person included.
@@ -235,6 +236,8 @@ pub struct RuleTierView {
     /// The longest that it promises to let the person wait (ISO 8601).
     #[schema(example = "PT10M")]
     max_wait: Option<String>,
+    /// The guests that its people may bring; any party counts as it is unless given.
+    guests: Option<RuleGuestsView>,
     /// Said to guests whom it doesn't admit, in place of the standard sentence.
     messages: Option<MessagesView>,
 }

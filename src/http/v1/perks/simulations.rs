@@ -10,6 +10,7 @@ use super::rules::{ContextView, RuleView};
 use super::trace::TraceView;
 use crate::access::role::permit::ManagePerks;
 use crate::decision::decide::Decision;
+use crate::decision::person::PersonFacts;
 use crate::decision::trace::Trace;
 use crate::eligibility::rule_selection::Choice;
 use crate::eligibility::shown::simulation::SimulationShown;
@@ -25,8 +26,10 @@ use crate::http::ndjson;
 use crate::http::openapi::problems::{
     ProblemsOfBody, ProblemsOfKeys, ProblemsOfNames, ProblemsOfRules, ProblemsOfRuns,
 };
-use crate::http::v1::checks::explanation::{LimitView, OfferView, ReasonView, ScoreSeenView};
-use crate::http::v1::checks::visitor::{PassBody, VisitorBody, VisitorView, read_airports, read_pass};
+use crate::http::v1::checks::explanation::{GuestsView, LimitView, OfferView, ReasonView, ScoreSeenView};
+use crate::http::v1::checks::visitor::{
+    PartyView, PassBody, VisitorBody, VisitorView, read_airports, read_pass, with_party,
+};
 use crate::http::v1::checks::{in_languages, read_context};
 use crate::scores::score::parse_instant;
 use crate::web::auth::Authorized;
@@ -50,10 +53,16 @@ pub struct SimulationBody {
     subject: Option<VisitorBody>,
     /// In the place of the subject's own.
     score: Option<AssumedScore>,
+    /// In the place of what is kept of the subject, one by one: attributes by their names, each with a value.
+    #[schema(value_type = Option<ContextView>)]
+    attributes: Option<Json>,
     /// In the place of the handle's.
     network: Option<String>,
     #[schema(value_type = Option<ContextView>)]
     context: Option<LooseJson>,
+    /// The people who come, in the place of the context's `party`.
+    #[schema(value_type = Option<PartyView>)]
+    party: Option<Json>,
     /// Any instant, past or future (RFC 3339); now without it.
     #[schema(format = DateTime)]
     at: Option<String>,
@@ -92,6 +101,9 @@ pub struct EveryoneBody {
     /// The context that every visitor is taken to bring.
     #[schema(value_type = Option<ContextView>)]
     context: Option<LooseJson>,
+    /// The people who every visitor is taken to come with.
+    #[schema(value_type = Option<PartyView>)]
+    party: Option<Json>,
     /// Any instant, past or future (RFC 3339); now without it.
     #[schema(format = DateTime)]
     at: Option<String>,
@@ -127,6 +139,9 @@ pub struct SimulationView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "PT30M")]
     max_wait: Option<String>,
+    /// The guests of a grant, where its tier says something of guests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    guests: Option<GuestsView>,
     #[schema(value_type = TraceView)]
     trace: Trace,
     warnings: Vec<TrialWarningView>,
@@ -179,8 +194,9 @@ pub(crate) async fn simulate_check(
         choice: read_choice(body.version, body.rule)?,
         subject,
         score: body.score.map(|score| (score.value, observed_at)),
+        attributes: read_attributes(body.attributes.as_ref())?,
         network: body.network,
-        context: read_context(body.context)?,
+        context: with_party(read_context(body.context)?, body.party.as_ref())?,
         at: read_instant("/at", body.at.as_deref())?,
         location: body.location,
         kiosk: body.kiosk,
@@ -224,7 +240,7 @@ pub(crate) async fn simulate_everyone(
     let trial = EveryoneTrial {
         perk: perk.into_inner(),
         choice: read_choice(body.version, body.rule)?,
-        context: read_context(body.context)?,
+        context: with_party(read_context(body.context)?, body.party.as_ref())?,
         at: read_instant("/at", body.at.as_deref())?,
     };
     let run = gateway.simulator.everyone(caller.merchant()?, trial).await?;
@@ -242,6 +258,12 @@ pub(crate) fn read_choice(version: Option<i32>, rule: Option<Json>) -> Result<Ch
             Err(Problem::invalid(vec![FieldError::at("/rule", "not_both", detail)]))
         }
     }
+}
+
+/// The attributes that are assumed.
+fn read_attributes(attributes: Option<&Json>) -> Result<PersonFacts, Problem> {
+    let read = attributes.filter(|given| **given != Json::Null).map(PersonFacts::parse);
+    Ok(read.transpose().map_err(|errors| Problem::of_fields("/attributes", errors))?.unwrap_or_default())
 }
 
 /// An instant, if one is given.

@@ -23,6 +23,8 @@ pub(crate) struct TraceView {
     rollout: Option<RolloutTraceView>,
     /// Absent where no condition needs the score.
     score: Option<ScoreTraceView>,
+    /// Absent where nothing is missing that must be there.
+    attributes: Option<AttributesTraceView>,
     /// The rule's own condition; absent where it has none.
     when: Option<ConditionTraceView>,
     /// Highest rank first.
@@ -92,6 +94,15 @@ pub(crate) struct ScoreTraceView {
     code: Option<ReasonCode>,
 }
 
+/// What is kept of the person, lacks a value, and was declared to deny or refer people without one.
+#[derive(ToSchema)]
+#[schema(as = AttributesTrace)]
+pub(crate) struct AttributesTraceView {
+    passed: bool,
+    #[schema(example = json!(["subject.status"]))]
+    missing: Vec<String>,
+}
+
 /// One tier and its condition.
 #[derive(ToSchema)]
 #[schema(as = TierTrace)]
@@ -103,6 +114,23 @@ pub(crate) struct TierTraceView {
     passed: Passed,
     /// Absent for a tier that admits everyone who passes the rule's own condition.
     when: Option<ConditionTraceView>,
+    /// Absent for a tier that says nothing of guests.
+    guests: Option<GuestsTraceView>,
+}
+
+/// The test of whether the party has no more guests than a tier admits.
+#[derive(ToSchema)]
+#[schema(as = GuestsTrace)]
+pub(crate) struct GuestsTraceView {
+    passed: bool,
+    #[schema(example = 3)]
+    max: u64,
+    /// Those that count.
+    #[schema(example = 2)]
+    had: u64,
+    /// Those that would be let in, the uncounted ones among them; absent where the tier doesn't admit the party.
+    #[schema(example = 3)]
+    admitted: Option<u64>,
 }
 
 /// A condition: `members` of `all` and `any`, the `member` of `not`, or a leaf's test of one attribute.

@@ -1,29 +1,27 @@
 //! `/v1/scores`: what feeders write, one score or a stream of them.
 
+pub mod feed;
 pub mod sources;
 
-use actix_web::web::{Bytes, BytesMut, Data, Payload};
+use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse, delete, get, post, put};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use self::feed::{FileView, ImportView, format_of, import};
 use super::checks::read_subject;
 use crate::access::role::permit::{ReadScores, WriteScores};
 use crate::foundation::decimal::Decimal;
 use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::{MerchantId, SourceName};
-use crate::foundation::unicode::BOM;
 use crate::gateway::Gateway;
 use crate::http::openapi::problems::{ProblemsOfBody, ProblemsOfKeys, ProblemsOfNames, ProblemsOfScores};
-use crate::scores::import::{ImportConfig, ImportReport};
-use crate::scores::rows::Format;
+use crate::scores::import::ImportConfig;
 use crate::scores::score::{PutOutcome, Score, Source, parse_instant};
 use crate::web::auth::Authorized;
-use crate::web::deadline::Deadline;
 use crate::web::extract::{Body, Path};
-use crate::web::problem::{Kind, Problem, sentence};
-use crate::web::stream::{BoundedStream, media_type};
+use crate::web::problem::{Kind, Problem};
 
 /// A score as a source observed it.
 #[derive(Deserialize, ToSchema)]
@@ -49,48 +47,6 @@ pub struct ScoreView {
     value: Decimal,
     #[schema(value_type = String, format = DateTime, example = "2026-11-22T09:00:00Z")]
     observed_at: Timestamp,
-}
-
-/// A file, as it is.
-#[derive(ToSchema)]
-#[schema(as = File, value_type = String, format = Binary)]
-#[expect(dead_code, reason = "describes a body that is read as it comes")]
-pub struct FileView(Vec<u8>);
-
-/// The result of a feed. Every line that holds a row is counted once.
-#[derive(Serialize, ToSchema)]
-pub struct ImportView {
-    accepted: u64,
-    /// The very same stood already.
-    unchanged: u64,
-    /// A newer observation stood already.
-    stale: u64,
-    rejected: u64,
-    /// The first 100 lines that were stale or rejected; the counts are of all.
-    errors: Vec<ImportErrorView>,
-}
-
-/// The error of one line.
-#[derive(Serialize, ToSchema)]
-#[schema(as = ImportError)]
-pub struct ImportErrorView {
-    /// From 1, a CSV's header counted.
-    line: u64,
-    #[schema(example = "off_scale")]
-    code: &'static str,
-    detail: String,
-}
-
-impl From<ImportReport> for ImportView {
-    fn from(report: ImportReport) -> Self {
-        let ImportReport { accepted, unchanged, stale, rejected, errors } = report;
-        let error = |error: crate::scores::import::LineError| ImportErrorView {
-            line: error.line,
-            code: error.fault.code(),
-            detail: sentence(&error.fault.to_string()),
-        };
-        Self { accepted, unchanged, stale, rejected, errors: errors.into_iter().map(error).collect() }
-    }
 }
 
 /// Put a score
@@ -217,63 +173,15 @@ pub(crate) async fn import_scores(
     body: Payload,
 ) -> Result<HttpResponse, Problem> {
     let merchant = caller.merchant()?.id.clone();
-    let format = match media_type(&req).as_str() {
-        "application/x-ndjson" | "application/ndjson" | "application/jsonl" => Some(Format::Ndjson),
-        "text/csv" => Some(Format::Csv),
-        // Clients that know of files, but not of these types.
-        "application/octet-stream" => None,
-        _ => {
-            let detail = "Send `Content-Type: application/x-ndjson` or `text/csv`.";
-            return Err(Problem::new(Kind::UnsupportedMediaType, detail));
-        }
-    };
+    let format = format_of(&req)?;
     let source = find_source(&gateway, &merchant, &source).await?;
-    let mut stream = BoundedStream::new(&gateway, &req, body, gateway.settings.bounds.import_limit_bytes)?;
-    Deadline::awaits_body(&req);
-    let (format, mut next) = match format {
-        Some(format) => (format, stream.next().await?),
-        None => format_and_beginning(&mut stream).await?,
-    };
-    let config = ImportConfig { merchant: merchant.clone(), source, format, clock: gateway.clock.clone() };
     let keyring = gateway.keyring.clone();
-    let mut import = gateway.scores.import(config, move |handle| keyring.subject_refs(&merchant, handle));
-    while let Some(chunk) = next {
-        Deadline::progress(&req);
-        import.push(&chunk).await?;
-        Deadline::awaits_body(&req);
-        next = stream.next().await?;
-    }
-    Deadline::progress(&req);
-    while import.end().await? {
-        Deadline::progress(&req);
-    }
-    Ok(HttpResponse::Ok().json(ImportView::from(import.report().clone())))
-}
-
-/// Finds the format of a file that came without a type, by its beginning, which is read until it says so.
-async fn format_and_beginning(stream: &mut BoundedStream) -> Result<(Format, Option<Bytes>), Problem> {
-    /// Nobody leaves so many lines blank.
-    const FAR_ENOUGH: usize = 8 << 10;
-    let mut beginning = BytesMut::new();
-    while let Some(piece) = stream.next().await? {
-        beginning.extend_from_slice(&piece);
-        if is_conclusive(&beginning) || beginning.len() > FAR_ENOUGH {
-            break;
-        }
-    }
-    let beginning = beginning.freeze();
-    let format = if text_of(&beginning).starts_with(b"{") { Format::Ndjson } else { Format::Csv };
-    Ok((format, Some(beginning).filter(|it| !it.is_empty())))
-}
-
-/// Without a byte order mark and the white space before the first line.
-fn text_of(beginning: &[u8]) -> &[u8] {
-    beginning.strip_prefix(BOM).unwrap_or(beginning).trim_ascii_start()
-}
-
-/// True if more can't change what the beginning says.
-fn is_conclusive(beginning: &[u8]) -> bool {
-    !BOM.starts_with(beginning) && !text_of(beginning).is_empty()
+    let begin = |format| {
+        let config = ImportConfig { merchant: merchant.clone(), source, format, clock: gateway.clock.clone() };
+        gateway.scores.import(config, move |handle| keyring.subject_refs(&merchant, handle))
+    };
+    let report = import(&gateway, &req, body, format, begin).await?;
+    Ok(HttpResponse::Ok().json(ImportView::from(report)))
 }
 
 async fn find_source(gateway: &Gateway, merchant: &MerchantId, name: &SourceName) -> Result<Source, Problem> {
@@ -284,20 +192,4 @@ async fn find_source(gateway: &Gateway, merchant: &MerchantId, name: &SourceName
 
 fn view(source: SourceName, subject: &str, score: Score) -> ScoreView {
     ScoreView { source, subject: subject.to_owned(), value: score.value, observed_at: score.observed_at }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_beginning_is_conclusive_once_more_of_it_can_change_nothing() {
-        for open in [&b""[..], b"\xEF", b"\xEF\xBB", b"\xEF\xBB\xBF", b"\n", b"\xEF\xBB\xBF \r\n"] {
-            assert!(!is_conclusive(open), "{open:?}");
-        }
-        for closed in [&b"s"[..], b"{", b"\n{", b"\xEF\xBB\xBFs", b"\xEF\xBB\xBF\n{", b"\xEFs"] {
-            assert!(is_conclusive(closed), "{closed:?}");
-        }
-        assert_eq!(text_of(b"\xEF\xBB\xBF\r\n {\"a\""), b"{\"a\"");
-    }
 }

@@ -1,6 +1,6 @@
 //! Retention: the bodies of old events go, their leaf hashes are retained, and the tree proves where each stood.
 //!
-//! Pruned: checks, redemptions, releases, voids and what people decided about referrals and contests. Never
+//! Pruned: checks, redemptions, corrections, releases, voids and what people decided about referrals and contests. Never
 //! pruned, because `audit verify` needs their bodies: everything about rules, perks, keys, merchants, sources
 //! and approvals, erasures, and what pruning itself left behind. And of the first kind, whatever counts
 //! for ever: a grant that used a limit without a window (`lifetime`), with all that became of it. Neither goes
@@ -33,7 +33,7 @@ use crate::ledger::cases::{contest, referral};
 use crate::ledger::entry::{Actor, EventDraft, LogOwner};
 use crate::ledger::events::WrittenFacts;
 use crate::ledger::events::logs::EventsPruned;
-use crate::ledger::grants::ending;
+use crate::ledger::grants::{correction, ending};
 use crate::ledger::read::history as log_history;
 use crate::ledger::store::history::{self, LoggedRow};
 use crate::ledger::store::pruning as rows;
@@ -48,9 +48,10 @@ use retained::{Choice, choose, counts_from, used_limits};
 pub const KIND: &str = "audit.pruned";
 
 /// The kinds whose bodies may go. No earlier pruning recorded a kind that is added later: `recorded.rs` must know.
-pub const PRUNABLE: [&str; 10] = [
+pub const PRUNABLE: [&str; 11] = [
     check::KIND,
     redemption::KIND,
+    correction::CORRECTED,
     ending::RELEASED,
     ending::VOIDED,
     referral::KIND,

@@ -13,7 +13,7 @@ use crate::ledger::error::unreadable;
 use crate::ledger::events::StoredEvent;
 use crate::ledger::events::check::LimitAsked;
 use crate::ledger::events::excerpt::Excerpt;
-use crate::ledger::grants::ending;
+use crate::ledger::grants::{correction, ending};
 use crate::ledger::store::history::LoggedRow;
 use crate::ledger::store::pruning as rows;
 use crate::ledger::write::check::{self, StoredCheck};
@@ -71,7 +71,7 @@ pub(super) fn choose(
 /// The check that an event goes with, unless it is a check itself.
 fn check_of(row: &LoggedRow) -> Result<Option<String>, DatabaseError> {
     Ok(match row.kind.as_str() {
-        redemption::KIND | ending::RELEASED | ending::VOIDED => {
+        redemption::KIND | correction::CORRECTED | ending::RELEASED | ending::VOIDED => {
             let event = StoredEvent::<OfCheck>::from_body(row.body.as_deref().unwrap_or_default());
             Some(event.map_err(|error| unreadable(&row.id, error))?.facts.check)
         }

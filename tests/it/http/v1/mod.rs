@@ -2,6 +2,7 @@
 
 mod absent;
 mod access;
+mod attributes;
 mod audit;
 mod cases;
 mod checks;

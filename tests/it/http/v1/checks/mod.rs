@@ -6,6 +6,7 @@ mod boarding_passes;
 mod context;
 mod dry_runs;
 mod fallbacks;
+mod guest_terms;
 mod guests;
 mod handles;
 mod limits_restart;

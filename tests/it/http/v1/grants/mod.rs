@@ -1,5 +1,6 @@
 //! `GET /v1/grants/{grant}`: a grant from its birth to its end.
 
+mod correct;
 mod end;
 
 use serde_json::json;

@@ -230,7 +230,8 @@ async fn the_same_person_is_erased_once_by_many_at_once() {
             };
             let (a, b, c, d, ()) = tokio::join!(here(), there(), here(), there(), asks);
             // Of two at the very same row one may be told to ask again; then nothing was done.
-            let done = [a, b, c, d].into_iter().filter_map(Result::ok).flatten().filter(|it| it.scores == 1).count();
+            let done =
+                [a, b, c, d].into_iter().filter_map(Result::ok).flatten().filter(|it| it.forgotten.scores == 1).count();
             assert_eq!(done, 1);
             erase(&admin, &subject).await;
         }

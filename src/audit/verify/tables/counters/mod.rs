@@ -1,4 +1,7 @@
-//! Limit counters against the events of one merchant: every `used` is a running count.
+//! Limit counters against the events of one merchant: every `used` is a running count. `corrections`: of grants that
+//! count another number of people.
+
+mod corrections;
 
 use crate::audit::reader::body::{CheckFacts, EndFacts, LimitFacts, RedeemFacts};
 use crate::audit::reader::instant::Instant;

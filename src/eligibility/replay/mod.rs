@@ -1,29 +1,35 @@
-//! Checks of the past decided again by another rule, one by one in the order of the log.
+//! Checks of the past decided again by another rule, one by one in the order of the log; `facts`: of what was recorded.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+mod facts;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::backtest::{Backtest, Crossing, NotReplayed, Reproduction, Samples, Shift};
-use super::population::Warning;
-use super::simulated_limits::{Asking, Counters, Granting, Timeline, digest_of};
 use crate::database::DatabaseError;
 use crate::decision::decide::{decide, judge};
 use crate::decision::decided::{Decided, LimitTouched};
-use crate::decision::facts::{Context, Facts, ScoreFact, rollout_bucket};
+use crate::decision::facts::Facts;
 use crate::decision::forecast::{Forecast, counts_by_tier};
 use crate::decision::reason::ReasonCode;
-use crate::foundation::ids::{CheckId, MerchantId, PerkId, PerkSlug, SourceName};
-use crate::foundation::json::Json;
+use crate::eligibility::backtest::{Backtest, Crossing, NotReplayed, Reproduction, Samples, Shift};
+use crate::eligibility::population::Warning;
+use crate::eligibility::simulated_limits::{Asking, Counters, Granting, Timeline, digest_of};
+use crate::foundation::ids::{CheckId, MerchantId, PerkId, PerkSlug};
 use crate::ledger::read::decisions::{PastCheck, PastEvent, PastPersonal};
 use crate::rules::attribute::{Attribute, PARTY, PassField};
 use crate::rules::engine::FLOOR;
 use crate::rules::limit::{LimitClaim, Place, Window};
 use crate::rules::rule::Rule;
+use crate::rules::tier::age_bounds;
+use facts::{facts_of, source_of};
 
 /// The most checks of a kind that are named.
 const SAMPLES: usize = 20;
+
+/// The name of what was not kept of children.
+const AGES: &str = "party.children";
 
 /// The rule and the period that are replayed.
 pub(super) struct Subject {
@@ -42,6 +48,8 @@ pub(super) struct Replay {
     counters: Counters,
     /// The attributes that each version of the perk did not keep and this rule wants.
     unkept: HashMap<i32, BTreeSet<String>>,
+    /// The versions that kept less of children's ages than this rule wants.
+    ages_unkept: HashSet<i32>,
     /// Bodies of checks were pruned, and with them what they used of limits.
     has_gaps: bool,
     report: Report,
@@ -67,7 +75,14 @@ struct Report {
 impl Replay {
     pub(super) fn new(of: Subject) -> Self {
         let counters = Counters::of(&of.rule);
-        Self { of, counters, unkept: HashMap::new(), has_gaps: false, report: Report::default() }
+        Self {
+            of,
+            counters,
+            unkept: HashMap::new(),
+            ages_unkept: HashSet::new(),
+            has_gaps: false,
+            report: Report::default(),
+        }
     }
 
     pub(super) const fn counters(&self) -> &Counters {
@@ -96,6 +111,9 @@ impl Replay {
             let of_pass = wanted.attributes().iter().filter(|name| PassField::named(name).is_some());
             unkept.extend(of_pass.cloned());
         }
+        if !age_bounds(wanted.tiers()).is_subset(&age_bounds(ran.tiers())) {
+            self.ages_unkept.insert(version);
+        }
         if let Some(source) = source_of(wanted).filter(|source| source_of(ran) != Some(source)) {
             unkept.insert(format!("score from {source}"));
         }
@@ -119,6 +137,9 @@ impl Replay {
         match event {
             PastEvent::Check(check) => return self.replay_check(check),
             PastEvent::Redeemed(redemption) => self.counters.enter(redemption),
+            PastEvent::Corrected(correction) => {
+                self.counters.correct(correction, correction.perk == self.of.perk.as_str());
+            }
             PastEvent::Ended(end) => self.counters.end(end),
         }
         Ok(())
@@ -181,8 +202,14 @@ impl Replay {
             not.erased += 1;
             return None;
         };
+        let is_other = check.rule_hash != self.of.rule.hash();
+        if is_other && self.ages_unkept.contains(&check.rule_version) && !check.party.children().is_empty() {
+            not.unkept += 1;
+            not.unkept_attributes.insert(AGES.to_owned());
+            return None;
+        }
         let unkept = self.unkept.get(&check.rule_version).filter(|unkept| !unkept.is_empty());
-        if let Some(unkept) = unkept.filter(|_| check.rule_hash != self.of.rule.hash()) {
+        if let Some(unkept) = unkept.filter(|_| is_other) {
             not.unkept += 1;
             not.unkept_attributes.extend(unkept.iter().cloned());
             return None;
@@ -207,7 +234,7 @@ impl Replay {
             kiosk: check.kiosk.as_deref(),
             pass_month: check.digests.pass_month(),
         };
-        self.of.rule.claims(tier, check.party, &place, check.at)
+        self.of.rule.claims(tier, &check.party, &place, check.at)
     }
 
     /// The decision once the limits have spoken; when waiting is enough is worked out from the facts, if they are given.
@@ -352,38 +379,11 @@ impl Replay {
     }
 }
 
-/// Where the score came from that a check by this rule was recorded with.
-fn source_of(rule: &Rule) -> Option<&SourceName> {
-    rule.score().filter(|_| rule.looks_at_score()).map(|policy| &policy.source)
-}
-
 /// A granted check as it used these limits.
 pub(super) fn granting<'a>(check: &PastCheck, touched: &'a [LimitTouched], of_this_perk: bool) -> Granting<'a> {
     // A check that was not granted has no grant: its own id stands for one that it would have had.
     let grant = digest_of(&[check.grant.as_deref().unwrap_or(check.check.as_str())]);
     Granting { grant, at: check.at, touched, of_this_perk }
-}
-
-/// The facts of then, as the checker had them.
-fn facts_of(of: &Subject, check: &PastCheck, personal: &PastPersonal) -> Result<Facts, DatabaseError> {
-    let mut members = match &personal.context {
-        Json::Object(members) => members.clone(),
-        _ => return Err(DatabaseError::corrupt("check event", "context")),
-    };
-    members.retain(|(name, _)| name != PARTY);
-    let party = i64::try_from(check.party).map_err(|e| DatabaseError::corrupt("party", e))?;
-    members.push((PARTY.to_owned(), Json::whole(party)));
-    let context = Context::stored(&Json::Object(members)).map_err(|errors| {
-        DatabaseError::corrupt("context", errors.into_iter().map(|error| error.detail).next().unwrap_or_default())
-    })?;
-    let score = check.decided.score.as_ref().filter(|_| of.rule.looks_at_score());
-    Ok(Facts {
-        score: score.map(|score| ScoreFact { value: score.value, observed_at: score.observed_at }),
-        network: personal.network.clone(),
-        context: context.in_zone(of.rule.time_zone()),
-        rollout_bucket: Some(rollout_bucket(&of.perk, &personal.subject)),
-        location: check.location.clone(),
-    })
 }
 
 fn count<'a>(counts: &'a mut BTreeMap<String, (u64, u64)>, name: &str) -> &'a mut (u64, u64) {

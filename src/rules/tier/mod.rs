@@ -1,4 +1,9 @@
 //! Tiers: the outcomes of a rule.
+//!
+//! - `party`: who comes together; `guests`: which of them a tier admits, and which it charges for
+
+pub mod guests;
+pub mod party;
 
 use std::collections::BTreeSet;
 
@@ -11,6 +16,8 @@ use crate::foundation::decimal::Decimal;
 use crate::foundation::document::{FieldErrors, Node, below, text};
 use crate::foundation::json::Json;
 use crate::foundation::period::{LONGEST, Period};
+use guests::{Admitted, GuestTerms, Guests};
+use party::Party;
 
 pub(crate) const MAX_TIERS: usize = 16;
 pub(crate) const MAX_RANK: i64 = 1000;
@@ -28,6 +35,8 @@ pub struct Tier {
     pub when: Option<Condition>,
     /// The longest that its people are promised to wait.
     pub max_wait: Option<Period>,
+    /// The guests that its people may bring; without it any party counts as it is.
+    pub guests: Option<GuestTerms>,
     /// Said to guests whom it doesn't admit, in place of the standard sentence.
     pub messages: Option<Messages>,
     /// Where its condition was written, for the linter.
@@ -44,6 +53,7 @@ impl Tier {
             name: "Standard".into(),
             when: Some(Condition::Leaf(Leaf { attribute: Attribute::Score, test })),
             max_wait: None,
+            guests: None,
             messages: None,
             pointer: "/at_least".into(),
         }
@@ -75,7 +85,7 @@ impl Tier {
     }
 
     fn read(node: &Node<'_>, alone: bool, leaves: &mut usize, errors: &mut FieldErrors) -> Option<Self> {
-        let fields = node.fields(&["id", "rank", "name", "when", "max_wait", "messages"], errors)?;
+        let fields = node.fields(&["id", "rank", "name", "when", "max_wait", "guests", "messages"], errors)?;
         let id = fields.required("id", errors).and_then(|id| id.slug(errors));
         let rank = match fields.optional("rank") {
             None if alone => Some(1),
@@ -92,15 +102,39 @@ impl Tier {
         };
         let when = fields.or("when", None, |when| Condition::read(&when, leaves, errors).map(Some));
         let max_wait = fields.or("max_wait", None, |wait| Period::read(&wait, LONGEST, errors).map(Some));
+        let guests = fields.or("guests", None, |guests| GuestTerms::read(&guests, errors).map(Some));
         let messages = fields.or("messages", None, |messages| Messages::read(&messages, errors).map(Some));
         let pointer = below(node.pointer(), "when");
         let (id, messages) = (id?.to_owned(), messages?);
-        Some(Self { id, rank: rank?, name: name?, when: when?, max_wait: max_wait?, messages, pointer })
+        Some(Self {
+            id,
+            rank: rank?,
+            name: name?,
+            when: when?,
+            max_wait: max_wait?,
+            guests: guests?,
+            messages,
+            pointer,
+        })
+    }
+
+    /// Number of guests by whom a party is too large for it; none where it isn't.
+    #[must_use]
+    pub fn over_by(&self, party: &Party) -> Option<u64> {
+        self.guests.and_then(|terms| terms.over_by(party))
+    }
+
+    /// The people of a grant to `party`.
+    #[must_use]
+    pub fn admitted(&self, party: &Party) -> Admitted {
+        let guests = self.guests.map(|terms| terms.of(party));
+        let all = |guests: Guests| guests.admitted().saturating_add(1);
+        Admitted { party: guests.map_or_else(|| party.size(), all), guests }
     }
 
     /// The reading that it needs.
     pub(crate) const fn engine(&self) -> u32 {
-        if self.messages.is_some() { FLOOR } else { PLAIN }
+        if self.messages.is_some() || self.guests.is_some() { FLOOR } else { PLAIN }
     }
 
     /// The canonical form.
@@ -113,6 +147,7 @@ impl Tier {
         ];
         // Only where it is: a rule that was hashed before there were waits keeps its hash.
         members.extend(self.max_wait.map(|wait| ("max_wait", text(wait.to_string()))));
+        members.extend(self.guests.map(|guests| ("guests", guests.to_json())));
         members.extend(self.messages.as_ref().map(|messages| ("messages", messages.to_json())));
         Json::object(members)
     }
@@ -123,6 +158,12 @@ pub(super) fn looks_at(when: Option<&Condition>, tiers: &[Tier]) -> BTreeSet<Att
     let mut attributes = BTreeSet::new();
     conditions(when, tiers).for_each(|condition| condition.attributes(&mut attributes));
     attributes
+}
+
+/// The ages under which tiers leave children out: all that can matter of a child's age.
+#[must_use]
+pub fn age_bounds(tiers: &[Tier]) -> BTreeSet<u8> {
+    tiers.iter().filter_map(|tier| tier.guests?.under).collect()
 }
 
 /// All conditions of a rule: its own, then those of its tiers.

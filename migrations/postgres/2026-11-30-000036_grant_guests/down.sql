@@ -1,0 +1,2 @@
+ALTER TABLE grants DROP COLUMN corrected;
+ALTER TABLE grants DROP COLUMN guests;

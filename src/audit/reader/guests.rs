@@ -1,0 +1,88 @@
+//! Guests and corrections of parties as the auditor reads them.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::canonical::{Canonical, Reader, put};
+use super::instant::Instant;
+use super::text::Text;
+
+/// The guests of a grant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub(crate) struct GuestFacts {
+    pub admitted: u64,
+    pub charged: u64,
+    pub free: u64,
+    pub refused: u64,
+    pub uncounted: u64,
+}
+
+impl<'a> Canonical<'a> for GuestFacts {
+    fn read(reader: &mut Reader<'a>) -> Option<Self> {
+        let [mut admitted, mut charged, mut free, mut refused, mut uncounted] = [None::<u64>; 5];
+        reader.members(|reader, name| {
+            let member = match name {
+                "admitted" => &mut admitted,
+                "charged" => &mut charged,
+                "free" => &mut free,
+                "refused" => &mut refused,
+                "uncounted" => &mut uncounted,
+                _ => return reader.skip(),
+            };
+            put(member, Canonical::read(reader)?)
+        })?;
+        Some(Self { admitted: admitted?, charged: charged?, free: free?, refused: refused?, uncounted: uncounted? })
+    }
+}
+
+impl GuestFacts {
+    /// Tells whether its numbers add up.
+    pub(crate) fn is_coherent(&self) -> bool {
+        let parts = [self.charged, self.free, self.uncounted];
+        parts.into_iter().try_fold(0_u64, u64::checked_add) == Some(self.admitted)
+    }
+
+    /// As the row of its grant has it.
+    pub(crate) fn column(&self) -> String {
+        let Self { admitted, charged, free, refused, uncounted } = self;
+        format!(
+            "{{\"admitted\":{admitted},\"charged\":{charged},\"free\":{free},\"refused\":{refused},\"uncounted\":{uncounted}}}"
+        )
+    }
+}
+
+/// The facts of `grant.corrected`.
+#[derive(Deserialize)]
+pub(crate) struct CorrectionFacts<'a> {
+    #[serde(borrow)]
+    pub perk_id: Text<'a>,
+    pub corrected_at: Instant,
+    pub counted: u64,
+    /// As it stands in the row of the grant.
+    #[serde(borrow)]
+    pub corrected: &'a RawValue,
+    #[serde(borrow)]
+    pub limits: Vec<RecountFacts<'a>>,
+}
+
+/// The party of a grant since it was corrected.
+#[derive(Deserialize)]
+pub(crate) struct CorrectedFacts {
+    pub party: u64,
+    pub guests: Option<GuestFacts>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct RecountFacts<'a> {
+    #[serde(borrow)]
+    pub id: Text<'a>,
+    #[serde(borrow)]
+    pub scope: Text<'a>,
+    #[serde(borrow)]
+    pub window: Text<'a>,
+    pub cost: u64,
+    pub was_cost: u64,
+    pub max: u64,
+    pub used: u64,
+    pub horizon: Option<Instant>,
+}

@@ -1,0 +1,35 @@
+//! The facts that a check of the past was decided by, as it recorded them.
+
+use super::Subject;
+use crate::database::DatabaseError;
+use crate::decision::facts::{Context, Facts, ScoreFact, rollout_bucket};
+use crate::foundation::ids::SourceName;
+use crate::foundation::json::Json;
+use crate::ledger::read::decisions::{PastCheck, PastPersonal};
+use crate::rules::attribute::PARTY;
+use crate::rules::rule::Rule;
+
+/// The facts of then, as the checker had them.
+pub(super) fn facts_of(of: &Subject, check: &PastCheck, personal: &PastPersonal) -> Result<Facts, DatabaseError> {
+    let mut members = match &personal.context {
+        Json::Object(members) => members.clone(),
+        _ => return Err(DatabaseError::corrupt("check event", "context")),
+    };
+    members.retain(|(name, _)| name != PARTY);
+    let context = Context::stored(&Json::Object(members)).map_err(|errors| {
+        DatabaseError::corrupt("context", errors.into_iter().map(|error| error.detail).next().unwrap_or_default())
+    })?;
+    let score = check.decided.score.as_ref().filter(|_| of.rule.looks_at_score());
+    Ok(Facts {
+        score: score.map(|score| ScoreFact { value: score.value, observed_at: score.observed_at }),
+        network: personal.network.clone(),
+        context: context.with_party(check.party.clone()).in_zone(of.rule.time_zone()),
+        rollout_bucket: Some(rollout_bucket(&of.perk, &personal.subject)),
+        location: check.location.clone(),
+    })
+}
+
+/// Where the score came from that a check by this rule was recorded with.
+pub(super) fn source_of(rule: &Rule) -> Option<&SourceName> {
+    rule.score().filter(|_| rule.looks_at_score()).map(|policy| &policy.source)
+}

@@ -1,0 +1,55 @@
+//! The errors of this room, as facts.
+
+use std::sync::Arc;
+
+use super::score::{ScoreFault, SourceFault};
+use crate::database::DatabaseError;
+use crate::foundation::ids::SourceName;
+use crate::ledger::LedgerError;
+
+/// The errors of scores and sources.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ScoreError {
+    #[error(transparent)]
+    Score(#[from] ScoreFault),
+    #[error(transparent)]
+    Source(#[from] SourceFault),
+    #[error("the merchant has a source `{0}` already")]
+    SourceExists(SourceName),
+    /// Shared by those who waited for one look-up.
+    #[error(transparent)]
+    Database(Arc<DatabaseError>),
+    #[error(transparent)]
+    Ledger(Arc<LedgerError>),
+}
+
+impl ScoreError {
+    /// The field of a request that it is about, by its pointer, and the error's code; none where it is about no field.
+    #[must_use]
+    pub const fn field(&self) -> Option<(&'static str, &'static str)> {
+        Some(match self {
+            Self::Score(ScoreFault::OffScale { .. }) => ("/value", "off_scale"),
+            Self::Score(ScoreFault::InFuture) => ("/observed_at", "in_future"),
+            Self::Score(ScoreFault::Unobserved) => ("/observed_at", "too_old"),
+            Self::Source(SourceFault::EmptyScale) => ("/max", "empty_scale"),
+            Self::Source(SourceFault::Reserved) | Self::SourceExists(_) | Self::Database(_) | Self::Ledger(_) => {
+                return None;
+            }
+        })
+    }
+}
+
+impl From<DatabaseError> for ScoreError {
+    fn from(error: DatabaseError) -> Self {
+        Self::Database(Arc::new(error))
+    }
+}
+
+impl From<LedgerError> for ScoreError {
+    fn from(error: LedgerError) -> Self {
+        match error {
+            LedgerError::Database(error) => error.into(),
+            other => Self::Ledger(Arc::new(other)),
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! A kind of feed: how its lines are read, which of two values stands, and where they are written.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::future::Future;
+use std::hash::Hash;
+
+use jiff::Timestamp;
+
+use crate::foundation::subject::{SubjectHandle, SubjectRef};
+
+use super::error::ScoreError;
+use super::rows::LineFault;
+
+/// Where a value stands: whose it is, and which of theirs.
+pub type Place<F> = (SubjectRef, <F as Feed>::Which);
+
+/// A row of a feed: whose it is, which of theirs, and the value.
+pub type Read<F> = (SubjectHandle, <F as Feed>::Which, <F as Feed>::Value);
+
+/// The outcome of one row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Judged {
+    Accepted,
+    Unchanged,
+    Stale,
+}
+
+/// A kind of feed.
+pub trait Feed: Send + Sync + 'static {
+    /// The name of one of a person's values; of some there is only one.
+    type Which: Clone + Ord + Hash + fmt::Debug + Send + Sync + 'static;
+    type Value: Clone + PartialEq + Send + Sync + 'static;
+
+    /// Reads one line; nothing for one that has no row.
+    ///
+    /// # Errors
+    /// [`LineFault`]: the line is not taken, the next may be.
+    fn read(&mut self, line: &[u8], now: Timestamp) -> Result<Option<Read<Self>>, LineFault>
+    where
+        Self: Sized;
+
+    /// The outcome of `new` when `standing` stands, and what stands then where it is another.
+    fn judge(
+        &self,
+        which: &Self::Which,
+        new: &Self::Value,
+        standing: Option<&Self::Value>,
+    ) -> (Judged, Option<Self::Value>);
+
+    /// The values that stand for these people.
+    fn standing(
+        &self,
+        subjects: Vec<SubjectRef>,
+    ) -> impl Future<Output = Result<HashMap<Place<Self>, Self::Value>, ScoreError>> + Send
+    where
+        Self: Sized;
+
+    /// Writes values, none twice; says how many stand now.
+    fn write(
+        &self,
+        new: Vec<(Place<Self>, Self::Value)>,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<usize, ScoreError>> + Send
+    where
+        Self: Sized;
+}
