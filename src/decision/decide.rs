@@ -691,6 +691,64 @@ mod tests {
     }
 
     #[test]
+    fn one_who_is_only_too_early_waits_for_the_tier_that_opens_and_for_no_person() {
+        let window = |attr: &str, before: &str| {
+            format!(r#"{{"attr":"context.{attr}","op":"within","before":"{before}","after":"PT0S"}}"#)
+        };
+        let of = |otherwise: &str| {
+            self::rule(&format!(
+                r#"{{"score":{{"source":"klout"}},"otherwise":"{otherwise}","tiers":[
+                    {{"id":"near","rank":2,"when":{}}},
+                    {{"id":"first","rank":3,"when":{{"attr":"score","op":"gte","value":60}}}},
+                    {{"id":"low","rank":1,"when":{{"attr":"context.member","op":"eq","value":true}}}}]}}"#,
+                window("departure", "PT3H")
+            ))
+        };
+        let departs = r#"{"departure":"2026-05-01T18:00:00Z","member":false}"#;
+        let early = r#"Denied  {"code":"too_early","tier":"near","attribute":"context.departure","next_eligible_at":"2026-05-01T15:00:00Z"} next 2026-05-01T15:00:00Z"#;
+        for otherwise in ["deny", "refer"] {
+            let rule = of(otherwise);
+            assert_eq!(said(&rule, &facts(Some("50"), departs), NOON), early, "{otherwise}");
+            let decided = judge(&rule, &facts(Some("50"), departs), at(NOON));
+            assert_eq!((decided.decision, decided.reasons[0].code), (Decision::Denied, ReasonCode::TooEarly));
+        }
+        let late = said(&of("refer"), &facts(Some("50"), departs), "2026-05-01T18:00:01Z");
+        assert!(late.starts_with(r#"Referred  {"code":"score_below_threshold""#), "{late}");
+        // No wait is enough where the house is closed whenever the window is open.
+        let shut = r#""schedule":{"open":[{"days":["fri"],"from":"06:00","to":"13:00"}]},"otherwise""#;
+        let shut = self::rule(&of("refer").canonical().replacen(r#""otherwise""#, shut, 1));
+        assert_eq!(decide(&shut, &facts(Some("50"), departs), at(NOON)).decision, Decision::Referred);
+    }
+
+    #[test]
+    fn a_wrong_day_is_said_to_be_one_whatever_score_there_is() {
+        let rule = self::rule(
+            r#"{"score":{"source":"klout","on_missing":"ignore"},"tiers":[
+                {"id":"first","rank":2,"when":{"attr":"score","op":"gte","value":60}},
+                {"id":"today","rank":1,"when":{"all":[{"attr":"boarding_pass.days_from_today","op":"eq","value":0},
+                    {"attr":"boarding_pass.date","op":"neq","value":"2026-04-30"},
+                    {"attr":"boarding_pass.from","op":"eq","value":"SFO"}]}}]}"#,
+        );
+        let with = |pass: Option<&str>| {
+            let mut facts = facts(None, "{}");
+            if let Some(day) = pass {
+                let pass = format!("M1DESMARAIS/LUC       EABC123 SFOHKGCX 0873 {day}J001A0025 100").parse().unwrap();
+                facts.context = facts.context.with_pass(&pass, rule.time_zone(), at(NOON), &["SFO".to_owned()]);
+            }
+            said(&rule, &facts, NOON)
+        };
+        let reason = |code: &str, attribute: &str| {
+            format!(r#"Denied  {{"code":"{code}","tier":"today","attribute":"{attribute}"}}"#)
+        };
+        assert_eq!(with(Some("120")), reason("pass_date", "boarding_pass.date"), "once for date and days");
+        assert_eq!(
+            with(Some("122")),
+            format!("{} next 2026-05-02T00:00:00Z", reason("pass_date", "boarding_pass.days_from_today"))
+        );
+        assert_eq!(with(None), reason("attribute_missing", "boarding_pass"), "one pass is missing");
+    }
+
+    #[test]
     fn a_threshold_may_be_another_attribute() {
         let rule = self::rule(
             r#"{"score":{"source":"klout"},"tiers":[{"id":"t","when":{"all":[

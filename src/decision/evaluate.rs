@@ -83,9 +83,9 @@ impl<'a> World<'a> {
         self.facts.context.is_undated()
     }
 
-    /// True if a boarding pass was shown and one of its legs counts.
+    /// True if a boarding pass was shown and one of its legs counts: its date is recorded, whatever else is looked at.
     pub(crate) fn has_pass(self) -> bool {
-        self.knows(&Attribute::BoardingPass(PassField::From))
+        self.knows(&Attribute::BoardingPass(PassField::Date))
     }
 
     /// True if the flight of the boarding pass is on a later day.

@@ -341,9 +341,13 @@ mod tests {
         let list = r#"[{"id":"day","from":"2026-10-01T00:00","until":"2026-10-02T00:00"},
             {"id":"week","from":"2026-10-01T00:00","until":"2026-10-08T00:00"},
             {"id":"same","from":"2026-10-01T00:00","until":"2026-10-08T00:00"}]"#;
-        let all = read(list, &utc).unwrap();
-        let (found, until) = in_force(&all, &utc, at("2026-10-01T12:00:00Z")).unwrap();
-        assert_eq!((found.id.as_str(), until), ("week", at("2026-10-08T00:00:00Z")));
+        let mut all = read(list, &utc).unwrap();
+        for _ in 0..3 {
+            // Of two that end at once the first by its id, in whatever order they stand.
+            all.rotate_left(1);
+            let (found, until) = in_force(&all, &utc, at("2026-10-01T12:00:00Z")).unwrap();
+            assert_eq!((found.id.as_str(), until), ("same", at("2026-10-08T00:00:00Z")));
+        }
         assert!(in_force(&all, &utc, at("2026-10-08T00:00:00Z")).is_none());
     }
 

@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn one_that_no_location_differs_from_is_a_number() {
-        for text in ["200", r#"{"default":200}"#, r#"{"default":200,"by_location":{}}"#] {
+        for text in ["200", r#"{"default":200}"#, r#"{"default":200,"by_location":null}"#] {
             let max = read(text).unwrap();
             assert_eq!((max.to_json().canonical(), max.engine(), max.at(Some("SFO-A"))), ("200".into(), PLAIN, 200));
             assert_eq!(max.pointer_at("/limits/0", None), "/limits/0/max");
@@ -165,6 +165,7 @@ mod tests {
             (r#"{"default":1,"by_location":{"SFO":0}}"#.to_owned(), "/by_location/SFO", "out_of_range"),
             (r#"{"default":1,"by_location":{"SFO":1.5}}"#.to_owned(), "/by_location/SFO", "out_of_range"),
             (r#"{"default":1,"by_location":{"SFO":null}}"#.to_owned(), "/by_location/SFO", "wrong_type"),
+            (r#"{"default":1,"by_location":{}}"#.to_owned(), "/by_location", "empty"),
             (r#"{"default":1,"by_location":[1]}"#.to_owned(), "/by_location", "wrong_type"),
             (r#"{"default":1,"by_location":{"":1}}"#.to_owned(), "/by_location", "bad_form"),
             (r#"{"default":1,"by_location":{" SFO":1}}"#.to_owned(), "/by_location", "bad_form"),

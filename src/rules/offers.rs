@@ -323,6 +323,12 @@ mod tests {
                 "/offers/0/price/currency",
                 "bad_form",
             ),
+            (
+                r#"{"offers":[{"text":{"en":"x"},"price":{"amount":"45","currency":"XQX"}}]}"#.to_owned(),
+                "/offers/0/price/currency",
+                "bad_form",
+            ),
+            (r#"{"offers":[]}"#.to_owned(), "/offers", "empty"),
             (r#"{"offers":[{"text":{"en":"x"},"url":7}]}"#.to_owned(), "/offers/0/url", "wrong_type"),
         ] {
             assert_eq!(read(&text).unwrap_err(), [(at.to_owned(), code)], "{text:.80}");

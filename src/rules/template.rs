@@ -9,6 +9,7 @@ const PERK_FILE: &str = "perk_file: ";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Template {
     Lounge,
+    FlightLounge,
     PriorityQueue,
     EarlyAccess,
     MemberOffer,
@@ -16,14 +17,21 @@ pub enum Template {
 }
 
 impl Template {
-    pub const ALL: [Self; 5] =
-        [Self::Lounge, Self::PriorityQueue, Self::EarlyAccess, Self::MemberOffer, Self::MembersOnly];
+    pub const ALL: [Self; 6] = [
+        Self::Lounge,
+        Self::FlightLounge,
+        Self::PriorityQueue,
+        Self::EarlyAccess,
+        Self::MemberOffer,
+        Self::MembersOnly,
+    ];
 
     /// The name it is asked for by.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Lounge => "lounge",
+            Self::FlightLounge => "flight-lounge",
             Self::PriorityQueue => "priority-queue",
             Self::EarlyAccess => "early-access",
             Self::MemberOffer => "member-offer",
@@ -36,6 +44,7 @@ impl Template {
     pub const fn summary(self) -> &'static str {
         match self {
             Self::Lounge => "two lounges by score, on one concourse, with limits a day",
+            Self::FlightLounge => "lounges by boarding pass, in the hours before the flight, one visit a pass",
             Self::PriorityQueue => "bands with a longest wait instead of yes or no; nobody is refused",
             Self::EarlyAccess => "a place in an early round, once each, until the round ends",
             Self::MemberOffer => "an offer to members, or to those with a high score",
@@ -53,6 +62,7 @@ impl Template {
     const fn text(self) -> &'static str {
         match self {
             Self::Lounge => include_str!("templates/lounge.yaml"),
+            Self::FlightLounge => include_str!("templates/flight-lounge.yaml"),
             Self::PriorityQueue => include_str!("templates/priority-queue.yaml"),
             Self::EarlyAccess => include_str!("templates/early-access.yaml"),
             Self::MemberOffer => include_str!("templates/member-offer.yaml"),
@@ -63,6 +73,7 @@ impl Template {
     const fn cases_text(self) -> &'static str {
         match self {
             Self::Lounge => include_str!("templates/lounge.test.yaml"),
+            Self::FlightLounge => include_str!("templates/flight-lounge.test.yaml"),
             Self::PriorityQueue => include_str!("templates/priority-queue.test.yaml"),
             Self::EarlyAccess => include_str!("templates/early-access.test.yaml"),
             Self::MemberOffer => include_str!("templates/member-offer.test.yaml"),

@@ -135,9 +135,16 @@ impl ReportSheet {
         out.push_str("</tr></thead>\n<tbody>");
         for it in &self.limits {
             let _ = write!(out, "<tr><td>{}</td><td>{}</td>", escaped(&it.perk_name), escaped(&it.limit));
-            for count in [it.used, it.returned, it.peak, it.max, it.refused] {
+            for count in [it.used, it.returned, it.peak] {
                 let _ = write!(out, "<td>{count}</td>");
             }
+            let named = it.max_by_location.iter().map(|(location, max)| match location.as_str() {
+                "" => format!("{max}"),
+                location => format!("{max} at {}", escaped(location)),
+            });
+            let most =
+                if it.max_by_location.is_empty() { it.max.to_string() } else { named.collect::<Vec<_>>().join(", ") };
+            let _ = write!(out, "<td>{most}</td><td>{}</td>", it.refused);
             out.push_str("</tr>\n");
         }
         out.push_str("</tbody></table>\n");

@@ -48,6 +48,10 @@ pub struct LimitRow {
     pub peak: u64,
     /// The maximum that the last check was held to.
     pub max: u64,
+    /// The maxima that the last checks at each location were held to, where they differ; the empty one is of keys without
+    /// a location.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub max_by_location: BTreeMap<String, u64>,
     pub refused: u64,
 }
 
@@ -187,6 +191,7 @@ impl ReportSheet {
             peak: it.peak,
             max: it.max,
             refused: it.refused,
+            max_by_location: it.differing_maxima(),
         });
         Self {
             report: kind,

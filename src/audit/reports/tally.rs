@@ -10,6 +10,7 @@ use super::columns;
 use super::facts::{Facts, GuestFacts, PartyFacts, Personal};
 use crate::foundation::decimal::Decimal;
 use crate::foundation::period::Period as Span;
+use crate::rules::limit::MAX_LOCATIONS;
 
 /// The most groups that a report may have, and the most limits: what memory holds.
 pub(super) const MOST_GROUPS: usize = 10_000;
@@ -32,13 +33,23 @@ pub(super) struct Group {
 pub(super) type Counts = BTreeMap<&'static str, u64>;
 
 /// The uses that a perk's limit let through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct LimitUse {
     pub used: u64,
     pub returned: u64,
     pub peak: u64,
     pub max: u64,
+    /// By the locations of checks, as many as one limit can name.
+    pub max_by_location: BTreeMap<String, u64>,
     pub refused: u64,
+}
+
+impl LimitUse {
+    /// The maxima by location, where they differ.
+    pub(super) fn differing_maxima(self) -> BTreeMap<String, u64> {
+        let differ = self.max_by_location.values().any(|max| *max != self.max);
+        if differ { self.max_by_location } else { BTreeMap::new() }
+    }
 }
 
 /// There are more groups than a report may have.
@@ -239,6 +250,10 @@ impl Tally {
         for touched in &facts.limits {
             let kept = self.limit(facts, &touched.id)?;
             kept.max = touched.max;
+            let location = facts.location.as_deref().unwrap_or_default();
+            if kept.max_by_location.len() < MAX_LOCATIONS || kept.max_by_location.contains_key(location) {
+                kept.max_by_location.insert(location.to_owned(), touched.max);
+            }
             kept.peak = kept.peak.max(touched.used);
             if is_granted {
                 kept.used += touched.cost;

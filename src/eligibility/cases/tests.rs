@@ -113,3 +113,26 @@ fn cases_are_about_a_perk_file_or_a_rule() {
     assert_eq!(about(r#"{"cases":[]}"#), Err("missing"));
     assert_eq!(about("[]"), Err("wrong_type"));
 }
+
+#[test]
+fn a_case_is_asked_at_a_location_and_to_the_microsecond() {
+    let text = r#"{"tiers":[{"id":"t"}],"schedule":{"open":[{"days":["tue"],"from":"06:00","to":"23:00"}]},
+        "limits":[{"id":"l","scope":["location"],"max":{"default":9,"by_location":{"SFO":1}},"cost":"party",
+            "window":{"calendar":"day"}}]}"#;
+    let rule = Rule::parse(&Json::parse(text).unwrap(), "lounge").unwrap();
+    let case = |location: &str| {
+        format!(
+            r#"{{"name":"n","at":"2012-05-08T05:59:59.9999999Z","context":{{"party":2}}{location},
+                "expect":{{"decision":"denied","next_eligible_at":"2012-05-08T06:00"}}}}"#
+        )
+    };
+    let run = |location: &str| read_cases(&file(&case(location)), &rule).unwrap()[0].run(&rule);
+    let (decided, passed) = run(r#","location":" LAX ""#);
+    assert!(passed, "{decided:?}");
+    // Two never fit there.
+    assert_eq!((run(r#","location":"SFO""#).1, run("").1), (false, true));
+    let cases = read_cases(&file(&case("")), &rule).unwrap();
+    assert_eq!(cases[0].at, "2012-05-08T05:59:59.999999Z".parse().unwrap());
+    let refused = read_cases(&file(&case(r#","location":"""#)), &rule).unwrap_err();
+    assert_eq!(refused[0].path.as_str(), "/cases/0/location");
+}

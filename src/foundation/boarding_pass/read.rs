@@ -301,10 +301,22 @@ mod tests {
             assert_eq!(read(&text), read(ONE), "{text:?}");
         }
         assert_eq!(read(&ONE.replace("0025", "0000")).legs()[0].sequence, None);
-        // A reprint with another seat is the same pass; another sequence number is another.
-        assert_eq!(read(&ONE.replace("001A", "012C")).identity(), read(ONE).identity());
-        for (from, to) in [("0025", "0026"), ("ABC123", "ABC124"), ("326", "327"), ("LUC", "LOU"), ("FRA", "MUC")] {
-            assert_ne!(read(&ONE.replace(from, to)).identity(), read(ONE).identity(), "{from}");
+    }
+
+    #[test]
+    fn a_passenger_is_known_by_name_and_booking_or_by_the_first_flight() {
+        let both = format!("M2{}{}", &ONE[2..], "ABC123 FRAHKGLH 0796 327J012A0031 100");
+        let of = |text: &str| read(text).identity();
+        for same in [ONE.replace("001A", "012C"), ONE.replace("0025", "0026"), ONE.replace("326", "327"), both] {
+            assert_eq!(of(&same), of(ONE), "{same}");
+        }
+        for (from, to) in [("ABC123", "ABC124"), ("LUC", "LOU")] {
+            assert_ne!(of(&ONE.replace(from, to)), of(ONE), "{from}");
+        }
+        let unbooked = ONE.replace("ABC123", "      ");
+        assert_eq!(of(&unbooked.replace("001A", "012C")), of(&unbooked));
+        for (from, to) in [("0025", "0026"), ("326", "327"), ("LUC", "LOU"), ("FRA", "MUC"), ("0834", "0835")] {
+            assert_ne!(of(&unbooked.replace(from, to)), of(&unbooked), "{from}");
         }
     }
 

@@ -166,6 +166,10 @@ pub struct LimitUseView {
     peak: u64,
     /// The maximum that the last check was held to, at its location.
     max: u64,
+    /// The maxima that the last checks at each location were held to; absent unless they differ.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(example = json!({"SFO-A": 120, "SFO-G": 80}))]
+    max_by_location: BTreeMap<String, u64>,
     refused: u64,
 }
 

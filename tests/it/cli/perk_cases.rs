@@ -28,11 +28,11 @@ fn every_template_applies_without_a_warning_and_passes_its_cases() {
     let listed = terminal.ask("perk list --merchant cathay");
     let purposes: Vec<_> =
         listed["perks"].as_array().unwrap().iter().map(|it| it["purpose"].as_str().unwrap()).collect();
-    assert_eq!(purposes, ["lounge", "early_access", "member_offer", "lounge", "customer_service_priority"]);
+    assert_eq!(purposes, ["lounge", "early_access", "lounge", "member_offer", "lounge", "customer_service_priority"]);
     assert_eq!(terminal.ask("perk test -f .")["failed"], 0, "all of a directory");
     assert_eq!(terminal.ask("perk diff -f . --merchant cathay")["differs"], false);
     let pulled = terminal.ask("perk pull copy --merchant cathay");
-    assert_eq!(pulled["perks"].as_array().unwrap().len(), 5);
+    assert_eq!(pulled["perks"].as_array().unwrap().len(), 6);
     assert_eq!(terminal.ask("perk diff -f copy --merchant cathay")["differs"], false, "with their purposes");
 }
 

@@ -5,8 +5,9 @@ use diesel::prelude::*;
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use perkgate::access::{Merchant, Principal, Role};
+use perkgate::audit::Request;
 use perkgate::database::schema::{limit_counters, month_secrets};
-use perkgate::database::{Database, DatabaseError};
+use perkgate::database::{AnyConnection, Database, DatabaseError};
 use perkgate::decision::decide::Decision;
 use perkgate::decision::facts::Context;
 use perkgate::decision::person::PersonFacts;
@@ -16,6 +17,7 @@ use perkgate::eligibility::referral_decision::{ReferralDecision, ReferralDecisio
 use perkgate::eligibility::rule_selection::Choice;
 use perkgate::eligibility::runs::Run as _;
 use perkgate::eligibility::trial::Trial;
+use perkgate::foundation::entropy::Entropy;
 use perkgate::foundation::json::Json;
 use perkgate::ledger::retention::erasure::Erasure;
 use perkgate::ledger::retention::sweep::destroy_month_secrets;
@@ -394,5 +396,55 @@ async fn the_past_is_recounted_until_the_secret_is_destroyed() {
         assert_eq!(destroy_month_secrets(ledger).await.unwrap(), 1);
         assert!(months(&database).is_empty());
         world.tally(&cathay);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kiosks_that_ask_at_once_get_exactly_what_fits_whatever_they_count_by() {
+    for world in World::all().await {
+        let limits = r#"{"tiers":[{"id":"in"}],"limits":[
+            {"id":"receipt","scope":["context.receipt"],"max":3,"window":{"rolling":"P20D"}},
+            {"id":"pass","scope":["boarding_pass","location"],"max":3,"window":{"concurrent":{"max_stay":"PT4H"}}}]}"#;
+        let (cathay, kiosk) = house(&world, limits).await;
+        let replica = world.replica().await;
+        // The last night of a month: the uses stand in the counters of two.
+        world.clock.set("2012-05-31T23:59:59Z".parse().unwrap());
+        let pass = PASS.replace("129J", "152J");
+        for round in 0..6 {
+            let asks = (0..12).map(|nth| {
+                let context = format!(r#"{{"receipt":"r{round}"}}"#);
+                let pass = pass.replace("0025", &format!("{:<4}", round + 1)).parse().unwrap();
+                let asked =
+                    Question { boarding_pass: Some(pass), ..with_context(&format!("twitter:p{nth}"), &context) };
+                let checker = [&world.gateway.checker, &replica.checker][nth % 2];
+                checker.check(&kiosk, &cathay, asked)
+            });
+            let answers: Vec<Answer> = join_all(asks).await.into_iter().map(Result::unwrap).collect();
+            assert_eq!(answers.iter().filter(|answer| is_granted(answer)).count(), 3, "round {round}");
+        }
+        assert_eq!(months(&world.database.open()), ["2012-04", "2012-05"]);
+        let tally = world.tally(&cathay);
+        assert_eq!((tally.granted, tally.denied), (18, 54));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn verify_names_a_digest_that_was_changed() {
+    for world in World::all().await {
+        let (_, kiosk) = house(&world, &rule(PASS_ONCE, 1, FOR_DAYS)).await;
+        assert!(is_granted(&world.check(&kiosk, with_pass("twitter:a", PASS)).await.unwrap()));
+        let database = world.database.open();
+        let found = || {
+            let report = perkgate::audit::verify(&database, &Request::default(), &Entropy::seeded(1), &mut |_| {});
+            report.unwrap().findings.counts().keys().copied().collect::<Vec<_>>()
+        };
+        assert_eq!(found(), [""; 0]);
+        // Another visit's counter: the pass would be free again.
+        let own = limit_counters::table.filter(limit_counters::scope_key.like("/boarding_pass/%"));
+        let other = limit_counters::scope_key.eq("/boarding_pass/00112233445566778899aabbccddeeff");
+        let change = |conn: &mut AnyConnection| Ok::<_, DatabaseError>(diesel::update(own).set(other).execute(conn)?);
+        assert_eq!(database.write_blocking(change).unwrap(), 1);
+        let found = found();
+        assert!(found.contains(&"counter_missing") && found.contains(&"counter_mismatch"), "{found:?}");
     }
 }

@@ -26,6 +26,7 @@ use perkgate::perks::attributes::AttributeTerms;
 use perkgate::perks::error::PerkError;
 use perkgate::perks::life::Expected;
 use perkgate::perks::perk::NewVersion;
+use perkgate::rules::limit::Scope;
 use perkgate::rules::tier::party::Party;
 use perkgate::scores::score::{PutOutcome, Score, Source};
 use proptest::prelude::*;
@@ -412,7 +413,10 @@ fn draft(runner: &mut TestRunner, history: &History) -> Option<Json> {
         let (json, rule) = parse(&text);
         let kept = ran.iter().all(|ran| {
             let named = rule.attributes().iter().all(|name| name == "party" || ran.attributes().contains(name));
-            let counted = rule.digested().is_subset(ran.digested());
+            let counts_context = rule.digested().iter().any(|scope| matches!(scope, Scope::Context(_)));
+            // In another zone it may be another month, of which no digest is recorded.
+            let is_of_zone = !counts_context || rule.time_zone() == ran.time_zone();
+            let counted = rule.digested().is_subset(ran.digested()) && is_of_zone;
             named && counted && (ran.looks_at_score() || !rule.looks_at_score())
         });
         kept.then_some(json)
@@ -500,6 +504,5 @@ pub(crate) async fn hold_to_the_record(worlds: Vec<World>, perks: usize, checks_
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backtest_reproduces_the_record_and_agrees_with_the_oracle() {
     let wanted: Option<usize> = std::env::var("PERKGATE_ORACLE_CHECKS").ok().map(|text| text.parse().unwrap());
-    let perks = wanted.map_or(7, |checks| checks.div_ceil(1000).max(7));
-    hold_to_the_record(World::all().await, perks, wanted.map_or(320, |checks| checks.div_ceil(perks))).await;
+    hold_to_the_record(World::all().await, 7, wanted.map_or(320, |checks| checks.div_ceil(7))).await;
 }

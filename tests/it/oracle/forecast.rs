@@ -70,7 +70,7 @@ impl Dice {
                 r#"{"rolling":"P20D"}"#,
                 r#"{"lifetime":true}"#,
             ]);
-            let (max, cost) = (self.roll(3) + 1, self.pick(&["1", "1", r#""party""#]));
+            let (max, cost) = (self.roll(2) + 1, self.pick(&["1", "1", r#""party""#]));
             format!(r#"{{"id":"l{nth}","scope":{scope},"max":{max},"cost":{cost},"window":{window}}}"#)
         });
         let limits = limits.collect::<Vec<_>>().join(",");

@@ -358,16 +358,18 @@ fn early_code(rule: &Json, whole: &World, world: &World, now: Timestamp) -> Opti
         return None;
     }
     let next = next_grant(rule, whole, now)?;
-    let when = match holds(get(rule, "when"), world, now)? {
-        false => get(rule, "when"),
-        true => {
-            let granted = considered(rule, whole, next, false).tier?;
-            let tier = list(get(rule, "tiers")).iter().find(|tier| text(get(tier, "id")) == Some(&granted))?;
-            get(tier, "when")
-        }
+    let when = if holds(get(rule, "when"), world, now)? {
+        let granted = considered(rule, whole, next, false).tier?;
+        let tier = list(get(rule, "tiers")).iter().find(|tier| text(get(tier, "id")) == Some(&granted))?;
+        get(tier, "when")
+    } else {
+        get(rule, "when")
     };
     let codes = if holds(when, world, now) == Some(false) { codes_of(when, world, now) } else { Vec::new() };
-    codes.contains(&"too_early").then(|| unmet_code(when, world, now))
+    let days = world.context.iter().find(|(name, _)| name == "boarding_pass.days_from_today");
+    let is_ahead = days.and_then(|(_, days)| days.as_whole()).is_some_and(|days| days > 0);
+    let is_early = codes.contains(&"too_early") || (is_ahead && codes.contains(&"pass_date"));
+    is_early.then(|| unmet_code(when, world, now))
 }
 
 /// The codes of all that speaks against a condition which does not hold.

@@ -43,13 +43,13 @@ pub(super) struct Pass {
 }
 
 impl Pass {
-    pub(super) fn text(&self) -> String {
+    pub(super) fn text(self) -> String {
         let day = self.date.day_of_year();
         format!("M1TAN/ADA             EABC123 SFOHKGCX 0873 {day:03}J012A{:04} 100", self.sequence)
     }
 
     /// What the members of the context are to a rule of this zone.
-    fn members(&self, zone: &TimeZone, at: Timestamp) -> Vec<(String, Json)> {
+    fn members(self, zone: &TimeZone, at: Timestamp) -> Vec<(String, Json)> {
         let today = at.to_zoned(zone.clone()).date();
         let days = (self.date - today).get_days();
         let text = [

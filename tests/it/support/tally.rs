@@ -145,8 +145,8 @@ impl Tally {
             let text = |name: &str| hold.member(name).and_then(Json::as_text).unwrap();
             let until = text("until").parse().unwrap();
             let of_hold = self.uses.iter_mut().filter(|((id, scope, _), _)| id == text("id") && scope == text("scope"));
-            for used in of_hold.flat_map(|(_, uses)| uses).filter(|used| used.grant == event.about) {
-                used.counts_at = Some(until);
+            for held in of_hold.flat_map(|(_, of_limit)| of_limit).filter(|it| it.grant == event.about) {
+                held.counts_at = Some(until);
             }
         }
         self.redeemed.push(event.about);
@@ -170,12 +170,12 @@ impl Tally {
                 let text = limit.member(name).and_then(Json::as_text)?;
                 Some(text.parse::<Timestamp>().unwrap())
             };
-            let uses = self.uses.entry(key.clone()).or_default();
-            uses.push(Use { grant: id.clone(), counts_at: instant("counts_at"), cost: count("cost") });
+            let counted = self.uses.entry(key.clone()).or_default();
+            counted.push(Use { grant: id.clone(), counts_at: instant("counts_at"), cost: count("cost") });
             if let Some(horizon) = instant("horizon") {
-                uses.retain(|used| used.counts_at.is_none_or(|at| at > horizon));
+                counted.retain(|it| it.counts_at.is_none_or(|at| at > horizon));
             }
-            let used = uses.iter().map(|used| used.cost).sum();
+            let used = counted.iter().map(|it| it.cost).sum();
             // The log is in the order of admission: each event tells what was used up to itself.
             assert_eq!(used, count("used"), "what the event says is used");
             self.used.insert(key, (used, count("max")));

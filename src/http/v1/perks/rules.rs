@@ -183,7 +183,9 @@ pub struct ConditionView {
     #[schema(example = "score")]
     attr: Option<String>,
     op: Option<Operator>,
-    /// The value that the attribute is compared with; ages are ISO 8601 durations.
+    /// The value that the attribute is compared with; ages are ISO 8601 durations. Fields of a boarding pass are read in
+    /// capitals and without leading zeros: flight `873` or `12A`, seat `12A`, sequence `25`, airport `SFO`, carrier `CX`,
+    /// compartment `J`; its date as `2026-12-01`, and the days from today to it as a whole number.
     value: Option<ScalarView>,
     /// For `in` and `not_in`, or the two ends of `between`.
     #[schema(max_items = 100)]

@@ -146,7 +146,9 @@ pub(crate) struct ConditionTraceView {
     #[schema(example = "score")]
     attr: Option<String>,
     op: Option<Operator>,
-    /// A list for `in`, `not_in` and `between`; absent for `exists`. Ages are in seconds.
+    /// A list for `in`, `not_in` and `between`; absent for `exists`. Ages are in seconds. For `within` the first and the last
+    /// instant of the window, or how far it reaches where they aren't known: the time of the check has to lie in it, not
+    /// `had`, which is the instant that it lies around.
     wanted: Option<ShownView>,
     /// The attribute that `wanted` is the value of, where one is compared with another, or that a time window opens by.
     against: Option<String>,

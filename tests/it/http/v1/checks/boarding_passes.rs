@@ -102,7 +102,9 @@ async fn the_pass_can_name_the_visitor() {
         assert_eq!(ask(&kiosk, &member).await, "denied", "the same person");
         assert_eq!(ask(&kiosk, &named(PASS)).await, "granted");
         assert_eq!(ask(&kiosk, &named(&PASS.replace("001A", "044K"))).await, "denied", "a reprint is the same pass");
-        assert_eq!(ask(&kiosk, &named(&PASS.replace("0025", "0026"))).await, "granted", "another passenger");
+        let next_flight = PASS.replace("SFOHKGCX 0873 129", "HKGSINCX 0874 130").replace("0025", "0026");
+        assert_eq!(ask(&kiosk, &named(&next_flight)).await, "denied", "the same passenger of the same booking");
+        assert_eq!(ask(&kiosk, &named(&PASS.replace("ABC123", "ABC124"))).await, "granted", "of another booking");
         assert_eq!(ask(&other, &named(PASS)).await, "granted", "another merchant's visitor");
 
         let admin = app.admin(&app.cathay).await;
@@ -266,5 +268,46 @@ async fn a_key_says_at_which_airports_it_is_used() {
             assert_eq!(spot, (pointer.to_owned(), code.to_owned()));
         }
         app.world.tally(&app.cathay);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn passes_of_one_booking_name_one_passenger_and_a_search_finds_them() {
+    for app in TestApp::all().await {
+        let rule = RULE.replace(
+            r#""tiers""#,
+            r#""limits":[{"id":"once","scope":["subject"],"max":1,"window":{"calendar":"day"}}],"tiers""#,
+        );
+        app.lounge(&rule, "1").await;
+        let (kiosk, auditor) = (kiosk_at(&app, &["SFO"]).await, app.auditor(&app.cathay).await);
+        let body =
+            |pass: &str| json!({"perk": "sfo-lounge", "subject": {"from": "boarding_pass"}, "boarding_pass": pass});
+        let ask = async |pass: &str| kiosk.post("/v1/checks", &body(pass)).await.is(200);
+        // The same flight on a pass of its own, and on one with the next flight.
+        let next = format!("{:<7}{}CX 0874 130J012A0007 100", "ABC123", "HKGSIN");
+        let both = format!("M2{}{next}", PASS.strip_prefix("M1").unwrap());
+        let (first, second) = (ask(PASS).await, ask(&both).await);
+        assert_eq!(
+            (&first["decision"], &second["reasons"][0]["limit"]),
+            (&json!("granted"), &json!("once")),
+            "{second}"
+        );
+        assert_eq!(ask(&PASS.replace("LUC", "ANN")).await["decision"], "granted", "another passenger of the booking");
+        assert_eq!(ask(&PASS.replace("ABC123", "ABC124")).await["decision"], "granted", "another booking");
+
+        let search = json!({"subject": {"from": "boarding_pass"}, "boarding_pass": both});
+        let found = kiosk.post("/v1/checks/search", &search).await.is(200);
+        let checks: Vec<&Value> = found["checks"].as_array().unwrap().iter().map(|it| &it["check"]).collect();
+        assert_eq!(checks, [&second["check"], &first["check"]]);
+        let found = kiosk.post("/v1/grants/search", &search).await.is(200);
+        assert_eq!(found["grants"].as_array().unwrap().len(), 1);
+        let found = auditor.post("/v1/audit/events/search", &search).await.is(200);
+        assert_eq!(found["events"].as_array().unwrap().len(), 2);
+        for path in ["/v1/checks/search", "/v1/grants/search"] {
+            let refused = kiosk.post(path, &json!({"subject": {"from": "boarding_pass"}})).await.is(422);
+            assert_eq!(refused["errors"][0]["pointer"], "/boarding_pass");
+            let both = json!({"subject": "twitter:ada", "boarding_pass": PASS});
+            assert_eq!(kiosk.post(path, &both).await.is(422)["errors"][0]["code"], "not_both");
+        }
     }
 }

@@ -175,6 +175,6 @@ async fn a_refusal_says_what_else_there_is_and_a_grant_does_not() {
         let simulated = admin.post("/v1/perks/lounge/simulate", &simulated).await.is(200);
         assert_eq!(simulated["offers"], json!([{"text": "Nothing much", "language": "en"}]));
         let diff = admin.get("/v1/perks/lounge/diff?from=1&to=2").await.is(200);
-        assert!(diff.to_string().contains("is no longer offered “A day pass” for 45.00 USD"), "{diff}");
+        assert!(diff.to_string().contains("are no longer offered “A day pass” for 45.00 USD"), "{diff}");
     }
 }

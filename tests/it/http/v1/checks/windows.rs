@@ -108,3 +108,27 @@ async fn what_is_no_instant_is_refused_where_the_rule_looks_at_it() {
         assert_eq!(kiosk.post("/v1/checks", &ask(&json!({}))).await.is(200)["reasons"][0]["code"], "attribute_missing");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_only_too_early_is_not_referred() {
+    for app in TestApp::all().await {
+        let rule = FLIGHT.replacen('{', r#"{"otherwise":"refer","#, 1).replace(
+            r#""before":"PT3H""#,
+            r#""messages":{"en":"Come three hours before.","zh-Hant":"起飛前三小時開放。"},"before":"PT3H""#,
+        );
+        app.lounge(&rule, "47.25").await;
+        let kiosk = app.kiosk().await;
+        let departs = |at: &str| ask(&json!({"departure": at}));
+        let early = kiosk.post("/v1/checks", &departs("2012-05-09T16:00:00Z")).await.is(200);
+        assert_eq!(
+            (&early["decision"], &early["next_eligible_at"]),
+            (&json!("denied"), &json!("2012-05-09T13:00:00Z"))
+        );
+        assert_eq!(early["reasons"][0]["guest_message"], "Come three hours before.");
+        // Beyond two weeks nobody is sent away for, and after the departure waiting is no help.
+        for at in ["2012-06-09T16:00:00Z", "2012-05-08T18:00:00Z"] {
+            assert_eq!(kiosk.post("/v1/checks", &departs(at)).await.is(200)["decision"], "referred", "{at}");
+        }
+        app.world.tally(&app.cathay);
+    }
+}
