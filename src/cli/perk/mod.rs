@@ -89,7 +89,7 @@ enum Action {
         version: Option<i32>,
     },
     /// See what a rule would do, to one subject or to everyone; nothing is recorded or consumed.
-    Simulate(simulate::Args),
+    Simulate(Box<simulate::Args>),
     /// See what a rule would have made of the checks of a period.
     ///
     /// Exits with 1 when replaying the version that ran does not reproduce what it decided.
@@ -229,7 +229,7 @@ impl fmt::Display for PerkWithVersion {
 pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, CliError> {
     let existing = Needs::Existing;
     match args.action {
-        Action::Simulate(args) => return simulate::run(args, invocation),
+        Action::Simulate(args) => return simulate::run(*args, invocation),
         Action::Backtest(args) => return backtest::run(&args, invocation),
         Action::Apply { files, merchant, publish, note, dry_run } => {
             let wishes = directory::Wishes { merchant, publish, note };
