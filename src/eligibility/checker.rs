@@ -150,7 +150,8 @@ impl Checker {
         if !dry_run {
             self.seen.note(&merchant.id, question.context.names());
         }
-        let entry = match self.decide(principal, merchant, &perk, question).await {
+        // All that a check is made of would lie in the future of everyone who asks.
+        let entry = match Box::pin(self.decide(principal, merchant, &perk, question)).await {
             Err(error @ CheckError::Context(_)) => {
                 return self.answer_earlier(principal, merchant, retried, error).await;
             }

@@ -161,9 +161,7 @@ impl Redeemer {
         let redeemed = self.ledger.redeem(entry).await?;
         meters().redemptions.count([redeemed.as_str()]);
         Ok(match redeemed {
-            Redeemed::Accepted(redemption) => {
-                LateOutcome::Recorded(Spent::of(redemption, claims))
-            }
+            Redeemed::Accepted(redemption) => LateOutcome::Recorded(Spent::of(redemption, claims)),
             Redeemed::AlreadyRedeemed(first) => LateOutcome::Duplicate { grant: claims.jti, first },
             Redeemed::Refused(error) => LateOutcome::Refused(LateFault::Token(error)),
             Redeemed::RefusedLate(error) => LateOutcome::Refused(LateFault::Report(error)),

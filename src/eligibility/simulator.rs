@@ -106,7 +106,8 @@ impl Simulator {
         let mut person = known_person(&self.catalog, &self.scores, merchant, rule, references.as_ref()).await?;
         person.assume(&trial.attributes);
         let context = context.of_person(person);
-        let facts = Facts { score, network, context, rollout_bucket, location: trial.location.clone(), closed_until: None };
+        let facts =
+            Facts { score, network, context, rollout_bucket, location: trial.location.clone(), closed_until: None };
         let decided = decide(rule, &facts, at);
         let deciding = self.deciding(&merchant.id, &chosen, at).await?;
         let mut warnings = caveats_of(&chosen, &trial, score.filter(|_| trial.score.is_none()), deciding);

@@ -18,7 +18,6 @@ use crate::ledger::events::WrittenFacts;
 use crate::rules::limit::{LimitClaim, Place, Scope, ScopeDigests};
 use crate::rules::rule::Rule;
 use crate::rules::tier::age_bounds;
-use crate::rules::tier::guests::Admitted;
 use crate::rules::tier::party::Party;
 use crate::rules::window::months_of;
 use crate::tokens::claims::Claims;

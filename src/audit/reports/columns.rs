@@ -8,7 +8,7 @@ pub type Column = (&'static str, &'static str);
 const DECIDED: [Column; 4] =
     [("checks", "Checks"), ("granted", "Granted"), ("denied", "Refused"), ("referred", "Referred")];
 
-const REFUSED: [Column; 18] = [
+const REFUSED: [Column; 19] = [
     ("refused_score_below_threshold", "Score too low"),
     ("refused_score_missing", "Score missing"),
     ("refused_score_stale", "Score stale"),
@@ -34,7 +34,7 @@ const NEAR: [Column; 2] = [("near_misses", "Near misses"), ("near_unknown", "Nea
 
 const BY_PERSON: [Column; 1] = [("granted_by_person", "By a person")];
 
-const GRANTS: [Column; 9] = [
+const GRANTS: [Column; 10] = [
     ("redeemed", "Redeemed"),
     ("corrected", "Corrected"),
     ("released", "Released"),

@@ -313,7 +313,12 @@ pub(super) fn sums_used(
 }
 
 /// The end of the grant, with what the token states and who came, so that a report needs no other event.
-pub(super) fn ended<'a>(row: &'a GrantRow, claims: &'a Claims, standing: &PartyStanding, now: Timestamp) -> GrantEnded<'a> {
+pub(super) fn ended<'a>(
+    row: &'a GrantRow,
+    claims: &'a Claims,
+    standing: &PartyStanding,
+    now: Timestamp,
+) -> GrantEnded<'a> {
     GrantEnded {
         check: row.check_id.as_str().into(),
         // The event's own time is that of its turn, which may come a moment later.

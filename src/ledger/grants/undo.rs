@@ -7,8 +7,8 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::claims;
-use super::party::PartyStanding;
 use super::ending::{FREED, Locked, VOIDED, ended, event, sums_used};
+use super::party::PartyStanding;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::clock::{from_micros, from_seconds};
 use crate::foundation::ids::{GrantId, KeyId, MerchantId};

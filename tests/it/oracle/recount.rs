@@ -135,7 +135,7 @@ fn claims(rule: &Json, perk: &str, check: &Made, tier: &str) -> Vec<Claim> {
     let local = check.at.to_zoned(TimeZone::get(zone).unwrap());
     let tiers = rule.member("tiers").and_then(Json::as_list).unwrap_or_default();
     let granted = tiers.iter().find(|it| it.member("id").and_then(Json::as_text) == Some(tier));
-    let party = Some(naive::counted(granted.unwrap_or(&Json::Null), &check.facts));
+    let party = naive::counted(granted.unwrap_or(&Json::Null), &check.facts);
     let ttl = rule.member("token").and_then(|token| token.member("ttl")).map_or(15 * 60, seconds);
     let claim = |limit: &Json| {
         let window = limit.member("window").unwrap();
@@ -200,7 +200,7 @@ fn claims(rule: &Json, perk: &str, check: &Made, tier: &str) -> Vec<Claim> {
         let id = limit.member("id").and_then(Json::as_text).unwrap();
         let of_people = matches!(limit.member("cost"), Some(Json::Text(_)));
         let cost = match limit.member("cost").unwrap() {
-            Json::Text(_) => party.unwrap_or(1).unsigned_abs(),
+            Json::Text(_) => party.unsigned_abs(),
             cost => cost.as_whole().unwrap().unsigned_abs(),
         };
         let max = naive::most(limit.member("max").unwrap(), check.place.map(|place| place.0)).unsigned_abs();

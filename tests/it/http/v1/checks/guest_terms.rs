@@ -11,7 +11,7 @@ const LOUNGE: &str = r#"{"tiers":[
      "guests":{"max":1,"over":"admit_max"}}],
   "limits":[{"id":"house","scope":["perk"],"max":20,"cost":"party","window":{"calendar":"day"}}]}"#;
 
-fn ask(context: Value, party: Value) -> Value {
+fn ask(context: &Value, party: &Value) -> Value {
     json!({"perk": "sfo-lounge", "subject": "twitter:ada", "context": context, "party": party})
 }
 
@@ -24,7 +24,7 @@ async fn a_check_says_who_comes_in_free_who_is_charged_and_who_is_not_counted() 
     for app in TestApp::all().await {
         app.lounge(LOUNGE, "50").await;
         let (kiosk, door) = (app.kiosk().await, app.door(&app.cathay, "sfo-lounge").await);
-        let family = ask(gold(), json!({"adults": 2, "children": [1, 7]}));
+        let family = ask(&gold(), &json!({"adults": 2, "children": [1, 7]}));
         let first = kiosk.post("/v1/checks", &family).header("idempotency-key", "visit").await;
         let answer = first.is(200);
         let guests = json!({"admitted": 3, "free": 1, "charged": 1, "uncounted": 1, "refused": 0});
@@ -60,7 +60,7 @@ async fn too_many_guests_are_turned_away_cut_to_the_most_or_taken_by_a_lower_tie
     for app in TestApp::all().await {
         app.lounge(LOUNGE, "50").await;
         let kiosk = app.kiosk().await;
-        let many = kiosk.post("/v1/checks", &ask(gold(), json!({"adults": 6, "children": [1]}))).await;
+        let many = kiosk.post("/v1/checks", &ask(&gold(), &json!({"adults": 6, "children": [1]}))).await;
         let answer = many.is(200);
         let reasons = json!([{
             "code": "too_many_guests", "tier": "gold", "at_most": 3, "over_by": 2,
@@ -71,7 +71,7 @@ async fn too_many_guests_are_turned_away_cut_to_the_most_or_taken_by_a_lower_tie
         assert_eq!((answer.get("guests"), &answer["next_eligible_at"]), (None, &Value::Null));
         assert_eq!(kiosk.get(&format!("/v1/checks/{}", many.text_of("check"))).await.text, many.text);
         // A lower tier may still admit them, or some of them.
-        let both = kiosk.post("/v1/checks", &ask(json!({"gold": true, "member": true}), json!({"adults": 6}))).await;
+        let both = kiosk.post("/v1/checks", &ask(&json!({"gold": true, "member": true}), &json!({"adults": 6}))).await;
         let answer = both.is(200);
         let cut = json!({"admitted": 1, "free": 0, "charged": 1, "uncounted": 0, "refused": 4});
         assert_eq!((&answer["tier"], &answer["guests"]), (&json!("main"), &cut));
@@ -86,18 +86,18 @@ async fn a_limit_admits_no_part_of_a_party() {
     for app in TestApp::all().await {
         app.lounge(&LOUNGE.replace("\"max\":20", "\"max\":5"), "50").await;
         let kiosk = app.kiosk().await;
-        let three = ask(json!({"member": true}), json!({"adults": 6}));
+        let three = ask(&json!({"member": true}), &json!({"adults": 6}));
         assert_eq!(kiosk.post("/v1/checks", &three).await.is(200)["limits"][0]["remaining"], 3);
         // Four of the gold party count, and three are left.
-        let four = kiosk.post("/v1/checks", &ask(gold(), json!({"adults": 4, "children": [0, 1]}))).await.is(200);
+        let four = kiosk.post("/v1/checks", &ask(&gold(), &json!({"adults": 4, "children": [0, 1]}))).await.is(200);
         assert_eq!((&four["decision"], &four["reasons"][0]["code"]), (&json!("denied"), &json!("limit_reached")));
         assert_eq!(four["next_eligible_at"], "2012-05-09T00:00:00Z");
-        let fits = kiosk.post("/v1/checks", &ask(gold(), json!({"adults": 3, "children": [0, 1, 1]}))).await.is(200);
+        let fits = kiosk.post("/v1/checks", &ask(&gold(), &json!({"adults": 3, "children": [0, 1, 1]}))).await.is(200);
         assert_eq!((&fits["decision"], &fits["limits"][0]["remaining"]), (&json!("granted"), &json!(0)));
         // Four who count never fit a house of two; with gold and one guest they wait for tomorrow.
         let small = LOUNGE.replace("\"max\":20", "\"max\":2");
         app.world.perk(&app.cathay, "closet", &small).await;
-        let mut ask = ask(gold(), json!({"adults": 4}));
+        let mut ask = ask(&gold(), &json!({"adults": 4}));
         ask["perk"] = json!("closet");
         let never = kiosk.post("/v1/checks", &ask).await.is(200);
         assert_eq!((&never["reasons"][0]["at_most"], &never["next_eligible_at"]), (&json!(2), &Value::Null));
@@ -119,13 +119,13 @@ async fn what_is_no_party_is_refused_at_its_spot_wherever_it_is_said() {
             (json!({"adults": 100, "children": [3]}), "/party"),
             (json!({"children": [3]}), "/party/adults"),
         ] {
-            let spots = kiosk.post("/v1/checks", &ask(gold(), party.clone())).await.problem(422, "invalid_request");
+            let spots = kiosk.post("/v1/checks", &ask(&gold(), &party)).await.problem(422, "invalid_request");
             assert_eq!(spots[0].0, pointer, "{party}");
             let trial = json!({"subject": "twitter:ada", "party": party});
             let spots = admin.post("/v1/perks/sfo-lounge/simulate", &trial).await.problem(422, "invalid_request");
             assert_eq!(spots[0].0, pointer, "{party}");
         }
-        let twice = ask(json!({"gold": true, "party": 2}), json!({"adults": 2}));
+        let twice = ask(&json!({"gold": true, "party": 2}), &json!({"adults": 2}));
         let spots = kiosk.post("/v1/checks", &twice).await.problem(422, "invalid_request");
         assert_eq!(spots, [("/party".to_owned(), "contradiction".to_owned())]);
         for party in [-1, 0, 101] {
@@ -133,7 +133,7 @@ async fn what_is_no_party_is_refused_at_its_spot_wherever_it_is_said() {
             kiosk.post("/v1/checks", &plain).await.problem(422, "invalid_request");
         }
         let before = app.footprint().await;
-        let batch = json!({"checks": [ask(gold(), json!({"adults": 0})), ask(gold(), json!({"adults": 2}))]});
+        let batch = json!({"checks": [ask(&gold(), &json!({"adults": 0})), ask(&gold(), &json!({"adults": 2}))]});
         let results = kiosk.post("/v1/checks/batch", &batch).await.is(200);
         assert_eq!(results["results"][0]["problem"]["code"], "invalid_request", "{results}");
         assert_eq!(results["results"][1]["guests"]["free"], 1, "{results}");
@@ -166,7 +166,7 @@ async fn a_person_may_admit_more_than_the_tier_and_they_are_charged() {
     for app in TestApp::all().await {
         app.lounge(&LOUNGE.replacen('{', r#"{"otherwise":"refer","#, 1), "50").await;
         let (kiosk, admin) = (app.kiosk().await, app.admin(&app.cathay).await);
-        let many = kiosk.post("/v1/checks", &ask(gold(), json!({"adults": 6, "children": [1]}))).await;
+        let many = kiosk.post("/v1/checks", &ask(&gold(), &json!({"adults": 6, "children": [1]}))).await;
         let answer = many.is(200);
         let said = (&answer["decision"], &answer["reasons"][0]["code"]);
         assert_eq!(said, (&json!("referred"), &json!("too_many_guests")));
