@@ -245,7 +245,7 @@ struct Listed {
     keys: Vec<KeyView>,
 }
 
-/// What the rows of a list of keys say.
+/// The columns of a list of keys.
 const COLUMNS: [&str; 10] = [
     "id",
     "role",

@@ -1,6 +1,7 @@
 //! When waiting is enough, held against asking at every hour of the next two weeks and right after it: random rules with
 //! hours, blackouts, flight windows and limits, on both databases, whether the rule refused or a limit did.
 
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use perkgate::access::{Merchant, NewKey, Role};
 use perkgate::decision::decide::Decision;
@@ -151,15 +152,16 @@ async fn the_instant_to_come_back_is_the_first_of_all_that_are_tried() {
         let (mut by_rule, mut by_limit) = ([0; 2], [0; 2]);
         for version in 0..14 {
             publish(&world, &merchant, &dice, version == 0).await;
-            for _ in 0..5 {
+            for _ in 0..8 {
                 world.clock.set(world.now() + HOUR * i32::try_from(dice.roll(5)).unwrap());
-                let departs = world.now() + HOUR * (i32::try_from(dice.roll(60)).unwrap() - 4);
+                let departs = world.now() + HOUR * (i32::try_from(dice.roll(40)).unwrap() - 4);
                 let (party, receipt) = (dice.roll(2) + 1, dice.roll(2));
                 let context = format!(r#"{{"departure":"{departs}","party":{party},"receipt":"r{receipt}"}}"#);
                 let context = Context::parse(&Json::parse(&context).unwrap()).unwrap();
                 let who = format!("twitter:person{}", dice.roll(2));
                 // Limits count it until eight days after its day.
-                let (day, seat) = (62 + dice.roll(8), dice.roll(2) + 1);
+                let today = usize::try_from(world.now().to_zoned(TimeZone::UTC).day_of_year()).unwrap();
+                let (day, seat) = (today + dice.roll(10) - 7, dice.roll(2) + 1);
                 let pass = format!("M1TAN/ADA             EABC123 SFOHKGCX 0873 {day:03}J012A{seat:04} 100");
                 let pass: BoardingPass = pass.parse().unwrap();
                 let asked =
