@@ -695,15 +695,16 @@ mod tests {
         let window = |attr: &str, before: &str| {
             format!(r#"{{"attr":"context.{attr}","op":"within","before":"{before}","after":"PT0S"}}"#)
         };
-        let of = |otherwise: &str| {
+        let with = |otherwise: &str, schedule: &str| {
             self::rule(&format!(
-                r#"{{"score":{{"source":"klout"}},"otherwise":"{otherwise}","tiers":[
+                r#"{{"score":{{"source":"klout"}},"otherwise":"{otherwise}"{schedule},"tiers":[
                     {{"id":"near","rank":2,"when":{}}},
                     {{"id":"first","rank":3,"when":{{"attr":"score","op":"gte","value":60}}}},
                     {{"id":"low","rank":1,"when":{{"attr":"context.member","op":"eq","value":true}}}}]}}"#,
                 window("departure", "PT3H")
             ))
         };
+        let of = |otherwise: &str| with(otherwise, "");
         let departs = r#"{"departure":"2026-05-01T18:00:00Z","member":false}"#;
         let early = r#"Denied  {"code":"too_early","tier":"near","attribute":"context.departure","next_eligible_at":"2026-05-01T15:00:00Z"} next 2026-05-01T15:00:00Z"#;
         for otherwise in ["deny", "refer"] {
@@ -715,8 +716,7 @@ mod tests {
         let late = said(&of("refer"), &facts(Some("50"), departs), "2026-05-01T18:00:01Z");
         assert!(late.starts_with(r#"Referred  {"code":"score_below_threshold""#), "{late}");
         // No wait is enough where the house is closed whenever the window is open.
-        let shut = r#""schedule":{"open":[{"days":["fri"],"from":"06:00","to":"13:00"}]},"otherwise""#;
-        let shut = self::rule(&of("refer").canonical().replacen(r#""otherwise""#, shut, 1));
+        let shut = with("refer", r#","schedule":{"open":[{"days":["fri"],"from":"06:00","to":"13:00"}]}"#);
         assert_eq!(decide(&shut, &facts(Some("50"), departs), at(NOON)).decision, Decision::Referred);
     }
 

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_lc_rs::digest;
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Unit};
@@ -13,14 +12,11 @@ use crate::foundation::boarding_pass::{BoardingPass, CountingLeg, is_countable};
 use crate::foundation::decimal::{Decimal, DecimalError};
 use crate::foundation::document::{FieldErrors, Node, below};
 use crate::foundation::field_error::FieldError;
-use crate::foundation::ids::PerkId;
 use crate::foundation::json::{Json, LooseJson};
-use crate::foundation::subject::SubjectRef;
 use crate::rules::attribute::{Attribute, PARTY, PassField, ValueType, is_context_name};
 use crate::rules::condition::MAX_LEAVES;
 use crate::rules::limit::{MAX_PARTY, Scope};
 use crate::rules::rule::Rule;
-use crate::rules::terms::Rollout;
 use crate::rules::tier::party::Party;
 use crate::rules::time_window::read_instant;
 
@@ -36,7 +32,7 @@ pub struct Facts {
     /// The network of the subject's handle, if it has one.
     pub network: Option<String>,
     pub context: Context,
-    /// Where the person stands in the perk's rollout, as [`rollout_bucket`] says.
+    /// Where the person stands in the perk's rollout, as [`rollout_bucket`](super::rollout::rollout_bucket) says.
     pub rollout_bucket: Option<u16>,
     /// The location of the API key that asks: the caller never says it.
     pub location: Option<String>,
@@ -49,19 +45,6 @@ impl Facts {
     pub(crate) fn is_closed(&self, now: Timestamp) -> bool {
         self.closed_until.is_some_and(|until| now < until)
     }
-}
-
-/// Where a person stands in a perk's rollout: the same for good, spread evenly, and for each perk
-/// apart, so that nobody is last everywhere. Never changed: a perk that is half rolled out would
-/// change hands.
-#[must_use]
-pub fn rollout_bucket(perk: &PerkId, subject: &SubjectRef) -> u16 {
-    let mut context = digest::Context::new(&digest::SHA256);
-    for part in [b"perkgate rollout v1\0", perk.as_str().as_bytes(), b"\0", &subject.0] {
-        context.update(part);
-    }
-    let first = context.finish().as_ref().iter().take(8).fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
-    u16::try_from(first % u64::from(Rollout::BUCKETS)).unwrap_or(Rollout::BUCKETS)
 }
 
 /// A score, and when its source observed it.
@@ -425,26 +408,6 @@ mod tests {
         let looked_at = ["terminal", "party", "gone", "other"].map(str::to_owned).into();
         assert_eq!(context.only(&looked_at).canonical(), r#"{"party":4,"terminal":"A"}"#);
         assert_eq!(parse("{}").unwrap().party(), &Party::of(1));
-    }
-
-    #[test]
-    fn a_bucket_is_for_good_even_and_the_perks_own() {
-        let perk = |last: u8| format!("prk_019abf3e5c1f7d0a8e4b2f6c1d3a5b{last:02x}").parse::<PerkId>().unwrap();
-        let subject = |n: u16| {
-            let mut bytes = [0; 32];
-            bytes[..2].copy_from_slice(&n.to_be_bytes());
-            SubjectRef(bytes)
-        };
-        // SHA-256 of "perkgate rollout v1", 0, the perk's id, 0 and 32 zeros.
-        assert_eq!(rollout_bucket(&perk(0x70), &subject(0)), 49);
-        let tenth =
-            |perk: &PerkId| (0..5000).filter(|n| rollout_bucket(perk, &subject(*n)) < 1000).collect::<BTreeSet<_>>();
-        let (one, other) = (tenth(&perk(0x70)), tenth(&perk(0x71)));
-        for share in [one.len(), other.len()] {
-            assert!((400..600).contains(&share), "{share} of 5000 are in the first tenth");
-        }
-        // A tenth of a tenth, were the two independent.
-        assert!((20..90).contains(&one.intersection(&other).count()));
     }
 
     #[test]

@@ -5,7 +5,8 @@
 //! - `decided`: its answer, which is carried as it is from here into the log, to the caller and back
 //! - `forecast`: when waiting alone is enough
 //! - `facts`: what is known, with `person`: what is kept of the person; `reason`: why it came out so; `remedy`: what would have changed it
-//! - `trace`: a decision explained step by step; `guest`: a refusal as a guest hears it
+//! - `rollout`: where a person stands in a rollout
+//! - `trace`: a decision explained step by step, with the values (`shown_value`) of its conditions; `guest`: a refusal as a guest hears it
 //!
 //! Most reasons are decided in `decide`; a limit refuses in `ledger::write::arithmetic`, a paused perk in
 //! `eligibility::checker`, and a person grants in `eligibility::referral_decision`.
@@ -28,5 +29,7 @@ pub(crate) mod merits;
 pub mod person;
 pub mod reason;
 pub mod remedy;
+pub mod rollout;
+pub mod shown_value;
 pub(crate) mod timing;
 pub mod trace;

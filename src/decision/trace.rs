@@ -5,17 +5,17 @@ use serde::Serialize;
 
 use super::decide::{Decision, waits};
 use super::evaluate::{Truth, World};
-use super::facts::{Facts, Value};
+use super::facts::Facts;
 use super::merits::uncountable;
 use super::reason::ReasonCode;
+use super::shown_value::{ShownValue, had, wanted};
 use crate::foundation::decimal::Decimal;
 use crate::foundation::ids::SourceName;
-use crate::foundation::period::written;
 use crate::rules::attribute::Attribute;
 use crate::rules::availability::Availability;
 use crate::rules::blackout;
 use crate::rules::condition::Condition;
-use crate::rules::leaf::{Comparison, Leaf, Scalar, Test};
+use crate::rules::leaf::{Comparison, Test};
 use crate::rules::rule::Rule;
 use crate::rules::terms::{Fallback, Otherwise, Rollout, ScorePolicy};
 use crate::rules::tier::guests::GuestTerms;
@@ -175,16 +175,6 @@ pub struct LeafTrace {
     /// None when it is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub had: Option<ShownValue>,
-}
-
-/// A value as it is shown.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(untagged)]
-pub enum ShownValue {
-    Bool(bool),
-    Number(Decimal),
-    Text(String),
-    List(Vec<ShownValue>),
 }
 
 impl From<Truth> for Passed {
@@ -370,49 +360,5 @@ const fn op(test: &Test) -> &'static str {
         Test::StartsWith(_) => "starts_with",
         Test::Against(relation, _) => relation.name(),
         Test::Within(_) => WITHIN,
-    }
-}
-
-fn wanted(leaf: &Leaf, facts: &Facts, world: World<'_>, now: Timestamp) -> Option<ShownValue> {
-    let scalar = |scalar: &Scalar| match scalar {
-        Scalar::Text(text) => ShownValue::Text(text.clone()),
-        Scalar::Number(number) => ShownValue::Number(*number),
-        Scalar::Bool(value) => ShownValue::Bool(*value),
-    };
-    match &leaf.test {
-        Test::Exists => None,
-        Test::Equals(value) | Test::Differs(value) => Some(scalar(value)),
-        Test::OneOf(values) | Test::NoneOf(values) => Some(ShownValue::List(values.iter().map(scalar).collect())),
-        Test::Compares(_, bound) => Some(ShownValue::Number(*bound)),
-        Test::Between(low, high) => Some(ShownValue::List(vec![ShownValue::Number(*low), ShownValue::Number(*high)])),
-        Test::Contains(part) | Test::StartsWith(part) => Some(ShownValue::Text(part.clone())),
-        // The first and the last instant of it; how far it reaches, where they aren't known.
-        Test::Within(window) => {
-            let ends = match world.edges(&leaf.attribute, window) {
-                Some((opens, closes)) => [opens.to_string(), closes.to_string()],
-                None => [written(window.before), written(window.after)],
-            };
-            Some(ShownValue::List(ends.map(ShownValue::Text).into()))
-        }
-        Test::Against(_, other) => facts.value(other, now).map(|value| had(other, value)),
-    }
-}
-
-fn had(attribute: &Attribute, value: Value<'_>) -> ShownValue {
-    match value {
-        // What is finer than a thousandth of a second is not shown; it still counts.
-        Value::Number(millionths) => ShownValue::Number(match attribute {
-            Attribute::ScoreAge => Decimal::from_thousandths(millionths.div_euclid(1000)),
-            Attribute::Score
-            | Attribute::Network
-            | Attribute::Subject(_)
-            | Attribute::Context(_)
-            | Attribute::BoardingPass(_) => Decimal::from_thousandths(millionths / 1000),
-        }),
-        Value::Text(text) => ShownValue::Text(text.to_owned()),
-        Value::Bool(value) => ShownValue::Bool(value),
-        Value::List(items) => ShownValue::List(
-            items.iter().filter_map(|item| item.as_text().map(|text| ShownValue::Text(text.to_owned()))).collect(),
-        ),
     }
 }

@@ -766,7 +766,7 @@ mod tests {
             (r#"{"attr":"score.age","op":"eq","value":"PT1H"}"#, "/op", "operator_not_allowed"),
             (r#"{"attr":"subject.network","op":"gt","value":1}"#, "/op", "operator_not_allowed"),
             (r#"{"attr":"subject.network","op":"eq","value":1}"#, "/value", "wrong_type"),
-            (r#"{"attr":"subject.handle","op":"exists"}"#, "/attr", "unknown_attribute"),
+            (r#"{"attr":"subject.Handle","op":"exists"}"#, "/attr", "unknown_attribute"),
             (r#"{"attr":"context.Terminal","op":"exists"}"#, "/attr", "unknown_attribute"),
             (r#"{"attr":"context.","op":"exists"}"#, "/attr", "unknown_attribute"),
             (r#"{"attr":"context.a.b","op":"exists"}"#, "/attr", "unknown_attribute"),

@@ -55,6 +55,7 @@ enum Action {
     },
     /// Delete an attribute with all its values. No rule that decides, or will, may look at it.
     Delete {
+        /// Its name, without `subject.`.
         #[arg(value_name = "NAME")]
         name: String,
         #[command(flatten)]

@@ -2,7 +2,8 @@
 
 use super::Subject;
 use crate::database::DatabaseError;
-use crate::decision::facts::{Context, Facts, ScoreFact, rollout_bucket};
+use crate::decision::facts::{Context, Facts, ScoreFact};
+use crate::decision::rollout::rollout_bucket;
 use crate::foundation::ids::SourceName;
 use crate::foundation::json::Json;
 use crate::ledger::read::decisions::{PastCheck, PastPersonal};

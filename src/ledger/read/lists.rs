@@ -14,9 +14,11 @@ use crate::foundation::subject::SubjectHandle;
 use crate::ledger::entry::Ended;
 use crate::ledger::error::unreadable;
 use crate::ledger::events::{Nullable, Text};
+use crate::ledger::grants::party::{self, PartyStanding};
 use crate::ledger::idempotency::replay::end_of;
 use crate::ledger::write::check::{self, StoredCheck};
 use crate::ledger::{LedgerError, store};
+use crate::rules::tier::guests::Admitted;
 
 /// One check, by what its event says in the clear.
 #[derive(Debug, Clone)]
@@ -48,6 +50,10 @@ pub struct ListedGrant {
     pub expires_at: Timestamp,
     pub redeemed_at: Vec<Timestamp>,
     pub end: Option<Ended>,
+    /// The party as the token says it.
+    pub granted: Admitted,
+    /// The party since it was corrected, if it was.
+    pub corrected: Option<Admitted>,
 }
 
 /// Some of what was looked for.
@@ -113,11 +119,15 @@ fn grants_of(
         redeemed.entry(row.grant_id).or_default().push(from_micros(row.redeemed_at));
     }
     let mut rows: HashMap<_, _> = rows.into_iter().map(|row| (row.id.clone(), row)).collect();
-    let grant_of = |check: ListedCheck| {
+    let found = checks.into_iter().filter_map(|check| {
         let grant = check.grant.clone()?;
-        let row = rows.remove(grant.as_str())?;
-        Some(ListedGrant {
+        Some((check, rows.remove(grant.as_str())?, grant))
+    });
+    let listed = found.map(|(check, row, grant)| {
+        Ok(ListedGrant {
             check,
+            granted: party::as_granted(&row)?,
+            corrected: PartyStanding::of(&row)?.corrected(),
             kid: row.kid,
             single_use: row.single_use,
             expires_at: from_micros(row.expires_at),
@@ -125,8 +135,8 @@ fn grants_of(
             end: end_of(row.released_at, row.voided_at),
             grant,
         })
-    };
-    Ok(checks.into_iter().filter_map(grant_of).collect())
+    });
+    listed.collect()
 }
 
 /// The check that the event records; none once its body was pruned.

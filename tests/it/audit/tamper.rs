@@ -294,7 +294,8 @@ const CASES: &[(&str, Hands)] = &[
     ("a grant is added", |conn| {
         sql(
             conn,
-            "INSERT INTO grants SELECT 'grt_ffffffffffffffffffffffffffffffff', merchant_id, perk_id, check_id, kid, \
+            "INSERT INTO grants (id, merchant_id, perk_id, check_id, kid, claims, audience, single_use, granted_at, \
+             expires_at, released_at, voided_at) SELECT 'grt_ffffffffffffffffffffffffffffffff', merchant_id, perk_id, check_id, kid, \
              replace(claims, id, 'grt_ffffffffffffffffffffffffffffffff'), audience, single_use, granted_at, \
              expires_at, released_at, voided_at FROM grants WHERE id = {ada}",
         );
@@ -328,7 +329,8 @@ const CASES: &[(&str, Hands)] = &[
     ("a redemption is added", |conn| {
         sql(
             conn,
-            "INSERT INTO redemptions SELECT grant_id, 'x', merchant_id, key_id, door, attempt, redeemed_at \
+            "INSERT INTO redemptions (grant_id, slot, merchant_id, key_id, door, attempt, redeemed_at) \
+                 SELECT grant_id, 'x', merchant_id, key_id, door, attempt, redeemed_at \
              FROM redemptions WHERE grant_id = {ada}",
         );
         vec![("redemption_without_event", CATHAY, None)]

@@ -16,6 +16,7 @@ fn placeholder(name: &str) -> &'static str {
         "SHELL" => "bash",
         "CHECK" => "chk_00000000000070008000000000000000",
         "GRANT" => "grt_00000000000070008000000000000000",
+        "CLOSURE" => "clo_00000000000070008000000000000000",
         "ZONE" => "UTC",
         "KEY_ID" => "key_00000000000070008000000000000000",
         "FILE" => "scores.csv",

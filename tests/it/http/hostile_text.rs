@@ -197,8 +197,13 @@ impl Walk<'_> {
             let written = body.to_string().replace(SURROGATE, "\\ud800");
             let answer = client.ask(request.0.clone(), &request.1).header("if-match", "*").json(written).await;
             let in_batch = pointer.starts_with("/checks/");
+            let in_report = pointer.starts_with("/items/");
             match text {
-                // Each question of a batch is answered by itself.
+                // Each item of a door's report is answered by itself, as is each question of a batch.
+                NUL | SURROGATE if in_report => {
+                    self.takes_it(&at(&pointer), &answer);
+                    assert_eq!(answer.is(200)["results"][0]["outcome"], "refused", "{}: {}", at(&pointer), answer.text);
+                }
                 NUL if !in_batch => self.refuses_nul(&at(&pointer), &pointer, &answer),
                 SURROGATE if !in_batch => {
                     self.takes_it(&at(&pointer), &answer);

@@ -9,6 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::access::Principal;
 use crate::access::role::permit::Check;
 use crate::eligibility::grants::GrantStatus;
+use crate::eligibility::shown::explanation::{CorrectedPartyShown, GuestsShown};
 use crate::foundation::ids::{CheckId, GrantId, PerkSlug};
 use crate::foundation::subject::SubjectHandle;
 use crate::gateway::Gateway;
@@ -16,6 +17,7 @@ use crate::http::enumerations;
 use crate::http::openapi::problems::{ProblemsOfBody, ProblemsOfKeys, ProblemsOfQuery};
 use crate::http::v1::audit::Order;
 use crate::http::v1::audit::search::{in_body, read_limit};
+use crate::http::v1::checks::explanation::{CorrectedPartyView, GuestsView};
 use crate::http::v1::checks::lists::Wanted;
 use crate::http::v1::checks::visitor::{PassBody, VisitorBody, VisitorView, read_person};
 use crate::ledger::read::browse::EventFilter;
@@ -43,6 +45,17 @@ pub struct ListedGrantView {
     #[schema(value_type = enumerations::GrantStatus)]
     status: GrantStatus,
     single_use: bool,
+    /// Number of people that it was granted to, the person included: what the token says.
+    #[schema(example = 3)]
+    party: u64,
+    /// The guests among them, where the tier says something of guests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<GuestsView>)]
+    guests: Option<GuestsShown>,
+    /// Those who came, once it was corrected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<CorrectedPartyView>)]
+    corrected: Option<CorrectedPartyShown>,
     #[schema(value_type = String, format = DateTime)]
     granted_at: Timestamp,
     #[schema(value_type = String, format = DateTime)]
@@ -62,7 +75,7 @@ pub struct ListedGrantView {
 
 impl ListedGrantView {
     fn of(gateway: &Gateway, listed: ListedGrant) -> Self {
-        let ListedGrant { grant, check, kid, single_use, expires_at, redeemed_at, end } = listed;
+        let ListedGrant { grant, check, kid, single_use, expires_at, redeemed_at, end, granted, corrected } = listed;
         let (status, ended_at) = gateway.checker.grant_status(&kid, end, expires_at, !redeemed_at.is_empty());
         Self {
             grant,
@@ -72,6 +85,9 @@ impl ListedGrantView {
             rule_version: check.rule_version,
             status,
             single_use,
+            party: granted.party,
+            guests: granted.guests.map(Into::into),
+            corrected: corrected.map(Into::into),
             granted_at: check.at,
             token_expires_at: expires_at,
             redeemed_at,

@@ -1,7 +1,7 @@
 //! `POST /v1/checks` under rules that ignore a missing score, promise a wait, compare attributes or
 //! are open to some of the people.
 
-use perkgate::decision::facts::rollout_bucket;
+use perkgate::decision::rollout::rollout_bucket;
 use serde_json::json;
 
 use crate::support::app::TestApp;

@@ -182,7 +182,7 @@ async fn a_tier_a_context_and_a_party_show_in_the_answer() {
           "decision":"denied",
           "perk":"sfo-lounge",
           "rule_version":1,
-          "reasons":[{"code":"limit_reached","limit":"house","message":"The limit house has no room left for this.","guest_message":"There is not enough left of this.","guest_language":"en"}],
+          "reasons":[{"code":"limit_reached","limit":"house","message":"The limit house has no room left for this.","guest_message":"There is room for 2 at the moment, and not for all of you.","guest_language":"en"}],
           "score":{"source":"klout","observed_at":"2012-05-08T18:00:00Z","age_seconds":3600,"fresh":true},
           "limits":[{"id":"house","remaining":2,"resets_at":null}],
           "next_eligible_at":null,

@@ -68,6 +68,7 @@ async fn a_token_is_spent_once_and_the_same_attempt_is_answered_alike_even_after
           "grant":"grt_…",
           "perk":"sfo-lounge",
           "tier":"standard",
+          "party":1,
           "redeemed_at":"2012-05-08T19:01:00Z"
         }
         "#);
