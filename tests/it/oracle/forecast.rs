@@ -153,8 +153,10 @@ async fn the_instant_to_come_back_is_the_first_of_all_that_are_tried() {
         for version in 0..14 {
             publish(&world, &merchant, &dice, version == 0).await;
             for _ in 0..8 {
-                world.clock.set(world.now() + HOUR * i32::try_from(dice.roll(5)).unwrap());
-                let departs = world.now() + HOUR * (i32::try_from(dice.roll(40)).unwrap() - 4);
+                // Often at the same hour, so that limits are used up.
+                world.clock.set(world.now() + HOUR * [0, 0, 1, 5][dice.roll(4)]);
+                let hours = if dice.roll(3) == 0 { dice.roll(60) } else { dice.roll(10) + 2 };
+                let departs = world.now() + HOUR * (i32::try_from(hours).unwrap() - 4);
                 let (party, receipt) = (dice.roll(2) + 1, dice.roll(2));
                 let context = format!(r#"{{"departure":"{departs}","party":{party},"receipt":"r{receipt}"}}"#);
                 let context = Context::parse(&Json::parse(&context).unwrap()).unwrap();
