@@ -121,7 +121,7 @@ impl PersonFacts {
     pub(super) fn recorded(&self, names: &BTreeSet<String>) -> impl Iterator<Item = (String, Json)> {
         let is_named = |name: &str| names.contains(&format!("{SUBJECT}{name}"));
         let known = self.known.iter().filter(move |(name, _)| is_named(name)).flat_map(|(name, known)| {
-            let until = known.until.map(|until| (format!("{SUBJECT}{name}{UNTIL}"), Json::text(&until.to_string())));
+            let until = known.until.map(|until| (format!("{SUBJECT}{name}{UNTIL}"), Json::text(until.to_string())));
             std::iter::once((format!("{SUBJECT}{name}"), known.value.clone())).chain(until)
         });
         let wanted = self.on_missing.iter().filter(move |(name, _)| is_named(name));

@@ -379,18 +379,13 @@ fn warnings(rule: &Rule, context: &Context, at: Timestamp) -> Vec<Warning> {
     let conditions = rule.when().into_iter().chain(rule.tiers().iter().filter_map(|tier| tier.when.as_ref()));
     conditions.for_each(|condition| condition.attributes(&mut looked_at));
     let shows_pass = looked_at.iter().any(|attribute| matches!(attribute, Attribute::BoardingPass(_)));
-    for (is_unknown, code, what) in [
-        (
-            looked_at.contains(&Attribute::Network),
-            "network_unknown",
-            "Scores are kept without names, so `subject.network`",
-        ),
+    let unknown = [
+        (looked_at.contains(&Attribute::Network), "network_unknown", "Scores have no names here, so `subject.network`"),
         (shows_pass, "boarding_pass_unknown", "Nobody shows a boarding pass here, so what the rule asks of one"),
         (!rule.of_subject().is_empty(), "attributes_unknown", "Only scores are looked at, so every other attribute"),
-    ] {
-        if is_unknown {
-            warn(code, format!("{what} is missing for everyone here."));
-        }
+    ];
+    for (_, code, what) in unknown.into_iter().filter(|(is_unknown, ..)| *is_unknown) {
+        warn(code, format!("{what} is missing for everyone here."));
     }
     if !rule.limits().is_empty() {
         warn("limits_not_applied", "Limits are not applied: everyone is counted as if they came first.".to_owned());

@@ -1,6 +1,6 @@
 //! The language of rules, pure: what a merchant writes is read, checked, compared and put into words here.
 //!
-//! - `rule`: the whole, compiled and hashed; its parts are `terms`, `condition`, `leaf`, `attribute`, `tier`, `limit`,
+//! - `rule`: the whole, compiled and hashed, of its `parts`, which are `terms`, `condition`, `leaf`, `attribute`, `tier`, `limit`,
 //!   `scope`, `maximum`, `messages`, `offers`, `window`, `time_window`, `schedule`, `blackout` and `instant`; `stored`: one that was taken before, read back
 //! - `availability`: whether it can decide at an instant, and when it next can
 //! - `engine`: which reading of rules it needs
@@ -40,6 +40,7 @@ pub mod maximum;
 pub mod messages;
 pub mod normalize;
 pub mod offers;
+mod parts;
 pub mod rule;
 pub mod schedule;
 pub mod scope;

@@ -9,14 +9,14 @@ use jiff::tz::TimeZone;
 use super::attribute::{Attribute, PARTY, PassField};
 use super::blackout::Blackout;
 use super::condition::Condition;
-use super::engine::FLOOR;
 use super::limit::{Cost, Limit, LimitClaim, Place, Scope};
 use super::offers::{Offer, OtherwiseTerms};
+use super::parts::Parts;
 use super::schedule::Schedule;
 pub use super::stored::UnreadableRule;
 use super::terms::{Fallback, Otherwise, Rollout, ScorePolicy, TokenTerms, Valid, read_zone};
 use super::tier::{Tier, conditions, looks_at, party::Party};
-use crate::foundation::document::{FieldErrors, Node, below, text};
+use crate::foundation::document::{FieldErrors, Node, below};
 use crate::foundation::field_error::FieldError;
 use crate::foundation::json::Json;
 use crate::foundation::subject::hex;
@@ -335,7 +335,8 @@ impl Rule {
         &self.of_subject
     }
 
-    /// Tells whether facts say when its conditions turn: an instant of the visit, of what is kept of the person, the score's age, the day of the flight.
+    /// Tells whether facts say when its conditions turn: an instant of the visit or of what is kept of the person, the
+    /// score's age, the day of the flight.
     #[must_use]
     pub fn turns_by_facts(&self) -> bool {
         let turns_by_day = self.context.contains(PassField::DaysFromToday.attribute());
@@ -368,50 +369,6 @@ impl Rule {
 
 pub(super) fn hash_of(canonical: &str) -> String {
     format!("sha256:{}", hex(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, canonical.as_bytes()).as_ref()))
-}
-
-/// The parts of a rule, before it is compiled.
-struct Parts {
-    zone: TimeZone,
-    valid: Valid,
-    score: Option<ScorePolicy>,
-    schedule: Schedule,
-    blackouts: Vec<Blackout>,
-    when: Option<Condition>,
-    tiers: Vec<Tier>,
-    limits: Vec<Limit>,
-    token: TokenTerms,
-    rollout: Rollout,
-    otherwise: OtherwiseTerms,
-}
-
-impl Parts {
-    /// The reading that they need together: the newest that any of them needs.
-    fn engine(&self, instants: &BTreeSet<String>, needs_more: bool) -> u32 {
-        let is_plain = self.blackouts.is_empty() && instants.is_empty() && !needs_more;
-        let own = if is_plain { self.token.engine() } else { FLOOR };
-        let (limits, tiers) = (self.limits.iter().map(Limit::engine), self.tiers.iter().map(Tier::engine));
-        limits.chain(tiers).chain([own, self.schedule.engine(), self.otherwise.engine()]).max().unwrap_or(own)
-    }
-
-    fn to_json(&self) -> Json {
-        let mut members = vec![
-            ("time_zone", text(self.zone.iana_name().unwrap_or("UTC"))),
-            ("valid", self.valid.to_json()),
-            ("score", self.score.as_ref().map_or(Json::Null, ScorePolicy::to_json)),
-            ("schedule", self.schedule.to_json()),
-            ("when", self.when.as_ref().map_or(Json::Null, Condition::to_json)),
-            ("tiers", Json::List(self.tiers.iter().map(Tier::to_json).collect())),
-            ("limits", Json::List(self.limits.iter().map(Limit::to_json).collect())),
-            ("token", self.token.to_json()),
-            ("rollout", self.rollout.to_json()),
-        ];
-        members.extend(self.otherwise.to_json().map(|otherwise| ("otherwise", otherwise)));
-        if !self.blackouts.is_empty() {
-            members.push(("blackouts", Json::List(self.blackouts.iter().map(Blackout::to_json).collect())));
-        }
-        Json::object(members)
-    }
 }
 
 #[cfg(test)]

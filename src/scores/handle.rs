@@ -36,7 +36,8 @@ pub struct Scores {
     pub(super) database: Database,
     pub(super) cache: ScoreCache,
     lookups: Lookups,
-    attributes: Attributes,
+    /// Shared, as handles of scores are many.
+    attributes: Arc<Attributes>,
     /// The imports that may yet begin to gather many rows.
     pub(super) large_imports: Arc<Semaphore>,
 }
@@ -46,13 +47,13 @@ impl Scores {
     pub fn new(database: Database, cache: ScoreCache) -> Self {
         let lookups = Lookups::new(database.clone(), store::find_scores);
         let large_imports = Arc::new(Semaphore::new(LARGE_IMPORTS));
-        let attributes = Attributes::new(database.clone(), cache.beside(), large_imports.clone());
+        let attributes = Arc::new(Attributes::new(database.clone(), cache.beside(), large_imports.clone()));
         Self { database, cache, lookups, attributes, large_imports }
     }
 
     /// The attributes of the same people, in the same tiers.
     #[must_use]
-    pub const fn attributes(&self) -> &Attributes {
+    pub fn attributes(&self) -> &Attributes {
         &self.attributes
     }
 

@@ -144,8 +144,8 @@ impl fmt::Display for Deleted {
 pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, CliError> {
     match args.action {
         Action::Declare { name, merchant, value_type, purpose, max_age, on_missing } => {
-            let terms = AttributeTerms::read(&value_type, &purpose, max_age, Some(&on_missing))?;
             let (declared, _) = invocation.with_gateway(Needs::Existing, async |gateway| {
+                let terms = AttributeTerms::read(&value_type, &purpose, max_age, Some(&on_missing))?;
                 let merchant = once::merchant(gateway, &merchant).await?.id;
                 let (catalog, anything) = (&gateway.catalog, Expected::Anything);
                 let put = catalog.put_attribute(&merchant, ACTOR, &name, terms, anything).await?;

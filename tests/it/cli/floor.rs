@@ -30,7 +30,7 @@ async fn a_doors_report_is_read_from_a_file_and_places_are_closed_and_opened() {
         let check = async || {
             Box::pin(gateway.checker.check(&kiosk, &cathay, question("sfo-lounge", "twitter:ada"))).await.unwrap()
         };
-        let (taken, undone) = (check().await, check().await);
+        let (first, undone) = (check().await, check().await);
         let grant = undone.grant.unwrap().id;
         gateway.ledger.undo_grant(&cathay.id, &grant, kiosk.actor(), UndoReason::WrongPerson).await.unwrap();
         let shown = terminal.ask(&format!("grant show {grant}"));
@@ -38,7 +38,7 @@ async fn a_doors_report_is_read_from_a_file_and_places_are_closed_and_opened() {
 
         let at = gateway.clock.now().to_string();
         let item = |token: &str, door: &str| json!({"token": token, "door": door, "attempt": "1", "at": at});
-        let (token, undone) = (taken.token.unwrap(), undone.token.unwrap());
+        let (token, undone) = (first.token.unwrap(), undone.token.unwrap());
         let items = json!({"items": [item(&token, "A"), item(&token, "B"), item(&undone, "A"), item("a.b.c", "A"), 7]});
         terminal.write("report.json", &items.to_string());
         let told = terminal.ask("token redeem-late report.json --config perkgate.toml");

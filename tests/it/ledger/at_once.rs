@@ -66,7 +66,8 @@ impl Two {
     }
 
     async fn ask(&self, gateway: &Gateway, who: &str) -> Answer {
-        gateway.checker.check(&self.kiosk, self.kiosk.merchant().unwrap(), question("lounge", who)).await.unwrap()
+        let asked = question("lounge", who);
+        Box::pin(gateway.checker.check(&self.kiosk, self.kiosk.merchant().unwrap(), asked)).await.unwrap()
     }
 
     /// The pseudonym in the token that the person gets now.
@@ -120,7 +121,8 @@ async fn whoever_is_erased_elsewhere_is_referred_as_somebody_new() {
             let subject = here.keyring.subject_refs(&merchant.id, &"twitter:bob".parse().unwrap());
             let erasure = Erasure { merchant: merchant.id.clone(), subject, by: CLI };
             two.replica.scores.erase(&two.replica.ledger, erasure).await.unwrap().unwrap();
-            let asked = here.checker.check(&two.kiosk, merchant, question("club", "twitter:bob")).await.unwrap();
+            let asked =
+                Box::pin(here.checker.check(&two.kiosk, merchant, question("club", "twitter:bob"))).await.unwrap();
             assert_eq!(asked.decided.decision, Decision::Referred);
         }
         two.verify();
@@ -218,7 +220,7 @@ async fn a_key_that_has_expired_is_anybodys_again() {
         let merchant = two.kiosk.merchant().unwrap();
         let ask = async |gateway: &Gateway, body: u8| {
             let asked = idempotent(question("lounge", "twitter:ada"), "visit", body);
-            gateway.checker.check(&two.kiosk, merchant, asked).await
+            Box::pin(gateway.checker.check(&two.kiosk, merchant, asked)).await
         };
         let first = ask(&two.world.gateway, 1).await.unwrap();
         assert!(ask(&two.world.gateway, 2).await.is_err(), "it stands for another question");

@@ -57,7 +57,7 @@ impl<'a> Race<'a> {
     }
 
     async fn ask(&self, nth: usize, question: Question) -> Answer {
-        self.gateway(nth).checker.check(&self.kiosk, &self.merchant, question).await.unwrap()
+        Box::pin(self.gateway(nth).checker.check(&self.kiosk, &self.merchant, question)).await.unwrap()
     }
 
     async fn redeem(&self, nth: usize, token: &str, door: usize, attempt: usize) -> Result<String, RedeemError> {

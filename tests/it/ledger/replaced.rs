@@ -243,7 +243,8 @@ async fn an_older_copy_that_another_went_on_with_ends_granting() {
             let (_, secret) = replica.directory.create_key(kiosk, CLI).await.unwrap();
             let kiosk = replica.directory.authenticate(secret.expose(), lounge.world.now()).await.unwrap();
             for _ in 0..5 {
-                replica.checker.check(&kiosk, &lounge.merchant, question("lounge", "twitter:ada")).await.unwrap();
+                let asked = question("lounge", "twitter:ada");
+                Box::pin(replica.checker.check(&kiosk, &lounge.merchant, asked)).await.unwrap();
             }
         };
         lounge.refuses_after("older, and gone on with", go_on).await;

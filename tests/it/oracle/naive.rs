@@ -67,7 +67,7 @@ fn next_grant(rule: &Json, world: &World, now: Timestamp) -> Option<Timestamp> {
     let quarters = std::iter::successors(Some(ceil_to_quarter(now)), |at| Some(*at + SignedDuration::from_mins(15)));
     let mut candidates: Vec<Timestamp> = quarters.take_while(|at| *at <= end).collect();
     odd_instants(rule, world, &mut candidates);
-    let ends = world.context.iter().filter(|(name, _)| name.ends_with(".until"));
+    let ends = world.context.iter().filter(|(name, _)| name.strip_suffix(".until").is_some());
     candidates.extend(ends.map(|(_, end)| text(end).unwrap().parse::<Timestamp>().unwrap()));
     candidates.retain(|at| now < *at && *at <= end);
     candidates.sort_unstable();

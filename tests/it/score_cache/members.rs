@@ -27,8 +27,8 @@ impl Lounge {
         let config = AttributeImport { merchant: merchant.clone(), declared, format: Format::Csv, clock };
         let keyring = through.keyring.clone();
         let mut import = through.scores.attributes().import(config, move |it| keyring.subject_ref(&merchant, it));
-        let rows: String = who.iter().map(|who| format!("{who},status,{status}\n")).collect();
-        import.push(format!("subject,attribute,value\n{rows}").as_bytes()).await.unwrap();
+        let rows: Vec<String> = who.iter().map(|who| format!("{who},status,{status}")).collect();
+        import.push(format!("subject,attribute,value\n{}", rows.join("\n")).as_bytes()).await.unwrap();
         assert_eq!(import.finish().await.unwrap().rejected, 0);
     }
 

@@ -97,8 +97,8 @@ impl From<AttributeError> for Problem {
 
 /// Declare an attribute
 ///
-/// From then on feeds may say it of people and rules may look at it, as `subject.` and its name. It is declared anew
-/// under the same name by another PUT; a change of its type is refused as long as values are kept. Send the `ETag` as
+/// From then on feeds may say it of people and rules may look at it, as `subject.` and its name. Another PUT
+/// changes its terms; a change of its type is refused as long as values are kept. Send the `ETag` as
 /// `If-Match` to change only what you saw.
 #[utoipa::path(
     tag = "attributes",

@@ -90,7 +90,11 @@ async fn a_closed_perk_refuses_with_its_own_words_and_opens_by_itself() {
         app.world.pass(60);
         let run = json!({"from": "2012-05-08T00:00:00Z"});
         let run = admin.post("/v1/perks/sfo-lounge/backtest", &run).await.is(200);
-        assert_eq!((&run["not_replayed"]["paused"], &run["mismatches"]), (&json!(2), &json!(0)), "{run}");
+        assert_eq!(
+            (&run["not_replayed"]["paused"], &run["reproduction"]["mismatches"]),
+            (&json!(2), &json!(0)),
+            "{run}"
+        );
         let report = app.auditor(&app.cathay).await.get("/v1/reports/grants").await.is(200);
         assert_eq!(report["totals"]["refused_place_closed"], 2);
         assert_eq!(findings(&app.world), [""; 0]);

@@ -248,7 +248,7 @@ async fn a_report_that_can_not_be_so_is_refused_item_by_item() {
             assert!(details[nth].starts_with(place), "{}", details[nth]);
         }
         let good = item(&token, "A", "1", said);
-        assert_eq!(outcomes(&report(&elsewhere, &[good.clone()]).await), ["refused wrong_audience"]);
+        assert_eq!(outcomes(&report(&elsewhere, std::slice::from_ref(&good)).await), ["refused wrong_audience"]);
         assert_eq!(app.footprint().await, before);
         for (items, code) in [(Vec::new(), "out_of_range"), (vec![good.clone(); 101], "out_of_range")] {
             let spot = report(&door, &items).await.spot(422, "invalid_request");
