@@ -40,13 +40,16 @@ impl Dice {
     fn rule(&self) -> String {
         let clock = || format!("{:02}:00", self.roll(24));
         let (from, to) = (clock(), clock());
-        let days = self.pick(&[r#""mon","thu""#, r#""sat""#, r#""mon","tue","wed","thu","fri","sat","sun""#]);
-        let open = if from == to || self.roll(3) == 0 {
+        let every = r#""mon","tue","wed","thu","fri","sat","sun""#;
+        let days = self.pick(&[r#""mon","thu""#, r#""sat""#, every, every, every, every]);
+        let open = if from == to || self.roll(2) == 0 {
             String::new()
         } else {
             format!(r#","schedule":{{"open":[{{"days":[{days}],"from":"{from}","to":"{to}"}}]}}"#)
         };
         let dark = self.pick(&[
+            "",
+            "",
             "",
             "",
             r#","blackouts":[{"id":"b","from":"2026-03-08T10:00","until":"2026-03-09T03:00"}]"#,
@@ -78,7 +81,8 @@ impl Dice {
         let near = |before: &str, after: &str| {
             format!(r#"{{"attr":"context.departure","op":"within","before":"{before}","after":"{after}"}}"#)
         };
-        let (first, main) = (near(self.pick(&["PT3H", "P1D"]), "PT1H"), near(self.pick(&["PT6H", "P9D"]), "PT2H"));
+        let (first, main) =
+            (near(self.pick(&["PT3H", "P1D"]), "PT1H"), near(self.pick(&["PT6H", "P9D", "P9D"]), "PT2H"));
         let zone = self.pick(&["UTC", "America/New_York"]);
         format!(
             r#"{{"time_zone":"{zone}","tiers":[{{"id":"first","rank":2,"when":{first}}},
@@ -152,9 +156,11 @@ async fn the_instant_to_come_back_is_the_first_of_all_that_are_tried() {
         let (mut by_rule, mut by_limit) = ([0; 2], [0; 2]);
         for version in 0..14 {
             publish(&world, &merchant, &dice, version == 0).await;
-            for _ in 0..8 {
-                world.clock.set(world.now() + HOUR * i32::try_from(dice.roll(5)).unwrap());
-                let departs = world.now() + HOUR * (i32::try_from(dice.roll(40)).unwrap() - 4);
+            for _ in 0..6 {
+                // Often at the same hour, so that limits are used up.
+                world.clock.set(world.now() + HOUR * [0, 0, 1, 5][dice.roll(4)]);
+                let hours = if dice.roll(2) == 0 { dice.roll(60) } else { dice.roll(10) + 3 };
+                let departs = world.now() + HOUR * (i32::try_from(hours).unwrap() - 4);
                 let (party, receipt) = (dice.roll(2) + 1, dice.roll(2));
                 let context = format!(r#"{{"departure":"{departs}","party":{party},"receipt":"r{receipt}"}}"#);
                 let context = Context::parse(&Json::parse(&context).unwrap()).unwrap();
