@@ -262,13 +262,13 @@ async fn a_redemption_is_excused_only_where_one_is_pruned() {
             ("DELETE FROM redemptions WHERE door IN ('1', '2')", "redemption_missing"),
             ("DELETE FROM redemptions WHERE slot = 'single'", "redemption_missing"),
             (
-                "INSERT INTO redemptions SELECT grant_id, 'single', merchant_id, key_id, '9', attempt, redeemed_at \
-                 FROM redemptions WHERE door = '2'",
+                "INSERT INTO redemptions SELECT grant_id, 'single', merchant_id, key_id, '9', attempt, redeemed_at, \
+                 heard_at, meanwhile FROM redemptions WHERE door = '2'",
                 "redemption_without_event",
             ),
             (
-                "INSERT INTO redemptions SELECT grant_id, 'other', merchant_id, key_id, door, attempt, redeemed_at \
-                 FROM redemptions WHERE slot = 'single'",
+                "INSERT INTO redemptions SELECT grant_id, 'other', merchant_id, key_id, door, attempt, redeemed_at, \
+                 heard_at, meanwhile FROM redemptions WHERE slot = 'single'",
                 "redemption_mismatch redemption_without_event",
             ),
             // A slot is its attempt's.

@@ -296,7 +296,7 @@ const CASES: &[(&str, Hands)] = &[
             conn,
             "INSERT INTO grants SELECT 'grt_ffffffffffffffffffffffffffffffff', merchant_id, perk_id, check_id, kid, \
              replace(claims, id, 'grt_ffffffffffffffffffffffffffffffff'), audience, single_use, granted_at, \
-             expires_at, released_at, voided_at FROM grants WHERE id = {ada}",
+             expires_at, released_at, voided_at, frees_at FROM grants WHERE id = {ada}",
         );
         vec![("grant_without_event", CATHAY, None)]
     }),
@@ -328,8 +328,8 @@ const CASES: &[(&str, Hands)] = &[
     ("a redemption is added", |conn| {
         sql(
             conn,
-            "INSERT INTO redemptions SELECT grant_id, 'x', merchant_id, key_id, door, attempt, redeemed_at \
-             FROM redemptions WHERE grant_id = {ada}",
+            "INSERT INTO redemptions SELECT grant_id, 'x', merchant_id, key_id, door, attempt, redeemed_at, \
+             heard_at, meanwhile FROM redemptions WHERE grant_id = {ada}",
         );
         vec![("redemption_without_event", CATHAY, None)]
     }),
