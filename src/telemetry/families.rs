@@ -77,7 +77,9 @@ const REASONS: &[&str] = &[
     "too_early",
     "too_late",
     "pass_date",
+    "too_many_guests",
     "place_closed",
+    "other",
 ];
 
 /// Why `/readyz` may say that not all is well.

@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// The report: the body of POST /v1/tokens/redeem/late, as JSON or YAML; `-` is standard input.
-    #[arg(value_name = "FILE")]
+    #[arg(value_name = "REPORT")]
     file: PathBuf,
     #[command(flatten)]
     merchant: MerchantFlag,

@@ -19,7 +19,9 @@ fn placeholder(name: &str) -> &'static str {
         "CLOSURE" => "clo_00000000000070008000000000000000",
         "ZONE" => "UTC",
         "KEY_ID" => "key_00000000000070008000000000000000",
+        "CLOSURE" => "clo_00000000000070008000000000000000",
         "FILE" => "scores.csv",
+        "REPORT" => "report.json",
         "FILE|DIR" => "lounge.json",
         "SUBJECT" => "x:y",
         _ => "x",
@@ -93,6 +95,7 @@ fn what_a_commands_help_names_it_reads() {
     let terminal = Terminal::new();
     terminal.write("lounge.json", super::terminal::LOUNGE);
     terminal.write("scores.csv", "subject,value,observed_at\n");
+    terminal.write("report.json", r#"{"items":[{}]}"#);
     let mut all = BTreeSet::new();
     leaves(&terminal, "", &mut all);
     let (mut readers, mut others) = (0, Vec::new());

@@ -209,12 +209,14 @@ async fn a_database_that_is_away_is_said_once_and_once_when_it_is_back() {
     let mut alarms = [of(" WARN "), of("ERROR")].concat();
     for (began, speakers) in [
         ("no database connection can be opened", 1),
-        ("can't follow the database", 3),
+        ("can't follow the database", 4),
         ("the ledger can't record", 1),
         ("requests are sent back with 503", 1),
         // They look once a minute: of a short outage they may hear nothing.
         ("expired idempotency keys can't be forgotten", 1),
         ("uses that no window reaches can't be forgotten", 1),
+        ("secrets of past months can't be destroyed", 1),
+        ("limits that undone grants used can't be freed", 1),
     ] {
         assert!(of(began).len() <= speakers, "{log}");
         alarms.retain(|line| !line.contains(began));
