@@ -34,7 +34,6 @@ pub(crate) struct Body<'a, F = Facts<'a>> {
 
 /// The facts of an event; those of the kinds that nearly all are, read along with the rest.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "nearly all are of the largest kind")]
 pub(crate) enum Facts<'a> {
     Check(CheckFacts<'a>),
     Redeem(RedeemFacts<'a>),

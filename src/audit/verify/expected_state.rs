@@ -45,7 +45,6 @@ pub(crate) struct ExpectedState {
 }
 
 /// The records that grants and redemptions are held against.
-#[expect(clippy::large_enum_variant, reason = "there is one for each audit")]
 enum Against {
     /// The tables of a database.
     Tables { grants: Box<Grants>, redemptions: Redemptions },

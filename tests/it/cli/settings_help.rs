@@ -19,7 +19,6 @@ fn placeholder(name: &str) -> &'static str {
         "CLOSURE" => "clo_00000000000070008000000000000000",
         "ZONE" => "UTC",
         "KEY_ID" => "key_00000000000070008000000000000000",
-        "CLOSURE" => "clo_00000000000070008000000000000000",
         "FILE" => "scores.csv",
         "REPORT" => "report.json",
         "FILE|DIR" => "lounge.json",
