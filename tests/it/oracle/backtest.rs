@@ -503,6 +503,7 @@ pub(crate) async fn hold_to_the_record(worlds: Vec<World>, perks: usize, checks_
 
 /// On each database so many checks as `PERKGATE_ORACLE_CHECKS` says, or what takes seconds.
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::disallowed_methods, reason = "a wish of the test run, not a setting of the gateway")]
 async fn a_backtest_reproduces_the_record_and_agrees_with_the_oracle() {
     let wanted: Option<usize> = std::env::var("PERKGATE_ORACLE_CHECKS").ok().map(|text| text.parse().unwrap());
     hold_to_the_record(World::all().await, 7, wanted.map_or(320, |checks| checks.div_ceil(7))).await;
