@@ -1,6 +1,6 @@
 //! The digests that limits know boarding passes and members of the context by: HMACs under a secret of merchant and month
 //! (`store`), made when it is first needed, inside the transaction that records the check. The secret is destroyed soon
-//! after its month ([`destroy_lapsed`]), later than any window reaches that counts by it.
+//! after its month (`destroy_lapsed`), later than any window reaches that counts by it.
 
 pub mod store;
 

@@ -295,9 +295,10 @@ const CASES: &[(&str, Hands)] = &[
         sql(
             conn,
             "INSERT INTO grants (id, merchant_id, perk_id, check_id, kid, claims, audience, single_use, granted_at, \
-             expires_at, released_at, voided_at) SELECT 'grt_ffffffffffffffffffffffffffffffff', merchant_id, perk_id, check_id, kid, \
+             expires_at, released_at, voided_at) \
+             SELECT 'grt_ffffffffffffffffffffffffffffffff', merchant_id, perk_id, check_id, kid, \
              replace(claims, id, 'grt_ffffffffffffffffffffffffffffffff'), audience, single_use, granted_at, \
-             expires_at, released_at, voided_at, frees_at FROM grants WHERE id = {ada}",
+             expires_at, released_at, voided_at FROM grants WHERE id = {ada}",
         );
         vec![("grant_without_event", CATHAY, None)]
     }),
