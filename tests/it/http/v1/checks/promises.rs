@@ -206,7 +206,9 @@ async fn a_token_verifies_with_another_implementation_and_tells_the_door_not_the
         });
         assert_eq!(claims, expected, "and no score, no handle");
         let sub = claims["sub"].as_str().unwrap();
-        assert!(sub.starts_with("sub_") && !sub.contains("ada"));
+        // A few letters of a handle may stand in a random text by chance, all of it can't.
+        let random = sub.strip_prefix("sub_").unwrap();
+        assert!(random.len() > 20 && !random.contains("twitter"), "{sub}");
 
         // The same person is somebody else to another merchant.
         app.world.perk(&app.american, "sfo-lounge", LOUNGE).await;
