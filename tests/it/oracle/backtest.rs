@@ -23,7 +23,9 @@ use perkgate::foundation::ids::GrantId;
 use perkgate::foundation::json::Json;
 use perkgate::ledger::grants::correction::CorrectionError;
 use perkgate::ledger::grants::ending::{GrantRevocation, Leaving, ReturnError};
+use perkgate::ledger::grants::undo::{UndoError, UndoReason};
 use perkgate::perks::attributes::AttributeTerms;
+use perkgate::perks::closures::NewClosure;
 use perkgate::perks::error::PerkError;
 use perkgate::perks::life::Expected;
 use perkgate::perks::perk::NewVersion;
@@ -86,7 +88,9 @@ const BROUGHT: [&str; 2] = ["boarding_pass", "context.a"];
 /// A rule with limits, which the short form can't have.
 fn limited_rule() -> impl Strategy<Value = String> {
     let ttl = proptest::sample::select(vec!["PT5M", "PT15M", "PT3H"]);
-    let token = (ttl, any::<bool>()).prop_map(|(ttl, single)| format!(r#"{{"ttl":"{ttl}","single_use":{single}}}"#));
+    let online = proptest::sample::select(vec!["", "", r#","online_only":true"#]);
+    let token = (ttl, any::<bool>(), online)
+        .prop_map(|(ttl, single, online)| format!(r#"{{"ttl":"{ttl}","single_use":{single}{online}}}"#));
     // Mostly a person decides in the end, or there would be little of that to replay.
     let refer = proptest::sample::select(vec!["", r#","otherwise":"refer""#, r#","otherwise":"refer""#]);
     let limits = limits([&SUMS[..], &SINGLES[..]].concat(), 3, &BROUGHT);
@@ -183,6 +187,9 @@ async fn check_at_once(
         }
     }
     let at = world.now();
+    let closed = close_some(world, merchant, &history.perk, runner).await;
+    let is_closed =
+        |place: Option<(&str, &str)>| closed.is_some_and(|closed| closed.is_none() || closed == place.map(|it| it.0));
     let rule = parse(&history.rules[history.rules.len() - 1].canonical()).1;
     // What a rule takes for an instant has to be one, or nothing is decided.
     let is_taken = |name: &String, value: &Json| {
@@ -234,7 +241,10 @@ async fn check_at_once(
             released: None,
             voided: None,
             corrected: Vec::new(),
+            undone: None,
+            closed: is_closed(crowd.kiosks[kiosk].1),
         };
+        assert!(!made.closed || made.decision == "denied");
         if answer.decided.decision == Decision::Referred && answer.joins.is_none() {
             referred.push((answer.check.clone().unwrap(), made.subject.clone(), made.place, made.facts.clone(), pass));
         }
@@ -267,11 +277,41 @@ async fn check_at_once(
                     released: None,
                     voided: None,
                     corrected: Vec::new(),
+                    undone: None,
+                    closed: false,
                 });
             }
         }
     }
     pending
+}
+
+/// Closes the perk, or one of its locations, until shortly after the checks that are made next; mostly neither.
+async fn close_some(
+    world: &World,
+    merchant: &Merchant,
+    perk: &str,
+    runner: &mut TestRunner,
+) -> Option<Option<&'static str>> {
+    let place = match draw(runner, 0..12) {
+        0 => None,
+        1..3 => Some("SFO"),
+        3 => Some("LAX"),
+        _ => return None,
+    };
+    let until = world.now() + SignedDuration::from_secs(draw(runner, 1..50_i64));
+    let new = NewClosure { location: place.map(str::to_owned), until, message: None };
+    world.gateway.catalog.close_place(&merchant.id, CLI, &perk.parse().unwrap(), new).await.unwrap();
+    Some(place)
+}
+
+/// The key that granted it takes it back, if that may be done.
+async fn undo(world: &World, merchant: &Merchant, grant: &GrantId, by: &Principal) -> Option<(Timestamp, bool)> {
+    match world.gateway.ledger.undo_grant(&merchant.id, grant, by.actor(), UndoReason::Mistake).await {
+        Ok(undone) => Some((undone.limits_free_at, undone.limits_free_at == undone.undone_at)),
+        Err(UndoError::Over | UndoError::Redeemed | UndoError::Released | UndoError::Voided) => None,
+        Err(error) => panic!("{error}"),
+    }
 }
 
 fn pending_of(answer: &Answer) -> Option<Pending> {
@@ -318,8 +358,19 @@ async fn live_on(
         };
         world.pass(draw(runner, 1..30_i64));
         let now = world.now();
+        ledger.free_undone().await.unwrap();
+        for (at, is_free) in history.checks.iter_mut().filter_map(|made| made.undone.as_mut()) {
+            if !*is_free && *at <= now {
+                (*at, *is_free) = (now, true);
+            }
+        }
         let made = history.checks.iter_mut().find(|made| made.index == visit.index).unwrap();
-        match draw(runner, 0..13) {
+        match draw(runner, 0..16) {
+            13.. => {
+                let placed = usize::from(made.place.is_none());
+                let by = if made.by_person { &crowd.admin } else { &crowd.kiosks[placed].0 };
+                made.undone = undo(world, merchant, &visit.grant, by).await.or(made.undone);
+            }
             10.. => {
                 let party = draw(runner, 1..5_u64);
                 if correct(world, merchant, &visit.grant, party).await {
@@ -456,7 +507,10 @@ pub(crate) async fn hold_to_the_record(worlds: Vec<World>, perks: usize, checks_
                 for from in [first.at, middle.at] {
                     let found = backtest(&world, &merchant, &replayed.perk, Choice::Version(version), from).await;
                     let ran = |check: &&Made| {
-                        check.at >= from && !check.by_person && check.rule + 1 == usize::try_from(version).unwrap()
+                        check.at >= from
+                            && !check.by_person
+                            && !check.closed
+                            && check.rule + 1 == usize::try_from(version).unwrap()
                     };
                     let ran = replayed.checks.iter().filter(ran).count() as u64;
                     let again = &found.reproduction;
@@ -479,7 +533,9 @@ pub(crate) async fn hold_to_the_record(worlds: Vec<World>, perks: usize, checks_
                 let choice = Choice::Rule(draft.clone());
                 let found = backtest(&world, &merchant, &replayed.perk, choice, from).await;
                 let (wanted, by_person) = expected(&histories, replayed, &draft, from, true);
-                assert_eq!(found.not_replayed, NotReplayed { by_person, ..NotReplayed::default() });
+                let closed = replayed.checks.iter().filter(|check| check.at >= from && check.closed).count() as u64;
+                let left_out = NotReplayed { by_person, paused: closed, ..NotReplayed::default() };
+                assert_eq!(found.not_replayed, left_out);
                 assert_eq!(counts(&found), wanted, "{} from {from}", draft.canonical());
                 changed += found.newly_admitted + found.newly_refused;
                 moved += usize::from(expected(&histories, replayed, &draft, from, false).0 != wanted);
@@ -492,6 +548,8 @@ pub(crate) async fn hold_to_the_record(worlds: Vec<World>, perks: usize, checks_
             ("by a person", all().filter(|made| made.by_person).count()),
             ("redeemed", all().filter(|made| made.redeemed.is_some()).count()),
             ("corrected", all().filter(|made| !made.corrected.is_empty()).count()),
+            ("undone and free", all().filter(|made| made.undone.is_some_and(|(_, is_free)| is_free)).count()),
+            ("closed", all().filter(|made| made.closed).count()),
             ("released", all().filter(|made| made.released.is_some()).count()),
             ("voided", all().filter(|made| made.voided.is_some_and(|(_, keep)| !keep)).count()),
             ("voided, uses left", all().filter(|made| made.voided.is_some_and(|(_, keep)| keep)).count()),

@@ -33,6 +33,10 @@ pub(super) struct Made {
     pub voided: Option<(Timestamp, bool)>,
     /// When the party was corrected, and to how many people that limits count, and from how many.
     pub corrected: Vec<(Timestamp, [i64; 2])>,
+    /// When its limits are free of it, and whether they are.
+    pub undone: Option<(Timestamp, bool)>,
+    /// A place that was closed denied it, whatever the rule.
+    pub closed: bool,
 }
 
 /// A boarding pass from SFO, of which only this differs.
@@ -121,6 +125,7 @@ enum Then {
     Corrected([i64; 2]),
     Released,
     Voided(bool),
+    Freed,
 }
 
 fn seconds(duration: &Json) -> i64 {
@@ -306,6 +311,8 @@ pub(super) fn expected(
             );
             then.extend(check.released.map(|at| (at, 0, history, check, Then::Released)));
             then.extend(check.voided.map(|(at, keep)| (at, 0, history, check, Then::Voided(keep))));
+            let freed = check.undone.filter(|(_, is_free)| *is_free);
+            then.extend(freed.map(|(at, _)| (at, 0, history, check, Then::Freed)));
         }
     }
     then.sort_by_key(|(at, index, ..)| (*at, *index));
@@ -314,13 +321,15 @@ pub(super) fn expected(
     for (now, _, history, check, what) in then {
         let ran = &history.rules[check.rule];
         match what {
-            Then::Redeemed | Then::Corrected(_) | Then::Released | Then::Voided(_) if !moves => {}
+            Then::Redeemed | Then::Corrected(_) | Then::Released | Then::Voided(_) | Then::Freed if !moves => {}
             Then::Corrected(counted) => book.correct(check, counted),
             Then::Redeemed => book.enter(check, now),
             Then::Released => book.strike_out(check, true),
             // A guest who has come in keeps the place and has used the rest.
             Then::Voided(_) if check.redeemed.is_some_and(|at| at < now) => {}
             Then::Voided(keep) => book.strike_out(check, keep),
+            Then::Freed => book.strike_out(check, false),
+            Then::Checked if check.closed => {}
             Then::Checked if history.perk != replayed.perk || check.at < from || check.by_person => {
                 // As it was.
                 by_person += u64::from(history.perk == replayed.perk && check.at >= from);
