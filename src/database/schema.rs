@@ -38,6 +38,25 @@ diesel::table! {
 }
 
 diesel::table! {
+    clerks (key_id) {
+        key_id -> Text,
+        merchant_id -> Text,
+        salt -> Binary,
+        pin_hash -> Binary,
+    }
+}
+
+diesel::table! {
+    pin_guesses (key_id) {
+        key_id -> Text,
+        merchant_id -> Text,
+        failures -> BigInt,
+        since -> BigInt,
+        locked_until -> BigInt,
+    }
+}
+
+diesel::table! {
     month_secrets (merchant_id, month) {
         merchant_id -> Text,
         month -> Text,
@@ -346,7 +365,9 @@ diesel::table! {
 }
 
 diesel::allow_tables_to_appear_in_same_query!(
+    clerks,
     closures,
+    pin_guesses,
     epochs,
     merchants,
     api_keys,

@@ -75,7 +75,7 @@ use door::{RedeemEntry, Redeemed};
 use entry::{Actor, CheckEntry, CheckRecord, EventDraft, Idempotency};
 use grants::correction::{self, Corrected, Correction, CorrectionError};
 use grants::ending::{self, GrantRevocation, Leaving, NamedBy, ReturnError, RevokedGrants};
-use grants::undo::{self, UndoError, UndoReason, Undone};
+use grants::undo::{self, UndoError, UndoReason, Undoing, Undone};
 use idempotency::{Claim, Claimed, KeyScope};
 use read::person::{self, Person};
 use retention::erasure::{self, Erased, Erasure, Forgotten, Purge};
@@ -265,18 +265,18 @@ impl Ledger {
         self.change(move |conn, events| ending::void(conn, events, &merchant, &grants, &taking, by, now)).await
     }
 
-    /// Takes back a grant that `actor` gave in the last ten minutes and that no door has taken. What it used of limits is
+    /// Takes back a grant that the caller gave in the last ten minutes and that no door has taken. What it used of limits is
     /// free at once where doors take its token online only, else when none takes it any more. A retry is
     /// [`UndoError::Voided`].
     pub async fn undo_grant(
         &self,
         merchant: &MerchantId,
         grant: &GrantId,
-        actor: Actor,
+        by: Undoing,
         reason: UndoReason,
     ) -> Result<Undone, UndoError> {
         let (merchant, grant, now) = (merchant.clone(), grant.clone(), self.context().clock.now());
-        self.change(move |conn, events| undo::undo(conn, events, &merchant, (&grant, &actor, reason), now)).await
+        self.change(move |conn, events| undo::undo(conn, events, &merchant, (&grant, &by, reason), now)).await
     }
 
     /// Frees what undone grants used of limits and no door can take any more; how many grants that were. Every replica does it

@@ -155,6 +155,12 @@ pub static CONTESTS: Family = Family::new(
     &[label("step", &["opened", "added", "uphold", "overturn"])],
     "Steps of contests: opened, added to an open one, upheld, overturned.",
 );
+pub static DESK_SIGN_INS: Family = Family::new(
+    "perkgate_desk_sign_ins_total",
+    Counter,
+    &[label("outcome", &["signed_in", "wrong_pin", "locked"])],
+    "Clerks who signed in at a desk, by outcome; locked: too many PINs were wrong before.",
+);
 pub static REDEMPTIONS: Family = Family::new(
     "perkgate_redemptions_total",
     Counter,
@@ -268,7 +274,7 @@ pub static LOG_LINES_LOST: Family = Family::new(
 );
 
 /// Every family that the gateway exports.
-pub static FAMILIES: [&Family; 31] = [
+pub static FAMILIES: [&Family; 32] = [
     &BUILD_INFO,
     &HTTP_REQUESTS,
     &HTTP_REQUEST_DURATION,
@@ -278,6 +284,7 @@ pub static FAMILIES: [&Family; 31] = [
     &CHECK_REASONS,
     &DRY_RUNS,
     &REFERRALS,
+    &DESK_SIGN_INS,
     &CONTESTS,
     &REDEMPTIONS,
     &INTROSPECTIONS,

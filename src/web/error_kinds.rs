@@ -63,6 +63,7 @@ impl From<&AccessError> for Kind {
         match error {
             AccessError::MerchantExists(_) => Self::AlreadyExists,
             AccessError::UnknownMerchant | AccessError::UnknownKey => Self::NotFound,
+            AccessError::TooManyClerks => Self::TooManyClerks,
             AccessError::Unfit(_) => Self::InvalidRequest,
             AccessError::Forbidden(_) => Self::Forbidden,
             AccessError::Ledger(error) => error.into(),

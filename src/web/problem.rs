@@ -43,8 +43,11 @@ kinds! {
     ExpiredKey = 401 "expired_key" "The API key has expired";
     RevokedKey = 401 "revoked_key" "The API key was revoked";
     Forbidden = 403 "forbidden" "The key may not do this";
+    ClerkRequired = 403 "clerk_required" "A clerk must sign in";
+    ClerkSessionOver = 403 "clerk_session_over" "The clerk must sign in again";
     OriginNotAllowed = 403 "origin_not_allowed" "Pages of this origin may not ask";
     SelfApproval = 403 "self_approval" "Another person must do this";
+    WrongPin = 403 "wrong_pin" "The PIN is wrong";
     NotFound = 404 "not_found" "There is nothing here";
     MethodNotAllowed = 405 "method_not_allowed" "This method is not allowed here";
     RequestTimeout = 408 "request_timeout" "The request took too long to arrive";
@@ -64,6 +67,7 @@ kinds! {
     NotADraft = 409 "not_a_draft" "The version is no draft any more";
     AlreadyScheduled = 409 "already_scheduled" "Another version is scheduled";
     ApprovalRequired = 409 "approval_required" "Another person must approve it first";
+    TooManyClerks = 409 "too_many_clerks" "There are as many clerks as there may be";
     PerkPaused = 409 "perk_paused" "The perk is paused";
     PerkRetired = 409 "perk_retired" "The perk is retired";
     StaleScore = 409 "stale_score" "A newer score stands";
@@ -79,6 +83,7 @@ kinds! {
     InvalidRequest = 422 "invalid_request" "Something in the request doesn't fit";
     InvalidToken = 422 "invalid_token" "The token is not valid here";
     PreconditionRequired = 428 "precondition_required" "Say which state you mean";
+    PinLocked = 429 "pin_locked" "Too many PINs were wrong";
     RateLimited = 429 "rate_limited" "Too many requests with this key";
     TooManyDryRuns = 429 "too_many_dry_runs" "Too many dry runs about one person";
     TooManyRuns = 429 "too_many_runs" "Too many simulations run at once";

@@ -2,7 +2,7 @@
 
 use perkgate::access::{NewKey, Role};
 use perkgate::foundation::clock::Clock;
-use perkgate::ledger::grants::undo::UndoReason;
+use perkgate::ledger::grants::undo::{UndoReason, Undoing};
 use serde_json::{Value, json};
 
 use super::terminal::{LOUNGE, Terminal, answer};
@@ -32,7 +32,11 @@ async fn a_doors_report_is_read_from_a_file_and_places_are_closed_and_opened() {
         };
         let (first, undone) = (check().await, check().await);
         let grant = undone.grant.unwrap().id;
-        gateway.ledger.undo_grant(&cathay.id, &grant, kiosk.actor(), UndoReason::WrongPerson).await.unwrap();
+        gateway
+            .ledger
+            .undo_grant(&cathay.id, &grant, Undoing::of_key(kiosk.key.clone(), "kiosk"), UndoReason::WrongPerson)
+            .await
+            .unwrap();
         let shown = terminal.ask(&format!("grant show {grant}"));
         assert_eq!((&shown["status"], &shown["undone"]), (&json!("voided"), &json!("wrong_person")));
 
