@@ -162,6 +162,10 @@ permissions! {
     Check = [Admin, Kiosk, Desk];
     /// See what others than one's own key asked.
     SeeChecks = [Admin, Desk];
+    /// Let someone in by hand whom a rule refused, on the rule's terms.
+    Override = [Admin, Desk];
+    /// See who overrode what.
+    ListOverrides = [Admin, Auditor, Desk];
     /// Redeem a token.
     Redeem = [Admin, Kiosk, Desk, Door("its own audience only")];
     /// Decide what a rule has referred to a person.
@@ -212,6 +216,8 @@ mod tests {
                 ".+..... ManageSources",
                 ".++...+ Check",
                 ".+....+ SeeChecks",
+                ".+....+ Override",
+                ".+...++ ListOverrides",
                 ".+++..+ Redeem",
                 ".+..... Decide",
                 ".+++..+ Release",

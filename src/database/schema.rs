@@ -47,6 +47,22 @@ diesel::table! {
 }
 
 diesel::table! {
+    overrides (check_id) {
+        check_id -> Text,
+        merchant_id -> Text,
+        perk_id -> Text,
+        perk -> Text,
+        rule_version -> Integer,
+        granted_check -> Text,
+        grant_id -> Text,
+        tier -> Text,
+        reason -> Text,
+        overridden_by -> Text,
+        overridden_at -> BigInt,
+    }
+}
+
+diesel::table! {
     pin_guesses (key_id) {
         key_id -> Text,
         merchant_id -> Text,
@@ -367,6 +383,7 @@ diesel::table! {
 diesel::allow_tables_to_appear_in_same_query!(
     clerks,
     closures,
+    overrides,
     pin_guesses,
     epochs,
     merchants,

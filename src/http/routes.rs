@@ -14,16 +14,16 @@ use super::v1::access::{clerks, keys, me, merchants};
 use super::v1::attributes::import as attribute_import;
 use super::v1::audit::{export, proofs, search};
 use super::v1::cases::{contests, referrals};
-use super::v1::checks::{batch, lists as check_lists};
+use super::v1::checks::{batch, lists as check_lists, overrides};
 use super::v1::grants::lists as grant_lists;
 use super::v1::perks::{approvals, backtests, closures, diff, simulations, steps, version_steps, versions};
 use super::v1::scores::sources;
 use super::v1::{attributes, audit, checks, grants, perks, reports, scores, subjects, tokens};
 use super::well_known::{get_jwks, get_log_keys};
 use crate::access::role::permit::{
-    AnswerSubjects, Audit, Check, ClosePlaces, Decide, Introspect, ListClerks, ManageClerks, ManageKeys,
-    ManageMerchants, ManagePerks, ManageSources, ReadOwnKey, ReadScores, Redeem, Release, RevokeTokens, SignIn, Void,
-    WriteScores,
+    AnswerSubjects, Audit, Check, ClosePlaces, Decide, Introspect, ListClerks, ListOverrides, ManageClerks, ManageKeys,
+    ManageMerchants, ManagePerks, ManageSources, Override, ReadOwnKey, ReadScores, Redeem, Release, RevokeTokens,
+    SignIn, Void, WriteScores,
 };
 use crate::web::auth::require_key;
 use crate::web::cors::answer_preflight;
@@ -48,6 +48,8 @@ pub fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>) 
                 .service(permitted(Check, check_lists::list_checks))
                 .service(permitted(Check, check_lists::search_checks))
                 .service(permitted(Check, checks::get_check))
+                .service(permitted(Override, overrides::override_check))
+                .service(permitted(ListOverrides, overrides::list_overrides))
                 // Before what fits their addresses too, so that logs and metrics name the right route.
                 .service(permitted(Check, grant_lists::list_grants))
                 .service(permitted(Check, grant_lists::search_grants))

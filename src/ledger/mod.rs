@@ -70,6 +70,7 @@ use crate::foundation::ids::{GrantId, MerchantId};
 use crate::foundation::subject::hex;
 use crate::keyring::rotation::{Revocation, Rotation};
 use cases::contest::{self, Contest, ContestError, Objection};
+use cases::overrides::{self, OverrideRefused, Overriding};
 use cases::referral::{self, Resolution, ResolveError, Resolved};
 use door::{RedeemEntry, Redeemed};
 use entry::{Actor, CheckEntry, CheckRecord, EventDraft, Idempotency};
@@ -223,6 +224,15 @@ impl Ledger {
         let event = Some(resolution.event.clone());
         let granted = self.writer.in_writer(event, move |tx, _| referral::decide(tx, &resolution)).await?;
         Ok(Resolved::committed(granted))
+    }
+
+    /// Overrides a refusal: the check that is granted in its place is counted in its limits, those that its rule names even
+    /// past their maximum. Held until the commit: the case about the refusal, and the person. A retry gets
+    /// [`OverrideRefused::AlreadyOverridden`].
+    pub async fn override_refusal(&self, overriding: Overriding) -> Result<Recorded<CheckRecord>, OverrideRefused> {
+        let event = Some(overriding.entry.event.clone());
+        let granted = self.writer.in_writer(event, move |tx, _| overrides::record(tx, &overriding)).await?;
+        Ok(Recorded::new(*granted))
     }
 
     /// Ends a grant because the guest has left: its places are free and its token opens no door any more. A retry gets

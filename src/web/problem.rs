@@ -54,6 +54,7 @@ kinds! {
     AttributeInUse = 409 "attribute_in_use" "The attribute is in use";
     AlreadyExists = 409 "already_exists" "There is one already";
     AlreadyDecided = 409 "already_decided" "A person has decided this already";
+    AlreadyOverridden = 409 "already_overridden" "The refusal was overridden before";
     AlreadyRedeemed = 409 "already_redeemed" "The token was spent before";
     CaseFull = 409 "case_full" "The case has all that it takes";
     CorrectionClosed = 409 "correction_closed" "It is too late to correct this";
@@ -64,6 +65,10 @@ kinds! {
     LimitReached = 409 "limit_reached" "A limit has no room for this";
     SubjectErased = 409 "subject_erased" "The person was erased";
     TooManyGuests = 409 "too_many_guests" "More guests came than may be brought";
+    NotOverridable = 409 "not_overridable" "This can't be overridden";
+    NotRefused = 409 "not_refused" "The check was not refused";
+    OverrideExhausted = 409 "override_exhausted" "The overrides are used up";
+    OverrideOver = 409 "override_over" "It is too late to override this";
     NotADraft = 409 "not_a_draft" "The version is no draft any more";
     AlreadyScheduled = 409 "already_scheduled" "Another version is scheduled";
     ApprovalRequired = 409 "approval_required" "Another person must approve it first";

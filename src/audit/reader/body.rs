@@ -176,6 +176,9 @@ pub(crate) struct CheckFacts<'a> {
     /// The first checks were of one person each, and did not say so.
     pub party: Option<u64>,
     pub guests: Option<GuestFacts>,
+    /// Why a desk overrode the refusal in whose place it is.
+    #[serde(borrow)]
+    pub override_reason: Option<Text<'a>>,
 }
 
 read_members!(CheckFacts {
@@ -191,7 +194,8 @@ read_members!(CheckFacts {
     resolves,
     joins,
     party,
-    guests
+    guests,
+    override_reason
 });
 
 /// The facts of `contest.opened` and `contest.added`.
@@ -233,13 +237,15 @@ pub(crate) struct LimitFacts<'a> {
     pub cost: u64,
     pub max: u64,
     pub used: u64,
+    /// An override used it past its maximum.
+    pub past_max: Option<bool>,
     /// There when its uses lapse one by one: up to where they had.
     pub horizon: Option<Instant>,
     /// Where the use stands.
     pub counts_at: Option<Instant>,
 }
 
-read_members!(LimitFacts { id, scope, window, cost, max, used, horizon, counts_at });
+read_members!(LimitFacts { id, scope, window, cost, max, used, past_max, horizon, counts_at });
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct GrantFacts<'a> {

@@ -1,4 +1,4 @@
-//! `perkgate desk`: the clerks of a merchant's desks.
+//! `perkgate desk`: the clerks of a merchant's desks, and what was overridden there.
 
 use std::fmt;
 use std::io::Read as _;
@@ -10,14 +10,15 @@ use secrecy::zeroize::Zeroizing;
 use serde::Serialize;
 
 use super::error::CliError;
-use super::once::{self, ACTOR, MerchantFlag, Needs};
+use super::once::{self, ACTOR, MerchantFlag, Needs, all_pages};
 use super::output::confirmation::Confirmation;
 use super::output::{table, write_part};
 use super::{Completion, Invocation};
 use crate::access::clerks::pin::Pin;
 use crate::access::{AccessError, ApiKey};
 use crate::foundation::field_error::FieldError;
-use crate::foundation::ids::KeyId;
+use crate::foundation::ids::{CheckId, GrantId, KeyId, PerkSlug};
+use crate::ledger::cases::overrides::Overridden;
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -40,6 +41,14 @@ enum Action {
     },
     /// List the clerks who work.
     Clerks {
+        #[command(flatten)]
+        merchant: MerchantFlag,
+    },
+    /// List who let whom in by hand whom a rule had refused, and why; the newest first.
+    Overrides {
+        /// Of one perk only, by its short name.
+        #[arg(long, value_name = "PERK")]
+        perk: Option<PerkSlug>,
         #[command(flatten)]
         merchant: MerchantFlag,
     },
@@ -90,6 +99,45 @@ impl fmt::Display for Listed {
 }
 
 #[derive(Serialize)]
+struct OverrideView {
+    check: CheckId,
+    granted_check: CheckId,
+    grant: GrantId,
+    perk: PerkSlug,
+    rule_version: i32,
+    tier: String,
+    reason: String,
+    overridden_by: String,
+    overridden_at: Timestamp,
+}
+
+impl From<Overridden> for OverrideView {
+    fn from(it: Overridden) -> Self {
+        let Overridden { check, granted_check, grant, perk, rule_version, tier, reason, by, at } = it;
+        Self { check, granted_check, grant, perk, rule_version, tier, reason, overridden_by: by, overridden_at: at }
+    }
+}
+
+#[derive(Serialize)]
+struct Overrides {
+    overrides: Vec<OverrideView>,
+}
+
+impl fmt::Display for Overrides {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.overrides.is_empty() {
+            return f.write_str("Nothing was overridden.");
+        }
+        let rows = self.overrides.iter().map(|it| {
+            let OverrideView { granted_check, perk, tier, reason, overridden_by, overridden_at, .. } = it;
+            let (at, check, perk) = (overridden_at.to_string(), granted_check.to_string(), perk.to_string());
+            [at, perk, tier.clone(), reason.clone(), overridden_by.clone(), check]
+        });
+        f.write_str(&table(["at", "perk", "tier", "reason", "by", "granted check"], rows))
+    }
+}
+
+#[derive(Serialize)]
 struct Removed {
     clerk: KeyId,
     removed: bool,
@@ -105,9 +153,9 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, Cli
     match args.action {
         Action::AddClerk { name, pin_file, merchant } => {
             let pin = read_pin(&pin_file)?;
-            let weak = |weak| AccessError::Unfit(vec![FieldError::at("/pin", "invalid_value", format!("{weak}"))]);
-            pin.check().map_err(weak)?;
             let made = invocation.with_gateway(Needs::Existing, async |gateway| {
+                let weak = |weak| AccessError::Unfit(vec![FieldError::at("/pin", "invalid_value", format!("{weak}"))]);
+                pin.check().map_err(weak)?;
                 let merchant = once::merchant(gateway, &merchant).await?.id;
                 Ok(gateway.directory.create_clerk(merchant, &name, pin, ACTOR).await?)
             })?;
@@ -119,6 +167,19 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, Cli
                 Ok(gateway.directory.list_clerks(merchant).await?)
             })?;
             invocation.output.show(&Listed { clerks: clerks.into_iter().map(ClerkView::from).collect() })?;
+        }
+        Action::Overrides { perk, merchant } => {
+            let overrides = invocation.with_gateway(Needs::Existing, async |gateway| {
+                let merchant = once::merchant(gateway, &merchant).await?.id;
+                let page = async |last: Option<&Overridden>| {
+                    let before = last.map(|it| it.granted_check.clone());
+                    gateway.ledger.reader().list_overrides(&merchant, perk.clone(), before, 200).await
+                };
+                Ok(all_pages(200, page).await?)
+            })?;
+            invocation
+                .output
+                .show(&Overrides { overrides: overrides.into_iter().map(OverrideView::from).collect() })?;
         }
         Action::RemoveClerk { clerk, merchant, confirmation } => {
             let removed = invocation.with_gateway(Needs::Existing, async |gateway| {

@@ -98,6 +98,8 @@ problem_sets! {
     ProblemsOfReturns = [GrantVoided];
     /// Grants that can't be corrected, or not so.
     ProblemsOfCorrections = [CorrectionClosed, GrantExpired, GrantReleased, GrantVoided, LimitReached, PreconditionFailed, SubjectErased, TooManyGuests, WeakTag];
+    /// Refusals that can't be overridden, or not any more.
+    ProblemsOfOverrides = [AlreadyDecided, AlreadyOverridden, LimitReached, NotOverridable, NotRefused, OverrideExhausted, OverrideOver, PerkPaused, PerkRetired, RuleNewer, SubjectErased];
     /// Problems of acting for a clerk.
     ProblemsOfActing = [ClerkRequired, ClerkSessionOver];
     /// Obstacles to one more clerk.

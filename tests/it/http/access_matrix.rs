@@ -127,6 +127,10 @@ pub(super) const SAMPLES: &[Sample] = &[
     sample("create_contest", Foreign::NotFound, |it| {
         (Method::POST, format!("/v1/checks/{}/contest", it.refused[0]), json!({"reason": "It is me."}))
     }),
+    sample("override_check", Foreign::NotFound, |it| {
+        (Method::POST, format!("/v1/checks/{}/override", it.refused[0]), json!({"reason": "courtesy", "tier": "t"}))
+    }),
+    sample("list_overrides", Foreign::Nothing, |_| get("/v1/overrides".into())),
     sample("list_contests", Foreign::Nothing, |_| get("/v1/contests".into())),
     sample("get_contest", Foreign::NotFound, |it| get(format!("/v1/contests/{}", it.refused[1]))),
     sample("uphold_contest", Foreign::NotFound, |it| {
@@ -335,7 +339,8 @@ fn fits(pattern: &str, path: &str) -> bool {
 pub(super) async fn things(app: &TestApp, merchant: &Merchant, caller: &'static str, asks: &Client) -> Things {
     let perk = format!("{}-{caller}", merchant.slug);
     let lounge = r#"{"score":{"source":"klout"},"tiers":[{"id":"t","when":{"attr":"score","op":"gte","value":40}}],
-      "token":{"audience":"sfo-lounge"}}"#;
+      "token":{"audience":"sfo-lounge"},
+      "override":{"reasons":["courtesy"],"max":20,"window":{"calendar":"day"}}}"#;
     app.world.perk(merchant, &perk, lounge).await;
     let admin = app.admin(merchant).await;
     let version = json!({"rule": {"at_least": 40, "score": "klout"}});

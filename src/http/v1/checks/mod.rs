@@ -3,6 +3,7 @@
 pub mod batch;
 pub mod explanation;
 pub mod lists;
+pub mod overrides;
 pub mod visitor;
 
 use std::time::{Duration, Instant};
