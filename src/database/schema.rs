@@ -1,5 +1,7 @@
 //! The tables as diesel sees them: the same on both databases.
 
+pub use super::desk_tables::{clerks, overrides, pin_guesses};
+
 diesel::table! {
     epochs (name) {
         name -> Text,
@@ -34,41 +36,6 @@ diesel::table! {
         last_used_at -> Nullable<BigInt>,
         origins -> Nullable<Text>,
         airports -> Nullable<Text>,
-    }
-}
-
-diesel::table! {
-    clerks (key_id) {
-        key_id -> Text,
-        merchant_id -> Text,
-        salt -> Binary,
-        pin_hash -> Binary,
-    }
-}
-
-diesel::table! {
-    overrides (check_id) {
-        check_id -> Text,
-        merchant_id -> Text,
-        perk_id -> Text,
-        perk -> Text,
-        rule_version -> Integer,
-        granted_check -> Text,
-        grant_id -> Text,
-        tier -> Text,
-        reason -> Text,
-        overridden_by -> Text,
-        overridden_at -> BigInt,
-    }
-}
-
-diesel::table! {
-    pin_guesses (key_id) {
-        key_id -> Text,
-        merchant_id -> Text,
-        failures -> BigInt,
-        since -> BigInt,
-        locked_until -> BigInt,
     }
 }
 

@@ -12,7 +12,7 @@ const FREE: i64 = 5;
 /// The first wait; it doubles with every wrong PIN after.
 const FIRST_WAIT: SignedDuration = SignedDuration::from_mins(15);
 const LONGEST_WAIT: SignedDuration = SignedDuration::from_hours(24);
-/// Wrong PINs at one key within [`PERIOD`], whoever's.
+/// Wrong PINs at one key within [`PERIOD`], of all clerks together.
 const MOST_OF_KEY: i64 = 20;
 const PERIOD: SignedDuration = SignedDuration::from_hours(1);
 

@@ -165,8 +165,7 @@ impl Directory {
         }
         self.database.write(move |conn: &mut AnyConnection| guesses.give_back(conn)).await?;
         let expires_at = Session::expiry(now);
-        let keyring = &self.ledger.context().keyring;
-        let session = Session { clerk, expires_at }.sign(keyring, merchant, desk);
+        let session = Session { clerk, expires_at }.sign(|parts| self.blind(parts), merchant, desk);
         Ok(SignedIn { session, expires_at })
     }
 
@@ -188,8 +187,8 @@ impl Directory {
             let has_clerks = self.known.now().content.has_clerks(&merchant.id);
             return if has_clerks { Err(ClerkRefused::Missing) } else { Ok(None) };
         };
-        let keyring = &self.ledger.context().keyring;
-        let session = Session::read(text, keyring, &merchant.id, &caller.key, now).ok_or(ClerkRefused::Over)?;
+        let session = Session::read(text, |parts| self.blind(parts), &merchant.id, &caller.key, now);
+        let session = session.ok_or(ClerkRefused::Over)?;
         let works = || self.known.now().content.is_clerk(&merchant.id, &session.clerk);
         if !works() {
             // Made on another replica a moment ago; where the database can't be asked, nobody can say so.
@@ -200,8 +199,14 @@ impl Directory {
 
     /// The hash of a PIN. It takes its time, so not on a worker of the doors.
     async fn hash_of(&self, clerk: &KeyId, pin: Pin, salt: PinSalt) -> Result<PinHash, DatabaseError> {
-        let (keyring, clerk) = (self.ledger.context().keyring.clone(), clerk.clone());
-        let hashed = tokio::task::spawn_blocking(move || PinHash::of(&keyring, &clerk, &pin, salt));
+        let (context, clerk) = (self.ledger.context().clone(), clerk.clone());
+        let hashed = tokio::task::spawn_blocking(move || {
+            PinHash::of(&pin, salt, |pin| context.keyring.blind(&[b"pin\0", clerk.as_str().as_bytes(), b"\0", pin]))
+        });
         hashed.await.map_err(|_| DatabaseError::Interrupted)
+    }
+
+    fn blind(&self, parts: &[&[u8]]) -> [u8; 32] {
+        self.ledger.context().keyring.blind(parts)
     }
 }

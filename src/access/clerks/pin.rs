@@ -9,8 +9,6 @@ use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use crate::foundation::entropy::Entropy;
-use crate::foundation::ids::KeyId;
-use crate::keyring::Keyring;
 
 const SHORTEST: usize = 4;
 const LONGEST: usize = 12;
@@ -119,10 +117,11 @@ impl PinSalt {
 pub struct PinHash(pub [u8; 32]);
 
 impl PinHash {
-    /// Hashes a PIN slowly, under a salt and the gateway's own key: who has the database alone can't try PINs.
+    /// Hashes a PIN slowly, under a salt, and under the gateway's own key by `blind`: who has the database alone can't try
+    /// PINs.
     #[must_use]
-    pub fn of(keyring: &Keyring, clerk: &KeyId, pin: &Pin, salt: PinSalt) -> Self {
-        let peppered = Zeroizing::new(keyring.blind(&[b"pin\0", clerk.as_str().as_bytes(), b"\0", pin.0.as_bytes()]));
+    pub fn of(pin: &Pin, salt: PinSalt, blind: impl FnOnce(&[u8]) -> [u8; 32]) -> Self {
+        let peppered = Zeroizing::new(blind(pin.0.as_bytes()));
         let mut hash = [0; 32];
         pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, ROUNDS, &salt.0, &*peppered, &mut hash);
         Self(hash)

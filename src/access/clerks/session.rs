@@ -10,9 +10,13 @@ use super::SESSION;
 use crate::foundation::clock::from_seconds;
 use crate::foundation::ids::{KeyId, MerchantId};
 use crate::foundation::subject::hex;
-use crate::keyring::Keyring;
 
 const PREFIX: &str = "pgs";
+
+/// A hash under the gateway's own key, of parts of which only the last may have a free length.
+pub trait Blind: FnOnce(&[&[u8]]) -> [u8; 32] {}
+
+impl<F: FnOnce(&[&[u8]]) -> [u8; 32]> Blind for F {}
 
 /// A clerk's session as it is said by its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,17 +51,17 @@ impl Session {
         from_seconds(now.as_second().saturating_add(SESSION.as_secs()))
     }
 
-    /// The text that stands for it, with the key of the desk `desk` only.
+    /// The text that stands for it, with the key of the desk `desk` only; `blind` hashes under the gateway's own key.
     #[must_use]
-    pub fn sign(&self, keyring: &Keyring, merchant: &MerchantId, desk: &KeyId) -> SessionText {
+    pub fn sign(&self, blind: impl Blind, merchant: &MerchantId, desk: &KeyId) -> SessionText {
         let clerk = self.clerk.as_str().trim_start_matches("key_");
         let seconds = self.expires_at.as_second();
-        SessionText(format!("{PREFIX}_{clerk}_{seconds:x}_{}", hex(&self.proof(keyring, merchant, desk))))
+        SessionText(format!("{PREFIX}_{clerk}_{seconds:x}_{}", hex(&self.proof(blind, merchant, desk))))
     }
 
     /// Reads a text that [`Session::sign`] made for this merchant and desk, while it lasts.
     #[must_use]
-    pub fn read(text: &str, keyring: &Keyring, merchant: &MerchantId, desk: &KeyId, now: Timestamp) -> Option<Self> {
+    pub fn read(text: &str, blind: impl Blind, merchant: &MerchantId, desk: &KeyId, now: Timestamp) -> Option<Self> {
         let mut parts = text.split('_');
         let (prefix, clerk, seconds, proof) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
         if prefix != PREFIX || parts.next().is_some() {
@@ -67,13 +71,13 @@ impl Session {
         let expires_at = Timestamp::from_second(i64::from_str_radix(seconds, 16).ok()?).ok()?;
         let session = Self { clerk, expires_at };
         // The whole text is compared, so that of what reads alike one form is right.
-        let wanted = session.sign(keyring, merchant, desk);
+        let wanted = session.sign(blind, merchant, desk);
         let is_ours = constant_time::verify_slices_are_equal(wanted.0.as_bytes(), text.as_bytes()).is_ok();
         (is_ours && !proof.is_empty() && now < expires_at).then_some(session)
     }
 
-    fn proof(&self, keyring: &Keyring, merchant: &MerchantId, desk: &KeyId) -> [u8; 32] {
-        keyring.blind(&[
+    fn proof(&self, blind: impl Blind, merchant: &MerchantId, desk: &KeyId) -> [u8; 32] {
+        blind(&[
             b"clerk session\0",
             merchant.as_str().as_bytes(),
             desk.as_str().as_bytes(),

@@ -10,7 +10,7 @@ use crate::on_either;
 
 type Result<T> = std::result::Result<T, DatabaseError>;
 
-/// What is stored of a clerk's PIN.
+/// A clerk's PIN as it is stored.
 pub(super) struct StoredPin {
     pub salt: PinSalt,
     pub hash: PinHash,

@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use super::canonical::{self, Canonical, Reader, put, read_members};
 use super::guests::GuestFacts;
 use super::instant::Instant;
+pub(crate) use super::limits::LimitFacts;
 use super::text::Text;
 use crate::ledger::events::VERSION;
 use crate::ledger::write::{check, redemption};
@@ -225,27 +226,6 @@ pub(crate) struct ReferralFacts<'a> {
     #[serde(borrow)]
     pub grant: Option<Text<'a>>,
 }
-
-#[derive(Debug, Deserialize)]
-pub(crate) struct LimitFacts<'a> {
-    #[serde(borrow)]
-    pub id: Text<'a>,
-    #[serde(borrow)]
-    pub scope: Text<'a>,
-    #[serde(borrow)]
-    pub window: Text<'a>,
-    pub cost: u64,
-    pub max: u64,
-    pub used: u64,
-    /// An override used it past its maximum.
-    pub past_max: Option<bool>,
-    /// There when its uses lapse one by one: up to where they had.
-    pub horizon: Option<Instant>,
-    /// Where the use stands.
-    pub counts_at: Option<Instant>,
-}
-
-read_members!(LimitFacts { id, scope, window, cost, max, used, past_max, horizon, counts_at });
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct GrantFacts<'a> {

@@ -46,7 +46,7 @@ enum Action {
     },
     /// List who let whom in by hand whom a rule had refused, and why; the newest first.
     Overrides {
-        /// Of one perk only, by its short name.
+        /// Only those of one perk, by its short name.
         #[arg(long, value_name = "PERK")]
         perk: Option<PerkSlug>,
         #[command(flatten)]
@@ -154,7 +154,8 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, Cli
         Action::AddClerk { name, pin_file, merchant } => {
             let pin = read_pin(&pin_file)?;
             let made = invocation.with_gateway(Needs::Existing, async |gateway| {
-                let weak = |weak| AccessError::Unfit(vec![FieldError::at("/pin", "invalid_value", format!("{weak}"))]);
+                let weak =
+                    |weak| AccessError::Unfit(vec![FieldError::at("/pin_file", "invalid_value", format!("{weak}"))]);
                 pin.check().map_err(weak)?;
                 let merchant = once::merchant(gateway, &merchant).await?.id;
                 Ok(gateway.directory.create_clerk(merchant, &name, pin, ACTOR).await?)

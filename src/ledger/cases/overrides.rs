@@ -1,6 +1,6 @@
 //! Refusals that a desk overrides: each once, and counted in the limits like any grant.
 //!
-//! One transaction: the case about the refusal, if there is one, is locked first, as whoever decides it locks it; then the
+//! One transaction: the case about the refusal, if there is one, is locked first, as its decision locks it; then the
 //! person, so that no erasure misses it; the row of the override, of which there can be one; and the check that is granted
 //! goes through `write/batch.rs`. One that a limit refuses is rolled back whole.
 
@@ -53,7 +53,7 @@ pub struct Visitor {
 pub struct Overriding {
     pub check: CheckId,
     pub subject: String,
-    /// Of which `overrides` and `grant` are there.
+    /// The check that is granted, with its `overrides` and its `grant`.
     pub entry: Box<CheckEntry>,
 }
 

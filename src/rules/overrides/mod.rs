@@ -94,7 +94,11 @@ impl OverrideTerms {
             window: window?,
             messages: None,
         };
-        Some(Self { reasons: reasons?, tiers: tiers?, past_limits: past_limits?, limit })
+        // The order of these means nothing.
+        let (mut tiers, mut past_limits) = (tiers?, past_limits?);
+        tiers.sort();
+        past_limits.sort();
+        Some(Self { reasons: reasons?, tiers, past_limits, limit })
     }
 
     /// The canonical form, with every default.
@@ -112,7 +116,7 @@ impl OverrideTerms {
     }
 }
 
-/// What a limit can count by, but for what checks bring: an override is none of those.
+/// The scopes of limits but for those that a check has to bring something for.
 fn read_scope(node: &Node<'_>, errors: &mut FieldErrors) -> Option<Vec<Scope>> {
     let scope = Scope::read(node, errors)?;
     if scope.iter().any(Scope::is_digested) {
@@ -220,7 +224,7 @@ mod tests {
     #[test]
     fn terms_that_do_not_fit_are_pointed_at() {
         for (from, to, spot) in [
-            (r#""max":20,"#, "", ("/override/max", "missing_field")),
+            (r#""max":20,"#, "", ("/override/max", "missing")),
             (r#""max":20"#, r#""max":0"#, ("/override/max", "out_of_range")),
             (r#"["courtesy","irregular_operations"]"#, "[]", ("/override/reasons", "out_of_range")),
             ("irregular_operations", "Irregular", ("/override/reasons/1", "bad_form")),

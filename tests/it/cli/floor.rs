@@ -93,7 +93,7 @@ fn clerks_are_made_listed_and_removed_and_no_pin_is_an_argument() {
     assert_eq!(answer(&other, 0)["name"], "Ada");
     terminal.write("weak.txt", "1234\n");
     let refused = terminal.refused("desk add-clerk --name Eve --pin-file weak.txt", 1).concat();
-    assert!(refused.contains("/pin") && !refused.contains("1234"), "{refused}");
+    assert!(refused.contains("--pin-file") && !refused.contains("1234"), "{refused}");
     terminal.refused("desk add-clerk --name Eve --pin-file nowhere.txt", 1);
     assert_eq!(terminal.ask(&format!("desk remove-clerk {id} --yes"))["removed"], true);
     terminal.refused(&format!("desk remove-clerk {id} --yes"), 1);

@@ -119,12 +119,12 @@ impl Overrides {
     }
 }
 
-/// What the versions of perks say of overrides; the texts are held to their hashes elsewhere.
+/// The terms of overriding by perk and version; the texts are held to their hashes elsewhere.
 #[derive(Default)]
 struct RulesOfPerks(HashMap<String, HashMap<i32, Option<Json>>>);
 
 impl RulesOfPerks {
-    /// What the rule that it cites doesn't let it do.
+    /// The reason for which the rule that it cites doesn't let it be.
     fn objection(
         &mut self,
         conn: &mut AnyConnection,

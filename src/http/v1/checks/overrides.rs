@@ -84,7 +84,7 @@ pub struct OverridesView {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct OverridesQuery {
-    /// Of one perk only.
+    /// Only those of one perk.
     #[param(value_type = Option<String>, example = "sfo-lounge")]
     perk: Option<PerkSlug>,
     /// Entries a page, 1–200; 50 unless given.

@@ -60,7 +60,24 @@ async fn a_desk_lets_someone_in_and_all_that_is_recorded_says_so() {
         app.world.pass(60);
         let body = json!({"reason": "irregular_operations", "tier": "main", "note": "Her flight was cancelled."});
         let granted = override_it(&desk, &refused, &body).await;
-        assert_shape!(granted, @"");
+        assert_shape!(granted, @r#"
+        201
+        {
+          "check":"chk_…",
+          "decision":"granted",
+          "perk":"sfo-lounge",
+          "rule_version":1,
+          "tier":"main",
+          "reasons":[{"code":"granted_by_person","tier":"main","message":"A person decided to grant Main lounge."}],
+          "limits":[{"id":"person","remaining":0,"resets_at":"2012-05-09T00:00:00Z"},{"id":"house","remaining":1,"resets_at":"2012-05-09T00:00:00Z"},{"id":"_override","remaining":2,"resets_at":"2012-05-09T00:00:00Z"}],
+          "next_eligible_at":null,
+          "grant":"grt_…",
+          "token":"eyJ…",
+          "token_expires_at":"2012-05-08T19:16:00Z",
+          "resolves":"chk_…",
+          "receipt":{"log":"cathay","index":7,"leaf_hash":"…","checkpoint":"…"}
+        }
+        "#);
         assert_eq!(granted.header("location"), format!("/v1/checks/{}", granted.text_of("check")));
         let token = granted.text_of("token");
         let claims = token.split('.').nth(1).unwrap();
