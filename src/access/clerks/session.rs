@@ -13,11 +13,6 @@ use crate::foundation::subject::hex;
 
 const PREFIX: &str = "pgs";
 
-/// A hash under the gateway's own key, of parts of which only the last may have a free length.
-pub trait Blind: FnOnce(&[&[u8]]) -> [u8; 32] {}
-
-impl<F: FnOnce(&[&[u8]]) -> [u8; 32]> Blind for F {}
-
 /// A clerk's session as it is said by its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
@@ -53,7 +48,7 @@ impl Session {
 
     /// The text that stands for it, with the key of the desk `desk` only; `blind` hashes under the gateway's own key.
     #[must_use]
-    pub fn sign(&self, blind: impl Blind, merchant: &MerchantId, desk: &KeyId) -> SessionText {
+    pub fn sign(&self, blind: impl FnOnce(&[&[u8]]) -> [u8; 32], merchant: &MerchantId, desk: &KeyId) -> SessionText {
         let clerk = self.clerk.as_str().trim_start_matches("key_");
         let seconds = self.expires_at.as_second();
         SessionText(format!("{PREFIX}_{clerk}_{seconds:x}_{}", hex(&self.proof(blind, merchant, desk))))
@@ -61,7 +56,13 @@ impl Session {
 
     /// Reads a text that [`Session::sign`] made for this merchant and desk, while it lasts.
     #[must_use]
-    pub fn read(text: &str, blind: impl Blind, merchant: &MerchantId, desk: &KeyId, now: Timestamp) -> Option<Self> {
+    pub fn read(
+        text: &str,
+        blind: impl FnOnce(&[&[u8]]) -> [u8; 32],
+        merchant: &MerchantId,
+        desk: &KeyId,
+        now: Timestamp,
+    ) -> Option<Self> {
         let mut parts = text.split('_');
         let (prefix, clerk, seconds, proof) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
         if prefix != PREFIX || parts.next().is_some() {
@@ -76,7 +77,7 @@ impl Session {
         (is_ours && !proof.is_empty() && now < expires_at).then_some(session)
     }
 
-    fn proof(&self, blind: impl Blind, merchant: &MerchantId, desk: &KeyId) -> [u8; 32] {
+    fn proof(&self, blind: impl FnOnce(&[&[u8]]) -> [u8; 32], merchant: &MerchantId, desk: &KeyId) -> [u8; 32] {
         blind(&[
             b"clerk session\0",
             merchant.as_str().as_bytes(),

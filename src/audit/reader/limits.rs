@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::canonical::read_members;
+use super::canonical::{Canonical, put, read_members};
 use super::instant::Instant;
 use super::text::Text;
 
