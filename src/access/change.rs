@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::clerks;
 use super::error::AccessError;
 use super::key::{ApiKey, KeyHash, NewKey};
 use super::merchant::Merchant;
@@ -144,6 +145,10 @@ pub(super) fn revoke_key(
     let revoked_now = store::update_revoked(conn, merchant, id, now)?;
     let key = store::find_key(conn, merchant, id)?.ok_or(AccessError::UnknownKey)?;
     if revoked_now {
+        // A PIN is a person's: nothing of it is kept longer than it opens something.
+        if let Some(merchant) = merchant {
+            clerks::forget_pin(conn, merchant, id)?;
+        }
         bump_epoch(conn, store::EPOCH)?;
         events.push(event("key.revoked", &key, actor.clone()));
     }

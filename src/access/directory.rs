@@ -26,11 +26,11 @@ use crate::ledger::entry::Actor;
 /// Merchants and keys; cheap to clone.
 #[derive(Clone)]
 pub struct Directory {
-    database: Database,
-    ledger: Ledger,
-    clock: Clock,
-    entropy: Entropy,
-    known: ReplicatedSnapshot<Snapshot>,
+    pub(super) database: Database,
+    pub(super) ledger: Ledger,
+    pub(super) clock: Clock,
+    pub(super) entropy: Entropy,
+    pub(super) known: ReplicatedSnapshot<Snapshot>,
     uses: Arc<UnwrittenUses>,
 }
 
@@ -43,7 +43,7 @@ impl Directory {
     pub fn new(database: Database, ledger: Ledger, clock: Clock, entropy: Entropy) -> Self {
         let load = |conn: &mut AnyConnection, _: &Snapshot| {
             let content = store::list_everything(conn)?;
-            Ok(Snapshot::of(content.merchants, content.keys))
+            Ok(Snapshot::of(content.merchants, content.keys, content.clerks))
         };
         let known = ReplicatedSnapshot::new(database.clone(), store::EPOCH, load);
         Self { database, ledger, clock, entropy, known, uses: Arc::default() }

@@ -34,6 +34,8 @@ pub enum AccessError {
     UnknownMerchant,
     #[error("no such key")]
     UnknownKey,
+    #[error("a merchant has at most {} clerks", super::clerks::MOST_CLERKS)]
+    TooManyClerks,
     /// The parts of a request don't fit together.
     #[error("{} fit", counted_as(.0.len(), "field doesn't", "fields don't"))]
     Unfit(Vec<FieldError>),
@@ -43,4 +45,15 @@ pub enum AccessError {
     Ledger(#[from] LedgerError),
     #[error(transparent)]
     Database(#[from] DatabaseError),
+}
+
+impl AccessError {
+    /// The errors of a clerk, whose label is called a name.
+    pub(super) fn of_clerk(errors: Vec<FieldError>) -> Self {
+        let renamed = errors.into_iter().map(|error| match error.path.to_string().as_str() {
+            "/label" => FieldError::at("/name", error.code, error.detail),
+            _ => error,
+        });
+        Self::Unfit(renamed.collect())
+    }
 }

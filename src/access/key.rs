@@ -226,10 +226,10 @@ impl NewKey {
         self.label = clean("/label", &self.label);
         self.location = self.location.map(|text| clean("/location", &text));
         self.kiosk = self.kiosk.map(|text| clean("/kiosk", &text));
-        let on_site = matches!(self.role, Role::Kiosk | Role::Door);
+        let on_site = matches!(self.role, Role::Kiosk | Role::Door | Role::Desk);
         for (pointer, set, fits, whose) in [
-            ("/location", self.location.is_some(), on_site, "kiosk and door keys have a location"),
-            ("/kiosk", self.kiosk.is_some(), on_site, "kiosk and door keys have a kiosk name"),
+            ("/location", self.location.is_some(), on_site, "kiosk, desk and door keys have a location"),
+            ("/kiosk", self.kiosk.is_some(), on_site, "kiosk, desk and door keys have a kiosk name"),
             ("/audience", self.audience.is_some(), self.role == Role::Door, "only door keys have an audience"),
         ] {
             if set && !fits {

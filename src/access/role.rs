@@ -21,15 +21,18 @@ pub enum Role {
     Feeder,
     /// Reads what was granted, and proves it.
     Auditor,
+    /// Serves guests at a counter: asks for one person at a time, and mends what came of it.
+    Desk,
 }
 
 /// A name that is no role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a role is `operator`, `admin`, `kiosk`, `door`, `feeder` or `auditor`")]
+#[error("a role is `operator`, `admin`, `kiosk`, `door`, `feeder`, `auditor` or `desk`")]
 pub struct UnknownRole;
 
 impl Role {
-    pub const ALL: [Self; 6] = [Self::Operator, Self::Admin, Self::Kiosk, Self::Door, Self::Feeder, Self::Auditor];
+    pub const ALL: [Self; 7] =
+        [Self::Operator, Self::Admin, Self::Kiosk, Self::Door, Self::Feeder, Self::Auditor, Self::Desk];
 
     /// The role's name on the wire and in the database.
     #[must_use]
@@ -41,6 +44,7 @@ impl Role {
             Self::Door => "door",
             Self::Feeder => "feeder",
             Self::Auditor => "auditor",
+            Self::Desk => "desk",
         }
     }
 
@@ -64,7 +68,7 @@ impl Role {
         match self {
             Self::Operator => matches!(other, Self::Operator | Self::Admin),
             Self::Admin => other.has_merchant(),
-            Self::Kiosk | Self::Door | Self::Feeder | Self::Auditor => false,
+            Self::Kiosk | Self::Door | Self::Feeder | Self::Auditor | Self::Desk => false,
         }
     }
 }
@@ -136,30 +140,44 @@ permissions! {
     /// Make and list merchants.
     ManageMerchants = [Operator];
     /// See what one's own key is.
-    ReadOwnKey = [Operator, Admin, Kiosk, Door, Feeder, Auditor];
+    ReadOwnKey = [Operator, Admin, Kiosk, Door, Feeder, Auditor, Desk];
     /// Make, list and revoke keys (whose: `Role::may_manage`).
     ManageKeys = [
         Operator("operator keys, and a merchant's admin keys"),
         Admin("keys of its own merchant")
     ];
+    /// Make and remove clerks.
+    ManageClerks = [Admin];
+    /// See who the clerks are.
+    ListClerks = [Admin, Desk];
+    /// Sign a clerk in.
+    SignIn = [Desk];
     /// Perks, their rules and versions.
     ManagePerks = [Admin];
     /// Make and list score sources, and declare attributes of people.
     ManageSources = [Admin];
+    /// Close a place for a while, and open it.
+    ClosePlaces = [Admin, Desk];
     /// Check (dry runs too), check a batch, read one's own checks.
-    Check = [Admin, Kiosk];
+    Check = [Admin, Kiosk, Desk];
+    /// See what others than one's own key asked.
+    SeeChecks = [Admin, Desk];
+    /// Let someone in by hand whom a rule refused, on the rule's terms.
+    Override = [Admin, Desk];
+    /// See who overrode what.
+    ListOverrides = [Admin, Auditor, Desk];
     /// Redeem a token.
-    Redeem = [Admin, Kiosk, Door("its own audience only")];
+    Redeem = [Admin, Kiosk, Desk, Door("its own audience only")];
     /// Decide what a rule has referred to a person.
     Decide = [Admin];
     /// Say that a guest left.
-    Release = [Admin, Kiosk, Door("its own audience only")];
+    Release = [Admin, Kiosk, Desk, Door("its own audience only")];
     /// Take a mistaken grant back.
     Void = [Admin];
     /// Revoke a token.
     RevokeTokens = [Admin];
     /// Ask whether a token is alive.
-    Introspect = [Admin, Kiosk, Door("its own audience only")];
+    Introspect = [Admin, Kiosk, Desk, Door("its own audience only")];
     /// Put, delete and import scores; import attributes of people.
     WriteScores = [Admin, Feeder];
     /// See a score's value.
@@ -183,26 +201,33 @@ mod tests {
                 format!("{marks} {p:?}")
             })
             .collect();
-        // operator, admin, kiosk, door, feeder, auditor
+        // operator, admin, kiosk, door, feeder, auditor, desk
         assert_eq!(
             lines,
             [
-                "+..... ManageMerchants",
-                "++++++ ReadOwnKey",
-                "++.... ManageKeys",
-                ".+.... ManagePerks",
-                ".+.... ManageSources",
-                ".++... Check",
-                ".+++.. Redeem",
-                ".+.... Decide",
-                ".+++.. Release",
-                ".+.... Void",
-                ".+.... RevokeTokens",
-                ".+++.. Introspect",
-                ".+..+. WriteScores",
-                ".+..++ ReadScores",
-                ".+...+ Audit",
-                ".+.... AnswerSubjects",
+                "+...... ManageMerchants",
+                "+++++++ ReadOwnKey",
+                "++..... ManageKeys",
+                ".+..... ManageClerks",
+                ".+....+ ListClerks",
+                "......+ SignIn",
+                ".+..... ManagePerks",
+                ".+..... ManageSources",
+                ".+....+ ClosePlaces",
+                ".++...+ Check",
+                ".+....+ SeeChecks",
+                ".+....+ Override",
+                ".+...++ ListOverrides",
+                ".+++..+ Redeem",
+                ".+..... Decide",
+                ".+++..+ Release",
+                ".+..... Void",
+                ".+..... RevokeTokens",
+                ".+++..+ Introspect",
+                ".+..+.. WriteScores",
+                ".+..++. ReadScores",
+                ".+...+. Audit",
+                ".+..... AnswerSubjects",
             ]
         );
     }
@@ -211,7 +236,10 @@ mod tests {
     fn operators_hand_out_admin_keys_and_admins_never_operator_keys() {
         let managed = |by: Role| Role::ALL.into_iter().filter(|role| by.may_manage(*role)).collect::<Vec<_>>();
         assert_eq!(managed(Role::Operator), [Role::Operator, Role::Admin]);
-        assert_eq!(managed(Role::Admin), [Role::Admin, Role::Kiosk, Role::Door, Role::Feeder, Role::Auditor]);
+        assert_eq!(
+            managed(Role::Admin),
+            [Role::Admin, Role::Kiosk, Role::Door, Role::Feeder, Role::Auditor, Role::Desk]
+        );
         assert_eq!(managed(Role::Kiosk), []);
     }
 

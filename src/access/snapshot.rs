@@ -1,6 +1,6 @@
 //! All merchants and keys, indexed for the hot path.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -10,7 +10,7 @@ use super::key::{ApiKey, KeyHash};
 use super::last_use::LastUse;
 use super::merchant::Merchant;
 use super::principal::Principal;
-use crate::foundation::ids::{MerchantId, MerchantSlug};
+use crate::foundation::ids::{KeyId, MerchantId, MerchantSlug};
 
 /// The content that the directory answers from.
 #[derive(Default)]
@@ -21,6 +21,8 @@ pub(super) struct Snapshot {
     /// The origins that keys name, by whose keys do, each with the last instant at which one of those expires; none if
     /// one never does.
     origins: HashMap<String, HashMap<Option<MerchantId>, Option<Timestamp>>>,
+    /// The clerks who work, by merchant.
+    clerks: HashMap<MerchantId, HashSet<KeyId>>,
 }
 
 struct Entry {
@@ -31,7 +33,7 @@ struct Entry {
 }
 
 impl Snapshot {
-    pub(super) fn of(merchants: Vec<Merchant>, keys: Vec<(KeyHash, ApiKey)>) -> Self {
+    pub(super) fn of(merchants: Vec<Merchant>, keys: Vec<(KeyHash, ApiKey)>, clerks: Vec<(MerchantId, KeyId)>) -> Self {
         let merchants: Vec<_> = merchants.into_iter().map(Arc::new).collect();
         let by_id: HashMap<_, _> = merchants.iter().map(|m| (m.id.clone(), m.clone())).collect();
         let by_slug = merchants.iter().map(|m| (m.slug.clone(), m.clone())).collect();
@@ -45,7 +47,21 @@ impl Snapshot {
                 *until = until.zip(entry.expires_at).map(|(known, other)| known.max(other));
             }
         }
-        Self { by_id, by_slug, keys, origins }
+        let mut working: HashMap<MerchantId, HashSet<KeyId>> = HashMap::new();
+        for (merchant, key) in clerks {
+            working.entry(merchant).or_default().insert(key);
+        }
+        Self { by_id, by_slug, keys, origins, clerks: working }
+    }
+
+    /// True if the merchant has a clerk who works.
+    pub(super) fn has_clerks(&self, merchant: &MerchantId) -> bool {
+        self.clerks.contains_key(merchant)
+    }
+
+    /// True if this is a clerk of the merchant who works.
+    pub(super) fn is_clerk(&self, merchant: &MerchantId, key: &KeyId) -> bool {
+        self.clerks.get(merchant).is_some_and(|clerks| clerks.contains(key))
     }
 
     /// The principal whose key this is. The map compares hashes of what was sent, which a caller can't steer

@@ -3,10 +3,11 @@
 use diesel::prelude::*;
 use jiff::Timestamp;
 
+use super::clerks;
 use super::key::{ApiKey, KeyHash};
 use super::merchant::Merchant;
 use super::role::Role;
-use crate::database::schema::{api_keys, merchants};
+use crate::database::schema::{api_keys, clerks as clerk_rows, merchants};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::clock::from_micros;
 use crate::foundation::ids::{KeyId, MerchantId, MerchantSlug};
@@ -238,6 +239,18 @@ pub(super) fn list_keys(
     rows.into_iter().map(|row| <(KeyHash, ApiKey)>::try_from(row).map(|(_, key)| key)).collect()
 }
 
+/// The merchant's clerks who work, in the order they were made.
+pub(super) fn list_clerks(conn: &mut AnyConnection, merchant: &MerchantId) -> Result<Vec<ApiKey>, DatabaseError> {
+    let rows: Vec<KeyRow> = api_keys::table
+        .inner_join(clerk_rows::table.on(clerk_rows::key_id.eq(api_keys::id)))
+        .filter(api_keys::merchant_id.eq(merchant.as_str()))
+        .filter(api_keys::revoked_at.is_null())
+        .order(api_keys::id)
+        .select(KeyRow::as_select())
+        .load(conn)?;
+    rows.into_iter().map(|row| <(KeyHash, ApiKey)>::try_from(row).map(|(_, key)| key)).collect()
+}
+
 /// Says that a key is revoked since `at`. False when it was already: the first instant is retained.
 pub(super) fn update_revoked(
     conn: &mut AnyConnection,
@@ -273,6 +286,8 @@ pub(super) fn update_last_used(
 pub(super) struct Content {
     pub merchants: Vec<Merchant>,
     pub keys: Vec<(KeyHash, ApiKey)>,
+    /// Those who work.
+    pub clerks: Vec<(MerchantId, KeyId)>,
 }
 
 /// Reads the whole directory. A row that can't be read is left out and said, so that one can't lock everybody out.
@@ -282,8 +297,10 @@ pub(super) fn list_everything(conn: &mut AnyConnection) -> Result<Content, Datab
     }
     let merchants: Vec<MerchantRow> = merchants::table.select(MerchantRow::as_select()).load(conn)?;
     let keys: Vec<KeyRow> = api_keys::table.select(KeyRow::as_select()).load(conn)?;
+    let clerks = clerks::list_working(conn)?;
     Ok(Content {
         merchants: merchants.into_iter().map(Merchant::try_from).filter_map(readable).collect(),
         keys: keys.into_iter().map(<(KeyHash, ApiKey)>::try_from).filter_map(readable).collect(),
+        clerks: clerks.into_iter().filter_map(|(of, key)| of.parse().ok().zip(key.parse().ok())).collect(),
     })
 }

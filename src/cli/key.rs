@@ -61,10 +61,10 @@ struct New {
     /// The name that people call it by.
     #[arg(long, value_name = "TEXT")]
     label: String,
-    /// Where it is used (kiosk and door keys).
+    /// Where it is used (kiosk, desk and door keys).
     #[arg(long, value_name = "TEXT")]
     location: Option<String>,
-    /// The kiosk's name (kiosk and door keys).
+    /// The kiosk's name (kiosk, desk and door keys).
     #[arg(long, value_name = "TEXT")]
     kiosk: Option<String>,
     /// The only audience whose tokens it may redeem (door keys).

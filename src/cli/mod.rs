@@ -14,6 +14,7 @@ mod audit;
 mod check;
 mod contest;
 mod demo;
+mod desk;
 mod doctor;
 mod document;
 pub mod error;
@@ -96,6 +97,8 @@ enum Command {
     Check(check::Args),
     /// Show a grant, release it or take it back.
     Grant(grant::Args),
+    /// Make, list and remove the clerks of desks.
+    Desk(desk::Args),
     /// List and show what rules have left to a person, and deny it.
     Referral(referral::Args),
     /// Contest refusals; list and show what was contested, and uphold it.
@@ -131,6 +134,7 @@ fn dispatch(command: Command, invocation: &Invocation) -> Result<Completion, Cli
         Command::Man(args) => help::man::run(&args, invocation),
         Command::Check(args) => check::run(args, invocation),
         Command::Grant(args) => grant::run(args, invocation),
+        Command::Desk(args) => desk::run(args, invocation),
         Command::Referral(args) => referral::run(args, invocation),
         Command::Contest(args) => contest::run(args, invocation),
         Command::Approval(args) => approval::run(&args, invocation),

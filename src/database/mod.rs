@@ -18,6 +18,7 @@
 mod blank;
 pub mod columns;
 pub mod connection;
+mod desk_tables;
 pub mod error;
 pub mod file;
 pub mod followed;

@@ -1,5 +1,7 @@
 //! The tables as diesel sees them: the same on both databases.
 
+pub use super::desk_tables::{clerks, overrides, pin_guesses};
+
 diesel::table! {
     epochs (name) {
         name -> Text,
@@ -346,7 +348,10 @@ diesel::table! {
 }
 
 diesel::allow_tables_to_appear_in_same_query!(
+    clerks,
     closures,
+    overrides,
+    pin_guesses,
     epochs,
     merchants,
     api_keys,

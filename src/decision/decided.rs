@@ -64,6 +64,8 @@ pub struct LimitTouched {
     /// Used in this window, this check included if it was admitted.
     pub used: u64,
     pub resets_at: Option<Timestamp>,
+    /// An override has used it past its maximum.
+    pub past_max: bool,
     /// The use, where the limit counts uses one by one; none for a calendar window or a lifetime.
     pub counted: Option<UseTouched>,
 }
@@ -206,6 +208,7 @@ mod tests {
             cost: 1,
             max: 2,
             used: 2,
+            past_max: false,
             resets_at: None,
             counted: None,
         }]

@@ -96,6 +96,7 @@ fn own_words<'a>(rule: &'a Rule, refusal: &Refusal<'_>) -> Option<&'a Messages> 
         | ReasonCode::PerkPaused
         // Its closure has the words, and no rule.
         | ReasonCode::PlaceClosed
+        | ReasonCode::OverrideExhausted
         | ReasonCode::NotInRollout
         | ReasonCode::GrantedByPerson
         | ReasonCode::Other(_) => None,
@@ -142,7 +143,7 @@ fn standard(rule: Option<&Rule>, refusal: &Refusal<'_>) -> Option<String> {
         ReasonCode::TooLate => "It is too late for this.",
         ReasonCode::NotYetValid => "This has not begun yet.",
         ReasonCode::NoLongerValid => "This has ended.",
-        ReasonCode::PerkPaused => "This is not available at the moment.",
+        ReasonCode::PerkPaused | ReasonCode::OverrideExhausted => "This is not available at the moment.",
         ReasonCode::NotInRollout => "This is not open to you yet.",
         ReasonCode::ScoreBelowThreshold | ReasonCode::ConditionNotMet => "This is not open to you at the moment.",
         ReasonCode::ScoreMissing

@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::foundation::decimal::Decimal;
 use crate::rules::attribute::{BOARDING_PASS, ValueType};
 use crate::rules::limit::LimitClaim;
+use crate::rules::overrides::OVERRIDE;
 use crate::rules::tier::Tier;
 use crate::rules::tier::party::Party;
 
@@ -38,6 +39,7 @@ pub enum ReasonCode {
     PassDate,
     TooManyGuests,
     PlaceClosed,
+    OverrideExhausted,
     /// One that a newer build gave.
     Other(OtherCode),
 }
@@ -86,7 +88,7 @@ impl<'de> Deserialize<'de> for ReasonCode {
 
 impl ReasonCode {
     /// Every code that is known here, in the order they were made.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::ScoreMet,
         Self::ScoreBelowThreshold,
         Self::ScoreMissing,
@@ -107,6 +109,7 @@ impl ReasonCode {
         Self::PassDate,
         Self::TooManyGuests,
         Self::PlaceClosed,
+        Self::OverrideExhausted,
     ];
 
     /// The reason of this code, if it is one of ours.
@@ -159,6 +162,7 @@ impl ReasonCode {
             Self::PassDate => "pass_date",
             Self::TooManyGuests => "too_many_guests",
             Self::PlaceClosed => "place_closed",
+            Self::OverrideExhausted => "override_exhausted",
             Self::Other(_) => "other",
         }
     }
@@ -238,7 +242,7 @@ impl Reason {
             limit: Some(claim.limit.clone()),
             at_most,
             next_eligible_at: room_at.filter(|_| at_most.is_none()),
-            ..Self::new(ReasonCode::LimitReached)
+            ..Self::new(if claim.limit == OVERRIDE { ReasonCode::OverrideExhausted } else { ReasonCode::LimitReached })
         }
     }
 
@@ -319,6 +323,7 @@ impl Reason {
             ReasonCode::NoLongerValid => "This perk has ended.".into(),
             ReasonCode::PerkPaused => "This perk is paused.".into(),
             ReasonCode::PlaceClosed => "This place is closed at the moment.".into(),
+            ReasonCode::OverrideExhausted => "The overrides of this time are used up.".into(),
             ReasonCode::LimitReached => match (&self.limit, self.at_most) {
                 (Some(limit), Some(most)) => format!("The limit {limit} admits at most {most} at once."),
                 (Some(limit), None) => format!("The limit {limit} has no room left for this."),

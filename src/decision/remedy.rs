@@ -56,6 +56,10 @@ pub fn remedy(reason: &Reason, zone: &TimeZone) -> Option<String> {
             (None, Some(opens)) => format!("Asking after {opens}, when the limit {limit} has room again."),
             (None, None) => format!("Room in the limit {limit}, which was used up."),
         },
+        ReasonCode::OverrideExhausted => match opens {
+            Some(opens) => format!("Overriding after {opens}, when that can be done again."),
+            None => "Fewer overrides before.".to_owned(),
+        },
         ReasonCode::Blackout => match opens {
             Some(opens) => format!("Asking after {opens}, when the perk is offered again."),
             None => "Asking on dates on which the perk is offered.".to_owned(),

@@ -369,6 +369,7 @@ impl Checker {
                 party,
                 loc: entry.location.clone(),
                 online_only: terms.online_only,
+                override_reason: None,
             },
             single_use: terms.single_use,
             id,

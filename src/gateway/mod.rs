@@ -218,7 +218,7 @@ impl Gateway {
     pub async fn warnings_of_key(&self, key: &ApiKey) -> Result<Vec<FieldError>, PerkError> {
         let Some(merchant) = &key.merchant else { return Ok(Vec::new()) };
         let on_site = OnSite {
-            is_kiosk: key.role == Role::Kiosk,
+            is_kiosk: matches!(key.role, Role::Kiosk | Role::Desk),
             label: key.label.clone(),
             location: key.location.clone(),
             kiosk: key.kiosk.clone(),

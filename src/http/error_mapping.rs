@@ -74,6 +74,7 @@ impl From<AccessError> for Problem {
                 Self::new(Kind::from(&error), format!("There is a merchant `{slug}` already."))
             }
             AccessError::UnknownMerchant | AccessError::UnknownKey => Self::not_found(),
+            AccessError::TooManyClerks => Self::new(Kind::from(&error), error.to_string()),
             AccessError::Unfit(errors) => Self::invalid(errors),
             AccessError::Forbidden(forbidden) => forbidden.into(),
             AccessError::Ledger(error) => error.into(),

@@ -10,19 +10,20 @@ use super::health::{get_livez, get_readyz};
 use super::middleware::known_parameters::refuse_unknown_parameters;
 use super::openapi::roles::{permitted, public};
 use super::schemas::get_perk_schema;
-use super::v1::access::{keys, me, merchants};
+use super::v1::access::{clerks, keys, me, merchants};
 use super::v1::attributes::import as attribute_import;
 use super::v1::audit::{export, proofs, search};
 use super::v1::cases::{contests, referrals};
-use super::v1::checks::{batch, lists as check_lists};
+use super::v1::checks::{batch, lists as check_lists, overrides};
 use super::v1::grants::lists as grant_lists;
 use super::v1::perks::{approvals, backtests, closures, diff, simulations, steps, version_steps, versions};
 use super::v1::scores::sources;
 use super::v1::{attributes, audit, checks, grants, perks, reports, scores, subjects, tokens};
 use super::well_known::{get_jwks, get_log_keys};
 use crate::access::role::permit::{
-    AnswerSubjects, Audit, Check, Decide, Introspect, ManageKeys, ManageMerchants, ManagePerks, ManageSources,
-    ReadOwnKey, ReadScores, Redeem, Release, RevokeTokens, Void, WriteScores,
+    AnswerSubjects, Audit, Check, ClosePlaces, Decide, Introspect, ListClerks, ListOverrides, ManageClerks, ManageKeys,
+    ManageMerchants, ManagePerks, ManageSources, Override, ReadOwnKey, ReadScores, Redeem, Release, RevokeTokens,
+    SignIn, Void, WriteScores,
 };
 use crate::web::auth::require_key;
 use crate::web::cors::answer_preflight;
@@ -47,6 +48,8 @@ pub fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>) 
                 .service(permitted(Check, check_lists::list_checks))
                 .service(permitted(Check, check_lists::search_checks))
                 .service(permitted(Check, checks::get_check))
+                .service(permitted(Override, overrides::override_check))
+                .service(permitted(ListOverrides, overrides::list_overrides))
                 // Before what fits their addresses too, so that logs and metrics name the right route.
                 .service(permitted(Check, grant_lists::list_grants))
                 .service(permitted(Check, grant_lists::search_grants))
@@ -103,9 +106,9 @@ pub fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>) 
                 .service(permitted(ManagePerks, steps::pause_perk))
                 .service(permitted(ManagePerks, steps::resume_perk))
                 .service(permitted(ManagePerks, steps::retire_perk))
-                .service(permitted(ManagePerks, closures::create_closure))
-                .service(permitted(ManagePerks, closures::list_closures))
-                .service(permitted(ManagePerks, closures::delete_closure))
+                .service(permitted(ClosePlaces, closures::create_closure))
+                .service(permitted(ClosePlaces, closures::list_closures))
+                .service(permitted(ClosePlaces, closures::delete_closure))
                 .service(permitted(ManagePerks, approvals::get_approvals))
                 .service(permitted(ManagePerks, approvals::put_approvals))
                 .service(permitted(WriteScores, scores::import_scores))
@@ -123,6 +126,10 @@ pub fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>) 
                 .service(permitted(ManageMerchants, merchants::list_merchants))
                 .service(permitted(ManageMerchants, merchants::get_merchant))
                 .service(permitted(ManageMerchants, merchants::update_merchant))
+                .service(permitted(ManageClerks, clerks::create_clerk))
+                .service(permitted(ListClerks, clerks::list_clerks))
+                .service(permitted(ManageClerks, clerks::delete_clerk))
+                .service(permitted(SignIn, clerks::create_session))
                 .service(permitted(ReadOwnKey, me::get_me))
                 .service(permitted(ManageKeys, keys::create_key))
                 .service(permitted(ManageKeys, keys::list_keys))

@@ -188,7 +188,24 @@ pub struct CheckEntry {
     pub grant: Option<GrantTerms>,
     /// The check in whose place this one is granted, by a person.
     pub resolves: Option<CheckId>,
+    /// Why a desk grants it, in the place of one that was refused.
+    pub overrides: Option<OverrideGiven>,
     pub idempotency: Option<Idempotency>,
+}
+
+/// Why a desk overrides a refusal.
+#[derive(Clone, PartialEq, Eq)]
+pub struct OverrideGiven {
+    /// One of those that the rule names.
+    pub reason: String,
+    /// Personal, as it may name people.
+    pub note: Option<String>,
+}
+
+impl fmt::Debug for OverrideGiven {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OverrideGiven").field("reason", &self.reason).finish_non_exhaustive()
+    }
 }
 
 impl CheckEntry {
@@ -216,6 +233,7 @@ impl CheckEntry {
             undigested,
             grant: None,
             resolves: None,
+            overrides: None,
             idempotency: None,
         }
     }

@@ -70,12 +70,13 @@ use crate::foundation::ids::{GrantId, MerchantId};
 use crate::foundation::subject::hex;
 use crate::keyring::rotation::{Revocation, Rotation};
 use cases::contest::{self, Contest, ContestError, Objection};
+use cases::overrides::{self, OverrideRefused, Overriding};
 use cases::referral::{self, Resolution, ResolveError, Resolved};
 use door::{RedeemEntry, Redeemed};
 use entry::{Actor, CheckEntry, CheckRecord, EventDraft, Idempotency};
 use grants::correction::{self, Corrected, Correction, CorrectionError};
 use grants::ending::{self, GrantRevocation, Leaving, NamedBy, ReturnError, RevokedGrants};
-use grants::undo::{self, UndoError, UndoReason, Undone};
+use grants::undo::{self, UndoError, UndoReason, Undoing, Undone};
 use idempotency::{Claim, Claimed, KeyScope};
 use read::person::{self, Person};
 use retention::erasure::{self, Erased, Erasure, Forgotten, Purge};
@@ -225,6 +226,15 @@ impl Ledger {
         Ok(Resolved::committed(granted))
     }
 
+    /// Overrides a refusal: the check that is granted in its place is counted in its limits, those that its rule names even
+    /// past their maximum. Held until the commit: the case about the refusal, and the person. A retry gets
+    /// [`OverrideRefused::AlreadyOverridden`].
+    pub async fn override_refusal(&self, overriding: Overriding) -> Result<Recorded<CheckRecord>, OverrideRefused> {
+        let event = Some(overriding.entry.event.clone());
+        let granted = self.writer.in_writer(event, move |tx, _| overrides::record(tx, &overriding)).await?;
+        Ok(Recorded::new(*granted))
+    }
+
     /// Ends a grant because the guest has left: its places are free and its token opens no door any more. A retry gets
     /// the same instant and records nothing; a grant that was voided is [`ReturnError::Voided`], unless its place
     /// is still held.
@@ -265,18 +275,18 @@ impl Ledger {
         self.change(move |conn, events| ending::void(conn, events, &merchant, &grants, &taking, by, now)).await
     }
 
-    /// Takes back a grant that `actor` gave in the last ten minutes and that no door has taken. What it used of limits is
+    /// Takes back a grant that the caller gave in the last ten minutes and that no door has taken. What it used of limits is
     /// free at once where doors take its token online only, else when none takes it any more. A retry is
     /// [`UndoError::Voided`].
     pub async fn undo_grant(
         &self,
         merchant: &MerchantId,
         grant: &GrantId,
-        actor: Actor,
+        by: Undoing,
         reason: UndoReason,
     ) -> Result<Undone, UndoError> {
         let (merchant, grant, now) = (merchant.clone(), grant.clone(), self.context().clock.now());
-        self.change(move |conn, events| undo::undo(conn, events, &merchant, (&grant, &actor, reason), now)).await
+        self.change(move |conn, events| undo::undo(conn, events, &merchant, (&grant, &by, reason), now)).await
     }
 
     /// Frees what undone grants used of limits and no door can take any more; how many grants that were. Every replica does it

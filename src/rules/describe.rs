@@ -88,6 +88,26 @@ pub fn guests(json: &Json) -> String {
     parts.join(", ")
 }
 
+/// The terms of overriding: `20 a day for the perk, to standard, for courtesy, past house-day`.
+#[must_use]
+pub fn overrides(json: &Json) -> String {
+    let named = |name: &str| json.member(name).map(names).unwrap_or_default();
+    let past = match named("past_limits").as_str() {
+        "none" => String::new(),
+        past => format!(", past {past}"),
+    };
+    format!("{}, to {}, for {}{past}", limit(json), named("tiers"), named("reasons"))
+}
+
+/// The names of a list: `courtesy, irregular_operations`, or `none`.
+#[must_use]
+pub fn names(json: &Json) -> String {
+    match json.as_list() {
+        Some([]) | None => "none".to_owned(),
+        Some(items) => list(items),
+    }
+}
+
 /// The name of an attribute in sentences: `terminal` for `context.terminal`.
 #[must_use]
 pub fn subject(attribute: &str) -> &str {

@@ -71,6 +71,8 @@ pub struct LimitClaim {
     pub resets_at: Option<Timestamp>,
     /// The counter is shared by all perks of the merchant, so its key must name no perk.
     pub across_perks: bool,
+    /// An override may use it past its maximum.
+    pub may_pass: bool,
 }
 
 impl LimitClaim {
@@ -133,6 +135,7 @@ impl Limit {
             max: self.max.at(place.location),
             resets_at,
             across_perks: self.is_across_perks(),
+            may_pass: false,
         }
     }
 

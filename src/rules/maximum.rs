@@ -22,6 +22,11 @@ pub struct Maximum {
 }
 
 impl Maximum {
+    /// The same at every location.
+    pub(crate) fn everywhere(default: u64) -> Self {
+        Self { default, by_location: BTreeMap::new() }
+    }
+
     /// The most that fit at a location.
     #[must_use]
     pub fn at(&self, location: Option<&str>) -> u64 {

@@ -40,6 +40,7 @@ pub mod maximum;
 pub mod messages;
 pub mod normalize;
 pub mod offers;
+pub mod overrides;
 mod parts;
 pub mod rule;
 pub mod schedule;

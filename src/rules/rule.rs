@@ -11,6 +11,7 @@ use super::blackout::Blackout;
 use super::condition::Condition;
 use super::limit::{Cost, Limit, LimitClaim, Place, Scope};
 use super::offers::{Offer, OtherwiseTerms};
+use super::overrides::OverrideTerms;
 use super::parts::Parts;
 use super::schedule::Schedule;
 pub use super::stored::UnreadableRule;
@@ -35,6 +36,7 @@ pub struct Rule {
     token: TokenTerms,
     rollout: Rollout,
     otherwise: OtherwiseTerms,
+    overrides: Option<OverrideTerms>,
     looks_at_score: bool,
     /// A condition looks at the age of the score, or does without a score that is too old.
     turns_by_age: bool,
@@ -99,6 +101,7 @@ impl Rule {
             "token",
             "rollout",
             "otherwise",
+            "override",
         ];
         let was_well = errors.is_empty();
         let fields = node.fields(&known, errors)?;
@@ -136,6 +139,9 @@ impl Rule {
         });
         let rollout = fields.or("rollout", Rollout::EVERYONE, |rollout| Rollout::read(&rollout, errors));
         let otherwise = fields.or("otherwise", OtherwiseTerms::default(), |terms| OtherwiseTerms::read(&terms, errors));
+        let overrides = fields.or("override", None, |terms| {
+            OverrideTerms::read(&terms, tiers.as_deref(), limits.as_deref(), errors).map(Some)
+        });
 
         if let (Some(None), Some(when), Some(tiers)) = (&score, &when, &tiers)
             && looks_at(when.as_ref(), tiers).iter().any(|a| matches!(a, Attribute::Score | Attribute::ScoreAge))
@@ -158,6 +164,7 @@ impl Rule {
             token: token?,
             rollout: rollout?,
             otherwise: otherwise?,
+            overrides: overrides?,
         });
         Some(Self { source_pointer, ..rule })
     }
@@ -186,7 +193,20 @@ impl Rule {
         let canonical = parts.to_json().canonical();
         let needs_more = looks_at_pass || !digested.is_empty() || !of_subject.is_empty();
         let (hash, engine) = (hash_of(&canonical), parts.engine(&instants, needs_more));
-        let Parts { zone, valid, score, schedule, blackouts, when, tiers, limits, token, rollout, otherwise } = parts;
+        let Parts {
+            zone,
+            valid,
+            score,
+            schedule,
+            blackouts,
+            when,
+            tiers,
+            limits,
+            token,
+            rollout,
+            otherwise,
+            overrides,
+        } = parts;
         Self {
             zone,
             valid,
@@ -199,6 +219,7 @@ impl Rule {
             token,
             rollout,
             otherwise,
+            overrides,
             looks_at_score,
             turns_by_age,
             instants,
@@ -314,6 +335,12 @@ impl Rule {
     #[must_use]
     pub fn offers(&self) -> &[Offer] {
         &self.otherwise.offers
+    }
+
+    /// The terms on which a desk overrides its refusals; none where nobody does.
+    #[must_use]
+    pub fn overrides(&self) -> Option<&OverrideTerms> {
+        self.overrides.as_ref()
     }
 
     /// True if any condition needs the score.

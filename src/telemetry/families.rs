@@ -79,6 +79,7 @@ const REASONS: &[&str] = &[
     "pass_date",
     "too_many_guests",
     "place_closed",
+    "override_exhausted",
     "other",
 ];
 
@@ -154,6 +155,18 @@ pub static CONTESTS: Family = Family::new(
     Counter,
     &[label("step", &["opened", "added", "uphold", "overturn"])],
     "Steps of contests: opened, added to an open one, upheld, overturned.",
+);
+pub static OVERRIDES: Family = Family::new(
+    "perkgate_overrides_total",
+    Counter,
+    &[label("outcome", &["granted", "exhausted", "limit_reached"])],
+    "Refusals that a desk wished to override, by outcome; exhausted: there were as many as the rule allows.",
+);
+pub static DESK_SIGN_INS: Family = Family::new(
+    "perkgate_desk_sign_ins_total",
+    Counter,
+    &[label("outcome", &["signed_in", "wrong_pin", "locked"])],
+    "Clerks who signed in at a desk, by outcome; locked: too many PINs were wrong before.",
 );
 pub static REDEMPTIONS: Family = Family::new(
     "perkgate_redemptions_total",
@@ -268,7 +281,7 @@ pub static LOG_LINES_LOST: Family = Family::new(
 );
 
 /// Every family that the gateway exports.
-pub static FAMILIES: [&Family; 31] = [
+pub static FAMILIES: [&Family; 33] = [
     &BUILD_INFO,
     &HTTP_REQUESTS,
     &HTTP_REQUEST_DURATION,
@@ -278,6 +291,8 @@ pub static FAMILIES: [&Family; 31] = [
     &CHECK_REASONS,
     &DRY_RUNS,
     &REFERRALS,
+    &OVERRIDES,
+    &DESK_SIGN_INS,
     &CONTESTS,
     &REDEMPTIONS,
     &INTROSPECTIONS,

@@ -48,6 +48,8 @@ pub struct Claims {
     pub loc: Option<String>,
     /// True if doors may not take it without asking the gateway; absent where it is not.
     pub online_only: bool,
+    /// Why a desk granted it by hand; absent where a rule did.
+    pub override_reason: Option<String>,
 }
 
 impl Claims {
@@ -72,6 +74,7 @@ impl Claims {
         members.extend(self.rule_hash.as_deref().map(|hash| ("rule_hash", text(hash))));
         members.extend(self.party.map(|party| ("party", whole(party.into()))));
         members.extend(self.loc.as_deref().map(|loc| ("loc", text(loc))));
+        members.extend(self.override_reason.as_deref().map(|reason| ("override", text(reason))));
         members.extend(self.online_only.then_some(("online_only", Json::Bool(true))));
         Json::Object(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()).canonical()
     }
@@ -103,6 +106,7 @@ impl Claims {
             party: json.member("party").map(|_| small_claim(&json, "party")).transpose()?,
             loc: json.member("loc").map(|_| text_claim(&json, "loc")).transpose()?,
             online_only: flag_claim(&json, "online_only")?,
+            override_reason: json.member("override").map(|_| text_claim(&json, "override")).transpose()?,
         })
     }
 
@@ -194,6 +198,7 @@ pub(crate) mod tests {
             party: Some(2),
             loc: Some("SFO-A".into()),
             online_only: false,
+            override_reason: None,
         }
     }
 
@@ -213,6 +218,9 @@ pub(crate) mod tests {
         let online = Claims { online_only: true, ..claims() };
         assert!(online.to_json().contains(r#","online_only":true,"#));
         assert_eq!(Claims::parse(&online.to_json()), Ok(online));
+        let by_hand = Claims { override_reason: Some("courtesy".into()), ..claims() };
+        assert!(by_hand.to_json().contains(r#","override":"courtesy","party":2,"#));
+        assert_eq!(Claims::parse(&by_hand.to_json()), Ok(by_hand));
         let newer = text.replace("\"tier\"", "\"tia\":[true],\"tier\"");
         assert_eq!(Claims::parse(&newer), Ok(claims()), "a claim of a later version is passed over");
     }

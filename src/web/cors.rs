@@ -21,8 +21,8 @@ use crate::gateway::Gateway;
 const MAX_AGE_SECONDS: &str = "600";
 const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE";
 /// The headers that a page may send.
-const SENT: &str = "Authorization, Content-Type, Content-Encoding, Idempotency-Key, If-Match, If-None-Match, X-Request-Id, \
-                    traceparent, tracestate";
+const SENT: &str = "Authorization, Content-Type, Content-Encoding, Idempotency-Key, If-Match, If-None-Match, Perkgate-Clerk, \
+                    X-Request-Id, traceparent, tracestate";
 /// The headers of an answer that a page may read, beside those that every page may.
 const EXPOSED: &str = "ETag, Location, Retry-After, WWW-Authenticate, X-Request-Id, RateLimit, RateLimit-Policy";
 

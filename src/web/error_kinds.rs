@@ -7,6 +7,7 @@ use crate::audit::export::ExportError;
 use crate::database::DatabaseError;
 use crate::eligibility::checker::CheckError;
 use crate::eligibility::grants::CorrectionRequestError;
+use crate::eligibility::overrides::OverrideError;
 use crate::eligibility::referral_decision::ReferralDecisionError;
 use crate::eligibility::rule_selection::TrialError;
 use crate::eligibility::subject_access::DisclosureError;
@@ -63,6 +64,7 @@ impl From<&AccessError> for Kind {
         match error {
             AccessError::MerchantExists(_) => Self::AlreadyExists,
             AccessError::UnknownMerchant | AccessError::UnknownKey => Self::NotFound,
+            AccessError::TooManyClerks => Self::TooManyClerks,
             AccessError::Unfit(_) => Self::InvalidRequest,
             AccessError::Forbidden(_) => Self::Forbidden,
             AccessError::Ledger(error) => error.into(),
@@ -150,6 +152,26 @@ impl From<&ReferralDecisionError> for Kind {
             ReferralDecisionError::PerkPaused => Self::PerkPaused,
             ReferralDecisionError::PerkRetired => Self::PerkRetired,
             ReferralDecisionError::Check(error) => error.into(),
+        }
+    }
+}
+
+impl From<&OverrideError> for Kind {
+    fn from(error: &OverrideError) -> Self {
+        match error {
+            OverrideError::NotFound => Self::NotFound,
+            OverrideError::NotRefused(_) => Self::NotRefused,
+            OverrideError::Over => Self::OverrideOver,
+            OverrideError::NotOverridable => Self::NotOverridable,
+            OverrideError::UnknownReason(_) | OverrideError::UnknownTier(_) => Self::InvalidRequest,
+            OverrideError::AlreadyOverridden { .. } => Self::AlreadyOverridden,
+            OverrideError::AlreadyGranted => Self::AlreadyDecided,
+            OverrideError::Erased => Self::SubjectErased,
+            OverrideError::NoRoom(_) if error.is_exhausted() => Self::OverrideExhausted,
+            OverrideError::NoRoom(_) => Self::LimitReached,
+            OverrideError::PerkPaused => Self::PerkPaused,
+            OverrideError::PerkRetired => Self::PerkRetired,
+            OverrideError::Check(error) => error.into(),
         }
     }
 }

@@ -1,15 +1,16 @@
 //! Parts the web doors share: how a request is read, bounded, attributed and refused, before anyone knows what it asks.
 //!
 //! - `connections`, `sockets`: bounded connections; `request`: the way of every request; `deadline`: how long it may take
-//! - `address`, `cors`, `auth`, `rate_limit`, `dry_runs`: who asks, from where, and how often
+//! - `address`, `cors`, `auth`, `clerk`, `rate_limit`, `dry_runs`: who asks, from where, and how often
 //! - `extract`, `serde_error`, `params`, `form`, `stream`, `preconditions`: what a request brings
 //! - `problem`: every refusal; `error_kinds`: which of them each room's error is; `fixed_document`: answers that don't change
 //! - `state`: what the workers share
 
 pub(crate) mod address;
 pub mod auth;
+pub mod clerk;
 pub(crate) mod connections;
-pub(crate) mod cors;
+pub mod cors;
 pub(crate) mod deadline;
 pub(crate) mod dry_runs;
 pub mod error_kinds;

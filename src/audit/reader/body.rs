@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use super::canonical::{self, Canonical, Reader, put, read_members};
 use super::guests::GuestFacts;
 use super::instant::Instant;
+pub(crate) use super::limits::LimitFacts;
 use super::text::Text;
 use crate::ledger::events::VERSION;
 use crate::ledger::write::{check, redemption};
@@ -176,6 +177,9 @@ pub(crate) struct CheckFacts<'a> {
     /// The first checks were of one person each, and did not say so.
     pub party: Option<u64>,
     pub guests: Option<GuestFacts>,
+    /// Why a desk overrode the refusal in whose place it is.
+    #[serde(borrow)]
+    pub override_reason: Option<Text<'a>>,
 }
 
 read_members!(CheckFacts {
@@ -191,7 +195,8 @@ read_members!(CheckFacts {
     resolves,
     joins,
     party,
-    guests
+    guests,
+    override_reason
 });
 
 /// The facts of `contest.opened` and `contest.added`.
@@ -221,25 +226,6 @@ pub(crate) struct ReferralFacts<'a> {
     #[serde(borrow)]
     pub grant: Option<Text<'a>>,
 }
-
-#[derive(Debug, Deserialize)]
-pub(crate) struct LimitFacts<'a> {
-    #[serde(borrow)]
-    pub id: Text<'a>,
-    #[serde(borrow)]
-    pub scope: Text<'a>,
-    #[serde(borrow)]
-    pub window: Text<'a>,
-    pub cost: u64,
-    pub max: u64,
-    pub used: u64,
-    /// There when its uses lapse one by one: up to where they had.
-    pub horizon: Option<Instant>,
-    /// Where the use stands.
-    pub counts_at: Option<Instant>,
-}
-
-read_members!(LimitFacts { id, scope, window, cost, max, used, horizon, counts_at });
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct GrantFacts<'a> {

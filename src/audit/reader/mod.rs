@@ -5,4 +5,5 @@ pub(crate) mod body;
 pub(crate) mod canonical;
 pub(crate) mod guests;
 pub(crate) mod instant;
+pub(crate) mod limits;
 pub(crate) mod text;

@@ -8,7 +8,7 @@ pub type Column = (&'static str, &'static str);
 const DECIDED: [Column; 4] =
     [("checks", "Checks"), ("granted", "Granted"), ("denied", "Refused"), ("referred", "Referred")];
 
-const REFUSED: [Column; 19] = [
+const REFUSED: [Column; 20] = [
     ("refused_score_below_threshold", "Score too low"),
     ("refused_score_missing", "Score missing"),
     ("refused_score_stale", "Score stale"),
@@ -27,12 +27,13 @@ const REFUSED: [Column; 19] = [
     ("refused_pass_date", "Pass of another day"),
     ("refused_too_many_guests", "Too many guests"),
     ("refused_place_closed", "Place closed"),
+    ("refused_override_exhausted", "Overrides used up"),
     ("refused_other", "Other"),
 ];
 
 const NEAR: [Column; 2] = [("near_misses", "Near misses"), ("near_unknown", "Near: unknown")];
 
-const BY_PERSON: [Column; 1] = [("granted_by_person", "By a person")];
+const BY_PERSON: [Column; 2] = [("granted_by_person", "By a person"), ("overridden", "Overridden by a desk")];
 
 const GRANTS: [Column; 10] = [
     ("redeemed", "Redeemed"),
@@ -47,7 +48,7 @@ const GRANTS: [Column; 10] = [
     ("undone", "Voided by undoing"),
 ];
 
-const BILLING: [Column; 10] = [
+const BILLING: [Column; 11] = [
     ("visits", "Visits"),
     ("guests", "Guests"),
     ("free", "Brought free"),
@@ -58,6 +59,7 @@ const BILLING: [Column; 10] = [
     ("voided_charged", "Charged voided later"),
     ("late_visits", "Visits reported late"),
     ("ended_visits", "Visits of ended grants"),
+    ("overridden_visits", "Visits by override"),
 ];
 
 /// The columns of refusals that were contested, by the score they were refused with.

@@ -62,6 +62,9 @@ pub(super) struct Facts<'a> {
     /// There when the key that granted it undid it.
     #[serde(borrow)]
     pub reason: Option<Text<'a>>,
+    /// There when a desk granted it by hand: why.
+    #[serde(borrow)]
+    pub override_reason: Option<Text<'a>>,
     /// How its grant had ended by then.
     #[serde(borrow)]
     pub meanwhile: Option<Text<'a>>,

@@ -137,6 +137,9 @@ impl Tally {
         if facts.resolves.is_some() {
             counted.push(("granted_by_person", 1));
         }
+        if facts.override_reason.is_some() {
+            counted.push(("overridden", 1));
+        }
         if self.kind == ReportKind::Fairness {
             if let Some(wait) = facts.max_wait.as_deref().and_then(|text| text.parse::<Span>().ok()) {
                 counted.push(("waits", 1));
@@ -172,8 +175,9 @@ impl Tally {
                 let PartyFacts { party, guests } = corrected.unwrap_or(as_redeemed);
                 let GuestFacts { free, charged } = guests.unwrap_or(GuestFacts { free: 0, charged: 0 });
                 let is_ended = matches!(facts.meanwhile.as_deref(), Some("voided" | "released"));
-                let [corrected, late, ended] =
-                    [corrected.is_some(), facts.redeemed_at.is_some(), is_ended].map(u64::from);
+                let [corrected, late, ended, by_hand] =
+                    [corrected.is_some(), facts.redeemed_at.is_some(), is_ended, facts.override_reason.is_some()]
+                        .map(u64::from);
                 let counted = [
                     ("visits", 1),
                     ("guests", party),
@@ -182,6 +186,7 @@ impl Tally {
                     ("corrected", corrected),
                     ("late_visits", late),
                     ("ended_visits", ended),
+                    ("overridden_visits", by_hand),
                 ];
                 self.count(self.group(at, facts), &counted)
             }

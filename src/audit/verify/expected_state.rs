@@ -20,6 +20,7 @@ use super::tables::grants::Grants;
 use super::tables::keys::Keys;
 use super::tables::late_reports::EndsSoFar;
 use super::tables::merchants::Owner;
+use super::tables::overrides::Overrides;
 use super::tables::pruned::Pruned;
 use super::tables::redemptions::{Redemptions, SINGLE};
 use super::tables::referrals::Referrals;
@@ -58,6 +59,7 @@ pub(crate) struct ExpectedLog<'a> {
     books: &'a mut ExpectedState,
     owner: Owner,
     closures: Closures,
+    overrides: Overrides,
     counters: Counters,
     ends: EndsSoFar,
     rules: Rules,
@@ -92,6 +94,7 @@ impl ExpectedState {
             log,
             owner: Owner::default(),
             closures: Closures::default(),
+            overrides: Overrides::default(),
             counters: Counters::new(self.fingerprints.clone()),
             ends: EndsSoFar::new(self.fingerprints.clone()),
             rules: Rules::default(),
@@ -211,6 +214,7 @@ impl ExpectedLog<'_> {
                 }
                 self.rules.cited(at, body.at, check, self.gaps.is_part(), findings);
                 self.counters.take(at, body.at, check, &self.gaps, findings);
+                self.overrides.take(at, body, check, findings);
                 self.subjects.seen(at, body.at, &check.subject);
                 self.referrals.asked(at, body, check, self.gaps.any(), findings);
                 if let Some(grant) = &check.grant {
@@ -365,6 +369,7 @@ impl ExpectedLog<'_> {
         checked.referrals += referrals.rows;
         checked.unheld += rules.unheld + referrals.unheld;
         self.closures.close(conn, name, merchant, gaps.is_part(), findings)?;
+        self.overrides.close(conn, name, merchant, gaps.any(), findings)?;
         self.ends.close(conn, name, merchant, gaps.any(), findings)?;
         self.additions.close(conn, name, merchant, findings)?;
         checked.erased += self.subjects.close(conn, name, merchant, &gaps, findings)?;

@@ -193,7 +193,7 @@ async fn show(gateway: &Gateway, url: String, once: bool) -> Result<Show, CliErr
         let merchant = role.has_merchant().then(|| cathay.id.clone());
         let mut key = NewKey::of(role, merchant, &format!("demo {role}"));
         match role {
-            Role::Kiosk => key.location = Some("SFO-A".to_owned()),
+            Role::Kiosk | Role::Desk => key.location = Some("SFO-A".to_owned()),
             Role::Door => key.audience = Some("sfo-lounge".to_owned()),
             Role::Operator | Role::Admin | Role::Feeder | Role::Auditor => {}
         }

@@ -38,6 +38,10 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         &["perkgate contest uphold chk_019abf3e5c1f7d0a8e4b2f6c1d3a5b70 --note 'It is the only account.'"],
     ),
     ("demo", &["perkgate demo", "perkgate demo --once --json"]),
+    ("desk add-clerk", &["perkgate desk add-clerk --name Grace --pin-file pin.txt"]),
+    ("desk clerks", &["perkgate desk clerks"]),
+    ("desk overrides", &["perkgate desk overrides --perk sfo-lounge"]),
+    ("desk remove-clerk", &["perkgate desk remove-clerk key_019abf3e5c1f7d0a8e4b2f6c1d3a5b70"]),
     ("doctor", &["perkgate doctor", "perkgate doctor --config /etc/perkgate/perkgate.toml --json"]),
     (
         "grant correct",

@@ -32,6 +32,7 @@ use problems::{ProblemView, ProblemsOfAll, SpotView};
     security(("key" = [])),
     tags(
         (name = "checks", description = "May this person have this perk? And what was answered"),
+        (name = "desk", description = "The people at a desk, and what they let in by hand"),
         (name = "referrals", description = "What a person is to decide, and how they decided"),
         (name = "contests", description = "Refusals that someone says are wrong, and what a person decided about them"),
         (name = "tokens", description = "Doors spend what checks granted; whether a token still opens one, and taking it back"),

@@ -98,6 +98,14 @@ problem_sets! {
     ProblemsOfReturns = [GrantVoided];
     /// Grants that can't be corrected, or not so.
     ProblemsOfCorrections = [CorrectionClosed, GrantExpired, GrantReleased, GrantVoided, LimitReached, PreconditionFailed, SubjectErased, TooManyGuests, WeakTag];
+    /// Refusals that can't be overridden, or not any more.
+    ProblemsOfOverrides = [AlreadyDecided, AlreadyOverridden, LimitReached, NotOverridable, NotRefused, OverrideExhausted, OverrideOver, PerkPaused, PerkRetired, RuleNewer, SubjectErased];
+    /// Problems of acting for a clerk.
+    ProblemsOfActing = [ClerkRequired, ClerkSessionOver];
+    /// Obstacles to one more clerk.
+    ProblemsOfClerks = [TooManyClerks];
+    /// Problems of signing in.
+    ProblemsOfSignIn = [PinLocked, WrongPin];
     /// A grant that can't be undone.
     ProblemsOfUndoing = [AlreadyRedeemed, GrantReleased, GrantVoided, UndoOver];
     /// Problems of contesting.

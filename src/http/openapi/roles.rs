@@ -83,7 +83,7 @@ mod tests {
         for (permission, wanted) in [
             (Permission::ManagePerks, "Roles: admin."),
             (Permission::ReadScores, "Roles: admin, feeder, auditor."),
-            (Permission::Redeem, "Roles: admin, kiosk, door (its own audience only)."),
+            (Permission::Redeem, "Roles: admin, kiosk, desk, door (its own audience only)."),
             (
                 Permission::ManageKeys,
                 "Roles: operator (operator keys, and a merchant's admin keys), admin (keys of its own merchant).",

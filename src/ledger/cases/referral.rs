@@ -11,6 +11,7 @@ use serde::de::IgnoredAny;
 use super::case::with_additions;
 use super::contest;
 use super::model::{Referral, ReferralStatus, SealedNote};
+use super::overrides;
 use crate::database::{Abort, AnyConnection, DatabaseError};
 use crate::decision::reason::Reason;
 use crate::foundation::ids::{CheckId, EventId, MerchantId};
@@ -168,6 +169,10 @@ pub(crate) fn decide(
         return Err(Abort::Refused(ResolveError::NotFound));
     };
     if row.status != ReferralStatus::Open.as_str() {
+        return Err(Abort::Refused(ResolveError::AlreadyDecided));
+    }
+    // A desk was first: one refusal is made good once.
+    if resolution.grant.is_some() && overrides::find(tx.conn, merchant, &resolution.check)?.is_some() {
         return Err(Abort::Refused(ResolveError::AlreadyDecided));
     }
     tx.known.subjects.leave_aside();

@@ -29,6 +29,8 @@ facts! {
         location: Nullable<Text<'a>>,
         max_wait: Option<Period>,
         next_eligible_at: Nullable<Timestamp>,
+        /// Overrides only: the reason that the desk gave.
+        override_reason: Option<Text<'a>>,
         /// The first checks were of one person each, and did not say so.
         party: Option<u64>,
         perk: Text<'a>,
@@ -83,6 +85,8 @@ facts! {
         horizon: Option<Timestamp>,
         id: Text<'a>,
         max: u64,
+        /// True where an override used it past its maximum, as its rule lets it; absent everywhere else.
+        past_max: Option<bool>,
         resets_at: Nullable<Timestamp>,
         scope: Text<'a>,
         used: u64,
@@ -184,6 +188,7 @@ impl<'a> From<&'a LimitTouched> for LimitAsked<'a> {
             horizon: limit.counted.map(|counted| counted.horizon),
             id: limit.id.as_str().into(),
             max: limit.max,
+            past_max: limit.past_max.then_some(true),
             resets_at: limit.resets_at.into(),
             scope: limit.scope.as_str().into(),
             used: limit.used,
@@ -202,6 +207,7 @@ impl From<&LimitAsked<'_>> for LimitTouched {
             cost: limit.cost,
             max: limit.max,
             used: limit.used,
+            past_max: limit.past_max == Some(true),
             resets_at: limit.resets_at.0,
             counted: limit.horizon.map(|horizon| UseTouched { horizon, counts_at }),
         }

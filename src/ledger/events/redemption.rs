@@ -23,6 +23,8 @@ facts! {
         location: Nullable<Text<'a>>,
         /// How the grant had ended when the gateway heard of it; absent where it had not.
         meanwhile: Option<Text<'a>>,
+        /// Why a desk granted it by hand; absent where a rule did.
+        override_reason: Option<Text<'a>>,
         #[serde(default, deserialize_with = "present")]
         party: Option<Nullable<i32>>,
         #[serde(default, deserialize_with = "present")]

@@ -53,6 +53,27 @@ impl UndoReason {
     }
 }
 
+/// The one who takes a grant back.
+#[derive(Debug, Clone)]
+pub struct Undoing {
+    /// A key, or a clerk who acts with the key `desk`.
+    pub actor: Actor,
+    pub desk: KeyId,
+}
+
+impl Undoing {
+    /// A key that acts for itself.
+    #[must_use]
+    pub fn of_key(key: KeyId, role: &'static str) -> Self {
+        Self { actor: Actor { key: Some(key.clone()), role }, desk: key }
+    }
+
+    /// Tells whether it is the one that granted, whose key this is.
+    fn is(&self, key: &str) -> bool {
+        key == self.desk.as_str() || self.actor.key.as_ref().is_some_and(|actor| actor.as_str() == key)
+    }
+}
+
 /// Why a grant was not undone.
 #[derive(Debug, thiserror::Error)]
 pub enum UndoError {
@@ -82,24 +103,24 @@ pub struct Undone {
     pub limits_free_at: Timestamp,
 }
 
-/// Takes a grant back that `actor` gave.
+/// Takes a grant back that the caller gave.
 pub(crate) fn undo(
     conn: &mut AnyConnection,
     events: &mut Vec<EventDraft>,
     merchant: &MerchantId,
-    (grant, actor, reason): (&GrantId, &Actor, UndoReason),
+    (grant, by, reason): (&GrantId, &Undoing, UndoReason),
     now: Timestamp,
 ) -> Result<Undone, UndoError> {
     let found = store::find_grant(conn, merchant, grant.as_str())?.ok_or(UndoError::NotFound)?;
     if now.duration_since(from_micros(found.granted_at)) > PATIENCE {
         // Before its check is read, which may be pruned by then.
-        return Err(if is_from(conn, merchant, &found.check_id, actor)?.unwrap_or(true) {
+        return Err(if is_from(conn, merchant, &found.check_id, by)?.unwrap_or(true) {
             UndoError::Over
         } else {
             UndoError::NotYours
         });
     }
-    if is_from(conn, merchant, &found.check_id, actor)? != Some(true) {
+    if is_from(conn, merchant, &found.check_id, by)? != Some(true) {
         return Err(UndoError::NotYours);
     }
     let ids = [grant.as_str()];
@@ -126,7 +147,7 @@ pub(crate) fn undo(
         returned,
         ..ended(&row, &claims, &standing, now)
     };
-    events.push(event(merchant, actor, VOIDED, &row.id, &facts));
+    events.push(event(merchant, &by.actor, VOIDED, &row.id, &facts));
     store::void_grants(conn, merchant, &ids, now.as_microsecond())?;
     if let Some(at) = frees_at {
         ends::free_grant_at(conn, &row.id, Some(at.as_microsecond()))?;
@@ -140,18 +161,18 @@ fn closes(claims: &Claims) -> Timestamp {
     from_seconds(claims.exp.saturating_add(SKEW_SECONDS))
 }
 
-/// Tells whether `actor` granted the check; none where its body is pruned.
+/// Tells whether the caller granted the check; none where its body is pruned.
 fn is_from(
     conn: &mut AnyConnection,
     merchant: &MerchantId,
     check: &str,
-    actor: &Actor,
+    by: &Undoing,
 ) -> Result<Option<bool>, DatabaseError> {
     let event = store::list_events_about(conn, merchant, &[check], check::KIND)?.pop();
     let Some(body) = event.and_then(|event| event.body) else { return Ok(None) };
     let event = StoredCheck::from_body(&body).map_err(|e| DatabaseError::corrupt("event", e))?;
     let key = event.actor.key.0.as_deref();
-    Ok(Some(key.is_some() && key == actor.key.as_ref().map(KeyId::as_str)))
+    Ok(Some(key.is_some_and(|key| by.is(key))))
 }
 
 /// Frees what undone grants used of limits, now that no door takes their tokens any more: some of one merchant's; how many

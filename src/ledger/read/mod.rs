@@ -24,8 +24,9 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::cases::model::{Referral, ReferralStatus};
+use super::cases::overrides::{Overridden, Refusal};
 use super::cases::referral::Referred;
-use super::cases::{case, referral};
+use super::cases::{case, overrides, referral};
 use super::entry::{CheckEntry, CheckRecord, Idempotency};
 use super::grants::selection::{GrantCursor, SelectedGrants, Selection};
 use super::grants::{ending, selection};
@@ -38,7 +39,7 @@ use super::write::{batch, subjects};
 use super::{LedgerError, Recorded, WriterContext, digests};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::decision::decided::Decided;
-use crate::foundation::ids::{CheckId, GrantId, KeyId, MerchantId};
+use crate::foundation::ids::{CheckId, GrantId, KeyId, MerchantId, PerkSlug};
 use crate::foundation::subject::{Pseudonym, SubjectHandle};
 use crate::rules::limit::ScopeDigests;
 use browse::{BrowseError, EventFilter, EventPage};
@@ -185,6 +186,36 @@ impl LedgerReader {
     pub async fn find_referred(&self, merchant: &MerchantId, check: &CheckId) -> Result<Option<Referred>, LedgerError> {
         let (context, merchant, check) = (self.context.clone(), merchant.clone(), check.clone());
         self.read(move |conn| referral::find(conn, &context, &merchant, &check)).await
+    }
+
+    /// A check with what it takes to override it; none when there is none. [`LedgerError::Pruned`] when the body of its
+    /// event is pruned.
+    pub async fn find_refusal(&self, merchant: &MerchantId, check: &CheckId) -> Result<Option<Refusal>, LedgerError> {
+        let (context, merchant, check) = (self.context.clone(), merchant.clone(), check.clone());
+        self.read(move |conn| overrides::find_refusal(conn, &context, &merchant, &check)).await
+    }
+
+    /// The override of this check, if it was overridden.
+    pub async fn find_override(
+        &self,
+        merchant: &MerchantId,
+        check: &CheckId,
+    ) -> Result<Option<Overridden>, LedgerError> {
+        let (merchant, check) = (merchant.clone(), check.clone());
+        Ok(self.read(move |conn| overrides::find(conn, &merchant, &check)).await?)
+    }
+
+    /// Up to `most` overrides of the merchant, or of one perk, the newest first, from before the granted check `before`.
+    pub async fn list_overrides(
+        &self,
+        merchant: &MerchantId,
+        perk: Option<PerkSlug>,
+        before: Option<CheckId>,
+        most: u32,
+    ) -> Result<Vec<Overridden>, LedgerError> {
+        let merchant = merchant.clone();
+        let read = move |conn: &mut _| overrides::list(conn, &merchant, perk.as_ref(), before.as_ref(), most);
+        Ok(self.read(read).await?)
     }
 
     /// Up to `most` checks behind `cursor` that `filter` means, of one person where one is given. Checks whose

@@ -9,6 +9,7 @@ pub mod ends;
 pub mod heads;
 pub mod history;
 mod idempotency;
+pub mod overrides;
 pub mod people;
 pub mod pruning;
 mod referrals;

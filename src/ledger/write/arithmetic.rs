@@ -65,7 +65,7 @@ impl<'a> Met<'a> {
             }
         });
         let used = counter.sum();
-        let has_room = used.saturating_add(claim.cost) <= claim.max;
+        let has_room = claim.may_pass || used.saturating_add(claim.cost) <= claim.max;
         let lapses = || counter.room_at(claim.cost, claim.max);
         let room_at = match claim.counting {
             _ if has_room => Some(from_micros(asked.at)),
@@ -111,6 +111,7 @@ impl<'a> Met<'a> {
             window: claim.window_key.clone(),
             cost: claim.cost,
             max: claim.max,
+            past_max: counts && used.saturating_add(claim.cost) > claim.max,
             used: if counts { used.saturating_add(claim.cost) } else { used },
             resets_at,
             counted: line.map(|line| UseTouched {

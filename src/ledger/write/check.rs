@@ -58,6 +58,9 @@ pub(crate) struct Personal {
     /// When waiting is enough, where the facts say so: a departure or an observation could be read from it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_eligible_at: Option<Timestamp>,
+    /// Why a desk overrode the refusal, in its own words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// Joins what the rule decided with what the limits said, if they were asked, and when waiting is enough for one that
@@ -103,6 +106,7 @@ pub(crate) fn leaf(
         context: check.context.clone(),
         children: check.party.children().to_vec(),
         next_eligible_at: settled.decided.next_eligible_at.filter(|_| check.seals_hint),
+        note: check.overrides.as_ref().and_then(|given| given.note.clone()),
     };
     let plain = serde_json::to_vec(&personal).map_err(|e| DatabaseError::corrupt("check", e))?;
     let sealed = subject.secret.seal(&check.event, &plain, &context.entropy);
@@ -166,6 +170,7 @@ fn facts<'a>(check: &'a CheckEntry, subject: &'a Subject, settled: &'a Settled) 
         location: Nullable::text(check.location.as_deref()),
         max_wait: decided.max_wait,
         next_eligible_at: decided.next_eligible_at.filter(|_| !check.seals_hint).into(),
+        override_reason: check.overrides.as_ref().map(|given| given.reason.as_str().into()),
         party: Some(check.party.size()),
         perk: check.perk_slug.as_str().into(),
         perk_id: check.perk.as_str().into(),

@@ -181,6 +181,7 @@ impl Tokens {
             kiosk: Nullable::text(entry.kiosk.as_deref()),
             location: Nullable::text(entry.location.as_deref()),
             meanwhile: meanwhile.map(Into::into),
+            override_reason: claims.override_reason.as_deref().map(Into::into),
             party: Some(standing.stated_party(&claims).into()),
             perk: Some(Nullable::some(claims.perk.as_str().into())),
             perk_id: grant.perk_id.as_str().into(),

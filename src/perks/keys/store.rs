@@ -1,10 +1,11 @@
 //! The keys that rules look at.
 
+use diesel::dsl::{exists, not};
 use diesel::prelude::*;
 use jiff::Timestamp;
 
 use super::OnSite;
-use crate::database::schema::{api_keys, merchants};
+use crate::database::schema::{api_keys, clerks, merchants};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::ids::MerchantId;
 
@@ -13,18 +14,20 @@ type Result<T> = std::result::Result<T, DatabaseError>;
 /// The stored columns of a key: role, label, location, kiosk and audience.
 type Row = (String, String, Option<String>, Option<String>, Option<String>);
 
-/// The merchant's kiosk and door keys that work at `now`, by id.
+/// The merchant's kiosk, desk and door keys that work at `now`, by id.
 pub(super) fn list_on_site(conn: &mut AnyConnection, merchant: &MerchantId, now: Timestamp) -> Result<Vec<OnSite>> {
     let rows: Vec<Row> = api_keys::table
         .filter(api_keys::merchant_id.eq(merchant.as_str()))
-        .filter(api_keys::role.eq_any(["kiosk", "door"]))
+        .filter(api_keys::role.eq_any(["kiosk", "desk", "door"]))
+        // Clerks act with the key of a desk, and where that is used.
+        .filter(not(exists(clerks::table.filter(clerks::key_id.eq(api_keys::id)))))
         .filter(api_keys::revoked_at.is_null())
         .filter(api_keys::expires_at.is_null().or(api_keys::expires_at.gt(now.as_microsecond())))
         .order(api_keys::id)
         .select((api_keys::role, api_keys::label, api_keys::location, api_keys::kiosk, api_keys::audience))
         .load(conn)?;
     let read = |(role, label, location, kiosk, audience): Row| OnSite {
-        is_kiosk: role == "kiosk",
+        is_kiosk: matches!(role.as_str(), "kiosk" | "desk"),
         label,
         location,
         kiosk,

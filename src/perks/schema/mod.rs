@@ -4,6 +4,7 @@
 //! on several members at once; it must never refuse what the reader takes.
 
 mod conditions;
+mod floor;
 mod guests;
 
 use serde_json::{Map, Value, json};
@@ -153,7 +154,8 @@ fn long_rule() -> Value {
             ),
             "token": of(token, "What the token of a grant says."),
             "rollout": of(object(&["percent"], json!({"percent": percent})), "For a part of the people only."),
-            "otherwise": guests::otherwise()
+            "otherwise": guests::otherwise(),
+            "override": of(floor::overrides(), "Whom a desk may let in by hand whom the rule refuses; nobody unless given.")
         }),
     )
 }
@@ -245,17 +247,6 @@ fn limit() -> Value {
         &["default"],
         json!({"default": described(number(), "How many fit everywhere else."), "by_location": named}),
     );
-    let period = || json!({"$ref": "#/$defs/period"});
-    let window = json!({
-        "type": "object", "additionalProperties": false, "minProperties": 1, "maxProperties": 1,
-        "description": "Uses within it are counted together.",
-        "properties": {
-            "calendar": {"enum": Unit::ALL.map(Unit::name), "description": "In the rule's zone."},
-            "rolling": described(period(), "The time that has just passed, such as PT24H."),
-            "lifetime": {"const": true, "description": "For ever."},
-            "concurrent": described(object(&["max_stay"], json!({"max_stay": period()})), "At the same time.")
-        }
-    });
     object(
         &["id", "scope", "max", "window"],
         json!({
@@ -270,10 +261,25 @@ fn limit() -> Value {
                 "anyOf": [{"const": "party"}, {"type": "integer", "minimum": 1, "maximum": 100}, {"type": "null"}],
                 "description": format!("What a grant uses: a number, or `party` for each of its people (1–{MAX_PARTY}).")
             },
-            "window": window,
+            "window": window(),
             "messages": guests::messages_said("when it has no room")
         }),
     )
+}
+
+/// The window of a limit.
+fn window() -> Value {
+    let period = || json!({"$ref": "#/$defs/period"});
+    json!({
+        "type": "object", "additionalProperties": false, "minProperties": 1, "maxProperties": 1,
+        "description": "Uses within it are counted together.",
+        "properties": {
+            "calendar": {"enum": Unit::ALL.map(Unit::name), "description": "In the rule's zone."},
+            "rolling": described(period(), "The time that has just passed, such as PT24H."),
+            "lifetime": {"const": true, "description": "For ever."},
+            "concurrent": described(object(&["max_stay"], json!({"max_stay": period()})), "At the same time.")
+        }
+    })
 }
 
 /// An object with these members and no others.

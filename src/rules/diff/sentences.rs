@@ -57,6 +57,8 @@ pub(super) fn rule_sentence(name: &str, old: Option<&Json>, new: Option<&Json>) 
         }
         ("score", Some(_), None) => "No score is asked for any more".to_owned(),
         ("time_zone", Some(_), Some(_)) => format!("All times are in {}", said(old, new, describe::shown)),
+        ("override", None, Some(terms)) => format!("Desks may now override refusals: {}", describe::overrides(terms)),
+        ("override", Some(_), None) => "Nobody overrides refusals any more".to_owned(),
         // Written only when it isn't the default.
         ("otherwise", old, new) => format!(
             "Anyone whom no tier admits is {}",
@@ -114,6 +116,22 @@ pub(super) fn rollout_sentence(name: &str, old: Option<&Json>, new: Option<&Json
     let (old, new) = (old.unwrap_or(&everyone), new.unwrap_or(&everyone));
     let share = |side: &Json| format!("{}%", describe::shown(side));
     (name == "percent").then(|| format!("Open to {} of the people", said(Some(old), Some(new), share)))
+}
+
+pub(super) fn override_sentence(name: &str, old: Option<&Json>, new: Option<&Json>) -> Option<String> {
+    let listed = |side: &Json| describe::names(side);
+    Some(match name {
+        "max" => format!("Desks may override {}", said(old, new, describe::shown)),
+        "window" => format!("Overrides are counted {}", said(old, new, describe::window)),
+        "scope" => {
+            let scope = |side: &Json| side.as_list().map(describe::scope).unwrap_or_default();
+            format!("Overrides are counted {}", said(old, new, scope))
+        }
+        "reasons" => format!("Reasons to override: {}", said(old, new, listed)),
+        "tiers" => format!("An override may grant {}", said(old, new, listed)),
+        "past_limits" => format!("Overrides may go past {}", said(old, new, listed)),
+        _ => return None,
+    })
 }
 
 /// The words for a member that has none of its own.

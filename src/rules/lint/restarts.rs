@@ -27,6 +27,12 @@ pub fn restarts(before: &Rule, after: &Rule, at: Timestamp) -> Vec<FieldError> {
             found.push(FieldError::at(pointer, "limits_restart", format!("{change}: {}", outcome(old, new))));
         }
     }
+    if let (Some(old), Some(new)) = (before.overrides(), after.overrides())
+        && change(before, after, (old.limit(), new.limit()), 0, at).is_some()
+    {
+        let detail = "overrides are counted otherwise than before: those that were made count no more";
+        found.push(FieldError::at("/override", "limits_restart", detail));
+    }
     found
 }
 

@@ -2,7 +2,7 @@
 
 use perkgate::access::{NewKey, Role};
 use perkgate::foundation::clock::Clock;
-use perkgate::ledger::grants::undo::UndoReason;
+use perkgate::ledger::grants::undo::{UndoReason, Undoing};
 use serde_json::{Value, json};
 
 use super::terminal::{LOUNGE, Terminal, answer};
@@ -32,7 +32,11 @@ async fn a_doors_report_is_read_from_a_file_and_places_are_closed_and_opened() {
         };
         let (first, undone) = (check().await, check().await);
         let grant = undone.grant.unwrap().id;
-        gateway.ledger.undo_grant(&cathay.id, &grant, kiosk.actor(), UndoReason::WrongPerson).await.unwrap();
+        gateway
+            .ledger
+            .undo_grant(&cathay.id, &grant, Undoing::of_key(kiosk.key.clone(), "kiosk"), UndoReason::WrongPerson)
+            .await
+            .unwrap();
         let shown = terminal.ask(&format!("grant show {grant}"));
         assert_eq!((&shown["status"], &shown["undone"]), (&json!("voided"), &json!("wrong_person")));
 
@@ -74,4 +78,26 @@ async fn a_doors_report_is_read_from_a_file_and_places_are_closed_and_opened() {
         terminal.refused("perk close sfo-lounge --until 2012-05-08T19:00:00Z", 1);
         assert_eq!(terminal.ask("audit verify")["ok"], true);
     }
+}
+
+#[test]
+fn clerks_are_made_listed_and_removed_and_no_pin_is_an_argument() {
+    let terminal = Terminal::new();
+    terminal.ask("merchant create cathay --name 'Cathay Pacific'");
+    assert_eq!(terminal.read("desk clerks"), "There are no clerks: desks act by their keys.\n");
+    terminal.write("pin.txt", "470283\n");
+    let made = terminal.ask("desk add-clerk --name Grace --pin-file pin.txt");
+    let id = made["clerk"].as_str().unwrap();
+    assert!(terminal.read("desk clerks").contains("Grace"));
+    let other = terminal.run_with_stdin("desk add-clerk --name Ada --pin-file - --json", "918273\n");
+    assert_eq!(answer(&other, 0)["name"], "Ada");
+    terminal.write("weak.txt", "1234\n");
+    let refused = terminal.refused("desk add-clerk --name Eve --pin-file weak.txt", 1).concat();
+    assert!(refused.contains("--pin-file") && !refused.contains("1234"), "{refused}");
+    terminal.refused("desk add-clerk --name Eve --pin-file nowhere.txt", 1);
+    assert_eq!(terminal.ask(&format!("desk remove-clerk {id} --yes"))["removed"], true);
+    terminal.refused(&format!("desk remove-clerk {id} --yes"), 1);
+    assert_eq!(terminal.ask("desk clerks")["clerks"].as_array().unwrap().len(), 1);
+    assert_eq!(terminal.read("desk overrides"), "Nothing was overridden.\n");
+    assert_eq!(terminal.ask("audit verify")["ok"], true);
 }

@@ -35,6 +35,10 @@ pub(super) struct Things {
     subject: String,
     /// A place of the perk that is closed.
     closure: String,
+    /// Someone who works at the merchant's desks, and another one.
+    clerks: [String; 2],
+    /// The first one's, where the caller is a desk.
+    pub session: Option<String>,
 }
 
 /// What another merchant's thing is answered with.
@@ -76,6 +80,8 @@ fn key_path(things: &Things) -> String {
     let query = if things.caller == "operator" { format!("?merchant={}", things.merchant) } else { String::new() };
     format!("/v1/keys/{}{query}", things.key)
 }
+
+const PIN: &str = "470283";
 
 /// In the order in which they are tried: what takes away comes last.
 pub(super) const SAMPLES: &[Sample] = &[
@@ -121,6 +127,10 @@ pub(super) const SAMPLES: &[Sample] = &[
     sample("create_contest", Foreign::NotFound, |it| {
         (Method::POST, format!("/v1/checks/{}/contest", it.refused[0]), json!({"reason": "It is me."}))
     }),
+    sample("override_check", Foreign::NotFound, |it| {
+        (Method::POST, format!("/v1/checks/{}/override", it.refused[0]), json!({"reason": "courtesy", "tier": "t"}))
+    }),
+    sample("list_overrides", Foreign::Nothing, |_| get("/v1/overrides".into())),
     sample("list_contests", Foreign::Nothing, |_| get("/v1/contests".into())),
     sample("get_contest", Foreign::NotFound, |it| get(format!("/v1/contests/{}", it.refused[1]))),
     sample("uphold_contest", Foreign::NotFound, |it| {
@@ -272,6 +282,16 @@ pub(super) const SAMPLES: &[Sample] = &[
     sample("search_grants", Foreign::Nothing, |it| {
         (Method::POST, "/v1/grants/search".into(), json!({"subject": it.subject}))
     }),
+    sample("create_clerk", Foreign::Nothing, |it| {
+        (Method::POST, "/v1/desk/clerks".into(), json!({"name": it.caller, "pin": PIN}))
+    }),
+    sample("list_clerks", Foreign::Nothing, |_| get("/v1/desk/clerks".into())),
+    sample("create_session", Foreign::NotFound, |it| {
+        (Method::POST, "/v1/desk/sign-in".into(), json!({"clerk": it.clerks[0], "pin": PIN}))
+    }),
+    sample("delete_clerk", Foreign::NotFound, |it| {
+        (Method::DELETE, format!("/v1/desk/clerks/{}", it.clerks[1]), Value::Null)
+    }),
     sample("create_key", Foreign::NotFound, |it| {
         (Method::POST, "/v1/keys".into(), json!({"role": "admin", "label": "new", "merchant": it.merchant}))
     }),
@@ -319,7 +339,8 @@ fn fits(pattern: &str, path: &str) -> bool {
 pub(super) async fn things(app: &TestApp, merchant: &Merchant, caller: &'static str, asks: &Client) -> Things {
     let perk = format!("{}-{caller}", merchant.slug);
     let lounge = r#"{"score":{"source":"klout"},"tiers":[{"id":"t","when":{"attr":"score","op":"gte","value":40}}],
-      "token":{"audience":"sfo-lounge"}}"#;
+      "token":{"audience":"sfo-lounge"},
+      "override":{"reasons":["courtesy"],"max":20,"window":{"calendar":"day"}}}"#;
     app.world.perk(merchant, &perk, lounge).await;
     let admin = app.admin(merchant).await;
     let version = json!({"rule": {"at_least": 40, "score": "klout"}});
@@ -349,6 +370,12 @@ pub(super) async fn things(app: &TestApp, merchant: &Merchant, caller: &'static 
     }
     let closing = json!({"location": "elsewhere", "until": "2012-06-01T00:00:00Z"});
     let closure = admin.post(&format!("/v1/perks/{perk}/closures"), &closing).await.text_of("closure");
+    let mut clerks = [const { String::new() }; 2];
+    for clerk in &mut clerks {
+        *clerk = admin.post("/v1/desk/clerks", &json!({"name": caller, "pin": PIN})).await.text_of("clerk");
+    }
+    let signed_in = asks.post("/v1/desk/sign-in", &json!({"clerk": clerks[0], "pin": PIN})).await;
+    let session = (signed_in.status == 200).then(|| signed_in.text_of("session"));
     let spare_key = NewKey::of(Role::Admin, Some(merchant.id.clone()), "spare");
     let (key, _) = app.world.gateway.directory.create_key(spare_key, CLI).await.unwrap();
     Things {
@@ -366,12 +393,23 @@ pub(super) async fn things(app: &TestApp, merchant: &Merchant, caller: &'static 
         token: check.text_of("token"),
         subject,
         closure,
+        clerks,
+        session,
     }
 }
 
-pub(super) async fn send(client: &Client, (method, path, body): Request) -> Reply {
+pub(super) async fn send(client: &Client, request: Request) -> Reply {
+    send_for(client, None, request).await
+}
+
+/// The same for the clerk whose session it is.
+async fn send_for(client: &Client, session: Option<&str>, (method, path, body): Request) -> Reply {
     // What an edit of a version asks for; the others pass it over.
     let ask = client.ask(method, &path).header("if-match", "*");
+    let ask = match session {
+        Some(session) => ask.header("perkgate-clerk", session),
+        None => ask,
+    };
     match body {
         Value::Null => ask.await,
         Value::String(form) if path.starts_with("/v1/tokens/") => ask.form(&form).await,
@@ -397,6 +435,8 @@ fn every_operation_has_a_sample_that_reaches_it() {
         check: nobody(),
         grant: nobody(),
         undoable: nobody(),
+        clerks: [nobody(), nobody()],
+        session: None,
         referred: nobody(),
         refused: [nobody(), nobody(), nobody()],
         token: nobody(),
@@ -407,7 +447,8 @@ fn every_operation_has_a_sample_that_reaches_it() {
         let (method, path, _) = (sample.request)(&things);
         let (_, wanted, pattern, _) = operations.iter().find(|(name, ..)| name == sample.operation).unwrap();
         assert!(method.as_str() == wanted && fits(pattern, &path), "{}: {method} {path}", sample.operation);
-        let names_a_thing = pattern.contains('{') || sample.operation == "create_check";
+        let names_a_thing =
+            pattern.contains('{') || ["create_check", "create_session"].contains(&sample.operation.as_ref());
         let may_name_nothing = [
             "get_merchant",
             "update_merchant",
@@ -428,18 +469,19 @@ async fn every_role_may_what_the_document_says_and_another_merchants_things_are_
     for app in TestApp::all_with(&[("rate_per_key", "0"), ("rate_failed_keys", "0")]).await {
         for role in Role::ALL {
             let caller = app.role(&app.cathay, role).await;
-            let asks_itself = matches!(role, Role::Admin | Role::Kiosk);
+            let asks_itself = matches!(role, Role::Admin | Role::Kiosk | Role::Desk);
             let asks = if asks_itself { caller.clone() } else { app.admin(&app.cathay).await };
             let own = things(&app, &app.cathay, role.as_str(), &asks).await;
             let theirs = app.admin(&app.american).await;
             let foreign = things(&app, &app.american, role.as_str(), &theirs).await;
+            let session = own.session.as_deref();
             for sample in SAMPLES {
                 let operation = operations().iter().find(|(name, ..)| name == sample.operation).unwrap();
                 let roles = &operation.3;
                 let at = format!("{} as {role}", sample.operation);
                 let may = roles.is_empty() || roles.contains(role.as_str());
                 // The foreign thing first: were it reached, the own one could still look right.
-                let refused = send(&caller, (sample.request)(&foreign)).await;
+                let refused = send_for(&caller, session, (sample.request)(&foreign)).await;
                 match (may, sample.foreign) {
                     (false, _) => drop(refused.problem(403, "forbidden")),
                     // All merchants are the operator's.
@@ -451,7 +493,7 @@ async fn every_role_may_what_the_document_says_and_another_merchants_things_are_
                     (true, Foreign::Alike) => {
                         let mut nobodys = (sample.request)(&own);
                         nobodys.2 = Value::String("token=eyJ.nobodys.token".into());
-                        let nobodys = send(&caller, nobodys).await;
+                        let nobodys = send_for(&caller, session, nobodys).await;
                         assert_eq!((refused.status, &refused.text), (200, &nobodys.text), "{at}");
                     }
                     (true, Foreign::Nothing) => {}
@@ -460,7 +502,7 @@ async fn every_role_may_what_the_document_says_and_another_merchants_things_are_
                     assert!(refused.status < 300, "{at}: {} {}", refused.status, refused.text);
                     continue;
                 }
-                let answer = send(&caller, (sample.request)(&own)).await;
+                let answer = send_for(&caller, session, (sample.request)(&own)).await;
                 if may {
                     assert!(answer.status < 300, "{at}: {} {}", answer.status, answer.text);
                 } else {

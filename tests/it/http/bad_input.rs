@@ -1,5 +1,6 @@
 //! Bodies that no endpoint takes, sent to every one that takes a body.
 
+use perkgate::access::Role;
 use reqwest::Method;
 
 use crate::support::app::TestApp;
@@ -24,6 +25,9 @@ const WITH_BODY: &[(&str, &str)] = &[
     ("POST", "/v1/subjects/record"),
     ("POST", "/v1/tokens/redeem"),
     ("POST", "/v1/tokens/redeem/late"),
+    ("POST", "/v1/checks/chk_00000000000070008000000000000001/override"),
+    ("POST", "/v1/desk/clerks"),
+    ("POST", "/v1/desk/sign-in"),
     ("POST", "/v1/perks"),
     ("PATCH", "/v1/perks/p"),
     ("POST", "/v1/perks/p/closures"),
@@ -59,8 +63,13 @@ const WITH_OPTIONAL_BODY: [&str; 9] = [
 /// A sender for each of them.
 async fn senders(app: &TestApp) -> Vec<(&'static str, impl Fn() -> Ask)> {
     let (admin, operator) = (app.admin(&app.cathay).await, app.operator().await);
+    let desk = app.role(&app.cathay, Role::Desk).await;
     let sender = |(method, path): (&'static str, &'static str)| {
-        let client = if path.starts_with("/v1/merchants") { operator.clone() } else { admin.clone() };
+        let client = match path {
+            "/v1/desk/sign-in" => desk.clone(),
+            path if path.starts_with("/v1/merchants") => operator.clone(),
+            _ => admin.clone(),
+        };
         let method: Method = method.parse().unwrap();
         (path, move || client.ask(method.clone(), path))
     };

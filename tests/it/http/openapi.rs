@@ -26,6 +26,7 @@ const VERBS: &[&str] = &[
     "import",
     "introspect",
     "list",
+    "override",
     "overturn",
     "pause",
     "publish",

@@ -4,13 +4,24 @@ use diesel::prelude::*;
 
 use super::Result;
 use crate::database::AnyConnection;
-use crate::database::schema::grants;
+use crate::database::schema::{grants, overrides};
+use crate::ledger::store::overrides::OverrideRow;
 
 /// The merchant's undone grants that wait for what they used to be free: when their tokens expire, and until when.
 pub(crate) fn list_waiting_grants(conn: &mut AnyConnection, merchant: &str) -> Result<Vec<(String, i64, i64)>> {
     Ok(grants::table
         .filter(grants::merchant_id.eq(merchant).and(grants::frees_at.is_not_null()))
         .select((grants::id, grants::expires_at, grants::frees_at.assume_not_null()))
+        .load(conn)?)
+}
+
+/// The merchant's overrides after a refused check.
+pub(crate) fn list_overrides(conn: &mut AnyConnection, merchant: &str, after: &str) -> Result<Vec<OverrideRow>> {
+    Ok(overrides::table
+        .filter(overrides::merchant_id.eq(merchant).and(overrides::check_id.gt(after)))
+        .order(overrides::check_id)
+        .limit(super::LIMIT)
+        .select(OverrideRow::as_select())
         .load(conn)?)
 }
 

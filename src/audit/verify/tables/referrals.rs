@@ -79,7 +79,7 @@ impl Referrals {
         has_gaps: bool,
         findings: &mut Findings,
     ) {
-        if let Some(asked) = &check.resolves {
+        if let Some(asked) = check.resolves.as_ref().filter(|_| check.override_reason.is_none()) {
             let grant = check.grant.as_ref().map(|grant| grant.id.to_string());
             self.granted.insert(asked.to_string(), (body.about.to_string(), grant));
         }

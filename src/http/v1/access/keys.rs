@@ -127,10 +127,10 @@ pub struct NewKeyBody {
     /// For operators, who make a merchant's admin keys. An admin's own merchant is the default.
     #[schema(value_type = Option<String>, example = "cathay")]
     merchant: Option<MerchantSlug>,
-    /// Kiosk and door keys: where it is used; limits and rules can count by it.
+    /// Kiosk, desk and door keys: where it is used; limits and rules can count by it.
     #[schema(example = "SFO-A")]
     location: Option<String>,
-    /// Kiosk and door keys: which one.
+    /// Kiosk, desk and door keys: which one.
     #[schema(example = "A12")]
     kiosk: Option<String>,
     /// Door keys: the only audience that it may redeem.

@@ -1,5 +1,6 @@
 //! Access to the API: `merchants`, their `keys`, and `me`, the caller's own.
 
+pub mod clerks;
 pub mod keys;
 pub mod me;
 pub mod merchants;

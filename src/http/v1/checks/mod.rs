@@ -3,6 +3,7 @@
 pub mod batch;
 pub mod explanation;
 pub mod lists;
+pub mod overrides;
 pub mod visitor;
 
 use std::time::{Duration, Instant};
@@ -322,9 +323,9 @@ pub(crate) async fn get_check(
     Ok(in_languages(&view.guest_languages()).json(view))
 }
 
-/// Admins see every check of their merchant, others those that they made.
+/// Admins and desks see every check of their merchant, others those that they made.
 pub(super) fn sees(caller: &Principal, answer: &Answer) -> bool {
-    caller.role.may(Permission::ManagePerks) || answer.key == caller.key
+    caller.role.may(Permission::SeeChecks) || answer.key == caller.key
 }
 
 /// A handle from a body.

@@ -15,14 +15,14 @@ use crate::foundation::ids::{self, GrantId, MAX_NOTE};
 use crate::foundation::json::Json;
 use crate::gateway::Gateway;
 use crate::http::openapi::problems::{
-    ProblemsOfBody, ProblemsOfCorrections, ProblemsOfEdits, ProblemsOfKeys, ProblemsOfNames, ProblemsOfPruning,
-    ProblemsOfRules,
+    ProblemsOfActing, ProblemsOfBody, ProblemsOfCorrections, ProblemsOfEdits, ProblemsOfKeys, ProblemsOfNames,
+    ProblemsOfPruning, ProblemsOfRules,
 };
 use crate::http::v1::checks::visitor::PartyView;
 use crate::ledger::grants::correction::CorrectionError;
 use crate::perks::life::Expected;
 use crate::rules::tier::party::Party;
-use crate::web::auth::Authorized;
+use crate::web::clerk::Acting;
 use crate::web::extract::{Body, Path};
 use crate::web::preconditions::IfMatch;
 use crate::web::problem::{Kind, Problem};
@@ -44,23 +44,24 @@ pub struct CorrectionBody {
 /// whichever is later. They count in the very counters and windows that the check touched, by the version of the rule
 /// that granted it: fewer always, more only with room there (409 `limit_reached`, and nothing changes). The token goes
 /// on saying what was granted; doors that ask, and the grant, say who came beside it. Send the grant's `ETag` as
-/// `If-Match`. Those who may check may correct the grants of their own checks, admins all.
+/// `If-Match`. Those who may check may correct the grants of their own checks, desks and admins all.
 #[utoipa::path(
     tag = "checks",
     params(
         ("grant" = String, Path, description = "The grant's id", example = "grt_019abf3e5c1f7d0a8e4b2f6c1d3a5b70"),
-        ("If-Match" = String, Header, description = "The grant's `ETag`, or `*` for whatever state it is in")
+        ("If-Match" = String, Header, description = "The grant's `ETag`, or `*` for whatever state it is in"),
+        ("Perkgate-Clerk" = Option<String>, Header, description = "The session of a clerk: needed with the key of a desk, once there are clerks")
     ),
     request_body = CorrectionBody,
     responses(
         (status = 200, description = "The grant as it stands", body = GrantView, headers(("ETag" = String, description = "What `If-Match` takes next"))),
         ProblemsOfNames, ProblemsOfCorrections, ProblemsOfEdits, ProblemsOfPruning, ProblemsOfRules, ProblemsOfBody,
-        ProblemsOfKeys
+        ProblemsOfActing, ProblemsOfKeys
     )
 )]
 #[patch("/grants/{grant}")]
 pub(crate) async fn correct_grant(
-    caller: Authorized<Check>,
+    caller: Acting<Check>,
     gateway: Data<Gateway>,
     grant: Path<GrantId>,
     expected: IfMatch,

@@ -137,7 +137,7 @@ pub(crate) async fn get_grant(
 async fn see(caller: &Principal, gateway: &Gateway, grant: &GrantId) -> Result<GrantShown, Problem> {
     let found = gateway.checker.find_grant(&caller.merchant()?.id, grant).await?;
     let found = found.ok_or_else(Problem::not_found)?;
-    let mut visible = caller.role.may(Permission::ManagePerks) || found.key == caller.key;
+    let mut visible = caller.role.may(Permission::SeeChecks) || found.key == caller.key;
     // What a person granted in the place of a kiosk's check is for that kiosk to hand over.
     if let (false, Some(asked)) = (visible, &found.resolves) {
         let asked = gateway.checker.find_check(caller.merchant()?, asked).await?;

@@ -6,15 +6,16 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::actor;
 use crate::access::role::permit::Check;
 use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::GrantId;
 use crate::gateway::Gateway;
 use crate::http::enumerations;
-use crate::http::openapi::problems::{ProblemsOfBody, ProblemsOfKeys, ProblemsOfNames, ProblemsOfUndoing};
-use crate::ledger::grants::undo::{UndoError, UndoReason};
-use crate::web::auth::Authorized;
+use crate::http::openapi::problems::{
+    ProblemsOfActing, ProblemsOfBody, ProblemsOfKeys, ProblemsOfNames, ProblemsOfUndoing,
+};
+use crate::ledger::grants::undo::{UndoError, UndoReason, Undoing};
+use crate::web::clerk::Acting;
 use crate::web::extract::{Body, Path};
 use crate::web::problem::{Kind, Problem};
 
@@ -42,21 +43,24 @@ pub struct UndoneView {
 
 /// Undo a grant
 ///
-/// For the key that granted it, within 10 minutes, while no door has taken its token: the wrong person was checked in, or the
+/// For the key or clerk that granted it, within 10 minutes, while no door has taken its token: the wrong person was checked in, or the
 /// guest has left again. The token opens no door any more and is never sent again. A grant that is older, or another key's, is
 /// an admin's to void.
 #[utoipa::path(
     tag = "checks",
-    params(("grant" = String, Path, description = "The grant's id", example = "grt_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")),
+    params(
+        ("grant" = String, Path, description = "The grant's id", example = "grt_019abf3e5c1f7d0a8e4b2f6c1d3a5b70"),
+        ("Perkgate-Clerk" = Option<String>, Header, description = "The session of a clerk: needed with the key of a desk, once there are clerks")
+    ),
     request_body = UndoBody,
     responses(
         (status = 200, description = "It is undone", body = UndoneView),
-        ProblemsOfUndoing, ProblemsOfNames, ProblemsOfBody, ProblemsOfKeys
+        ProblemsOfActing, ProblemsOfUndoing, ProblemsOfNames, ProblemsOfBody, ProblemsOfKeys
     )
 )]
 #[post("/grants/{grant}/undo")]
 pub(crate) async fn undo_grant(
-    caller: Authorized<Check>,
+    caller: Acting<Check>,
     gateway: Data<Gateway>,
     grant: Path<GrantId>,
     body: Body<UndoBody>,
@@ -66,7 +70,8 @@ pub(crate) async fn undo_grant(
         let known = UndoReason::ALL.map(UndoReason::as_str).join(", ");
         Problem::invalid(vec![FieldError::at("/reason", "invalid_value", format!("use one of {known}"))])
     })?;
-    let undone = gateway.ledger.undo_grant(&caller.merchant()?.id, &grant, actor(&caller), reason).await?;
+    let by = Undoing { actor: caller.actor(), desk: caller.key.clone() };
+    let undone = gateway.ledger.undo_grant(&caller.merchant()?.id, &grant, by, reason).await?;
     let (undone_at, limits_free_at) = (undone.undone_at, undone.limits_free_at);
     Ok(HttpResponse::Ok().json(UndoneView { grant: grant.clone(), undone_at, limits_free_at }))
 }
@@ -76,7 +81,7 @@ impl From<UndoError> for Problem {
         match error {
             UndoError::NotFound => Self::not_found(),
             UndoError::NotYours => {
-                Self::new(Kind::Forbidden, "Only the key that granted this may undo it: an admin may void it.")
+                Self::new(Kind::Forbidden, "Only the key or clerk that granted this may undo it: an admin may void it.")
             }
             UndoError::Over => Self::new(
                 Kind::UndoOver,

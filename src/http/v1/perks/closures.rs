@@ -9,15 +9,18 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::WarningView;
-use crate::access::role::permit::ManagePerks;
+use crate::access::role::permit::ClosePlaces;
 use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::{ClosureId, PerkSlug};
 use crate::foundation::json::Json;
 use crate::gateway::Gateway;
-use crate::http::openapi::problems::{ProblemsOfBody, ProblemsOfKeys, ProblemsOfNames, ProblemsOfSteps};
+use crate::http::openapi::problems::{
+    ProblemsOfActing, ProblemsOfBody, ProblemsOfKeys, ProblemsOfNames, ProblemsOfSteps,
+};
 use crate::perks::closures::{Closing, Closure, NewClosure};
 use crate::scores::score::parse_instant;
 use crate::web::auth::Authorized;
+use crate::web::clerk::Acting;
 use crate::web::extract::{Body, Path};
 use crate::web::problem::Problem;
 
@@ -89,16 +92,16 @@ impl ClosureView {
 /// Every replica knows within a second.
 #[utoipa::path(
     tag = "perks",
-    params(("perk" = String, Path, description = "The perk's short name", example = "sfo-lounge")),
+    params(("perk" = String, Path, description = "The perk's short name", example = "sfo-lounge"), ("Perkgate-Clerk" = Option<String>, Header, description = "The session of a clerk: needed with the key of a desk, once there are clerks")),
     request_body = ClosureBody,
     responses(
         (status = 201, description = "It is closed", body = ClosureMadeView),
-        ProblemsOfSteps, ProblemsOfNames, ProblemsOfBody, ProblemsOfKeys
+        ProblemsOfActing, ProblemsOfSteps, ProblemsOfNames, ProblemsOfBody, ProblemsOfKeys
     )
 )]
 #[post("/perks/{perk}/closures")]
 pub(crate) async fn create_closure(
-    caller: Authorized<ManagePerks>,
+    caller: Acting<ClosePlaces>,
     gateway: Data<Gateway>,
     perk: Path<PerkSlug>,
     body: Body<ClosureBody>,
@@ -126,7 +129,7 @@ pub(crate) async fn create_closure(
 )]
 #[get("/perks/{perk}/closures")]
 pub(crate) async fn list_closures(
-    caller: Authorized<ManagePerks>,
+    caller: Authorized<ClosePlaces>,
     gateway: Data<Gateway>,
     perk: Path<PerkSlug>,
 ) -> Result<HttpResponse, Problem> {
@@ -142,13 +145,14 @@ pub(crate) async fn list_closures(
     tag = "perks",
     params(
         ("perk" = String, Path, description = "The perk's short name", example = "sfo-lounge"),
-        ("closure" = String, Path, description = "The closure's id", example = "clo_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")
+        ("closure" = String, Path, description = "The closure's id", example = "clo_019abf3e5c1f7d0a8e4b2f6c1d3a5b70"),
+        ("Perkgate-Clerk" = Option<String>, Header, description = "The session of a clerk: needed with the key of a desk, once there are clerks")
     ),
-    responses((status = 204, description = "It is open"), ProblemsOfSteps, ProblemsOfNames, ProblemsOfKeys)
+    responses((status = 204, description = "It is open"), ProblemsOfActing, ProblemsOfSteps, ProblemsOfNames, ProblemsOfKeys)
 )]
 #[delete("/perks/{perk}/closures/{closure}")]
 pub(crate) async fn delete_closure(
-    caller: Authorized<ManagePerks>,
+    caller: Acting<ClosePlaces>,
     gateway: Data<Gateway>,
     path: Path<(PerkSlug, ClosureId)>,
 ) -> Result<HttpResponse, Problem> {

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 use super::guest_terms::RuleGuestsView;
+use super::override_terms::RuleOverrideView;
 use crate::http::enumerations::{CalendarUnit, Fallback, Operator, Otherwise, PartyCost, Weekday};
 
 /// The attributes of the visit, by names of the rule's choice. `party` counts its people, the person included.
@@ -61,6 +62,8 @@ pub struct RuleView {
     rollout: Option<RuleRolloutView>,
     /// `deny` unless given.
     otherwise: Option<OtherwiseView>,
+    /// Nobody overrides its refusals unless given.
+    r#override: Option<RuleOverrideView>,
 }
 
 /// Which score is asked for: its source's name, or the terms that it is taken under.

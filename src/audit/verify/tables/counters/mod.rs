@@ -59,7 +59,11 @@ impl Counters {
         let mut has_refused = false;
         for limit in &check.limits {
             has_refused |= limit.used.saturating_add(limit.cost) > limit.max;
-            if is_granted && limit.used > limit.max {
+            let may_pass = limit.past_max == Some(true) && check.override_reason.is_some();
+            if limit.past_max == Some(true) && !(may_pass && is_granted && limit.used > limit.max) {
+                findings.add(at, Wrong::Incoherent { reason: "only an override that had no room goes past a maximum" });
+            }
+            if is_granted && limit.used > limit.max && !may_pass {
                 let wrong = Wrong::Overrun { limit: limit.id.to_string(), used: limit.used, max: limit.max };
                 findings.add(at, wrong);
             }

@@ -1,5 +1,6 @@
-//! `/v1/merchants`, `/v1/keys`, `/v1/me`.
+//! `/v1/merchants`, `/v1/keys`, `/v1/me`, `/v1/desk`.
 
+mod clerks;
 mod keys;
 mod me;
 mod merchants;

@@ -12,6 +12,7 @@ mod handles;
 mod limits_restart;
 mod lists;
 mod maxima;
+mod overrides;
 mod parties;
 mod promises;
 mod windows;

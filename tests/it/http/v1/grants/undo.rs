@@ -10,7 +10,7 @@ use perkgate::audit::Request;
 use perkgate::database::DatabaseError;
 use perkgate::eligibility::redeemer::RedeemError;
 use perkgate::foundation::entropy::Entropy;
-use perkgate::ledger::grants::undo::{UndoError, UndoReason};
+use perkgate::ledger::grants::undo::{UndoError, UndoReason, Undoing};
 use perkgate::tokens::TokenError;
 use serde_json::{Value, json};
 
@@ -195,7 +195,11 @@ async fn of_an_undo_and_a_door_at_once_one_wins() {
                         Err(other) => panic!("{other}"),
                     };
                 }
-                match gateway.ledger.undo_grant(&cathay.id, grant, kiosk.actor(), UndoReason::Mistake).await {
+                match gateway
+                    .ledger
+                    .undo_grant(&cathay.id, grant, Undoing::of_key(kiosk.key.clone(), "kiosk"), UndoReason::Mistake)
+                    .await
+                {
                     Ok(_) => "undone",
                     Err(UndoError::Redeemed | UndoError::Voided) => "",
                     Err(other) => panic!("{other}"),
@@ -226,7 +230,12 @@ async fn two_replicas_free_it_once_and_a_bent_row_is_found() {
         for nth in 0..40 {
             let answer = world.check(&kiosk, question("lounge", &format!("member:{nth}"))).await.unwrap();
             let grant = answer.grant.unwrap().id;
-            world.gateway.ledger.undo_grant(&cathay.id, &grant, kiosk.actor(), UndoReason::Left).await.unwrap();
+            world
+                .gateway
+                .ledger
+                .undo_grant(&cathay.id, &grant, Undoing::of_key(kiosk.key.clone(), "kiosk"), UndoReason::Left)
+                .await
+                .unwrap();
         }
         let refused = world.check(&kiosk, question("lounge", "member:x")).await.unwrap();
         assert!(refused.grant.is_none());

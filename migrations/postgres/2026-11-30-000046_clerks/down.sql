@@ -1,0 +1,2 @@
+DROP TABLE pin_guesses;
+DROP TABLE clerks;

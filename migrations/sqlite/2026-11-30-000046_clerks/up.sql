@@ -1,0 +1,17 @@
+-- The people at a desk: each acts under a key of their own that has no secret, and signs in with a PIN.
+CREATE TABLE clerks (
+  key_id TEXT NOT NULL PRIMARY KEY REFERENCES api_keys (id),
+  merchant_id TEXT NOT NULL REFERENCES merchants (id),
+  salt BLOB NOT NULL,
+  pin_hash BLOB NOT NULL
+) STRICT;
+CREATE INDEX clerks_by_merchant ON clerks (merchant_id, key_id);
+
+-- Wrong PINs, by the clerk and by the key of the desk at which they were tried.
+CREATE TABLE pin_guesses (
+  key_id TEXT NOT NULL PRIMARY KEY REFERENCES api_keys (id),
+  merchant_id TEXT NOT NULL REFERENCES merchants (id),
+  failures INTEGER NOT NULL,
+  since INTEGER NOT NULL,
+  locked_until INTEGER NOT NULL
+) STRICT;

@@ -1,0 +1,212 @@
+//! The people at a desk. A clerk acts under a key of their own that has no secret, so that events, four eyes and
+//! verification name them as they name every key; signing in with a PIN at the key of a desk gives them a session.
+//!
+//! - `pin`: what may be a PIN, and what is stored in its stead; `guesses`: how often one may be wrong
+//! - `session`: the proof that a clerk signed in, in no table; `store`: the rows
+
+mod guesses;
+pub mod pin;
+pub mod session;
+mod store;
+
+use jiff::{SignedDuration, Timestamp};
+
+use self::guesses::Guesses;
+use self::pin::{Pin, PinHash, PinSalt};
+use self::session::{Session, SessionText};
+use super::directory::Directory;
+use super::error::AccessError;
+use super::key::{ApiKey, NewKey};
+use super::principal::Principal;
+use super::role::Role;
+use super::{change, store as keys};
+use crate::database::{AnyConnection, DatabaseError};
+use crate::foundation::ids::{KeyId, MerchantId};
+use crate::ledger::entry::Actor;
+use crate::telemetry::meters;
+
+pub(super) use store::{forget_pin, list_working};
+
+/// The time for which a clerk is signed in.
+pub const SESSION: SignedDuration = SignedDuration::from_mins(10);
+
+/// The most clerks of a merchant that work.
+pub const MOST_CLERKS: usize = 500;
+
+/// A clerk who has signed in.
+#[derive(Debug)]
+pub struct SignedIn {
+    pub session: SessionText,
+    pub expires_at: Timestamp,
+}
+
+/// Why a clerk was not signed in.
+#[derive(Debug, thiserror::Error)]
+pub enum SignInError {
+    #[error("there is no such clerk")]
+    UnknownClerk,
+    #[error("the PIN is wrong")]
+    WrongPin,
+    /// Too many wrong ones before: for the clerk, or with this key.
+    #[error("too many PINs were wrong")]
+    Locked { until: Timestamp },
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+}
+
+/// Why a caller doesn't act as a clerk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ClerkRefused {
+    #[error("a clerk must sign in first")]
+    Missing,
+    #[error("the session of the clerk is over, or another key's")]
+    Over,
+}
+
+impl Directory {
+    /// Makes a clerk: a key without a secret, with its event, and a PIN.
+    ///
+    /// # Errors
+    /// [`AccessError::Unfit`], [`AccessError::TooManyClerks`], or the ledger's.
+    pub async fn create_clerk(
+        &self,
+        merchant: MerchantId,
+        name: &str,
+        pin: Pin,
+        actor: Actor,
+    ) -> Result<ApiKey, AccessError> {
+        let now = self.clock.now();
+        let new = NewKey::of(Role::Desk, Some(merchant.clone()), name).check(now).map_err(AccessError::of_clerk)?;
+        let (id, salt) = (KeyId::new(now, &self.entropy), PinSalt::new(&self.entropy));
+        let hash = self.hash_of(&id, pin, salt).await?;
+        // No text has this hash: it is as random as a key's own text.
+        let nobodys = self.entropy.bytes::<32>();
+        let made = self.ledger.change(move |conn, events| {
+            if store::count_working(conn, &merchant)? >= MOST_CLERKS {
+                return Err(AccessError::TooManyClerks);
+            }
+            let key = change::create_key(conn, events, id, new, &nobodys, now, &actor)?;
+            store::insert(conn, &merchant, &key.id, salt, hash)?;
+            Ok(key)
+        });
+        let key = made.await?;
+        self.known.follow_own_change().await;
+        Ok(key)
+    }
+
+    /// The clerks of the merchant who work, in the order they were made.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn list_clerks(&self, merchant: MerchantId) -> Result<Vec<ApiKey>, AccessError> {
+        Ok(self.database.read(move |conn| keys::list_clerks(conn, &merchant)).await?)
+    }
+
+    /// Ends that a clerk works: their sessions end here at once and on every replica within a second.
+    ///
+    /// # Errors
+    /// [`AccessError::UnknownKey`] for what is no clerk of the merchant, or none any more, or the ledger's.
+    pub async fn remove_clerk(&self, merchant: MerchantId, id: KeyId, actor: Actor) -> Result<ApiKey, AccessError> {
+        let now = self.clock.now();
+        let removed = self.ledger.change(move |conn, events| {
+            if store::find(conn, &merchant, &id)?.is_none() {
+                return Err(AccessError::UnknownKey);
+            }
+            change::revoke_key(conn, events, Some(&merchant), &id, now, &actor)
+        });
+        let key = removed.await?;
+        self.known.follow_own_change().await;
+        Ok(key)
+    }
+
+    /// Signs a clerk in at the key of a desk. Every try is counted before the PIN is looked at, so that many at once are
+    /// no more than as many one by one.
+    ///
+    /// # Errors
+    /// [`SignInError`].
+    pub async fn sign_in(
+        &self,
+        merchant: &MerchantId,
+        desk: &KeyId,
+        clerk: KeyId,
+        pin: Pin,
+    ) -> Result<SignedIn, SignInError> {
+        let signed_in = self.try_sign_in(merchant, desk, clerk, pin).await;
+        let outcome = match &signed_in {
+            Ok(_) => "signed_in",
+            Err(SignInError::WrongPin) => "wrong_pin",
+            Err(SignInError::Locked { .. }) => "locked",
+            Err(SignInError::UnknownClerk | SignInError::Database(_)) => return signed_in,
+        };
+        meters().desk_sign_ins.count([outcome]);
+        signed_in
+    }
+
+    async fn try_sign_in(
+        &self,
+        merchant: &MerchantId,
+        desk: &KeyId,
+        clerk: KeyId,
+        pin: Pin,
+    ) -> Result<SignedIn, SignInError> {
+        let now = self.clock.now();
+        let guesses = Guesses { merchant: merchant.clone(), clerk: clerk.clone(), desk: desk.clone(), at: now };
+        let counted = guesses.clone();
+        let found = self.database.write(move |conn| {
+            let Some(found) = store::find(conn, &counted.merchant, &counted.clerk)? else { return Ok(None) };
+            counted.take(conn).map(|locked| Some((found, locked)))
+        });
+        let (known, locked) = found.await?.ok_or(SignInError::UnknownClerk)?;
+        if let Some(until) = locked {
+            return Err(SignInError::Locked { until });
+        }
+        if !self.hash_of(&clerk, pin, known.salt).await?.is(&known.hash) {
+            return Err(SignInError::WrongPin);
+        }
+        self.database.write(move |conn: &mut AnyConnection| guesses.give_back(conn)).await?;
+        let expires_at = Session::expiry(now);
+        let session = Session { clerk, expires_at }.sign(|parts| self.blind(parts), merchant, desk);
+        Ok(SignedIn { session, expires_at })
+    }
+
+    /// The clerk who acts with a caller's key, by the session that was sent: none where the merchant's desks have no
+    /// clerks, and for every other role.
+    ///
+    /// # Errors
+    /// [`ClerkRefused`] where a clerk must sign in, or has to again.
+    pub async fn acting_clerk(
+        &self,
+        caller: &Principal,
+        session: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Option<KeyId>, ClerkRefused> {
+        let Some(merchant) = caller.merchant.as_ref().filter(|_| caller.role == Role::Desk) else {
+            return if session.is_some() { Err(ClerkRefused::Over) } else { Ok(None) };
+        };
+        let Some(text) = session else {
+            let has_clerks = self.known.now().content.has_clerks(&merchant.id);
+            return if has_clerks { Err(ClerkRefused::Missing) } else { Ok(None) };
+        };
+        let session = Session::read(text, |parts| self.blind(parts), &merchant.id, &caller.key, now);
+        let session = session.ok_or(ClerkRefused::Over)?;
+        let works = || self.known.now().content.is_clerk(&merchant.id, &session.clerk);
+        if !works() {
+            // Made on another replica a moment ago; where the database can't be asked, nobody can say so.
+            self.known.catch_up().await.map_err(|_| ClerkRefused::Over)?;
+        }
+        if works() { Ok(Some(session.clerk)) } else { Err(ClerkRefused::Over) }
+    }
+
+    /// The hash of a PIN. It takes its time, so not on a worker of the doors.
+    async fn hash_of(&self, clerk: &KeyId, pin: Pin, salt: PinSalt) -> Result<PinHash, DatabaseError> {
+        let (context, clerk) = (self.ledger.context().clone(), clerk.clone());
+        let hashed = tokio::task::spawn_blocking(move || {
+            PinHash::of(&pin, salt, |pin| context.keyring.blind(&[b"pin\0", clerk.as_str().as_bytes(), b"\0", pin]))
+        });
+        hashed.await.map_err(|_| DatabaseError::Interrupted)
+    }
+
+    fn blind(&self, parts: &[&[u8]]) -> [u8; 32] {
+        self.ledger.context().keyring.blind(parts)
+    }
+}

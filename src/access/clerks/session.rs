@@ -1,0 +1,89 @@
+//! Sessions of clerks: who signed in, until when, and a keyed hash that binds both to the key of the desk. Nothing of it
+//! is stored; a clerk who is removed has none any more.
+
+use std::fmt;
+
+use aws_lc_rs::constant_time;
+use jiff::Timestamp;
+
+use super::SESSION;
+use crate::foundation::clock::from_seconds;
+use crate::foundation::ids::{KeyId, MerchantId};
+use crate::foundation::subject::hex;
+
+const PREFIX: &str = "pgs";
+
+/// A clerk's session as it is said by its text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    pub clerk: KeyId,
+    /// In whole seconds.
+    pub expires_at: Timestamp,
+}
+
+/// The text of a session, to be sent as `Perkgate-Clerk`. It is shown in no log.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SessionText(String);
+
+impl SessionText {
+    /// The text itself, for the clerk's own answer.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SessionText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("pgs_…")
+    }
+}
+
+impl Session {
+    /// When a session ends that begins at `now`.
+    #[must_use]
+    pub fn expiry(now: Timestamp) -> Timestamp {
+        from_seconds(now.as_second().saturating_add(SESSION.as_secs()))
+    }
+
+    /// The text that stands for it, with the key of the desk `desk` only; `blind` hashes under the gateway's own key.
+    #[must_use]
+    pub fn sign(&self, blind: impl FnOnce(&[&[u8]]) -> [u8; 32], merchant: &MerchantId, desk: &KeyId) -> SessionText {
+        let clerk = self.clerk.as_str().trim_start_matches("key_");
+        let seconds = self.expires_at.as_second();
+        SessionText(format!("{PREFIX}_{clerk}_{seconds:x}_{}", hex(&self.proof(blind, merchant, desk))))
+    }
+
+    /// Reads a text that [`Session::sign`] made for this merchant and desk, while it lasts.
+    #[must_use]
+    pub fn read(
+        text: &str,
+        blind: impl FnOnce(&[&[u8]]) -> [u8; 32],
+        merchant: &MerchantId,
+        desk: &KeyId,
+        now: Timestamp,
+    ) -> Option<Self> {
+        let mut parts = text.split('_');
+        let (prefix, clerk, seconds, proof) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        if prefix != PREFIX || parts.next().is_some() {
+            return None;
+        }
+        let clerk = format!("key_{clerk}").parse().ok()?;
+        let expires_at = Timestamp::from_second(i64::from_str_radix(seconds, 16).ok()?).ok()?;
+        let session = Self { clerk, expires_at };
+        // The whole text is compared, so that of what reads alike one form is right.
+        let wanted = session.sign(blind, merchant, desk);
+        let is_ours = constant_time::verify_slices_are_equal(wanted.0.as_bytes(), text.as_bytes()).is_ok();
+        (is_ours && !proof.is_empty() && now < expires_at).then_some(session)
+    }
+
+    fn proof(&self, blind: impl FnOnce(&[&[u8]]) -> [u8; 32], merchant: &MerchantId, desk: &KeyId) -> [u8; 32] {
+        blind(&[
+            b"clerk session\0",
+            merchant.as_str().as_bytes(),
+            desk.as_str().as_bytes(),
+            self.clerk.as_str().as_bytes(),
+            &self.expires_at.as_second().to_be_bytes(),
+        ])
+    }
+}

@@ -1,0 +1,105 @@
+//! The rows of clerks and of wrong PINs.
+
+use diesel::prelude::*;
+
+use super::pin::{PinHash, PinSalt};
+use crate::database::schema::{api_keys, clerks, pin_guesses};
+use crate::database::{AnyConnection, DatabaseError};
+use crate::foundation::ids::{KeyId, MerchantId};
+use crate::on_either;
+
+type Result<T> = std::result::Result<T, DatabaseError>;
+
+/// A clerk's PIN as it is stored.
+pub(super) struct StoredPin {
+    pub salt: PinSalt,
+    pub hash: PinHash,
+}
+
+/// Wrong PINs of one clerk, or at one key.
+#[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = pin_guesses, primary_key(key_id))]
+pub(super) struct GuessRow {
+    pub key_id: String,
+    pub merchant_id: String,
+    pub failures: i64,
+    pub since: i64,
+    pub locked_until: i64,
+}
+
+pub(super) fn insert(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    key: &KeyId,
+    salt: PinSalt,
+    hash: PinHash,
+) -> Result<()> {
+    let row = (
+        clerks::key_id.eq(key.as_str()),
+        clerks::merchant_id.eq(merchant.as_str()),
+        clerks::salt.eq(salt.0.to_vec()),
+        clerks::pin_hash.eq(hash.0.to_vec()),
+    );
+    diesel::insert_into(clerks::table).values(row).execute(conn)?;
+    Ok(())
+}
+
+/// The PIN of a clerk of the merchant whose key works; of one who was removed none is kept.
+pub(super) fn find(conn: &mut AnyConnection, merchant: &MerchantId, key: &KeyId) -> Result<Option<StoredPin>> {
+    let found: Option<(Vec<u8>, Vec<u8>)> = clerks::table
+        .inner_join(api_keys::table.on(api_keys::id.eq(clerks::key_id)))
+        .filter(clerks::merchant_id.eq(merchant.as_str()))
+        .filter(clerks::key_id.eq(key.as_str()))
+        .filter(api_keys::revoked_at.is_null())
+        .select((clerks::salt, clerks::pin_hash))
+        .first(conn)
+        .optional()?;
+    let corrupt = || DatabaseError::corrupt("PIN of a clerk", "of another length");
+    found
+        .map(|(salt, hash)| {
+            let salt = PinSalt(salt.try_into().map_err(|_| corrupt())?);
+            Ok(StoredPin { salt, hash: PinHash(hash.try_into().map_err(|_| corrupt())?) })
+        })
+        .transpose()
+}
+
+/// Deletes what is stored of a PIN.
+pub(in crate::access) fn forget_pin(conn: &mut AnyConnection, merchant: &MerchantId, key: &KeyId) -> Result<()> {
+    let whose = clerks::table.filter(clerks::merchant_id.eq(merchant.as_str()));
+    diesel::delete(whose.filter(clerks::key_id.eq(key.as_str()))).execute(conn)?;
+    Ok(())
+}
+
+/// Number of the merchant's clerks who work.
+pub(super) fn count_working(conn: &mut AnyConnection, merchant: &MerchantId) -> Result<usize> {
+    let whose = clerks::table.filter(clerks::merchant_id.eq(merchant.as_str()));
+    let keys = whose.inner_join(api_keys::table.on(api_keys::id.eq(clerks::key_id)));
+    let count: i64 = keys.filter(api_keys::revoked_at.is_null()).count().get_result(conn)?;
+    Ok(usize::try_from(count).unwrap_or(usize::MAX))
+}
+
+/// Every clerk of every merchant who works: the merchant's and the key's id.
+pub(in crate::access) fn list_working(conn: &mut AnyConnection) -> Result<Vec<(String, String)>> {
+    Ok(clerks::table
+        .inner_join(api_keys::table.on(api_keys::id.eq(clerks::key_id)))
+        .filter(api_keys::revoked_at.is_null())
+        .select((clerks::merchant_id, clerks::key_id))
+        .load(conn)?)
+}
+
+/// The count of this clerk or key, held until the transaction ends; made where there is none.
+pub(super) fn lock_guesses(conn: &mut AnyConnection, merchant: &MerchantId, key: &KeyId, now: i64) -> Result<GuessRow> {
+    let (key_id, merchant_id) = (key.as_str().to_owned(), merchant.as_str().to_owned());
+    let row = GuessRow { key_id, merchant_id, failures: 0, since: now, locked_until: 0 };
+    on_either!(conn, |c| diesel::insert_into(pin_guesses::table).values(&row).on_conflict_do_nothing().execute(c)?);
+    if let AnyConnection::Postgres(c) = conn {
+        pin_guesses::table.find(key.as_str()).select(pin_guesses::key_id).for_update().first::<String>(c)?;
+    }
+    let whose = pin_guesses::table.find(key.as_str()).filter(pin_guesses::merchant_id.eq(merchant.as_str()));
+    Ok(whose.select(GuessRow::as_select()).first(conn)?)
+}
+
+pub(super) fn update_guesses(conn: &mut AnyConnection, row: &GuessRow) -> Result<()> {
+    diesel::update(pin_guesses::table.find(&row.key_id)).set(row).execute(conn)?;
+    Ok(())
+}

@@ -1,0 +1,211 @@
+//! `perkgate desk`: the clerks of a merchant's desks, and what was overridden there.
+
+use std::fmt;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+use jiff::Timestamp;
+use secrecy::zeroize::Zeroizing;
+use serde::Serialize;
+
+use super::error::CliError;
+use super::once::{self, ACTOR, MerchantFlag, Needs, all_pages};
+use super::output::confirmation::Confirmation;
+use super::output::{table, write_part};
+use super::{Completion, Invocation};
+use crate::access::clerks::pin::Pin;
+use crate::access::{AccessError, ApiKey};
+use crate::foundation::field_error::FieldError;
+use crate::foundation::ids::{CheckId, GrantId, KeyId, PerkSlug};
+use crate::ledger::cases::overrides::Overridden;
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Make a clerk. Once there is one, desks override, correct, undo and close only for a clerk who has signed in.
+    AddClerk {
+        /// As the desk shows it.
+        #[arg(long, value_name = "TEXT")]
+        name: String,
+        /// A file whose first line is the PIN, of 4 to 12 digits; `-` is standard input.
+        #[arg(long, value_name = "FILE")]
+        pin_file: PathBuf,
+        #[command(flatten)]
+        merchant: MerchantFlag,
+    },
+    /// List the clerks who work.
+    Clerks {
+        #[command(flatten)]
+        merchant: MerchantFlag,
+    },
+    /// List who let whom in by hand whom a rule had refused, and why; the newest first.
+    Overrides {
+        /// Only those of one perk, by its short name.
+        #[arg(long, value_name = "PERK")]
+        perk: Option<PerkSlug>,
+        #[command(flatten)]
+        merchant: MerchantFlag,
+    },
+    /// Remove a clerk. What they signed in for ends within a second, everywhere.
+    RemoveClerk {
+        /// The clerk's id (`key_…`).
+        #[arg(value_name = "CLERK")]
+        clerk: KeyId,
+        #[command(flatten)]
+        merchant: MerchantFlag,
+        #[command(flatten)]
+        confirmation: Confirmation,
+    },
+}
+
+#[derive(Serialize)]
+struct ClerkView {
+    clerk: KeyId,
+    name: String,
+    created_at: Timestamp,
+}
+
+impl From<ApiKey> for ClerkView {
+    fn from(key: ApiKey) -> Self {
+        Self { clerk: key.id, name: key.label, created_at: key.created_at }
+    }
+}
+
+impl fmt::Display for ClerkView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_part!(f, "{}: {} signs in at a desk with the PIN", self.clerk, self.name)
+    }
+}
+
+#[derive(Serialize)]
+struct Listed {
+    clerks: Vec<ClerkView>,
+}
+
+impl fmt::Display for Listed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.clerks.is_empty() {
+            return f.write_str("There are no clerks: desks act by their keys.");
+        }
+        let rows = self.clerks.iter().map(|it| [it.clerk.to_string(), it.name.clone(), it.created_at.to_string()]);
+        f.write_str(&table(["clerk", "name", "since"], rows))
+    }
+}
+
+#[derive(Serialize)]
+struct OverrideView {
+    check: CheckId,
+    granted_check: CheckId,
+    grant: GrantId,
+    perk: PerkSlug,
+    rule_version: i32,
+    tier: String,
+    reason: String,
+    overridden_by: String,
+    overridden_at: Timestamp,
+}
+
+impl From<Overridden> for OverrideView {
+    fn from(it: Overridden) -> Self {
+        let Overridden { check, granted_check, grant, perk, rule_version, tier, reason, by, at } = it;
+        Self { check, granted_check, grant, perk, rule_version, tier, reason, overridden_by: by, overridden_at: at }
+    }
+}
+
+#[derive(Serialize)]
+struct Overrides {
+    overrides: Vec<OverrideView>,
+}
+
+impl fmt::Display for Overrides {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.overrides.is_empty() {
+            return f.write_str("Nothing was overridden.");
+        }
+        let rows = self.overrides.iter().map(|it| {
+            let OverrideView { granted_check, perk, tier, reason, overridden_by, overridden_at, .. } = it;
+            let (at, check, perk) = (overridden_at.to_string(), granted_check.to_string(), perk.to_string());
+            [at, perk, tier.clone(), reason.clone(), overridden_by.clone(), check]
+        });
+        f.write_str(&table(["at", "perk", "tier", "reason", "by", "granted check"], rows))
+    }
+}
+
+#[derive(Serialize)]
+struct Removed {
+    clerk: KeyId,
+    removed: bool,
+}
+
+impl fmt::Display for Removed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_part!(f, "{} is no clerk any more", self.clerk)
+    }
+}
+
+pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, CliError> {
+    match args.action {
+        Action::AddClerk { name, pin_file, merchant } => {
+            let pin = read_pin(&pin_file)?;
+            let made = invocation.with_gateway(Needs::Existing, async |gateway| {
+                let weak =
+                    |weak| AccessError::Unfit(vec![FieldError::at("/pin_file", "invalid_value", format!("{weak}"))]);
+                pin.check().map_err(weak)?;
+                let merchant = once::merchant(gateway, &merchant).await?.id;
+                Ok(gateway.directory.create_clerk(merchant, &name, pin, ACTOR).await?)
+            })?;
+            invocation.output.show(&ClerkView::from(made))?;
+        }
+        Action::Clerks { merchant } => {
+            let clerks = invocation.with_gateway(Needs::Existing, async |gateway| {
+                let merchant = once::merchant(gateway, &merchant).await?.id;
+                Ok(gateway.directory.list_clerks(merchant).await?)
+            })?;
+            invocation.output.show(&Listed { clerks: clerks.into_iter().map(ClerkView::from).collect() })?;
+        }
+        Action::Overrides { perk, merchant } => {
+            let overrides = invocation.with_gateway(Needs::Existing, async |gateway| {
+                let merchant = once::merchant(gateway, &merchant).await?.id;
+                let page = async |last: Option<&Overridden>| {
+                    let before = last.map(|it| it.granted_check.clone());
+                    gateway.ledger.reader().list_overrides(&merchant, perk.clone(), before, 200).await
+                };
+                Ok(all_pages(200, page).await?)
+            })?;
+            invocation
+                .output
+                .show(&Overrides { overrides: overrides.into_iter().map(OverrideView::from).collect() })?;
+        }
+        Action::RemoveClerk { clerk, merchant, confirmation } => {
+            let removed = invocation.with_gateway(Needs::Existing, async |gateway| {
+                let merchant = once::merchant(gateway, &merchant).await?;
+                let clerks = gateway.directory.list_clerks(merchant.id.clone()).await?;
+                let Some(found) = clerks.into_iter().find(|it| it.id == clerk) else {
+                    return Err(CliError::UnknownKey { key: clerk, merchant: Some(merchant.slug) });
+                };
+                confirmation.ask(&format!("remove the clerk `{}`", found.label))?;
+                Ok(gateway.directory.remove_clerk(merchant.id, found.id, ACTOR).await?)
+            })?;
+            invocation.output.show(&Removed { clerk: removed.id, removed: true })?;
+        }
+    }
+    Ok(Completion::Succeeded)
+}
+
+/// The first line of a file: a PIN is no argument, as everybody on the machine sees those.
+fn read_pin(file: &Path) -> Result<Pin, CliError> {
+    let mut text = Zeroizing::new(String::new());
+    let read = if file == Path::new("-") {
+        std::io::stdin().take(4_096).read_to_string(&mut text)
+    } else {
+        std::fs::File::open(file).and_then(|opened| opened.take(4_096).read_to_string(&mut text))
+    };
+    read.map_err(|error| CliError::Unreadable { path: file.to_owned(), why: error.to_string() })?;
+    Ok(Pin::from(text.lines().next().unwrap_or_default().trim()))
+}

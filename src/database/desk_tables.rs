@@ -1,0 +1,36 @@
+//! The tables of desks, as `schema` has the others.
+
+diesel::table! {
+    clerks (key_id) {
+        key_id -> Text,
+        merchant_id -> Text,
+        salt -> Binary,
+        pin_hash -> Binary,
+    }
+}
+
+diesel::table! {
+    overrides (check_id) {
+        check_id -> Text,
+        merchant_id -> Text,
+        perk_id -> Text,
+        perk -> Text,
+        rule_version -> Integer,
+        granted_check -> Text,
+        grant_id -> Text,
+        tier -> Text,
+        reason -> Text,
+        overridden_by -> Text,
+        overridden_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    pin_guesses (key_id) {
+        key_id -> Text,
+        merchant_id -> Text,
+        failures -> BigInt,
+        since -> BigInt,
+        locked_until -> BigInt,
+    }
+}

@@ -1,0 +1,234 @@
+//! A desk lets someone in by hand whom a rule refused: by that very version of the rule, on the terms that it gives.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::SignedDuration;
+
+use super::checker::{Answer, CheckError, Checker};
+use crate::access::Merchant;
+use crate::decision::decide::Decision;
+use crate::decision::decided::Decided;
+use crate::decision::reason::{Reason, ReasonCode};
+use crate::foundation::ids::{CheckId, KeyId, PerkSlug};
+use crate::ledger::LedgerError;
+use crate::ledger::cases::overrides::{Overridden, OverrideRefused, Overriding, Refusal, Visitor};
+use crate::ledger::entry::{CheckEntry, CheckRequest, OverrideGiven};
+use crate::perks::active_perk::Deciding;
+use crate::perks::error::PerkError;
+use crate::perks::perk::PerkStatus;
+use crate::rules::limit::{Place, Scope};
+use crate::telemetry::meters;
+
+/// The longest time an override may wait for the ledger.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The time after a refusal in which it can be overridden.
+pub const OPEN_FOR: SignedDuration = SignedDuration::from_mins(30);
+
+/// A desk's wish to override a refusal.
+#[derive(Debug, Clone)]
+pub struct OverrideRequest {
+    pub check: CheckId,
+    /// One of those that the rule names.
+    pub reason: String,
+    /// The tier that is granted.
+    pub tier: String,
+    /// Personal, as it may name people.
+    pub note: Option<String>,
+}
+
+/// Why a refusal was not overridden. Everything is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum OverrideError {
+    #[error("there is no such check")]
+    NotFound,
+    #[error("the check was {}", .0.as_str())]
+    NotRefused(Decision),
+    #[error("it was refused more than {} minutes ago", OPEN_FOR.as_mins())]
+    Over,
+    #[error("the rule that refused it lets nobody override")]
+    NotOverridable,
+    #[error("the rule takes these reasons: {}", .0.join(", "))]
+    UnknownReason(Vec<String>),
+    #[error("the rule lets these tiers be granted so: {}", .0.join(", "))]
+    UnknownTier(Vec<String>),
+    #[error("it was overridden before")]
+    AlreadyOverridden { granted: CheckId },
+    #[error("a person has granted it already")]
+    AlreadyGranted,
+    #[error("the person was erased")]
+    Erased,
+    #[error("a limit has no room for it")]
+    NoRoom(Vec<Reason>),
+    #[error("the perk is paused, and grants nothing")]
+    PerkPaused,
+    #[error("the perk is retired, and grants nothing any more")]
+    PerkRetired,
+    #[error(transparent)]
+    Check(#[from] CheckError),
+}
+
+impl OverrideError {
+    /// True if it is the overrides themselves that are used up.
+    #[must_use]
+    pub fn is_exhausted(&self) -> bool {
+        match self {
+            Self::NoRoom(reasons) => reasons.iter().any(|reason| reason.code == ReasonCode::OverrideExhausted),
+            _ => false,
+        }
+    }
+}
+
+impl From<OverrideRefused> for OverrideError {
+    fn from(refused: OverrideRefused) -> Self {
+        match refused {
+            OverrideRefused::AlreadyOverridden { granted } => Self::AlreadyOverridden { granted },
+            OverrideRefused::AlreadyGranted => Self::AlreadyGranted,
+            OverrideRefused::Erased => Self::Erased,
+            OverrideRefused::NoRoom(reasons) => Self::NoRoom(reasons),
+            OverrideRefused::Ledger(error) => Self::Check(error.into()),
+        }
+    }
+}
+
+impl Checker {
+    /// Overrides a refusal. `by` is whom events name, a key or a clerk with its role. The answer is that of the check which
+    /// is granted in its place, with its token.
+    ///
+    /// # Errors
+    /// [`OverrideError`].
+    pub async fn override_check(
+        &self,
+        by: (KeyId, &'static str),
+        merchant: &Merchant,
+        request: OverrideRequest,
+    ) -> Result<Answer, OverrideError> {
+        let overridden = Box::pin(self.try_override(by, merchant, request)).await;
+        match &overridden {
+            Ok(_) => meters().overrides.count(["granted"]),
+            Err(error) if error.is_exhausted() => meters().overrides.count(["exhausted"]),
+            Err(OverrideError::NoRoom(_)) => meters().overrides.count(["limit_reached"]),
+            Err(_) => {}
+        }
+        overridden
+    }
+
+    async fn try_override(
+        &self,
+        by: (KeyId, &'static str),
+        merchant: &Merchant,
+        request: OverrideRequest,
+    ) -> Result<Answer, OverrideError> {
+        let found = match self.ledger.reader().find_refusal(&merchant.id, &request.check).await {
+            // Nothing is pruned as young as that.
+            Err(LedgerError::Pruned) => return Err(OverrideError::Over),
+            found => found.map_err(CheckError::from)?,
+        };
+        let refusal = found.ok_or(OverrideError::NotFound)?;
+        match refusal.asked.decided.decision {
+            Decision::Denied => {}
+            other => return Err(OverrideError::NotRefused(other)),
+        }
+        if self.clock.now().duration_since(refusal.asked.at) > OPEN_FOR {
+            return Err(OverrideError::Over);
+        }
+        let visitor = refusal.visitor.clone().ok_or(OverrideError::Erased)?;
+        self.require_active(merchant, &refusal.asked.perk).await?;
+        let entry = self.overriding(by, merchant, (&refusal, visitor), &request).await?;
+        let overriding = Overriding { check: request.check, subject: refusal.subject, entry: Box::new(entry) };
+        let recorded = self.ledger.override_refusal(overriding).await?;
+        Ok(self.answer(recorded)?)
+    }
+
+    async fn require_active(&self, merchant: &Merchant, perk: &PerkSlug) -> Result<(), OverrideError> {
+        match self.catalog.open_perk(&merchant.id, perk).await.map(|perk| perk.status) {
+            Ok(PerkStatus::Active) => Ok(()),
+            Ok(PerkStatus::Paused) => Err(OverrideError::PerkPaused),
+            Ok(PerkStatus::Retired) | Err(PerkError::NotFound(_)) => Err(OverrideError::PerkRetired),
+            Err(error) => Err(CheckError::from(error).into()),
+        }
+    }
+
+    /// The check that is granted: about the same visit, at the place where it was asked, by the version that refused it.
+    async fn overriding(
+        &self,
+        (key, role): (KeyId, &'static str),
+        merchant: &Merchant,
+        (refusal, visitor): (&Refusal, Visitor),
+        request: &OverrideRequest,
+    ) -> Result<CheckEntry, OverrideError> {
+        let asked = &refusal.asked;
+        let version = self.catalog.find_version(&merchant.id, &asked.perk, asked.rule_version).await;
+        let version = version.map_err(CheckError::from)?;
+        let rule = Arc::new(version.read(&asked.perk).map_err(CheckError::from)?);
+        let deciding = Deciding { version: version.version, rule, hash: version.rule_hash.as_str().into() };
+        let rule = &deciding.rule;
+        let terms = rule.overrides().ok_or(OverrideError::NotOverridable)?;
+        if !terms.reasons.contains(&request.reason) {
+            return Err(OverrideError::UnknownReason(terms.reasons.clone()));
+        }
+        let tier = rule.tier(&request.tier).filter(|tier| terms.tiers.contains(&tier.id));
+        let tier = tier.ok_or_else(|| OverrideError::UnknownTier(terms.tiers.clone()))?;
+        let reason = Reason {
+            tier: Some(tier.id.clone()),
+            tier_name: Some(tier.name.clone()),
+            ..Reason::new(ReasonCode::GrantedByPerson)
+        };
+        let decided = Decided {
+            // What the rule saw is what was overridden.
+            score: asked.decided.score.clone(),
+            ..Decided::granted(tier, &visitor.party, vec![reason])
+        };
+        let check = CheckRequest {
+            at: self.clock.now(),
+            merchant: merchant.id.clone(),
+            key,
+            role,
+            location: asked.location.clone(),
+            kiosk: asked.kiosk.clone(),
+            // As their row stands, whatever the handle would be written like today.
+            subject: visitor.subject_ref.into(),
+            handle: visitor.handle,
+            party: visitor.party,
+            context: visitor.context,
+            pass: None,
+            digests: refusal.digests.clone(),
+            deadline: Instant::now() + PATIENCE,
+        };
+        let entry = CheckEntry::new(check, deciding.of_perk(&refusal.perk_id, &asked.perk), decided, &self.entropy);
+        let place = Place {
+            merchant: merchant.id.as_str(),
+            location: asked.location.as_deref(),
+            kiosk: asked.kiosk.as_deref(),
+            pass_month: None,
+        };
+        let claims = terms.claims(entry.claims.clone(), rule.time_zone(), &tier.id, &place, entry.at);
+        let entry = CheckEntry { claims, ..entry };
+        // What isn't counted must not be granted, by hand either.
+        let missing = |scope: &Scope| Reason {
+            attribute: Some(scope.name().into_owned()),
+            ..Reason::new(ReasonCode::AttributeMissing)
+        };
+        let missing: Vec<Reason> = entry.lacking().into_iter().map(missing).collect();
+        if !missing.is_empty() {
+            return Err(OverrideError::NoRoom(missing));
+        }
+        let mut grant = self.terms(merchant, &deciding, &entry);
+        if let Some(grant) = &mut grant {
+            grant.claims.override_reason = Some(request.reason.clone());
+        }
+        let overrides = Some(OverrideGiven { reason: request.reason.clone(), note: request.note.clone() });
+        Ok(CheckEntry { grant, overrides, resolves: Some(request.check.clone()), ..entry })
+    }
+
+    /// The check that was granted in the place of this one, for a caller who asks again.
+    ///
+    /// # Errors
+    /// [`CheckError`].
+    pub async fn find_overridden(&self, merchant: &Merchant, check: &CheckId) -> Result<Option<Answer>, CheckError> {
+        let found = self.ledger.reader().find_override(&merchant.id, check).await?;
+        let Some(Overridden { granted_check, .. }) = found else { return Ok(None) };
+        self.find_check(merchant, &granted_check).await
+    }
+}

@@ -1,0 +1,207 @@
+//! `POST /v1/checks/{check}/override` and `/v1/overrides`: a desk lets someone in by hand whom a rule refused.
+
+use actix_web::web::Data;
+use actix_web::{HttpResponse, get, post};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::{CheckView, shown_to};
+use crate::access::role::permit::{ListOverrides, Override};
+use crate::eligibility::checker::{Answer, CheckError};
+use crate::eligibility::overrides::{OverrideError, OverrideRequest};
+use crate::foundation::field_error::FieldError;
+use crate::foundation::ids::{self, CheckId, GrantId, MAX_NOTE, PerkSlug};
+use crate::gateway::Gateway;
+use crate::http::once::{Created, once_read_back};
+use crate::http::openapi::problems::{
+    ProblemsOfActing, ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfOverrides,
+    ProblemsOfPruning, ProblemsOfQuery,
+};
+use crate::ledger::LedgerError;
+use crate::ledger::cases::overrides::Overridden;
+use crate::web::auth::Authorized;
+use crate::web::clerk::Acting;
+use crate::web::extract::{Body, IdempotencyKey, PageLimit, Params, Path};
+use crate::web::problem::{Kind, Problem};
+
+/// Why someone is let in all the same.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"reason": "irregular_operations", "tier": "standard", "note": "Her flight was cancelled."}))]
+pub struct OverrideBody {
+    /// One of the `reasons` that the rule names.
+    reason: String,
+    /// One of the `tiers` that the rule lets be granted so.
+    tier: String,
+    /// In one's own words, up to 500 characters. It is sealed under the person's key.
+    note: Option<String>,
+}
+
+/// A refusal that was overridden.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Override)]
+pub struct OverrideView {
+    /// The check that was refused.
+    #[schema(value_type = String, example = "chk_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")]
+    check: CheckId,
+    /// The check that was granted in its place.
+    #[schema(value_type = String, example = "chk_019abf3e5c1f7d0a8e4b2f6c1d3a5b71")]
+    granted_check: CheckId,
+    #[schema(value_type = String, example = "grt_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")]
+    grant: GrantId,
+    #[schema(value_type = String, example = "sfo-lounge")]
+    perk: PerkSlug,
+    rule_version: i32,
+    #[schema(example = "standard")]
+    tier: String,
+    #[schema(example = "courtesy")]
+    reason: String,
+    /// The key or clerk.
+    #[schema(example = "key_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")]
+    overridden_by: String,
+    #[schema(value_type = String, format = DateTime)]
+    overridden_at: Timestamp,
+}
+
+impl From<Overridden> for OverrideView {
+    fn from(it: Overridden) -> Self {
+        let Overridden { check, granted_check, grant, perk, rule_version, tier, reason, by, at } = it;
+        Self { check, granted_check, grant, perk, rule_version, tier, reason, overridden_by: by, overridden_at: at }
+    }
+}
+
+/// A page of overrides.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Overrides)]
+pub struct OverridesView {
+    overrides: Vec<OverrideView>,
+    /// Null on the last page.
+    next_cursor: Option<String>,
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct OverridesQuery {
+    /// Only those of one perk.
+    #[param(value_type = Option<String>, example = "sfo-lounge")]
+    perk: Option<PerkSlug>,
+    /// Entries a page, 1–200; 50 unless given.
+    #[param(value_type = Option<u16>)]
+    limit: Option<PageLimit>,
+    /// `next_cursor` of the page before.
+    #[param(value_type = Option<String>)]
+    cursor: Option<CheckId>,
+}
+
+/// Override a refusal
+///
+/// Within 30 minutes of it, once, and on the terms of the version of the rule that refused: for one of its reasons, to one of
+/// its tiers, as often as it says. A new check is granted in the place of the refused one, about the same visit; its limits
+/// are used like any other's, and those that the rule names even past their maximum. Its token says so in its claim
+/// `override`.
+#[utoipa::path(
+    tag = "desk",
+    params(
+        ("check" = String, Path, description = "The id of the check that was refused", example = "chk_019abf3e5c1f7d0a8e4b2f6c1d3a5b70"),
+        ("Idempotency-Key" = Option<String>, Header, description = "1–255 printable ASCII characters: a retry gets the first answer"),
+        ("Perkgate-Clerk" = Option<String>, Header, description = "The session of a clerk: needed with the key of a desk, once there are clerks")
+    ),
+    request_body = OverrideBody,
+    responses(
+        (status = 201, description = "The check that is granted", body = CheckView, headers(("Location" = String, description = "Where it is"))),
+        ProblemsOfOverrides, ProblemsOfActing, ProblemsOfNames, ProblemsOfPruning, ProblemsOfBody, ProblemsOfIdempotency,
+        ProblemsOfKeys
+    )
+)]
+#[post("/checks/{check}/override")]
+pub(crate) async fn override_check(
+    caller: Acting<Override>,
+    gateway: Data<Gateway>,
+    check: Path<CheckId>,
+    key: IdempotencyKey,
+    body: Body<OverrideBody>,
+) -> Result<HttpResponse, Problem> {
+    let request = body.hash();
+    let OverrideBody { reason, tier, note } = body.into_inner();
+    // The note is not repeated: it may name a person, and problems end up in logs.
+    let note = note.map(|note| ids::label(&note, MAX_NOTE)).transpose();
+    let note =
+        note.map_err(|error| Problem::invalid(vec![FieldError::at("/note", "invalid_value", error.to_string())]))?;
+    let (merchant, check) = (caller.merchant()?, check.into_inner());
+    let operation = format!("checks/{check}/override");
+    let answered = |answer: Answer| {
+        let location = answer.check.as_ref().map(|granted| format!("/v1/checks/{granted}"));
+        Created::new(location, &shown_to(&caller, answer))
+    };
+    let work = async {
+        let by = (caller.acting_key().clone(), caller.role.as_str());
+        let asked = OverrideRequest { check: check.clone(), reason, tier, note };
+        answered(Box::pin(gateway.checker.override_check(by, merchant, asked)).await?)
+    };
+    let again = async {
+        let found = match gateway.checker.find_overridden(merchant, &check).await {
+            Err(CheckError::Ledger(LedgerError::Pruned)) => None,
+            found => found?,
+        };
+        answered(found.ok_or_else(Problem::not_found)?)
+    };
+    once_read_back(&gateway, &caller, operation, key, request, work, again).await
+}
+
+/// List overrides
+///
+/// Who let whom in by hand, and why; the newest first.
+#[utoipa::path(
+    tag = "desk",
+    params(OverridesQuery),
+    responses((status = 200, description = "One page", body = OverridesView), ProblemsOfQuery, ProblemsOfKeys)
+)]
+#[get("/overrides")]
+pub(crate) async fn list_overrides(
+    caller: Authorized<ListOverrides>,
+    gateway: Data<Gateway>,
+    query: Params<OverridesQuery>,
+) -> Result<HttpResponse, Problem> {
+    let OverridesQuery { perk, limit, cursor } = query.into_inner();
+    let limit = limit.unwrap_or_default();
+    let (merchant, most) = (&caller.merchant()?.id, u32::from(limit.get()) + 1);
+    let fetched = gateway.ledger.reader().list_overrides(merchant, perk, cursor, most).await?;
+    let (overrides, next_cursor) = limit.page(fetched, |it| it.granted_check.to_string());
+    let overrides = overrides.into_iter().map(OverrideView::from).collect();
+    Ok(HttpResponse::Ok().json(OverridesView { overrides, next_cursor }))
+}
+
+impl From<OverrideError> for Problem {
+    fn from(error: OverrideError) -> Self {
+        let kind = Kind::from(&error);
+        let detail = match error {
+            OverrideError::NotFound => return Self::not_found(),
+            OverrideError::Check(error) => return error.into(),
+            OverrideError::UnknownReason(_) => {
+                return Self::invalid(vec![FieldError::at("/reason", "invalid_value", error.to_string())]);
+            }
+            OverrideError::UnknownTier(_) => {
+                return Self::invalid(vec![FieldError::at("/tier", "invalid_value", error.to_string())]);
+            }
+            OverrideError::NotRefused(decision) => {
+                format!("This check was {}: only what was denied is overridden.", decision.as_str())
+            }
+            OverrideError::Over => "A refusal is overridden within 30 minutes: ask anew, and override that.".to_owned(),
+            OverrideError::NotOverridable => "The rule that refused this lets nobody override.".to_owned(),
+            OverrideError::AlreadyOverridden { granted } => {
+                format!("This was overridden before: `{granted}` was granted in its place.")
+            }
+            OverrideError::AlreadyGranted => "A person has granted this already.".to_owned(),
+            OverrideError::Erased => "The person was erased: nobody can be let in for them.".to_owned(),
+            OverrideError::NoRoom(reasons) => {
+                let said: Vec<String> = reasons.iter().map(|reason| reason.message()).collect();
+                format!("{} Nothing was granted.", said.join(" "))
+            }
+            OverrideError::PerkPaused => "The perk is paused, and grants nothing.".to_owned(),
+            OverrideError::PerkRetired => "The perk is retired, and grants nothing any more.".to_owned(),
+        };
+        Self::new(kind, detail)
+    }
+}

@@ -1,0 +1,37 @@
+//! The schema of what a desk may do.
+
+use serde_json::{Value, json};
+
+use super::{described, object, optional, slug, window};
+use crate::rules::limit::{MAX_LIMITS, MAX_MAX, MAX_SCOPES};
+use crate::rules::overrides::MAX_REASONS;
+use crate::rules::tier::MAX_TIERS;
+
+/// The terms of overriding.
+pub(super) fn overrides() -> Value {
+    let reason = json!({"type": "string", "pattern": "^[a-z][a-z0-9_]{0,62}$", "examples": ["courtesy"]});
+    let scopes = json!({
+        "type": "array", "minItems": 1, "maxItems": MAX_SCOPES, "uniqueItems": true, "default": ["perk"],
+        "items": {"enum": ["subject", "perk", "tier", "location", "kiosk", "merchant"]}
+    });
+    object(
+        &["reasons", "max", "window"],
+        json!({
+            "reasons": {
+                "type": "array", "minItems": 1, "maxItems": MAX_REASONS, "uniqueItems": true, "items": reason,
+                "description": "The reasons that can be given."
+            },
+            "max": {"type": "integer", "minimum": 1, "maximum": MAX_MAX, "description": "How many in a window."},
+            "window": window(),
+            "scope": described(optional(scopes), "Whose overrides are counted together."),
+            "tiers": described(
+                optional(json!({"type": "array", "minItems": 1, "maxItems": MAX_TIERS, "uniqueItems": true, "items": slug()})),
+                "The tiers that can be granted so; all unless given.",
+            ),
+            "past_limits": described(
+                optional(json!({"type": "array", "maxItems": MAX_LIMITS, "uniqueItems": true, "items": slug()})),
+                "The limits that an override may use past their maximum; none unless given.",
+            )
+        }),
+    )
+}

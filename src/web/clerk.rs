@@ -1,0 +1,94 @@
+//! The clerk for whom the key of a desk acts, by the header `Perkgate-Clerk`.
+
+use std::marker::PhantomData;
+use std::ops::Deref;
+
+use actix_web::dev::Payload;
+use actix_web::web::Data;
+use actix_web::{FromRequest, HttpRequest};
+use futures_util::future::LocalBoxFuture;
+
+use super::auth::Authorized;
+use super::problem::{Kind, Problem};
+use crate::access::clerks::ClerkRefused;
+use crate::access::role::permit::Permit;
+use crate::foundation::ids::KeyId;
+use crate::gateway::Gateway;
+use crate::ledger::entry::Actor;
+
+/// Where a clerk's session stands; nowhere else, as a query lands in logs.
+pub const HEADER: &str = "perkgate-clerk";
+
+/// A caller whose role has the permission `P`, and the clerk who acts with its key: where desks have clerks, one of them
+/// must have signed in. Reads as the [`Principal`](crate::access::Principal) of the key.
+pub struct Acting<P: Permit> {
+    caller: Authorized<P>,
+    clerk: Option<KeyId>,
+    permission: PhantomData<P>,
+}
+
+impl<P: Permit> Acting<P> {
+    /// The one whom events name: the clerk, else the key.
+    #[must_use]
+    pub fn actor(&self) -> Actor {
+        Actor { key: Some(self.acting_key().clone()), role: self.caller.role.as_str() }
+    }
+
+    /// The id under which events name the one who acts.
+    #[must_use]
+    pub fn acting_key(&self) -> &KeyId {
+        self.clerk.as_ref().unwrap_or(&self.caller.key)
+    }
+}
+
+impl<P: Permit> Deref for Acting<P> {
+    type Target = Authorized<P>;
+
+    fn deref(&self) -> &Authorized<P> {
+        &self.caller
+    }
+}
+
+impl<P: Permit + 'static> FromRequest for Acting<P> {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let caller = Authorized::<P>::from_request(req, payload).into_inner();
+        let gateway = req.app_data::<Data<Gateway>>().cloned();
+        let session = read_header(req);
+        Box::pin(async move {
+            let (caller, session) = (caller?, session?);
+            let gateway =
+                gateway.ok_or_else(|| Problem::new(Kind::Internal, "The door was built without its gateway."))?;
+            let now = gateway.clock.now();
+            let clerk = gateway.directory.acting_clerk(&caller, session.as_deref(), now).await?;
+            Ok(Self { caller, clerk, permission: PhantomData })
+        })
+    }
+}
+
+/// The session that was sent; one that stands twice is none.
+fn read_header(req: &HttpRequest) -> Result<Option<String>, Problem> {
+    let mut values = req.headers().get_all(HEADER);
+    let Some(value) = values.next() else { return Ok(None) };
+    match (value.to_str(), values.next()) {
+        (Ok(text), None) => Ok(Some(text.trim().to_owned())),
+        _ => Err(ClerkRefused::Over.into()),
+    }
+}
+
+impl From<ClerkRefused> for Problem {
+    fn from(refused: ClerkRefused) -> Self {
+        match refused {
+            ClerkRefused::Missing => Self::new(
+                Kind::ClerkRequired,
+                "A clerk does this: sign in by `POST /v1/desk/sign-in`, and send the session as the header `Perkgate-Clerk`.",
+            ),
+            ClerkRefused::Over => Self::new(
+                Kind::ClerkSessionOver,
+                "The session in the header `Perkgate-Clerk` is over, or was not made with this key: sign in again.",
+            ),
+        }
+    }
+}
