@@ -144,6 +144,8 @@ permissions! {
     ];
     /// Perks, their rules and versions.
     ManagePerks = [Admin];
+    /// See who is inside, and correct the count.
+    CountInside = [Admin];
     /// Make and list score sources, and declare attributes of people.
     ManageSources = [Admin];
     /// Check (dry runs too), check a batch, read one's own checks.
@@ -191,6 +193,7 @@ mod tests {
                 "++++++ ReadOwnKey",
                 "++.... ManageKeys",
                 ".+.... ManagePerks",
+                ".+.... CountInside",
                 ".+.... ManageSources",
                 ".++... Check",
                 ".+++.. Redeem",

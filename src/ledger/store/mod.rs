@@ -12,6 +12,7 @@ mod idempotency;
 pub mod people;
 pub mod pruning;
 mod referrals;
+pub mod standing;
 pub mod subtrees;
 mod uses;
 
