@@ -361,7 +361,6 @@ impl CliError {
             | Self::Contest(_)
             | Self::Return(_)
             | Self::Correction(_)
-            | Self::Occupancy(_)
             | Self::NothingToCorrect
             | Self::PartyTooLarge
             | Self::Disclosure(_)
