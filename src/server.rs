@@ -45,7 +45,7 @@ pub async fn serve(
 ) -> std::io::Result<()> {
     let settings = gateway.settings.clone();
     let gateway = Data::from(gateway);
-    let state = Data::new(State::new(settings.rates));
+    let state = Data::new(State::new(settings.rates, settings.bounds));
     let documents = Documents::new();
     let (tending, tended) = (state.clone(), CancellationToken::new());
     let until = tended.clone();

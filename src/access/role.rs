@@ -154,6 +154,8 @@ permissions! {
     SignIn = [Desk];
     /// Perks, their rules and versions.
     ManagePerks = [Admin];
+    /// See who is inside, and correct the count.
+    CountInside = [Admin, Desk];
     /// Make and list score sources, and declare attributes of people.
     ManageSources = [Admin];
     /// Close a place for a while, and open it.
@@ -212,6 +214,7 @@ mod tests {
                 ".+....+ ListClerks",
                 "......+ SignIn",
                 ".+..... ManagePerks",
+                ".+....+ CountInside",
                 ".+..... ManageSources",
                 ".+....+ ClosePlaces",
                 ".++...+ Check",

@@ -118,7 +118,7 @@ impl Run for BacktestRun {
         let mut replay = self.replay.take().ok_or(DatabaseError::Interrupted)?;
         let version_of = |event: &PastEvent| match event {
             PastEvent::Check(check) => replay.unknown_version(check),
-            PastEvent::Redeemed(_) | PastEvent::Corrected(_) | PastEvent::Ended(_) => None,
+            PastEvent::Redeemed(_) | PastEvent::Corrected(_) | PastEvent::Ended(_) | PastEvent::Occupied(_) => None,
         };
         let unknown: BTreeSet<i32> = page.events.iter().filter_map(version_of).collect();
         for version in unknown {

@@ -156,7 +156,12 @@ impl UsesCounted {
                 PastEvent::Corrected(correction) if correction.at < self.at => {
                     self.counters.correct(correction, correction.perk == self.perk.as_str());
                 }
-                PastEvent::Check(_) | PastEvent::Redeemed(_) | PastEvent::Corrected(_) | PastEvent::Ended(_) => {}
+                PastEvent::Occupied(correction) if correction.at < self.at => self.counters.occupy(correction),
+                PastEvent::Check(_)
+                | PastEvent::Redeemed(_)
+                | PastEvent::Corrected(_)
+                | PastEvent::Occupied(_)
+                | PastEvent::Ended(_) => {}
             }
         }
     }

@@ -113,6 +113,8 @@ ids! {
     EventId = "evt";
     /// An append-only log of events.
     LogId = "log";
+    /// A correction of how many are inside.
+    OccupancyId = "occ";
     /// A place that is closed for a while.
     ClosureId = "clo";
 }

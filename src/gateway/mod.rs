@@ -18,6 +18,7 @@ use crate::eligibility::backtester::Backtester;
 use crate::eligibility::checker::Checker;
 use crate::eligibility::exporter::Exporter;
 use crate::eligibility::issuer::Issuer;
+use crate::eligibility::occupancy::Floor;
 use crate::eligibility::redeemer::Redeemer;
 use crate::eligibility::runs::Runs;
 use crate::eligibility::simulator::Simulator;
@@ -56,6 +57,7 @@ pub struct Gateway {
     pub scores: Scores,
     pub checker: Checker,
     pub redeemer: Redeemer,
+    pub floor: Floor,
     pub simulator: Simulator,
     pub backtester: Backtester,
     pub subject_access: SubjectAccess,
@@ -169,6 +171,7 @@ impl Gateway {
             clock: clock.clone(),
             entropy: entropy.clone(),
         };
+        let floor = Floor::new(catalog.clone(), ledger.clone(), clock.clone(), entropy.clone(), handle.clone());
         let (simulator, backtester) = trials(&checker);
         let reporter = Reporter::new(ledger.clone(), clock.clone());
         let subject_access = SubjectAccess::beside(&checker);
@@ -188,6 +191,7 @@ impl Gateway {
             scores,
             checker,
             redeemer,
+            floor,
             simulator,
             backtester,
             subject_access,

@@ -16,12 +16,12 @@ use super::v1::audit::{export, proofs, search};
 use super::v1::cases::{contests, referrals};
 use super::v1::checks::{batch, lists as check_lists, overrides};
 use super::v1::grants::lists as grant_lists;
-use super::v1::perks::{approvals, backtests, closures, diff, simulations, steps, version_steps, versions};
+use super::v1::perks::{approvals, backtests, closures, diff, occupancy, simulations, steps, version_steps, versions};
 use super::v1::scores::sources;
 use super::v1::{attributes, audit, checks, grants, perks, reports, scores, subjects, tokens};
 use super::well_known::{get_jwks, get_log_keys};
 use crate::access::role::permit::{
-    AnswerSubjects, Audit, Check, ClosePlaces, Decide, Introspect, ListClerks, ListOverrides, ManageClerks, ManageKeys,
+    AnswerSubjects, Audit, Check, ClosePlaces, CountInside, Decide, Introspect, ListClerks, ListOverrides, ManageClerks, ManageKeys,
     ManageMerchants, ManagePerks, ManageSources, Override, ReadOwnKey, ReadScores, Redeem, Release, RevokeTokens,
     SignIn, Void, WriteScores,
 };
@@ -109,6 +109,9 @@ pub fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>) 
                 .service(permitted(ClosePlaces, closures::create_closure))
                 .service(permitted(ClosePlaces, closures::list_closures))
                 .service(permitted(ClosePlaces, closures::delete_closure))
+                .service(permitted(CountInside, occupancy::get_occupancy))
+                .service(permitted(CountInside, occupancy::stream::stream_occupancy))
+                .service(permitted(CountInside, occupancy::correct_occupancy))
                 .service(permitted(ManagePerks, approvals::get_approvals))
                 .service(permitted(ManagePerks, approvals::put_approvals))
                 .service(permitted(WriteScores, scores::import_scores))

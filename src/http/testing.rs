@@ -94,7 +94,7 @@ impl Rig {
         ];
         environment.extend(settings.iter().map(|(name, value)| (format!("PERKGATE_{name}"), (*value).to_owned())));
         let settings = Settings::load(&Sources { environment, ..Sources::default() }).unwrap();
-        let (state, documents) = (Data::new(State::new(settings.rates)), Documents::new());
+        let (state, documents) = (Data::new(State::new(settings.rates, settings.bounds)), Documents::new());
         let handle = tokio::runtime::Handle::current();
         let built = Gateway::build(settings, "http://perkgate.test", true, clock, entropy, &handle).await;
         let gateway = Data::new(built.unwrap());

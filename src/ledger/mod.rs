@@ -23,6 +23,7 @@
 //! - `write/`: the one thread, its batches and transactions: checks (`check`), redemptions, limits (`admission`), heads
 //! - `digests/`: how limits know boarding passes and members of the context
 //! - `cases/`, `grants/`, `retention/`: what people decide, how grants end, what is forgotten; `tend`: when
+//! - `occupancy/`: who is inside, and what those say who can see the room
 //! - `read/`, `idempotency/`: the log read back, and the same answer to the same request
 //! - `entry`, `door`, `events`, `recorded`: what is handed in, how it is written, and the proof that it was; `store/`: the rows
 //!
@@ -45,6 +46,7 @@ mod error;
 pub mod events;
 pub mod grants;
 pub mod idempotency;
+pub mod occupancy;
 pub mod origin;
 pub mod read;
 mod recorded;

@@ -7,6 +7,7 @@
 //! - `lint`: what is wrong or odd about a rule that can be read
 //! - `diff`: what differs between two rules, in sentences
 //! - `describe`, `normalize`: a rule in words, and as a person would have written it
+//! - `occupancy`: the limit that says who is inside
 //! - `declared`: what a merchant says of the attributes of people that its rules may look at
 //! - `template`: perks to begin with
 //!
@@ -39,6 +40,7 @@ pub mod lint;
 pub mod maximum;
 pub mod messages;
 pub mod normalize;
+pub mod occupancy;
 pub mod offers;
 pub mod overrides;
 mod parts;

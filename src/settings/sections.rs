@@ -188,6 +188,8 @@ pub struct Bounds {
     pub body_limit_bytes: usize,
     pub import_limit_bytes: u64,
     pub max_connections: usize,
+    pub max_streams: usize,
+    pub max_streams_per_key: usize,
     pub ledger_queue: usize,
     pub ledger_batch: usize,
     pub score_cache_entries: u64,
@@ -199,6 +201,8 @@ impl Bounds {
         let body_limit_bytes = from.get(&table::BODY_LIMIT_BYTES, |text| size(text, 1024, 16 << 20));
         let import_limit_bytes = from.get(&table::IMPORT_LIMIT_BYTES, |text| parse::number(text, 1024, 1 << 40));
         let max_connections = from.get(&table::MAX_CONNECTIONS, |text| size(text, 1, 1_000_000));
+        let max_streams = from.get(&table::MAX_STREAMS, |text| size(text, 0, 100_000));
+        let max_streams_per_key = from.get(&table::MAX_STREAMS_PER_KEY, |text| size(text, 1, 100_000));
         let ledger_queue = from.get(&table::LEDGER_QUEUE, |text| size(text, 1, 1_000_000));
         let ledger_batch = from.get(&table::LEDGER_BATCH, |text| size(text, 1, 3_000));
         let score_cache_entries = from.get(&table::SCORE_CACHE_ENTRIES, |text| parse::number(text, 0, 1_000_000_000));
@@ -207,6 +211,8 @@ impl Bounds {
             body_limit_bytes: body_limit_bytes?,
             import_limit_bytes: import_limit_bytes?,
             max_connections: max_connections?,
+            max_streams: max_streams?,
+            max_streams_per_key: max_streams_per_key?,
             ledger_queue: ledger_queue?,
             ledger_batch: ledger_batch?,
             score_cache_entries: score_cache_entries?,

@@ -170,6 +170,13 @@ pub const MAX_CONNECTIONS: Setting = Setting::with_default(
     "4096",
     "How many connections may be open; for one more, the longest idle one is closed.",
 );
+pub const MAX_STREAMS: Setting = Setting::with_default(
+    "max_streams",
+    "256",
+    "How many streams of who is inside may be open; each is one of the connections. 0 turns them off.",
+);
+pub const MAX_STREAMS_PER_KEY: Setting =
+    Setting::with_default("max_streams_per_key", "8", "How many of these streams one API key may have open.");
 pub const LEDGER_QUEUE: Setting = Setting::with_default(
     "ledger_queue",
     "4096",
@@ -242,7 +249,7 @@ pub const ANCHOR_EVERY: Setting =
         .flag(Flag::Serving);
 
 /// Every setting, in the order in which they are explained.
-pub const TABLE: [&Setting; 37] = [
+pub const TABLE: [&Setting; 39] = [
     &LISTEN,
     &ISSUER,
     &LOG_ORIGIN,
@@ -269,6 +276,8 @@ pub const TABLE: [&Setting; 37] = [
     &BODY_LIMIT_BYTES,
     &IMPORT_LIMIT_BYTES,
     &MAX_CONNECTIONS,
+    &MAX_STREAMS,
+    &MAX_STREAMS_PER_KEY,
     &LEDGER_QUEUE,
     &LEDGER_BATCH,
     &SCORE_CACHE_ENTRIES,

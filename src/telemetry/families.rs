@@ -126,6 +126,9 @@ pub static HTTP_CONNECTIONS_CLOSED: Family = Family::new(
     "Connections that the gateway refused or ended, by reason: no room, room for a newer one, a slow sender, a slow reader.",
 );
 
+pub static STREAMS: Family =
+    Family::new("perkgate_streams", Gauge, &[], "Open streams of who is inside; each is one of the connections.");
+
 pub static CHECKS: Family = Family::new(
     "perkgate_checks_total",
     Counter,
@@ -281,12 +284,13 @@ pub static LOG_LINES_LOST: Family = Family::new(
 );
 
 /// Every family that the gateway exports.
-pub static FAMILIES: [&Family; 33] = [
+pub static FAMILIES: [&Family; 34] = [
     &BUILD_INFO,
     &HTTP_REQUESTS,
     &HTTP_REQUEST_DURATION,
     &HTTP_CONNECTIONS,
     &HTTP_CONNECTIONS_CLOSED,
+    &STREAMS,
     &CHECKS,
     &CHECK_REASONS,
     &DRY_RUNS,

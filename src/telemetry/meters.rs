@@ -14,6 +14,7 @@ use super::metrics::Metrics;
 pub struct Meters {
     pub http_connections: Gauges,
     pub http_connections_closed: Counters,
+    pub streams: Gauges,
     pub checks: Counters,
     pub check_reasons: Counters,
     pub dry_runs: Counters,
@@ -67,6 +68,7 @@ impl Meters {
         Self {
             http_connections: Gauges::new(&families::HTTP_CONNECTIONS),
             http_connections_closed: Counters::new(&families::HTTP_CONNECTIONS_CLOSED),
+            streams: Gauges::new(&families::STREAMS),
             checks: Counters::new(&families::CHECKS),
             check_reasons: Counters::new(&families::CHECK_REASONS),
             dry_runs: Counters::new(&families::DRY_RUNS),

@@ -7,6 +7,7 @@ use crate::audit::export::ExportError;
 use crate::database::DatabaseError;
 use crate::eligibility::checker::CheckError;
 use crate::eligibility::grants::CorrectionRequestError;
+use crate::eligibility::occupancy::OccupancyRequestError;
 use crate::eligibility::overrides::OverrideError;
 use crate::eligibility::referral_decision::ReferralDecisionError;
 use crate::eligibility::rule_selection::TrialError;
@@ -15,6 +16,7 @@ use crate::ledger::LedgerError;
 use crate::ledger::cases::contest::ContestError;
 use crate::ledger::grants::correction::CorrectionError;
 use crate::ledger::grants::ending::ReturnError;
+use crate::ledger::occupancy::OccupancyError;
 use crate::ledger::read::browse::BrowseError;
 use crate::perks::attributes::AttributeError;
 use crate::perks::error::PerkError;
@@ -230,6 +232,18 @@ impl From<&CorrectionRequestError> for Kind {
             CorrectionRequestError::TooMany(_) => Self::TooManyGuests,
             CorrectionRequestError::Perk(error) => error.into(),
             CorrectionRequestError::Correction(error) => error.into(),
+        }
+    }
+}
+
+impl From<&OccupancyRequestError> for Kind {
+    fn from(error: &OccupancyRequestError) -> Self {
+        match error {
+            OccupancyRequestError::NoOccupancy(_) => Self::NoOccupancy,
+            OccupancyRequestError::Perk(error) => error.into(),
+            OccupancyRequestError::Correction(OccupancyError::BelowZero { .. }) => Self::TooFewInside,
+            OccupancyRequestError::Correction(OccupancyError::Ledger(error)) => error.into(),
+            OccupancyRequestError::Correction(OccupancyError::Database(error)) => error.into(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Parts the web doors share: how a request is read, bounded, attributed and refused, before anyone knows what it asks.
 //!
 //! - `connections`, `sockets`: bounded connections; `request`: the way of every request; `deadline`: how long it may take
-//! - `address`, `cors`, `auth`, `clerk`, `rate_limit`, `dry_runs`: who asks, from where, and how often
+//! - `address`, `cors`, `auth`, `clerk`, `rate_limit`, `dry_runs`, `streams`: who asks, from where, how often, and for how long
 //! - `extract`, `serde_error`, `params`, `form`, `stream`, `preconditions`: what a request brings
 //! - `problem`: every refusal; `error_kinds`: which of them each room's error is; `fixed_document`: answers that don't change
 //! - `state`: what the workers share
@@ -26,3 +26,4 @@ mod serde_error;
 pub(crate) mod sockets;
 pub mod state;
 pub mod stream;
+pub(crate) mod streams;

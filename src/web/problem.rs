@@ -62,6 +62,8 @@ kinds! {
     GrantReleased = 409 "grant_released" "The grant was released";
     GrantVoided = 409 "grant_voided" "The grant was taken back";
     InProgress = 409 "in_progress" "The same request is being worked on";
+    NoOccupancy = 409 "no_occupancy" "Nobody counts who is inside";
+    TooFewInside = 409 "too_few_inside" "So many are not inside";
     LimitReached = 409 "limit_reached" "A limit has no room for this";
     SubjectErased = 409 "subject_erased" "The person was erased";
     TooManyGuests = 409 "too_many_guests" "More guests came than may be brought";
@@ -91,6 +93,7 @@ kinds! {
     PinLocked = 429 "pin_locked" "Too many PINs were wrong";
     RateLimited = 429 "rate_limited" "Too many requests with this key";
     TooManyDryRuns = 429 "too_many_dry_runs" "Too many dry runs about one person";
+    TooManyStreams = 429 "too_many_streams" "Too many streams with this key";
     TooManyRuns = 429 "too_many_runs" "Too many simulations run at once";
     TooManyFailedKeys = 429 "too_many_failed_keys" "Too many failed keys from this address";
     Internal = 500 "internal" "Something went wrong here";

@@ -1,4 +1,4 @@
-//! Guests and corrections of parties as the auditor reads them.
+//! Guests, and corrections of parties and of how many are inside, as the auditor reads them.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -85,4 +85,28 @@ pub(crate) struct RecountFacts<'a> {
     pub max: u64,
     pub used: u64,
     pub horizon: Option<Instant>,
+}
+
+/// The facts of `occupancy.corrected`.
+#[derive(Deserialize)]
+pub(crate) struct OccupancyFacts<'a> {
+    #[serde(borrow)]
+    pub perk_id: Text<'a>,
+    #[serde(borrow)]
+    pub limit: Text<'a>,
+    #[serde(borrow)]
+    pub scope: Text<'a>,
+    pub corrected_at: Instant,
+    pub delta: i64,
+    pub used: u64,
+    #[serde(borrow)]
+    pub stands: Vec<StandFacts<'a>>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct StandFacts<'a> {
+    #[serde(borrow)]
+    pub id: Text<'a>,
+    pub cost: i64,
+    pub until: Instant,
 }

@@ -31,6 +31,7 @@ use crate::audit::reader::guests::{CorrectedFacts, CorrectionFacts};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::ledger::cases::{contest, referral};
 use crate::ledger::grants::{correction, ending};
+use crate::ledger::occupancy;
 use crate::ledger::retention::{erasure, pruning};
 use crate::ledger::write::{gateway_keys as gateway, redemption};
 use crate::perks::closures;
@@ -290,6 +291,7 @@ impl ExpectedLog<'_> {
                     grants.end(about, *body.kind == *ending::VOIDED, facts.ended_at);
                 }
             }
+            occupancy::CORRECTED => self.counters.occupy(at, &read(facts)?, &self.gaps, findings),
             contest::OPENED => self.referrals.contested(at, body, &read(facts)?, findings),
             contest::ADDED => {
                 let cases = (&mut self.referrals, self.gaps.any());

@@ -191,7 +191,7 @@ wrongs! {
     Overrun { limit: String, used: u64, max: u64 } = "limit_overrun", "the limit {limit} admitted {used} of {max}";
     Used { limit: String, said: u64, counted: u64 } = "used_mismatch",
         "the event says that {said} of the limit {limit} was used, the events before it make {counted}";
-    Counter { counter: String, stored: i64, counted: u64 } = "counter_mismatch",
+    Counter { counter: String, stored: i64, counted: i64 } = "counter_mismatch",
         "the counter {counter} stands at {stored}, the events make {counted}";
     CounterUses { counter: String, stored: i64, uses: i64 } = "counter_mismatch",
         "the counter {counter} stands at {stored}, its single uses make {uses}";

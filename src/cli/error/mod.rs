@@ -15,6 +15,7 @@ use crate::audit::reports::ReportError;
 use crate::database::DatabaseError;
 use crate::eligibility::checker::CheckError;
 use crate::eligibility::grants::CorrectionRequestError;
+use crate::eligibility::occupancy::OccupancyRequestError;
 use crate::eligibility::referral_decision::ReferralDecisionError;
 use crate::eligibility::rule_selection::TrialError;
 use crate::eligibility::subject_access::DisclosureError;
@@ -129,6 +130,10 @@ pub enum CliError {
     PartyTooLarge,
     #[error(transparent)]
     Correction(CorrectionRequestError),
+    #[error(transparent)]
+    Occupancy(OccupancyRequestError),
+    #[error("--by 0 corrects nothing: say how many more or fewer are inside")]
+    NothingToCorrect,
     #[error("the merchant has no perk `{0}`")]
     UnknownPerk(PerkSlug),
     #[error("the perk `{perk}` has no version {version}")]
@@ -289,6 +294,7 @@ impl CliError {
             Self::UnknownVersion { perk, .. } => {
                 return Some(format!("`perkgate perk history {perk}` lists its versions"));
             }
+            Self::Occupancy(error) => return error.advice(),
             Self::NoVersion(_) => "`perkgate perk apply` with a file makes one",
             Self::Unapproved { perk, version, status } => return Some(of_unapproved(perk, *version, *status)),
             Self::AnothersFile { .. } => "give that file another name, or move it away",
@@ -355,6 +361,7 @@ impl CliError {
             | Self::Contest(_)
             | Self::Return(_)
             | Self::Correction(_)
+            | Self::NothingToCorrect
             | Self::PartyTooLarge
             | Self::Disclosure(_)
             | Self::BoardingPass(_)

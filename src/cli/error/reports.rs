@@ -98,6 +98,7 @@ impl CliError {
             Self::Contest(error) => error.into(),
             Self::Return(error) => error.into(),
             Self::Correction(error) => error.into(),
+            Self::Occupancy(error) => error.into(),
             Self::Trial(error) => error.into(),
             Self::Ledger(error) => error.into(),
             Self::Disclosure(error) => error.into(),

@@ -3,11 +3,13 @@
 use super::CliError;
 use crate::eligibility::checker::CheckError;
 use crate::eligibility::grants::CorrectionRequestError;
+use crate::eligibility::occupancy::OccupancyRequestError;
 use crate::eligibility::referral_decision::ReferralDecisionError;
 use crate::gateway::GatewayError;
 use crate::ledger::cases::contest::ContestError;
 use crate::ledger::grants::correction::CorrectionError;
 use crate::ledger::grants::ending::ReturnError;
+use crate::ledger::occupancy::OccupancyError;
 use crate::ledger::write::gateway_keys::RotationError;
 use crate::perks::error::PerkError;
 
@@ -68,6 +70,17 @@ impl From<CorrectionRequestError> for CliError {
             CorrectionRequestError::Correction(CorrectionError::Ledger(error)) => error.into(),
             CorrectionRequestError::Correction(CorrectionError::Database(error)) => error.into(),
             other => Self::Correction(other),
+        }
+    }
+}
+
+impl From<OccupancyRequestError> for CliError {
+    fn from(error: OccupancyRequestError) -> Self {
+        match error {
+            OccupancyRequestError::Perk(error) => error.into(),
+            OccupancyRequestError::Correction(OccupancyError::Ledger(error)) => error.into(),
+            OccupancyRequestError::Correction(OccupancyError::Database(error)) => error.into(),
+            other => Self::Occupancy(other),
         }
     }
 }

@@ -10,6 +10,7 @@ pub(crate) mod file;
 mod files;
 pub(crate) mod life;
 mod new;
+mod occupancy;
 mod plan;
 mod pull;
 pub(crate) mod simulate;
@@ -38,6 +39,7 @@ use apply::AppliedAlone;
 use closures::Closures;
 use file::PerkFile;
 use life::Life;
+use occupancy::Occupancies;
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -98,6 +100,8 @@ enum Action {
     Backtest(backtest::Args),
     #[command(flatten)]
     Closures(Closures),
+    #[command(flatten)]
+    Occupancies(Occupancies),
     #[command(flatten)]
     Life(Life),
 }
@@ -261,6 +265,7 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, Cli
         Action::Test(args) => return test::run(&args, invocation),
         Action::New(args) => return new::run(&args, invocation),
         Action::Closures(action) => return closures::run(action, invocation),
+        Action::Occupancies(action) => return occupancy::run(action, invocation),
         Action::Life(life) => return life::run(life, invocation),
         Action::List { merchant } => {
             let perks = invocation.with_gateway(existing, async |gateway| {

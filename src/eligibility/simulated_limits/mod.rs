@@ -272,7 +272,7 @@ impl Counters {
                 Met::new(claim, scope, &mut line.uses, line.last_used_at, asked)
             } else {
                 let used = *self.sums.entry(counter).or_default().of(course);
-                Met::new(claim, scope, &mut Uses::<Key>::new(used, 0), 0, asked)
+                Met::new(claim, scope, &mut Uses::<Key>::new(i64::try_from(used).unwrap_or(i64::MAX), 0), 0, asked)
             });
         }
         Ok(met)
@@ -301,7 +301,7 @@ impl Counters {
 
 impl Line {
     fn take(&mut self, stands: i64, grant: Key, cost: u64, now: i64) {
-        self.uses.add(stands, grant, cost);
+        self.uses.add(stands, grant, i64::try_from(cost).unwrap_or(i64::MAX));
         self.last_used_at = self.last_used_at.max(now);
     }
 }

@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 use jiff::Timestamp;
 
 use super::{Counters, Each, Key, Timeline, digest_of, key_of};
-use crate::ledger::read::decisions::{PastCorrection, PastEnd, PastHold, PastRedemption};
-use crate::rules::limit::{CONCURRENT, is_across_perks};
+use crate::ledger::read::decisions::{PastCorrection, PastEnd, PastHold, PastOccupancy, PastRedemption};
+use crate::rules::limit::{CONCURRENT, Counting, is_across_perks};
 
 /// A grant that is on record, in both courses.
 #[derive(Default)]
@@ -127,6 +127,24 @@ impl Counters {
         self.visits.insert(grant, visit);
     }
 
+    /// More or fewer were inside than were counted: in both courses, as nobody can tell otherwise.
+    pub(crate) fn occupy(&mut self, correction: &PastOccupancy) {
+        let at = correction.at.as_microsecond();
+        self.latest = self.latest.max(at);
+        let is_held = self.limits.get(&correction.limit).is_some_and(|(it, _)| matches!(it, Counting::Held { .. }));
+        let counter = key_of(&correction.limit, &correction.scope, CONCURRENT);
+        if !is_held || self.only.as_ref().is_some_and(|only| !only.contains(&counter)) {
+            return;
+        }
+        for course in Timeline::BOTH {
+            let line = self.line(counter, 0, course);
+            line.last_used_at = line.last_used_at.max(at);
+            for stand in &correction.stands {
+                line.uses.add(stand.until.as_microsecond(), digest_of(&[&stand.name]), stand.cost);
+            }
+        }
+    }
+
     /// Counts a use again that was given back.
     fn take_back(&mut self, course: Timeline, grant: Key, used: Use) {
         match used.stands {
@@ -138,7 +156,7 @@ impl Counters {
             }
             Stands::Made { at, .. } | Stands::Held { until: at, .. } => {
                 if let Some(lines) = self.lines.get_mut(&used.counter) {
-                    lines.courses.of(course).uses.add(at, grant, used.cost);
+                    lines.courses.of(course).uses.add(at, grant, i64::try_from(used.cost).unwrap_or(i64::MAX));
                 }
             }
         }

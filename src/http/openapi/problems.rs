@@ -110,6 +110,12 @@ problem_sets! {
     ProblemsOfUndoing = [AlreadyRedeemed, GrantReleased, GrantVoided, UndoOver];
     /// Problems of contesting.
     ProblemsOfContests = [AlreadyExists, CaseFull, SelfApproval, WrongStatus];
+    /// Nobody counts who is inside.
+    ProblemsOfOccupancy = [NoOccupancy, RuleNewer];
+    /// A count that can't be corrected so.
+    ProblemsOfCounting = [TooFewInside];
+    /// No more streams.
+    ProblemsOfStreams = [TooManyStreams];
     /// Problems of a person's decision.
     ProblemsOfRulings = [AlreadyDecided, LimitReached, PerkPaused, PerkRetired, RuleNewer];
     /// Problems of a long run.

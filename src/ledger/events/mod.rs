@@ -16,7 +16,7 @@
 //! Each kind has its struct, which is written straight into those bytes and read back from them:
 //! - `canonical`: how values are written; `null` and absent
 //! - `envelope`: all that is not of one kind
-//! - `check`, `redemption`, `correction`, `ending`: a check, and what becomes of its grant
+//! - `check`, `redemption`, `correction`, `ending`: a check, and what becomes of its grant; `occupancy`: who is inside
 //! - `cases`, `subjects`, `logs`: what people decide, who is forgotten, what is pruned and exported
 //! - `perks`, `access`, `gateway_keys`: what is administered; other rooms write these
 //! - `excerpt`: what is looked for in events of any kind
@@ -31,6 +31,7 @@ mod envelope;
 pub(crate) mod excerpt;
 pub mod gateway_keys;
 pub mod logs;
+pub mod occupancy;
 pub mod perks;
 pub mod redemption;
 pub mod subjects;
@@ -44,7 +45,7 @@ use crate::tlog::merkle;
 pub const VERSION: i64 = 1;
 
 /// Every kind of event that is written. None is ever taken out: logs hold them for good.
-pub const KINDS: [&str; 51] = [
+pub const KINDS: [&str; 52] = [
     "approvals.kept",
     "approvals.lift_requested",
     "approvals.lifted",
@@ -71,6 +72,7 @@ pub const KINDS: [&str; 51] = [
     "key.revoked",
     "merchant.created",
     "merchant.rezoned",
+    "occupancy.corrected",
     "perk.created",
     "perk.paused",
     "perk.renamed",

@@ -8,6 +8,7 @@ use crate::foundation::json::Json;
 use crate::foundation::subject::{Pseudonym, SubjectRef};
 use crate::ledger::events::correction::{GrantCorrected, LimitCorrected};
 use crate::ledger::events::ending::{GrantEnded, UseReturned};
+use crate::ledger::events::occupancy::{OccupancyCorrected, StandingCorrected};
 use crate::ledger::events::redemption::{PlaceHeld, TokenRedeemed};
 use crate::ledger::events::{Nullable, StoredEvent, Text};
 use crate::ledger::write::check::{StoredCheck, decided_of, open, party_of};
@@ -22,6 +23,29 @@ pub enum PastEvent {
     Redeemed(PastRedemption),
     Corrected(PastCorrection),
     Ended(PastEnd),
+    Occupied(PastOccupancy),
+}
+
+/// More or fewer were inside than were counted.
+#[derive(Debug, Clone)]
+pub struct PastOccupancy {
+    /// By the counter's time.
+    pub at: jiff::Timestamp,
+    /// The perk's id.
+    pub perk: String,
+    pub limit: String,
+    pub scope: String,
+    /// How many were inside from then on.
+    pub used: u64,
+    pub stands: Vec<PastStanding>,
+}
+
+/// One use of such a correction.
+#[derive(Debug, Clone)]
+pub struct PastStanding {
+    pub name: String,
+    pub cost: i64,
+    pub until: jiff::Timestamp,
 }
 
 /// A door took a grant's token.
@@ -65,6 +89,8 @@ pub struct PastRecount {
     pub window: String,
     pub cost: u64,
     pub was_cost: u64,
+    /// What it came to.
+    pub used: u64,
     /// Up to where uses had lapsed, where they lapse one by one.
     pub horizon: Option<jiff::Timestamp>,
 }
@@ -189,6 +215,7 @@ pub(crate) fn correction(event: StoredEvent<GrantCorrected<'static>>) -> PastCor
         window: limit.window.into_owned(),
         cost: limit.cost,
         was_cost: limit.was_cost,
+        used: limit.used,
         horizon: limit.horizon,
     };
     PastCorrection {
@@ -198,6 +225,24 @@ pub(crate) fn correction(event: StoredEvent<GrantCorrected<'static>>) -> PastCor
         counted: event.facts.counted,
         was_counted: event.facts.was_counted,
         limits: event.facts.limits.into_iter().map(recount).collect(),
+    }
+}
+
+/// The correction of how many are inside as its event records it.
+pub(crate) fn occupancy(event: StoredEvent<OccupancyCorrected<'static>>) -> PastOccupancy {
+    let facts = event.facts;
+    let standing = |stand: StandingCorrected<'static>| PastStanding {
+        name: stand.id.into_owned(),
+        cost: stand.cost,
+        until: stand.until,
+    };
+    PastOccupancy {
+        at: facts.corrected_at,
+        perk: facts.perk_id.into_owned(),
+        limit: facts.limit.into_owned(),
+        scope: facts.scope.into_owned(),
+        used: facts.used,
+        stands: facts.stands.into_iter().map(standing).collect(),
     }
 }
 

@@ -16,8 +16,10 @@ use crate::ledger::events::StoredEvent;
 use crate::ledger::events::correction::GrantCorrected;
 use crate::ledger::events::ending::GrantEnded;
 use crate::ledger::events::excerpt::{Excerpt, member_of_unreadable};
+use crate::ledger::events::occupancy::OccupancyCorrected;
 use crate::ledger::events::redemption::TokenRedeemed;
 use crate::ledger::grants::{correction, ending};
+use crate::ledger::occupancy;
 use crate::ledger::store::history::{self as rows, PlacedRow};
 use crate::ledger::write::check::StoredCheck;
 use crate::ledger::write::subjects::Subject;
@@ -127,6 +129,7 @@ pub(crate) fn page(
         ending::RELEASED,
         ending::VOIDED,
         ending::FREED,
+        occupancy::CORRECTED,
     ];
     let kinds = if interest.moves { kinds.as_slice() } else { &[check::KIND] };
     let mut pruned = Vec::new();
@@ -150,6 +153,7 @@ enum Found {
     Redeemed(Box<StoredEvent<TokenRedeemed<'static>>>),
     Corrected(Box<StoredEvent<GrantCorrected<'static>>>),
     Ended(Box<StoredEvent<GrantEnded<'static>>>, bool),
+    Occupied(Box<StoredEvent<OccupancyCorrected<'static>>>),
 }
 
 impl Found {
@@ -165,6 +169,7 @@ impl Found {
         Ok(match self {
             Self::Redeemed(event) => PastEvent::Redeemed(decisions::redemption(*event)),
             Self::Corrected(event) => PastEvent::Corrected(decisions::correction(*event)),
+            Self::Occupied(event) => PastEvent::Occupied(decisions::occupancy(*event)),
             Self::Ended(event, is_void) => PastEvent::Ended(decisions::end(*event, is_void)),
             Self::Check(event, is_opened) => {
                 let subject = subjects.get(event.facts.subject.as_ref()).filter(|_| is_opened);
@@ -204,6 +209,7 @@ fn found(row: &PlacedRow, interest: &Interest) -> Result<Option<Found>, Database
             StoredEvent::from_body(body).map(|event| Found::Redeemed(Box::new(event)))
         }
         correction::CORRECTED => StoredEvent::from_body(body).map(|event| Found::Corrected(Box::new(event))),
+        occupancy::CORRECTED => StoredEvent::from_body(body).map(|event| Found::Occupied(Box::new(event))),
         ending::RELEASED | ending::VOIDED | ending::FREED => {
             StoredEvent::from_body(body).map(|event| Found::Ended(Box::new(event), kind != ending::RELEASED))
         }

@@ -61,9 +61,13 @@ fn sweep_some(conn: &mut AnyConnection) -> Result<usize, LedgerError> {
     let Some(newest) = store::heads::find_newest_instant(conn)? else { return Ok(0) };
     let lapsed = newest.saturating_sub(KEPT.micros());
     debug_assert!(KEPT > LONGEST_WINDOW, "what a window reaches is kept");
-    // A use never stands before its grant was made, and grants' ids begin with their millisecond.
+    // A use never stands before its grant or correction was made, and their ids begin with their millisecond.
     let millis = u64::try_from(lapsed.div_euclid(1000).saturating_add(1)).unwrap_or(0);
-    let rows = store::list_lapsed_uses(conn, &format!("grt_{millis:012x}"), lapsed, USES_AT_ONCE)?;
+    let mut rows = Vec::new();
+    for prefix in ["grt_", "occ_"] {
+        let room = USES_AT_ONCE.saturating_sub(rows.len());
+        rows.extend(store::list_lapsed_uses(conn, (prefix, &format!("{prefix}{millis:012x}")), lapsed, room)?);
+    }
     counters::forget(conn, &rows, lapsed).map_err(|error: DatabaseError| LedgerError::from(error))?;
     Ok(rows.len())
 }

@@ -116,11 +116,17 @@ pub fn list_uses_of(conn: &mut AnyConnection, grants: &[&str]) -> Result<Vec<Use
         .load(c)?))
 }
 
-/// Some of the uses, every merchant's, that stand at or behind `lapsed`, of grants whose ids sort before
+/// Some of the uses, every merchant's, that stand at or behind `lapsed`, of ids of one prefix that sort before
 /// `before`, which keeps the search to those that are old.
-pub fn list_lapsed_uses(conn: &mut AnyConnection, before: &str, lapsed: i64, limit: usize) -> Result<Vec<UseRow>> {
+pub fn list_lapsed_uses(
+    conn: &mut AnyConnection,
+    (prefix, before): (&str, &str),
+    lapsed: i64,
+    limit: usize,
+) -> Result<Vec<UseRow>> {
     Ok(limit_uses::table
-        .filter(limit_uses::grant_id.lt(before).and(limit_uses::counts_at.le(lapsed)))
+        .filter(limit_uses::grant_id.ge(prefix).and(limit_uses::grant_id.lt(before)))
+        .filter(limit_uses::counts_at.le(lapsed))
         .order(limit_uses::grant_id)
         .limit(i64::try_from(limit).unwrap_or(i64::MAX))
         .select(UseRow::as_select())

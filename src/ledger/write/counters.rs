@@ -29,22 +29,21 @@ pub(crate) struct Counter {
 }
 
 impl Counter {
-    fn of(row: &CounterRow) -> Result<Self, DatabaseError> {
-        let sum = u64::try_from(row.used).map_err(|e| DatabaseError::corrupt("limit counter", e))?;
-        let uses = Uses::new(sum, row.horizon);
-        Ok(Self { uses, last_used_at: row.last_used_at, has_changed: false, fresh: Vec::new(), removed: Vec::new() })
+    fn of(row: &CounterRow) -> Self {
+        let uses = Uses::new(row.used, row.horizon);
+        Self { uses, last_used_at: row.last_used_at, has_changed: false, fresh: Vec::new(), removed: Vec::new() }
     }
 
     /// Counts more of what never lapses.
     pub(crate) fn add(&mut self, cost: u64) {
         // Beyond every horizon: the sum is all there is.
-        self.uses = Uses::new(self.uses.sum().saturating_add(cost), self.uses.horizon());
+        self.uses = Uses::new(self.uses.total().saturating_add(signed(cost)), self.uses.horizon());
         self.has_changed = true;
     }
 
     /// Takes back what never lapses.
     pub(crate) fn give_back(&mut self, cost: u64) {
-        self.uses = Uses::new(self.uses.sum().saturating_sub(cost), self.uses.horizon());
+        self.uses = Uses::new(self.uses.total().saturating_sub(signed(cost)), self.uses.horizon());
         self.has_changed = true;
     }
 
@@ -64,7 +63,7 @@ impl Counter {
     }
 
     pub(crate) fn add_use(&mut self, row: UseRow) {
-        self.uses.add(row.counts_at, row.grant_id.clone(), cost_of(&row));
+        self.uses.add(row.counts_at, row.grant_id.clone(), row.cost);
         self.fresh.push(row);
         self.has_changed = true;
     }
@@ -72,7 +71,7 @@ impl Counter {
     /// Takes one use away; whether it still counted.
     pub(crate) fn remove_use(&mut self, row: &UseRow) -> bool {
         // One that wasn't read stands beyond what was: it counts.
-        self.uses.know(row.counts_at, row.grant_id.clone(), cost_of(row));
+        self.uses.know(row.counts_at, row.grant_id.clone(), row.cost);
         let counted = row.counts_at > self.uses.horizon();
         self.uses.remove(row.counts_at, &row.grant_id);
         match self.fresh.iter().position(|fresh| fresh.grant_id == row.grant_id && fresh.counts_at == row.counts_at) {
@@ -142,13 +141,12 @@ fn read_uses(
             });
             ahead.push(UsesWanted { counter: row.clone(), after: low, after_grant: AFTER_ALL.into(), until: high });
         }
-        counters.insert(key, Counter::of(row)?);
+        counters.insert(key, Counter::of(row));
     }
     for (wanted, sum) in passed.iter().zip(store::sum_uses(conn, &passed)?) {
-        let sum = u64::try_from(sum).map_err(|e| DatabaseError::corrupt("limit uses", e))?;
         if let Some(counter) = counters.get_mut(&key_of_row(&wanted.counter)) {
             let forward = wanted.after == wanted.counter.horizon;
-            let (used, low) = (counter.uses.sum(), if forward { wanted.until } else { wanted.after });
+            let (used, low) = (counter.uses.total(), if forward { wanted.until } else { wanted.after });
             let used = if forward { used.saturating_sub(sum) } else { used.saturating_add(sum) };
             counter.uses = Uses::new(used, low);
         }
@@ -159,7 +157,7 @@ fn read_uses(
         for (wanted, page) in ahead.into_iter().zip(pages) {
             let Some(counter) = counters.get_mut(&key_of_row(&wanted.counter)) else { continue };
             for row in &page {
-                counter.uses.know(row.counts_at, row.grant_id.clone(), cost_of(row));
+                counter.uses.know(row.counts_at, row.grant_id.clone(), row.cost);
             }
             let beyond = page.iter().filter(|row| row.counts_at > wanted.until).count();
             if let Some(last) = page.last().filter(|_| page.len() == PAGE_OF_USES && beyond < AHEAD) {
@@ -179,7 +177,7 @@ pub(crate) fn store(conn: &mut AnyConnection, counters: BTreeMap<CounterKey, Cou
     let (mut changed, mut fresh, mut removed) = (Vec::new(), Vec::new(), Vec::new());
     for (key, counter) in counters {
         if counter.has_changed {
-            let used = i64::try_from(counter.uses.sum()).map_err(|e| DatabaseError::corrupt("limit counter", e))?;
+            let used = counter.uses.total();
             let horizon = counter.uses.horizon();
             changed.push(CounterRow { used, last_used_at: counter.last_used_at, horizon, ..row_of(&key) });
             fresh.extend(counter.fresh);
@@ -211,9 +209,8 @@ pub(crate) fn forget(conn: &mut AnyConnection, rows: &[UseRow], lapsed: i64) -> 
         })
         .collect();
     for (wanted, sum) in asleep.iter().zip(store::sum_uses(conn, &asleep)?) {
-        let sum = u64::try_from(sum).map_err(|e| DatabaseError::corrupt("limit uses", e))?;
         if let Some(counter) = counters.get_mut(&key_of_row(&wanted.counter)) {
-            counter.uses = Uses::new(counter.uses.sum().saturating_sub(sum), lapsed);
+            counter.uses = Uses::new(counter.uses.total().saturating_sub(sum), lapsed);
             counter.has_changed = true;
         }
     }
@@ -249,6 +246,6 @@ fn row_of(key: &CounterKey) -> CounterRow {
     CounterRow { merchant_id, perk_id, limit_id, scope_key, window_key, used: 0, last_used_at: 0, horizon: 0 }
 }
 
-fn cost_of(row: &UseRow) -> u64 {
-    u64::try_from(row.cost).unwrap_or(0)
+fn signed(cost: u64) -> i64 {
+    i64::try_from(cost).unwrap_or(i64::MAX)
 }

@@ -14,22 +14,30 @@ pub const AHEAD: usize = 128;
 /// counting (concurrent); in microseconds. Those behind the horizon have lapsed. The sum stands for
 /// all beyond it, whether they are known one by one or not, so that a counter with a million uses
 /// needs only those that the horizon passes over.
+///
+/// A correction of who is inside may cost less than nothing. The sum then falls below zero when those whom it took
+/// off are released after all; a counter is never less than empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Uses<G> {
-    sum: u64,
+    sum: i64,
     horizon: i64,
     /// By position; seldom two at the same.
-    known: BTreeMap<i64, Vec<(G, u64)>>,
+    known: BTreeMap<i64, Vec<(G, i64)>>,
 }
 
 impl<G: PartialEq> Uses<G> {
     /// A counter whose uses beyond `horizon` add up to `sum`; none is known one by one yet.
-    pub const fn new(sum: u64, horizon: i64) -> Self {
+    pub const fn new(sum: i64, horizon: i64) -> Self {
         Self { sum, horizon, known: BTreeMap::new() }
     }
 
     /// The sum that counts now.
-    pub const fn sum(&self) -> u64 {
+    pub fn sum(&self) -> u64 {
+        u64::try_from(self.sum).unwrap_or(0)
+    }
+
+    /// The sum as it is stored, which corrections may have taken below zero.
+    pub const fn total(&self) -> i64 {
         self.sum
     }
 
@@ -39,7 +47,7 @@ impl<G: PartialEq> Uses<G> {
     }
 
     /// Names a use that the sum holds already.
-    pub fn know(&mut self, at: i64, grant: G, cost: u64) {
+    pub fn know(&mut self, at: i64, grant: G, cost: i64) {
         let here = self.known.entry(at).or_default();
         if !here.iter().any(|(known, _)| *known == grant) {
             here.push((grant, cost));
@@ -47,7 +55,7 @@ impl<G: PartialEq> Uses<G> {
     }
 
     /// Adds one.
-    pub fn add(&mut self, at: i64, grant: G, cost: u64) {
+    pub fn add(&mut self, at: i64, grant: G, cost: i64) {
         if at > self.horizon {
             self.sum = self.sum.saturating_add(cost);
         }
@@ -71,7 +79,7 @@ impl<G: PartialEq> Uses<G> {
     pub fn move_to(&mut self, horizon: i64) {
         let between = |from: i64, to: i64| {
             let passed = self.known.range((Excluded(from), Included(to))).flat_map(|(_, here)| here);
-            passed.fold(0_u64, |sum, (_, cost)| sum.saturating_add(*cost))
+            passed.fold(0_i64, |sum, (_, cost)| sum.saturating_add(*cost))
         };
         match horizon.cmp(&self.horizon) {
             Ordering::Greater => self.sum = self.sum.saturating_sub(between(self.horizon, horizon)),
@@ -98,13 +106,19 @@ impl<G: PartialEq> Uses<G> {
         });
         beyond.into_iter().find_map(|(at, here)| {
             left = here.iter().fold(left, |left, (_, used)| left.saturating_sub(*used));
-            (left.saturating_add(cost) <= max).then_some(*at)
+            (u64::try_from(left).unwrap_or(0).saturating_add(cost) <= max).then_some(*at)
         })
     }
 
     /// Forgets those at or behind the horizon, which then can't go back any more.
     pub fn forget_lapsed(&mut self) {
         self.known = self.known.split_off(&self.horizon.saturating_add(1));
+    }
+
+    /// The known uses that have not lapsed, by position.
+    pub fn beyond(&self) -> impl Iterator<Item = (i64, &G, i64)> {
+        let beyond = self.known.range((Excluded(self.horizon), Unbounded));
+        beyond.flat_map(|(at, here)| here.iter().map(|(grant, cost)| (*at, grant, *cost)))
     }
 
     /// Tells whether no use is known.
@@ -185,5 +199,19 @@ mod tests {
         assert_eq!(uses.sum(), 2, "it stands behind the horizon");
         uses.move_to(4);
         assert_eq!(uses.sum(), 5);
+    }
+
+    #[test]
+    fn what_is_taken_off_comes_back_when_it_lapses_and_empty_is_the_least() {
+        let mut uses = Uses::new(0, 0);
+        uses.add(10, "a", 2);
+        uses.add(30, "b", 1);
+        uses.add(10, "fewer", -2);
+        assert_eq!((uses.sum(), uses.room_at(1, 1)), (1, Some(30)));
+        uses.remove(10, &"a");
+        assert_eq!((uses.sum(), uses.total()), (0, -1));
+        assert_eq!(uses.beyond().map(|(at, _, cost)| (at, cost)).collect::<Vec<_>>(), [(10, -2), (30, 1)]);
+        uses.move_to(10);
+        assert_eq!((uses.sum(), uses.total()), (1, 1));
     }
 }

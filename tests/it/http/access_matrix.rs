@@ -238,6 +238,12 @@ pub(super) const SAMPLES: &[Sample] = &[
     sample("delete_closure", Foreign::NotFound, |it| {
         (Method::DELETE, format!("/v1/perks/{}/closures/{}", it.perk, it.closure), Value::Null)
     }),
+    sample("get_occupancy", Foreign::NotFound, |it| get(format!("/v1/perks/{}/occupancy", it.perk))),
+    sample("stream_occupancy", Foreign::NotFound, |it| get(format!("/v1/perks/{}/occupancy/stream", it.perk))),
+    sample("correct_occupancy", Foreign::NotFound, |it| {
+        let body = json!({"delta": 1, "reason": "One more came in."});
+        (Method::POST, format!("/v1/perks/{}/occupancy/corrections", it.perk), body)
+    }),
     sample("retire_perk", Foreign::NotFound, |it| (Method::POST, format!("/v1/perks/{}/retire", it.perk), Value::Null)),
     sample("get_approvals", Foreign::Nothing, |_| get("/v1/approvals".into())),
     sample("put_approvals", Foreign::Nothing, |_| (Method::PUT, "/v1/approvals".into(), json!({"required": false}))),
@@ -339,6 +345,7 @@ fn fits(pattern: &str, path: &str) -> bool {
 pub(super) async fn things(app: &TestApp, merchant: &Merchant, caller: &'static str, asks: &Client) -> Things {
     let perk = format!("{}-{caller}", merchant.slug);
     let lounge = r#"{"score":{"source":"klout"},"tiers":[{"id":"t","when":{"attr":"score","op":"gte","value":40}}],
+      "limits":[{"id":"seats","scope":["perk"],"max":100,"window":{"concurrent":{"max_stay":"PT4H"}}}],
       "token":{"audience":"sfo-lounge"},
       "override":{"reasons":["courtesy"],"max":20,"window":{"calendar":"day"}}}"#;
     app.world.perk(merchant, &perk, lounge).await;

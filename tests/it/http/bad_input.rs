@@ -31,6 +31,7 @@ const WITH_BODY: &[(&str, &str)] = &[
     ("POST", "/v1/perks"),
     ("PATCH", "/v1/perks/p"),
     ("POST", "/v1/perks/p/closures"),
+    ("POST", "/v1/perks/p/occupancy/corrections"),
     ("POST", "/v1/perks/p/rollback"),
     ("POST", "/v1/perks/p/versions"),
     ("PUT", "/v1/perks/p/versions/1"),

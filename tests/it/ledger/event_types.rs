@@ -7,6 +7,7 @@ use perkgate::ledger::events::correction::GrantCorrected;
 use perkgate::ledger::events::ending::GrantEnded;
 use perkgate::ledger::events::gateway_keys::{KeyBegun, KeyWithdrawn};
 use perkgate::ledger::events::logs::{EventsPruned, LogExported};
+use perkgate::ledger::events::occupancy::OccupancyCorrected;
 use perkgate::ledger::events::perks::{
     ApprovalsChanged, AttributeChanged, PerkChanged, PlaceClosed, SourceCreated, VersionChanged,
 };
@@ -41,6 +42,7 @@ pub(super) fn rewritten(kind: &str, body: &str) -> Result<String, EventError> {
         "gateway_key.revoked" => again::<KeyWithdrawn<'_>>(body),
         "source.created" => again::<SourceCreated<'_>>(body),
         kind if kind.starts_with("attribute.") => again::<AttributeChanged<'_>>(body),
+        "occupancy.corrected" => again::<OccupancyCorrected<'_>>(body),
         "place.closed" | "place.opened" => again::<PlaceClosed<'_>>(body),
         kind if kind.starts_with("perk.") => again::<PerkChanged<'_>>(body),
         kind if kind.starts_with("rule.") => again::<VersionChanged<'_>>(body),

@@ -12,6 +12,7 @@ mod event_types;
 mod golden;
 mod hung;
 mod limits;
+mod occupancy;
 mod promises;
 mod race;
 mod replaced;

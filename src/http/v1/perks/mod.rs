@@ -5,6 +5,7 @@ pub mod backtests;
 pub mod closures;
 pub mod diff;
 pub mod guest_terms;
+pub mod occupancy;
 pub mod override_terms;
 pub mod rules;
 pub mod simulations;

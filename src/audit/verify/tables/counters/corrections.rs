@@ -1,11 +1,11 @@
-//! Corrections of parties: the counters of a grant go on from another cost.
+//! Corrections: the counters of a grant go on from another cost, that of a place from another number of people inside.
 
-use super::{Counted, Counters, counter_of};
-use crate::audit::reader::guests::{CorrectionFacts, RecountFacts};
+use super::{Counted, CounterState, Counters, counter_of, signed};
+use crate::audit::reader::guests::{CorrectionFacts, OccupancyFacts, RecountFacts};
 use crate::audit::reader::instant::Instant;
 use crate::audit::verify::findings::{At, Findings, Wrong};
 use crate::audit::verify::missing_events::Gaps;
-use crate::rules::limit::LIFETIME;
+use crate::rules::limit::{CONCURRENT, LIFETIME};
 
 impl Counters {
     /// A grant was corrected: its counters count it at another cost.
@@ -41,6 +41,38 @@ impl Counters {
         }
     }
 
+    /// More or fewer are inside than were counted: uses of their own, which no grant made.
+    pub(crate) fn occupy(&mut self, at: At<'_>, facts: &OccupancyFacts<'_>, gaps: &Gaps, findings: &mut Findings) {
+        let key = counter_of(&self.fingerprints, &facts.perk_id, &facts.limit, &facts.scope, CONCURRENT);
+        let now = facts.corrected_at.0;
+        let counted =
+            self.counted.entry(key).or_insert(Counted { used: 0, index: at.index, uses: None, is_for_ever: false });
+        counted.index = at.index;
+        let uses = counted.uses.get_or_insert_default();
+        uses.move_to(now);
+        let before = signed(uses.sum());
+        for stand in &facts.stands {
+            let name = self.fingerprints.of(&[&stand.id]);
+            uses.add(stand.until.0, name, stand.cost);
+            self.uses.insert((key, name), CounterState { counts_at: stand.until.0, cost: stand.cost, index: at.index });
+        }
+        let sum = uses.sum();
+        let may_lack = gaps.may_count(CONCURRENT, now) && (gaps.is_part() || facts.used > sum);
+        if facts.used != sum && !may_lack {
+            let wrong = Wrong::Used { limit: facts.limit.to_string(), said: facts.used, counted: sum };
+            findings.add(at, wrong);
+        }
+        if facts.delta == 0 || (before.saturating_add(facts.delta) != signed(facts.used) && !may_lack) {
+            findings.add(
+                at,
+                Wrong::Incoherent { reason: "those inside differ by another number than it was corrected by" },
+            );
+        }
+        if facts.stands.iter().any(|stand| stand.until.0 <= now || (stand.cost < 0) != (facts.delta < 0)) {
+            findings.add(at, Wrong::Incoherent { reason: "a use of a correction has lapsed, or has the other sign" });
+        }
+    }
+
     fn recount_sum(&mut self, at: At<'_>, key: u128, limit: &RecountFacts<'_>, gaps: &Gaps, asked: Instant) -> u64 {
         let may_lack = gaps.may_count(&limit.window, asked.0);
         let is_whole = |counted: &&Counted| !may_lack || counted.is_for_ever || !gaps.is_behind(counted.index);
@@ -65,8 +97,8 @@ impl Counters {
         };
         // Held to what it cost by the events before, not to what this one says.
         uses.remove(state.counts_at, &grant);
-        uses.add(state.counts_at, grant, limit.cost);
-        state.cost = limit.cost;
+        state.cost = signed(limit.cost);
+        uses.add(state.counts_at, grant, state.cost);
         match uses.sum() {
             sum if may_lack && (gaps.is_part() || limit.used > sum) => limit.used,
             sum => sum,

@@ -37,7 +37,7 @@ struct Counted {
 #[derive(Clone, Copy)]
 struct CounterState {
     counts_at: i64,
-    cost: u64,
+    cost: i64,
     index: i64,
 }
 
@@ -127,9 +127,10 @@ impl Counters {
         uses.move_to(horizon);
         if let (Some(counts_at), Some(grant)) = (limit.counts_at, &check.grant) {
             let (grant, counts_at) = (self.fingerprints.of(&[&grant.id]), counts_at.0);
-            uses.add(counts_at, grant, limit.cost);
+            let cost = signed(limit.cost);
+            uses.add(counts_at, grant, cost);
             counted.index = at.index;
-            self.uses.insert((key, grant), CounterState { counts_at, cost: limit.cost, index: at.index });
+            self.uses.insert((key, grant), CounterState { counts_at, cost, index: at.index });
         }
         match uses.sum() {
             // There may be more than can be counted here; and of a part of the log, fewer, which others gave back.
@@ -197,14 +198,13 @@ impl Counters {
                     Some(Counted { uses: Some(mut uses), .. }) => {
                         swept.meet(key, row.horizon);
                         uses.move_to(row.horizon);
-                        (uses.sum(), may_lack)
+                        (uses.total(), may_lack)
                     }
                     // What was counted of it before a gap may since have been given back.
                     Some(Counted { index, is_for_ever: false, .. }) if may_lack && gaps.is_behind(index) => continue,
-                    Some(counted) => (counted.used, false),
+                    Some(counted) => (signed(counted.used), false),
                 };
-                let used = u64::try_from(row.used);
-                if used != Ok(counted) && !(may_be_more && used.is_ok_and(|used| used > counted)) {
+                if row.used != counted && !(may_be_more && row.used > counted) {
                     // Reported, and not again below.
                     trusted.remove(&key);
                     let wrong = Wrong::Counter { counter: name_of(row), stored: row.used, counted };
@@ -323,7 +323,7 @@ fn close_uses(
                     let (grant, limit) = named();
                     findings.add(FindingPlace::log(log), Wrong::UseWithoutEvent { grant, limit });
                 }
-                Some(use_) if use_.counts_at != row.counts_at || Ok(use_.cost) != u64::try_from(row.cost) => {
+                Some(use_) if use_.counts_at != row.counts_at || use_.cost != row.cost => {
                     let (grant, limit) = named();
                     findings.add(FindingPlace::index(log, use_.index), Wrong::Use { grant, limit });
                 }
@@ -342,6 +342,10 @@ fn close_uses(
         findings.add(FindingPlace::index(log, index), Wrong::UseMissing);
     }
     Ok(())
+}
+
+fn signed(cost: u64) -> i64 {
+    i64::try_from(cost).unwrap_or(i64::MAX)
 }
 
 fn counter_of(fingerprints: &Fingerprints, perk: &str, limit: &str, scope: &str, window: &str) -> u128 {

@@ -6,6 +6,7 @@ mod diff;
 mod four_eyes;
 mod lint;
 mod newer_rules;
+mod occupancy;
 mod rules;
 mod simulate;
 mod steps;

@@ -1,0 +1,150 @@
+//! The most that were inside at once since midnight in the perk's zone, from the log: a process that starts anew finds the
+//! same. A count only rises where somebody comes in, or is found to be in, and the event of that says what it came to; so
+//! the peak is the greatest of these and of what stood at midnight.
+
+use std::collections::{HashMap, HashSet};
+
+use jiff::Timestamp;
+
+use super::Floor;
+use crate::ledger::LedgerError;
+use crate::ledger::occupancy::{self, CountedPlace, Inside};
+use crate::ledger::read::decisions::PastEvent;
+use crate::ledger::read::history::{Interest, Stretch};
+use crate::rules::limit::CONCURRENT;
+use crate::rules::rule::Rule;
+
+/// A peak so far.
+#[derive(Debug, Clone)]
+pub(super) struct Peak {
+    midnight: Timestamp,
+    /// The index of the log from where on events are not in it.
+    next: i64,
+    most: u64,
+}
+
+impl Floor {
+    /// The peak of the day of `inside`, by the rule's zone.
+    pub(super) async fn peak_today(
+        &self,
+        place: &CountedPlace,
+        rule: &Rule,
+        inside: &Inside,
+    ) -> Result<u64, LedgerError> {
+        let zoned = inside.at.to_zoned(rule.time_zone().clone());
+        let midnight = zoned.start_of_day().map_or(inside.at, |start| start.timestamp());
+        let known = self.known_peak(place).filter(|peak| peak.midnight == midnight);
+        let (mut day, mut stretch) = match known {
+            Some(peak) => {
+                let (of, from) = (place.merchant.clone(), peak.next);
+                let size = self.ledger.context().database.read(move |conn| occupancy::log_size(conn, &of)).await?;
+                (Day { peak, since_midnight: None }, Stretch { from, before: size.max(from) })
+            }
+            None => {
+                let peak = Peak { midnight, next: 0, most: 0 };
+                let mut day = Day { peak, since_midnight: Some(SinceMidnight::default()) };
+                // Before the log: what leaves meanwhile is then in one of the two at least.
+                let of = place.clone();
+                let uses = self.ledger.context().database.read(move |conn| occupancy::list_since(conn, &of, midnight));
+                let uses: HashMap<String, i64> = uses.await?;
+                if let Some(since) = &mut day.since_midnight {
+                    since.uses = uses;
+                }
+                (day, self.ledger.reader().stretch(&place.merchant, Some(midnight), Timestamp::MAX).await?)
+            }
+        };
+        let interest = Interest {
+            perk: place.perk.clone(),
+            personal_from: Timestamp::MAX,
+            moves: true,
+            other_perks: false,
+            person: None,
+        };
+        while stretch.from < stretch.before {
+            let page = self.ledger.reader().past_events(&place.merchant, stretch, &interest).await?;
+            page.events.iter().for_each(|event| day.take(place, event));
+            stretch.from = page.next;
+        }
+        day.peak.next = day.peak.next.max(stretch.before);
+        let most = day.most().max(inside.count);
+        self.remember_peak(place.clone(), Peak { most, ..day.peak });
+        Ok(most)
+    }
+}
+
+/// A day being read.
+struct Day {
+    peak: Peak,
+    /// Gathered by the first reading only.
+    since_midnight: Option<SinceMidnight>,
+}
+
+/// What it takes to say who was inside at midnight.
+#[derive(Default)]
+struct SinceMidnight {
+    /// The uses that had not lapsed then, also those of today.
+    uses: HashMap<String, i64>,
+    /// The grants and corrections of today.
+    made: HashSet<String>,
+    /// What a grant had cost before it was first corrected today.
+    were: HashMap<String, i64>,
+}
+
+impl Day {
+    fn take(&mut self, place: &CountedPlace, event: &PastEvent) {
+        let house = &place.house;
+        let is_its = |limit: &str, scope: &str, window: &str| {
+            limit == house.limit && scope == house.scope && window == CONCURRENT
+        };
+        match event {
+            PastEvent::Check(check) if check.at >= self.peak.midnight && check.decided.is_granted() => {
+                let touched = check.decided.limits.iter().find(|it| is_its(&it.id, &it.scope, &it.window));
+                let (Some(touched), Some(grant)) = (touched, &check.grant) else { return };
+                self.peak.most = self.peak.most.max(touched.used);
+                self.made(grant);
+            }
+            PastEvent::Corrected(correction) if correction.at >= self.peak.midnight => {
+                let recount = correction.limits.iter().find(|it| is_its(&it.limit, &it.scope, &it.window));
+                let Some(recount) = recount else { return };
+                self.peak.most = self.peak.most.max(recount.used);
+                if let Some(since) = &mut self.since_midnight {
+                    let was = i64::try_from(recount.was_cost).unwrap_or(i64::MAX);
+                    since.were.entry(correction.grant.clone()).or_insert(was);
+                }
+            }
+            PastEvent::Ended(end) if end.at >= self.peak.midnight => {
+                let Some(since) = &mut self.since_midnight else { return };
+                for part in end.returned.iter().filter(|it| is_its(&it.limit, &it.scope, &it.window)) {
+                    let cost = i64::try_from(part.cost).unwrap_or(i64::MAX);
+                    since.uses.entry(end.grant.clone()).or_insert(cost);
+                }
+            }
+            PastEvent::Occupied(correction) if correction.at >= self.peak.midnight => {
+                if !is_its(&correction.limit, &correction.scope, CONCURRENT) {
+                    return;
+                }
+                self.peak.most = self.peak.most.max(correction.used);
+                correction.stands.iter().for_each(|stand| self.made(&stand.name));
+            }
+            PastEvent::Check(_)
+            | PastEvent::Redeemed(_)
+            | PastEvent::Corrected(_)
+            | PastEvent::Ended(_)
+            | PastEvent::Occupied(_) => {}
+        }
+    }
+
+    fn made(&mut self, name: &str) {
+        if let Some(since) = &mut self.since_midnight {
+            since.made.insert(name.to_owned());
+        }
+    }
+
+    fn most(&self) -> u64 {
+        let at_midnight = self.since_midnight.as_ref().map_or(0, |since| {
+            let uses = since.uses.iter().filter(|(name, _)| !since.made.contains(*name));
+            uses.fold(0_i64, |sum, (name, cost)| sum.saturating_add(*since.were.get(name).unwrap_or(cost)))
+        });
+        self.peak.most.max(u64::try_from(at_midnight).unwrap_or(0))
+    }
+}

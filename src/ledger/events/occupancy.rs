@@ -1,0 +1,37 @@
+//! `occupancy.corrected`: more or fewer are inside than the counter says.
+
+use jiff::Timestamp;
+
+use super::canonical::{Nullable, Text, facts};
+
+facts! {
+    /// The facts of a correction of how many are inside, which is about a perk. It names nobody.
+    pub struct OccupancyCorrected<'a> {
+        /// By the counter's time: up to where uses had lapsed.
+        corrected_at: Timestamp,
+        correction: Text<'a>,
+        /// How many more, or fewer, are inside than were counted.
+        delta: i64,
+        limit: Text<'a>,
+        /// None where the perk is counted as a whole.
+        location: Nullable<Text<'a>>,
+        max: u64,
+        perk: Text<'a>,
+        perk_id: Text<'a>,
+        reason: Text<'a>,
+        scope: Text<'a>,
+        /// The uses that it makes of the limit.
+        stands: Vec<StandingCorrected<'a>>,
+        /// How many are inside from now on.
+        used: u64,
+    }
+
+    /// One use of a correction, below zero for those who left.
+    pub struct StandingCorrected<'a> {
+        cost: i64,
+        /// The name of the use, in the place of a grant's.
+        id: Text<'a>,
+        /// When it lapses.
+        until: Timestamp,
+    }
+}

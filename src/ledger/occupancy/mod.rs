@@ -1,0 +1,202 @@
+//! Who is inside: the uses of a perk's concurrent limit, read as they stand and corrected by those who can see the room.
+//!
+//! A correction is uses of the same counter that no grant made. Those who are inside unseen stay for as long as guests may.
+//! Those who left unseen are taken off where the guests stand who lapse first: nobody knows who it was, and a later place
+//! would let others in for guests who are still there. So the counter never says fewer than are inside, if the correction was
+//! right, and what was taken off lapses with what it was taken off from.
+
+mod standing;
+
+use std::collections::{BTreeMap, HashSet};
+
+use jiff::Timestamp;
+
+use crate::database::{AnyConnection, DatabaseError};
+use crate::foundation::clock::from_micros;
+use crate::foundation::ids::{MerchantId, OccupancyId, PerkId, PerkSlug};
+use crate::ledger::LedgerError;
+use crate::ledger::entry::{Actor, EventDraft, LogOwner};
+use crate::ledger::events::occupancy::{OccupancyCorrected, StandingCorrected};
+use crate::ledger::events::{Nullable, WrittenFacts};
+use crate::ledger::store::{self, UseRow, standing as rows};
+use crate::ledger::write::counters::{self, CounterKey, Wanted};
+use crate::rules::limit::CONCURRENT;
+use crate::rules::occupancy::House;
+pub use standing::{Inside, Release};
+pub(crate) use standing::{list_since, log_size, read};
+
+/// The kind of its event.
+pub const CORRECTED: &str = "occupancy.corrected";
+
+/// The most people by whom one correction differs from the count.
+pub const MOST: i64 = 1000;
+
+/// Why the count was not corrected. It is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum OccupancyError {
+    #[error("only {inside} are inside")]
+    BelowZero { inside: u64 },
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+}
+
+/// The place whose count is meant: the counter of a perk's concurrent limit.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct CountedPlace {
+    pub merchant: MerchantId,
+    pub perk: PerkId,
+    pub slug: PerkSlug,
+    pub house: House,
+}
+
+/// More or fewer are inside than are counted.
+#[derive(Debug, Clone)]
+pub struct OccupancyCorrection {
+    pub id: OccupancyId,
+    pub actor: Actor,
+    pub place: CountedPlace,
+    /// Not zero, and at most [`MOST`] either way.
+    pub delta: i64,
+    /// It stands in the event in the clear.
+    pub reason: String,
+}
+
+/// A count that was corrected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OccupancyCorrectedAt {
+    pub at: Timestamp,
+    pub inside: u64,
+    /// When the last of it lapses.
+    pub until: Timestamp,
+}
+
+impl CountedPlace {
+    fn key(&self) -> CounterKey {
+        let Self { merchant, perk, house, .. } = self;
+        let [merchant, perk] = [merchant.as_str(), perk.as_str()];
+        [merchant, perk, &house.limit, &house.scope, CONCURRENT].map(str::to_owned)
+    }
+
+    /// The key of its counter, without the merchant.
+    fn counter(&self) -> [&str; 4] {
+        [self.perk.as_str(), &self.house.limit, &self.house.scope, CONCURRENT]
+    }
+}
+
+/// Corrects the count of a place.
+pub(crate) fn correct(
+    conn: &mut AnyConnection,
+    events: &mut Vec<EventDraft>,
+    correction: &OccupancyCorrection,
+    now: Timestamp,
+) -> Result<OccupancyCorrectedAt, OccupancyError> {
+    let OccupancyCorrection { id, actor, place, delta, reason } = correction;
+    let key = place.key();
+    let wanted = BTreeMap::from([(key.clone(), Wanted { horizons: vec![(now.as_microsecond(), Some(0))] })]);
+    let mut counters = counters::lock(conn, &wanted)?;
+    let counter = counters.get_mut(&key).ok_or(DatabaseError::NotFound)?;
+    let at = counter.last_used_at.max(now.as_microsecond());
+    counter.uses.move_to(at);
+    let inside = counter.uses.sum();
+    let corrected = i64::try_from(inside).unwrap_or(i64::MAX).saturating_add(*delta);
+    if corrected < 0 {
+        return Err(OccupancyError::BelowZero { inside });
+    }
+    let longest = place.house.max_stay.micros();
+    let pieces = if *delta < 0 {
+        taken_off(conn, place, at, delta.saturating_neg())?
+    } else {
+        // A sum that guests who left twice took below zero is made up for, so that the count is what was said.
+        vec![(at.saturating_add(longest), delta.saturating_sub(counter.uses.total().min(0)))]
+    };
+    let mut stands = Vec::with_capacity(pieces.len());
+    for (nth, (until, cost)) in pieces.into_iter().enumerate() {
+        let name = format!("{id}.{nth}");
+        let [merchant_id, perk_id, limit_id, scope_key, window_key] = key.clone();
+        counter.add_use(UseRow {
+            merchant_id,
+            perk_id,
+            limit_id,
+            scope_key,
+            window_key,
+            counts_at: until,
+            grant_id: name.clone(),
+            cost,
+            stay: longest,
+        });
+        stands.push(StandingCorrected { cost, id: name.into(), until: from_micros(until) });
+    }
+    counter.last_used_at = at;
+    let used = counter.uses.sum();
+    counters::store(conn, counters)?;
+    let until = stands.iter().map(|stand| stand.until).max().unwrap_or(from_micros(at));
+    let facts = OccupancyCorrected {
+        corrected_at: from_micros(at),
+        correction: id.as_str().into(),
+        delta: *delta,
+        limit: place.house.limit.as_str().into(),
+        location: Nullable::text(place.house.location.as_deref()),
+        max: place.house.capacity,
+        perk: place.slug.as_str().into(),
+        perk_id: place.perk.as_str().into(),
+        reason: reason.as_str().into(),
+        scope: place.house.scope.as_str().into(),
+        stands,
+        used,
+    };
+    events.push(EventDraft {
+        log: LogOwner::Merchant(place.merchant.clone()),
+        kind: CORRECTED,
+        about: place.perk.as_str().to_owned(),
+        actor: actor.clone(),
+        facts: WrittenFacts::of(&facts),
+        personal: None,
+    });
+    Ok(OccupancyCorrectedAt { at: from_micros(at), inside: used, until })
+}
+
+/// Where so many people are taken off, each with a cost below zero: first from guests who came in, then from places that
+/// are only held; the earliest to lapse first.
+fn taken_off(
+    conn: &mut AnyConnection,
+    place: &CountedPlace,
+    at: i64,
+    mut left: i64,
+) -> Result<Vec<(i64, i64)>, DatabaseError> {
+    let mut taken: BTreeMap<i64, i64> = BTreeMap::new();
+    let mut held: BTreeMap<i64, i64> = BTreeMap::new();
+    let mut after = (at, AFTER_ALL.to_owned());
+    while left > 0 {
+        let page = rows::list_standing(conn, &place.merchant, &place.counter(), (after.0, &after.1))?;
+        let Some(last) = page.last() else { break };
+        after = (last.counts_at, last.grant_id.clone());
+        let grants: Vec<&str> = page.iter().map(|row| row.grant_id.as_str()).collect();
+        let entered: HashSet<String> =
+            store::list_redemptions(conn, &grants)?.into_iter().map(|row| row.grant_id).collect();
+        // Corrections name no grant, and are of people who are in, or were.
+        let is_in = |row: &UseRow| !row.grant_id.starts_with("grt_") || entered.contains(&row.grant_id);
+        let mut standing: BTreeMap<i64, i64> = BTreeMap::new();
+        for row in &page {
+            *if is_in(row) { &mut standing } else { &mut held }.entry(row.counts_at).or_default() += row.cost;
+        }
+        take(&standing, &mut left, &mut taken);
+    }
+    take(&held, &mut left, &mut taken);
+    Ok(taken.into_iter().collect())
+}
+
+/// Takes up to `left` people off where they stand.
+fn take(standing: &BTreeMap<i64, i64>, left: &mut i64, taken: &mut BTreeMap<i64, i64>) {
+    for (until, cost) in standing {
+        let some = (*cost).clamp(0, *left);
+        if some > 0 {
+            *taken.entry(*until).or_default() -= some;
+            *left -= some;
+        }
+    }
+}
+
+/// Sorts behind every id.
+const AFTER_ALL: &str = "~";

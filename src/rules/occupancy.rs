@@ -1,0 +1,123 @@
+//! The limit that says who is inside: a concurrent one of a place as a whole, not of a person, tier or kiosk.
+
+use jiff::Timestamp;
+
+use super::limit::{Limit, Place, Scope, ScopeDigests, Window};
+use super::rule::Rule;
+use crate::foundation::period::Period;
+use crate::foundation::subject::Pseudonym;
+
+/// The counter of those who are inside a place, and how many it takes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct House {
+    pub limit: String,
+    /// The counter's scope.
+    pub scope: String,
+    /// The location that is counted; none where the perk is counted as a whole.
+    pub location: Option<String>,
+    pub capacity: u64,
+    pub max_stay: Period,
+}
+
+/// Why nothing says who is inside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoHouse {
+    /// No limit of the rule counts who is inside.
+    NoLimit,
+    /// Each location is counted by itself, and none was named.
+    ByLocation,
+    /// The perk is counted as a whole, and a location was named.
+    AsAWhole,
+}
+
+impl House {
+    /// The house of `location`, or else of the perk as a whole; where only locations are counted, that of `own`, the
+    /// location of the key that asks. The first limit in the rule's order counts.
+    ///
+    /// # Errors
+    /// [`NoHouse`].
+    pub fn of(rule: &Rule, location: Option<&str>, own: Option<&str>) -> Result<Self, NoHouse> {
+        let first = |scope: &[Scope]| rule.limits().iter().find(|limit| is_of(limit, scope));
+        let whole = first(&[Scope::Perk]);
+        let each = first(&[Scope::Location]).or_else(|| first(&[Scope::Perk, Scope::Location]));
+        let (limit, counted) = match (whole, each, location) {
+            (_, Some(each), Some(named)) => (each, Some(named)),
+            (Some(_), None, Some(_)) => return Err(NoHouse::AsAWhole),
+            (Some(whole), _, None) => (whole, None),
+            (None, Some(each), None) => (each, Some(own.ok_or(NoHouse::ByLocation)?)),
+            (None, None, _) => return Err(NoHouse::NoLimit),
+        };
+        let Window::Concurrent { max_stay } = limit.window else { return Err(NoHouse::NoLimit) };
+        let place = Place { merchant: "", location: counted.or(own), kiosk: None, pass_month: None };
+        let claim = limit.claims(rule.time_zone(), "", 1, &place, Timestamp::UNIX_EPOCH).next();
+        let scope = claim.map(|claim| claim.scope.resolve(&Pseudonym::stored(""), &ScopeDigests::default()));
+        Ok(Self {
+            limit: limit.id.clone(),
+            scope: scope.and_then(Result::ok).ok_or(NoHouse::NoLimit)?,
+            location: counted.map(str::to_owned),
+            capacity: limit.max.at(place.location),
+            max_stay,
+        })
+    }
+
+    /// Tells whether checks by the rule can know who is inside, at some location at least.
+    #[must_use]
+    pub fn is_counted(rule: &Rule) -> bool {
+        // Any location that a key may have.
+        Self::of(rule, None, Some("")).is_ok()
+    }
+
+    /// How full the place is, in percent with its decimals cut off at the second.
+    #[must_use]
+    pub fn hundredths_of_percent(&self, inside: u64) -> u64 {
+        inside.saturating_mul(10_000).checked_div(self.capacity).unwrap_or(0)
+    }
+}
+
+fn is_of(limit: &Limit, scope: &[Scope]) -> bool {
+    matches!(limit.window, Window::Concurrent { .. }) && limit.scope == scope
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::foundation::json::Json;
+
+    fn house(limits: &[&str], location: Option<&str>, own: Option<&str>) -> Result<(String, String, u64), NoHouse> {
+        let rule = format!(r#"{{"tiers":[{{"id":"t"}}],"limits":[{}]}}"#, limits.join(","));
+        let rule = Rule::parse(&Json::parse(&rule).unwrap(), "perk").unwrap();
+        House::of(&rule, location, own).map(|house| (house.limit, house.scope, house.capacity))
+    }
+
+    const DAY: &str = r#"{"id":"day","scope":["perk"],"max":9,"window":{"calendar":"day"}}"#;
+    const SEATS: &str = r#"{"id":"seats","scope":["perk"],"max":{"default":60,"by_location":{"A":40}},"window":{"concurrent":{"max_stay":"PT4H"}}}"#;
+    const ROOM: &str = r#"{"id":"room","scope":["location"],"max":{"default":8,"by_location":{"A":5}},"window":{"concurrent":{"max_stay":"PT4H"}}}"#;
+    const OWN: &str = r#"{"id":"own","scope":["subject"],"max":1,"window":{"concurrent":{"max_stay":"PT4H"}}}"#;
+
+    #[test]
+    fn the_place_as_a_whole_is_counted_or_the_location_that_is_named() {
+        let is = |limit: &str, scope: &str, capacity| Ok((limit.to_owned(), scope.to_owned(), capacity));
+        assert_eq!(house(&[OWN, DAY], None, None), Err(NoHouse::NoLimit));
+        assert_eq!(house(&[OWN, DAY], Some("A"), Some("A")), Err(NoHouse::NoLimit));
+        assert_eq!(house(&[OWN, SEATS], None, None), is("seats", "/perk", 60));
+        assert_eq!(house(&[SEATS], None, Some("A")), is("seats", "/perk", 40), "as many as checks there are held to");
+        assert_eq!(house(&[SEATS], Some("A"), None), Err(NoHouse::AsAWhole));
+        assert_eq!(house(&[ROOM], None, None), Err(NoHouse::ByLocation));
+        assert_eq!(house(&[ROOM], None, Some("A")), is("room", "/location/A", 5));
+        assert_eq!(house(&[ROOM], Some("B"), Some("A")), is("room", "/location/B", 8));
+        assert_eq!(house(&[ROOM, SEATS], None, Some("B")), is("seats", "/perk", 60));
+        assert_eq!(house(&[ROOM, SEATS], Some("B"), None), is("room", "/location/B", 8));
+    }
+
+    #[test]
+    fn how_full_it_is_never_rounds_up() {
+        let house = House {
+            limit: "seats".into(),
+            scope: "/perk".into(),
+            location: None,
+            capacity: 3,
+            max_stay: Period::from_days(1),
+        };
+        assert_eq!([0, 1, 2, 3, 4].map(|inside| house.hundredths_of_percent(inside)), [0, 3333, 6666, 10_000, 13_333]);
+    }
+}

@@ -1,0 +1,344 @@
+//! `/v1/perks/{perk}/occupancy`: who is inside, its stream, and its corrections.
+
+use std::time::Duration;
+
+use diesel::RunQueryDsl as _;
+use perkgate::access::{NewKey, Role};
+use perkgate::audit::Request;
+use perkgate::database::DatabaseError;
+use perkgate::eligibility::occupancy::PlaceAsked;
+use perkgate::foundation::entropy::Entropy;
+use serde_json::{Value, json};
+
+use crate::http::v1::OPEN_LOUNGE;
+use crate::support::app::TestApp;
+use crate::support::client::{Client, Reply};
+use crate::support::databases::TestDatabase;
+use crate::support::serve::Serve;
+use crate::support::shape::assert_shape;
+use crate::support::world::{CLI, World};
+
+const PATH: &str = "/v1/perks/sfo-lounge/occupancy";
+const CORRECTIONS: &str = "/v1/perks/sfo-lounge/occupancy/corrections";
+/// How long a test waits for what must come.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+const SEATS: &str = r#"{"time_zone":"Asia/Hong_Kong","tiers":[{"id":"t","name":"T"}],"token":{"ttl":"PT15M"},"limits":[
+  {"id":"seats","scope":["perk"],"max":5,"cost":"party","window":{"concurrent":{"max_stay":"PT4H"}}}]}"#;
+const ROOMS: &str = r#"{"tiers":[{"id":"t","name":"T"}],"limits":[
+  {"id":"room","scope":["location"],"max":{"default":2,"by_location":{"SFO-A":4}},"window":{"concurrent":{"max_stay":"PT1H"}}}]}"#;
+
+async fn come(kiosk: &Client, who: &str, party: u64) -> Reply {
+    let context = json!({"party": party});
+    kiosk
+        .post("/v1/checks", &json!({"perk": "sfo-lounge", "subject": format!("twitter:{who}"), "context": context}))
+        .await
+}
+
+async fn enter(kiosk: &Client, came: &Reply) {
+    let redeem = json!({"token": came.text_of("token"), "door": "A", "attempt": came.text_of("grant")});
+    kiosk.post("/v1/tokens/redeem", &redeem).await.is(200);
+}
+
+async fn correct(admin: &Client, delta: i64) -> Reply {
+    admin.post(CORRECTIONS, &json!({"delta": delta, "reason": "By the other door."})).await
+}
+
+async fn inside(client: &Client) -> (u64, u64) {
+    let now = client.get(PATH).await.is(200);
+    (now["inside"].as_u64().unwrap(), now["peak_today"].as_u64().unwrap())
+}
+
+#[track_caller]
+fn findings(world: &World) -> Vec<String> {
+    let report = perkgate::audit::verify(&world.database.open(), &Request::default(), &Entropy::System, &mut |_| {});
+    report.unwrap().findings.listed().iter().map(ToString::to_string).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn guests_and_corrections_are_counted_and_checks_count_with_them() {
+    for app in TestApp::all().await {
+        app.lounge(SEATS, "47.25").await;
+        let (kiosk, admin) = (app.kiosk().await, app.admin(&app.cathay).await);
+        let two = come(&kiosk, "ada", 2).await;
+        enter(&kiosk, &two).await;
+        come(&kiosk, "bob", 1).await.is(200);
+        assert_shape!(admin.get(PATH).await, @r#"
+        200
+        {
+          "perk":"sfo-lounge",
+          "location":null,
+          "limit":"seats",
+          "inside":3,
+          "capacity":5,
+          "free":2,
+          "expected_releases":[
+            {"by":"2012-05-08T19:30:00Z","count":1},
+            {"by":"2012-05-08T23:15:00Z","count":2}
+          ],
+          "peak_today":3,
+          "as_of":"2012-05-08T19:00:00Z"
+        }
+        "#);
+        let body = json!({"delta": 2, "reason": "Two came with the crew."});
+        let corrected = admin.post(CORRECTIONS, &body).header("idempotency-key", "crew").await;
+        assert_shape!(corrected, @r#"
+        201
+        {
+          "correction":"occ_…",
+          "perk":"sfo-lounge",
+          "location":null,
+          "delta":2,
+          "inside":5,
+          "corrected_at":"2012-05-08T19:00:00Z",
+          "lapses_at":"2012-05-08T23:00:00Z"
+        }
+        "#);
+        let again = admin.post(CORRECTIONS, &body).header("idempotency-key", "crew").await;
+        assert_eq!(again.is(201), corrected.is(201), "a retry corrects nothing more");
+        let full = come(&kiosk, "carol", 1).await.is(200);
+        assert_eq!((&full["decision"], &full["reasons"][0]["code"]), (&json!("denied"), &json!("limit_reached")));
+        let refused = correct(&admin, -6).await;
+        refused.problem(409, "too_few_inside");
+        assert!(refused.text.contains("Only 5 are inside"), "{}", refused.text);
+        // Three left unseen: of those who are in, and not of Bob, who may still come.
+        let fewer = correct(&admin, -3).await.is(201);
+        assert_eq!((&fewer["inside"], &fewer["lapses_at"]), (&json!(2), &json!("2012-05-08T23:00:00Z")));
+        assert_eq!(inside(&admin).await, (2, 5));
+        assert_eq!(come(&kiosk, "carol", 3).await.is(200)["decision"], "granted");
+        assert_eq!(inside(&admin).await, (5, 5));
+        assert_eq!(findings(&app.world), [""; 0]);
+
+        // Another process finds the same in the ledger.
+        let replica = app.world.replica().await;
+        let asked = PlaceAsked { perk: "sfo-lounge".parse().unwrap(), location: None, own: None };
+        let found = replica.floor.occupancy(&app.cathay, &asked).await.unwrap();
+        assert_eq!((found.inside, found.peak_today), (5, 5));
+        // Bob and Carol never came; what was taken off lapses with those whom it was taken off from.
+        app.world.pass(15 * 60 + 31);
+        assert_eq!(inside(&admin).await, (1, 5));
+        // Midnight in Hong Kong was at 16:00; the next one finds nobody.
+        app.world.pass(4 * 3600);
+        assert_eq!(inside(&admin).await, (0, 5));
+        app.world.pass(20 * 3600);
+        assert_eq!(inside(&admin).await, (0, 0));
+        let run = admin.post("/v1/perks/sfo-lounge/backtest", &json!({"from": "2012-05-08T00:00:00Z"})).await.is(200);
+        assert_eq!(
+            (&run["reproduction"]["checks"], &run["reproduction"]["mismatches"]),
+            (&json!(4), &json!(0)),
+            "{run}"
+        );
+        assert_eq!(findings(&app.world), [""; 0]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_in_at_midnight_counts_for_the_new_day() {
+    for app in TestApp::all().await {
+        app.lounge(SEATS, "47.25").await;
+        let (kiosk, admin) = (app.kiosk().await, app.admin(&app.cathay).await);
+        // Half past three, half an hour before midnight there.
+        app.world.pass(20 * 3600 + 1800);
+        let stayed = come(&kiosk, "ada", 2).await;
+        enter(&kiosk, &stayed).await;
+        let left = come(&kiosk, "bob", 2).await;
+        enter(&kiosk, &left).await;
+        correct(&admin, 1).await.is(201);
+        let gone = come(&kiosk, "carol", 1).await.is(200);
+        assert_eq!(gone["decision"], "denied");
+        correct(&admin, -1).await.is(201);
+        app.world.pass(3600);
+        assert_eq!(inside(&admin).await, (4, 4), "of yesterday's peak nothing is said");
+        kiosk.post(&format!("/v1/grants/{}/release", left.text_of("grant")), &json!({})).await.is(200);
+        assert_eq!(inside(&admin).await, (2, 4));
+        let replica = app.world.replica().await;
+        let asked = PlaceAsked { perk: "sfo-lounge".parse().unwrap(), location: None, own: None };
+        assert_eq!(replica.floor.occupancy(&app.cathay, &asked).await.unwrap().peak_today, 4, "from the ledger");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_correction_that_is_tampered_with_is_found() {
+    for set in [
+        "UPDATE limit_uses SET cost = cost + 1 WHERE grant_id LIKE 'occ_%'",
+        "UPDATE limit_uses SET counts_at = counts_at + 1 WHERE grant_id LIKE 'occ_%'",
+        "DELETE FROM limit_uses WHERE grant_id LIKE 'occ_%'",
+        "UPDATE limit_counters SET used = used + 1",
+    ] {
+        for app in TestApp::all().await {
+            app.lounge(SEATS, "47.25").await;
+            let admin = app.admin(&app.cathay).await;
+            correct(&admin, 3).await.is(201);
+            correct(&admin, -1).await.is(201);
+            assert_eq!(findings(&app.world), [""; 0]);
+            let write = app.world.gateway.database.write(move |conn| {
+                perkgate::on_either!(conn, |c| diesel::sql_query(set).execute(c)).map_err(DatabaseError::from)
+            });
+            write.await.unwrap();
+            assert!(!findings(&app.world).is_empty(), "{set}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_location_is_counted_by_itself_and_what_nobody_counts_is_said() {
+    for app in TestApp::all().await {
+        app.lounge(ROOMS, "47.25").await;
+        let key = NewKey::of(Role::Admin, Some(app.cathay.id.clone()), "test");
+        let here = app.client(NewKey { location: Some("SFO-A".into()), ..key }).await;
+        let admin = app.admin(&app.cathay).await;
+        come(&here, "ada", 1).await.is(200);
+        let own = here.get(PATH).await.is(200);
+        assert_eq!([&own["location"], &own["inside"], &own["capacity"]], [&json!("SFO-A"), &json!(1), &json!(4)]);
+        let other = here.get(&format!("{PATH}?location=SFO-B")).await.is(200);
+        assert_eq!([&other["location"], &other["inside"], &other["capacity"]], [&json!("SFO-B"), &json!(0), &json!(2)]);
+        let body = json!({"delta": 1, "reason": "x", "location": "SFO-B"});
+        assert_eq!(admin.post(CORRECTIONS, &body).await.is(201)["inside"], 1);
+        assert_eq!(here.get(PATH).await.is(200)["inside"], 1);
+        let unnamed = admin.get(PATH).await;
+        unnamed.problem(409, "no_occupancy");
+        assert!(unnamed.text.contains("name one"), "{}", unnamed.text);
+        app.world.perk(&app.cathay, "open", OPEN_LOUNGE).await;
+        app.world.perk(&app.cathay, "seats", SEATS).await;
+        admin.get("/v1/perks/open/occupancy").await.problem(409, "no_occupancy");
+        admin.get("/v1/perks/open/occupancy/stream").await.problem(409, "no_occupancy");
+        admin.get("/v1/perks/seats/occupancy?location=SFO-A").await.problem(409, "no_occupancy");
+        admin.get("/v1/perks/nothing/occupancy").await.problem(404, "not_found");
+        for (body, pointer, code) in [
+            (json!({"delta": 0, "reason": "x"}), "/delta", "invalid_value"),
+            (json!({"delta": 1001, "reason": "x"}), "/delta", "invalid_value"),
+            (json!({"delta": -1001, "reason": "x"}), "/delta", "invalid_value"),
+            (json!({"delta": i64::MIN, "reason": "x"}), "/delta", "invalid_value"),
+            (json!({"delta": 1.5, "reason": "x"}), "/delta", "wrong_type"),
+            (json!({"reason": "x"}), "/delta", "missing_field"),
+            (json!({"delta": 1}), "/reason", "missing_field"),
+            (json!({"delta": 1, "reason": ""}), "/reason", "invalid_value"),
+            (json!({"delta": 1, "reason": "x".repeat(501)}), "/reason", "invalid_value"),
+        ] {
+            let spot = admin.post("/v1/perks/seats/occupancy/corrections", &body).await.spot(422, "invalid_request");
+            assert_eq!(spot, (pointer.to_owned(), code.to_owned()), "{body}");
+        }
+        assert_eq!(findings(&app.world), [""; 0]);
+    }
+}
+
+/// A stream as a client reads it.
+struct Stream {
+    response: reqwest::Response,
+    read: String,
+}
+
+impl Stream {
+    async fn open(app: &TestApp, admin: &Client, last: Option<&str>) -> Self {
+        Self::at(format!("http://{}{PATH}/stream", app.address), admin.secret(), last).await
+    }
+
+    async fn at(url: String, secret: &str, last: Option<&str>) -> Self {
+        let mut request = Client::http().get(url).bearer_auth(secret);
+        if let Some(last) = last {
+            request = request.header("last-event-id", last);
+        }
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        Self { response, read: String::new() }
+    }
+
+    /// The next block of lines; none at the end.
+    async fn block(&mut self) -> Option<String> {
+        loop {
+            if let Some((block, rest)) = self.read.split_once("\n\n") {
+                let (block, rest) = (block.to_owned(), rest.to_owned());
+                self.read = rest;
+                return Some(block);
+            }
+            let chunk = tokio::time::timeout(PATIENCE, self.response.chunk()).await.expect("it comes");
+            self.read.push_str(std::str::from_utf8(&chunk.ok()??).unwrap());
+        }
+    }
+
+    /// The next event: its id, and how many are inside.
+    async fn event(&mut self) -> (String, u64) {
+        loop {
+            let block = self.block().await.expect("an event");
+            let Some(rest) = block.strip_prefix("id: ") else { continue };
+            let (id, rest) = rest.split_once("\nevent: occupancy\ndata: ").unwrap();
+            let data: Value = serde_json::from_str(rest).unwrap();
+            return (id.to_owned(), data["inside"].as_u64().unwrap());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_tells_of_each_change_also_of_another_replica_and_once() {
+    for app in TestApp::all().await {
+        app.lounge(SEATS, "47.25").await;
+        let admin = app.admin(&app.cathay).await;
+        let (mut one, mut other) = (Stream::open(&app, &admin, None).await, Stream::open(&app, &admin, None).await);
+        let first = one.event().await;
+        assert_eq!((first.1, &other.event().await), (0, &first));
+        correct(&admin, 3).await.is(201);
+        let second = one.event().await;
+        assert_eq!((second.1, &other.event().await), (3, &second));
+        let replica = app.world.replica().await;
+        let asked = PlaceAsked { perk: "sfo-lounge".parse().unwrap(), location: None, own: None };
+        replica.floor.correct(&app.cathay, &asked, CLI, (-1, "Elsewhere.".into())).await.unwrap();
+        let third = one.event().await;
+        assert_eq!((third.1, &other.event().await), (2, &third));
+        // Whoever has seen the last is told again when it changes; whoever has not, at once.
+        let mut seen = Stream::open(&app, &admin, Some(&third.0)).await;
+        let mut behind = Stream::open(&app, &admin, Some(&second.0)).await;
+        assert_eq!(behind.event().await, third);
+        assert_eq!(seen.block().await.unwrap(), "retry: 2000\n: perkgate");
+        correct(&admin, 1).await.is(201);
+        assert_eq!((seen.event().await.1, behind.event().await.1), (3, 3));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn streams_are_bounded_for_each_key_and_in_all_and_what_ends_makes_room() {
+    for app in TestApp::all_with(&[("max_streams", "3"), ("max_streams_per_key", "2")]).await {
+        app.lounge(SEATS, "47.25").await;
+        let (admin, another) = (app.admin(&app.cathay).await, app.admin(&app.cathay).await);
+        let first = Stream::open(&app, &admin, None).await;
+        let _second = Stream::open(&app, &admin, None).await;
+        let refused = admin.get(&format!("{PATH}/stream")).await;
+        refused.problem(429, "too_many_streams");
+        assert_eq!(refused.header("retry-after"), "15");
+        let _third = Stream::open(&app, &another, None).await;
+        another.get(&format!("{PATH}/stream")).await.problem(503, "unavailable");
+        assert_eq!(inside(&another).await, (0, 0), "what is no stream goes on");
+        drop(first);
+        let deadline = std::time::Instant::now() + PATIENCE;
+        // The server hears of it when it next writes, or the socket closes.
+        loop {
+            let url = format!("http://{}{PATH}/stream", app.address);
+            let answer = Client::http().get(url).bearer_auth(another.secret()).send().await.unwrap();
+            if answer.status() == 200 {
+                break;
+            }
+            assert!(std::time::Instant::now() < deadline, "the stream that ended makes no room");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn streams_end_when_the_replica_is_to_stop() {
+    for database in TestDatabase::migrated() {
+        let world = World::live(database).await;
+        let merchant = world.merchant("cathay").await;
+        world.perk(&merchant, "sfo-lounge", SEATS).await;
+        let key = NewKey::of(Role::Admin, Some(merchant.id.clone()), "floor");
+        let (_, secret) = world.gateway.directory.create_key(key, CLI).await.unwrap();
+        let program = std::path::Path::new(env!("CARGO_BIN_EXE_perkgate"));
+        let more = [("shutdown_timeout", "20s"), ("drain_delay", "0s")];
+        let serve = Serve::start(program, &world.database, &more);
+        let mut stream = Stream::at(serve.url(&format!("{PATH}/stream")), secret.expose(), None).await;
+        assert_eq!(stream.event().await.1, 0);
+        let began = std::time::Instant::now();
+        let ended = tokio::task::spawn_blocking(move || serve.stop("TERM"));
+        assert_eq!(stream.block().await, None);
+        assert!(ended.await.unwrap().success());
+        assert!(began.elapsed() < Duration::from_secs(15), "nothing waited for the stream");
+    }
+}
