@@ -21,9 +21,9 @@ use super::v1::scores::sources;
 use super::v1::{attributes, audit, checks, grants, perks, reports, scores, subjects, tokens};
 use super::well_known::{get_jwks, get_log_keys};
 use crate::access::role::permit::{
-    AnswerSubjects, Audit, Check, ClosePlaces, CountInside, Decide, Introspect, ListClerks, ListOverrides, ManageClerks, ManageKeys,
-    ManageMerchants, ManagePerks, ManageSources, Override, ReadOwnKey, ReadScores, Redeem, Release, RevokeTokens,
-    SignIn, Void, WriteScores,
+    AnswerSubjects, Audit, Check, ClosePlaces, CountInside, Decide, Introspect, ListClerks, ListOverrides,
+    ManageClerks, ManageKeys, ManageMerchants, ManagePerks, ManageSources, Override, ReadOwnKey, ReadScores, Redeem,
+    Release, RevokeTokens, SignIn, Void, WriteScores,
 };
 use crate::web::auth::require_key;
 use crate::web::cors::answer_preflight;

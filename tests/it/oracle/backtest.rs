@@ -23,7 +23,7 @@ use perkgate::foundation::ids::GrantId;
 use perkgate::foundation::json::Json;
 use perkgate::ledger::grants::correction::CorrectionError;
 use perkgate::ledger::grants::ending::{GrantRevocation, Leaving, ReturnError};
-use perkgate::ledger::grants::undo::{UndoError, UndoReason};
+use perkgate::ledger::grants::undo::{UndoError, UndoReason, Undoing};
 use perkgate::perks::attributes::AttributeTerms;
 use perkgate::perks::closures::NewClosure;
 use perkgate::perks::error::PerkError;
@@ -307,7 +307,12 @@ async fn close_some(
 
 /// The key that granted it takes it back, if that may be done.
 async fn undo(world: &World, merchant: &Merchant, grant: &GrantId, by: &Principal) -> Option<(Timestamp, bool)> {
-    match world.gateway.ledger.undo_grant(&merchant.id, grant, by.actor(), UndoReason::Mistake).await {
+    match world
+        .gateway
+        .ledger
+        .undo_grant(&merchant.id, grant, Undoing::of_key(by.key.clone(), by.role.as_str()), UndoReason::Mistake)
+        .await
+    {
         Ok(undone) => Some((undone.limits_free_at, undone.limits_free_at == undone.undone_at)),
         Err(UndoError::Over | UndoError::Redeemed | UndoError::Released | UndoError::Voided) => None,
         Err(error) => panic!("{error}"),
