@@ -36,8 +36,10 @@ pub enum ReasonCode {
     TooEarly,
     TooLate,
     PassDate,
-    TooManyGuests,
+    GuestsExceeded,
     PlaceClosed,
+    /// What is kept of the person is past its end, or older than it may be.
+    AttributeStale,
     /// One that a newer build gave.
     Other(OtherCode),
 }
@@ -86,7 +88,7 @@ impl<'de> Deserialize<'de> for ReasonCode {
 
 impl ReasonCode {
     /// Every code that is known here, in the order they were made.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::ScoreMet,
         Self::ScoreBelowThreshold,
         Self::ScoreMissing,
@@ -105,8 +107,9 @@ impl ReasonCode {
         Self::TooEarly,
         Self::TooLate,
         Self::PassDate,
-        Self::TooManyGuests,
+        Self::GuestsExceeded,
         Self::PlaceClosed,
+        Self::AttributeStale,
     ];
 
     /// The reason of this code, if it is one of ours.
@@ -118,6 +121,8 @@ impl ReasonCode {
     /// The code that a build wrote, perhaps a newer one.
     #[must_use]
     pub fn stored(code: &str) -> Self {
+        // Its name while it was new: events may hold it.
+        let code = if code == "too_many_guests" { Self::GuestsExceeded.as_str() } else { code };
         Self::parse(code).unwrap_or_else(|| Self::Other(OtherCode::of(code)))
     }
 
@@ -157,8 +162,9 @@ impl ReasonCode {
             Self::TooEarly => "too_early",
             Self::TooLate => "too_late",
             Self::PassDate => "pass_date",
-            Self::TooManyGuests => "too_many_guests",
+            Self::GuestsExceeded => "guests_exceeded",
             Self::PlaceClosed => "place_closed",
+            Self::AttributeStale => "attribute_stale",
             Self::Other(_) => "other",
         }
     }
@@ -244,14 +250,14 @@ impl Reason {
 
     /// The guests by whom a party is too large for a tier, if it is.
     #[must_use]
-    pub fn too_many_guests(tier: &Tier, party: &Party) -> Option<Self> {
+    pub fn guests_exceeded(tier: &Tier, party: &Party) -> Option<Self> {
         let (over_by, max) = (tier.over_by(party)?, tier.guests?.max);
         Some(Self {
             tier: Some(tier.id.clone()),
             tier_name: Some(tier.name.clone()),
             at_most: Some(max),
             over_by: Some(over_by),
-            ..Self::new(ReasonCode::TooManyGuests)
+            ..Self::new(ReasonCode::GuestsExceeded)
         })
     }
 
@@ -297,6 +303,12 @@ impl Reason {
                 Some(tier) => format!("Whether {tier} is open to this person can't be told without {attribute}."),
                 None => format!("This can't be decided without {attribute}."),
             },
+            ReasonCode::AttributeStale => match tier {
+                Some(tier) => {
+                    format!("Whether {tier} is open to this person can't be told: {attribute} is known no longer.")
+                }
+                None => format!("This can't be decided: {attribute} is known no longer."),
+            },
             ReasonCode::AttributeMistyped => {
                 let types = self.wanted_type.zip(self.given_type);
                 let fault = match types {
@@ -336,7 +348,7 @@ impl Reason {
                 Some(tier) => format!("The boarding pass is for another day than {tier} asks for."),
                 None => "The boarding pass is for another day.".into(),
             },
-            ReasonCode::TooManyGuests => {
+            ReasonCode::GuestsExceeded => {
                 let whom = tier.map_or_else(|| "This perk admits".to_owned(), |tier| format!("{tier} admits"));
                 match (self.at_most, self.over_by) {
                     (Some(most), Some(over)) => {

@@ -77,8 +77,9 @@ const REASONS: &[&str] = &[
     "too_early",
     "too_late",
     "pass_date",
-    "too_many_guests",
+    "guests_exceeded",
     "place_closed",
+    "attribute_stale",
     "other",
 ];
 
@@ -169,6 +170,13 @@ pub static INTROSPECTIONS: Family = Family::new(
 );
 pub static REVOCATIONS: Family =
     Family::new("perkgate_revocations_total", Counter, &[], "Grants taken back by revoking their token.");
+
+pub static CORRECTIONS: Family = Family::new(
+    "perkgate_corrections_total",
+    Counter,
+    &[label("outcome", &["fewer", "same", "more", "refused"])],
+    "Corrections of who came by a grant, by how many limits count since.",
+);
 
 pub static SCORE_LOOKUPS: Family = Family::new(
     "perkgate_score_lookups_total",
@@ -268,7 +276,7 @@ pub static LOG_LINES_LOST: Family = Family::new(
 );
 
 /// Every family that the gateway exports.
-pub static FAMILIES: [&Family; 31] = [
+pub static FAMILIES: [&Family; 32] = [
     &BUILD_INFO,
     &HTTP_REQUESTS,
     &HTTP_REQUEST_DURATION,
@@ -282,6 +290,7 @@ pub static FAMILIES: [&Family; 31] = [
     &REDEMPTIONS,
     &INTROSPECTIONS,
     &REVOCATIONS,
+    &CORRECTIONS,
     &SCORE_LOOKUPS,
     &ATTRIBUTE_LOOKUPS,
     &SCORE_CACHE_FORGED,

@@ -350,6 +350,32 @@ mod tests {
     }
 
     #[test]
+    fn a_tier_that_admits_no_party_that_meets_its_condition_is_an_error() {
+        let with = |least: u32, guests: &str, limits: &str| {
+            format!(
+                r#"{{"tiers":[{{"id":"t","when":{{"attr":"context.party","op":"gte","value":{least}}},
+                    "guests":{guests}}}{limits}"#
+            )
+        };
+        let unreachable = [("/tiers/0/guests", "unreachable_tier", true)];
+        expect(&with(5, r#"{"max":2}"#, "]}"), &unreachable);
+        expect(&with(4, r#"{"max":3}"#, "]}"), &[]);
+        expect(&with(5, r#"{"max":3}"#, "]}"), &unreachable);
+        // Children who don't count may be any number, and who is too many may wait outside.
+        expect(&with(5, r#"{"max":2,"under":2}"#, "]}"), &[]);
+        expect(&with(5, r#"{"max":2,"over":"admit_max"}"#, "]}"), &[]);
+        // A tier that no party can meet counts for no limit.
+        let both =
+            r#"{"all":[{"attr":"context.party","op":"gte","value":6},{"attr":"context.party","op":"lte","value":4}]}"#;
+        let limited = format!(
+            r#"{{"tiers":[{{"id":"a","rank":2,"when":{both},"guests":{{"max":2}}}},
+                {{"id":"b","rank":1,"when":{{"attr":"context.party","op":"gte","value":5}}}}],
+                "limits":[{{"id":"l","scope":["perk"],"max":4,"cost":"party","window":{{"calendar":"day"}}}}]}}"#
+        );
+        expect(&limited, &[("/limits/0/max", "limit_below_party", true)]);
+    }
+
+    #[test]
     fn tiers_in_the_shadow_of_an_easier_one_are_errors() {
         expect(&tiers(&[&score("gte", "40"), &score("gte", "30")]), &[("/tiers/0/when", "shadowed_tier", true)]);
         expect(&tiers(&[&score("gte", "40"), &score("gte", "40")]), &[("/tiers/0/when", "shadowed_tier", true)]);
