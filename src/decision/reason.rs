@@ -38,7 +38,7 @@ pub enum ReasonCode {
     PassDate,
     GuestsExceeded,
     PlaceClosed,
-    /// What is kept of the person is past its end, or older than it may be.
+    /// A value that is kept of the person is past its end, or older than it may be.
     AttributeStale,
     /// One that a newer build gave.
     Other(OtherCode),

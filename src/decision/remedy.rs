@@ -29,7 +29,7 @@ pub fn remedy(reason: &Reason, zone: &TimeZone) -> Option<String> {
         ReasonCode::ScoreMissing => format!("A score{of_tier}: there was none."),
         ReasonCode::ScoreStale => format!("A fresher score{of_tier}."),
         ReasonCode::AttributeMissing if attribute == in_words(BOARDING_PASS) => format!("A boarding pass{of_tier}."),
-        // Of what is kept of people nobody is told in a check.
+        // A check can't say what is kept of people.
         ReasonCode::AttributeMissing if reason.attribute.as_deref().is_some_and(is_kept) => {
             format!("A value of {attribute} on record{of_tier}.")
         }

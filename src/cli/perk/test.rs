@@ -23,7 +23,6 @@ const MAX_BYTES: u64 = 16 << 20;
 const EXAMPLES: &str = "\
 A file of cases, YAML or JSON:
   perk_file: lounge.yaml            # from where this file is; or `rule:` with a rule
-  on_missing: {status: deny}        # as the attributes of people are declared; `ignore` where it says nothing
   cases:
     - name: A score of 40 opens the lounge
       at: 2012-05-08T10:00          # wall time in the rule's zone, or an instant with its offset
@@ -35,6 +34,8 @@ A file of cases, YAML or JSON:
 a person whom a partial rollout leaves out. `boarding_pass` is the text of the pass that they show, and `airports`
 where the key is that asks: [SFO]. `party: {adults: 2, children: [1, 7]}` is who comes. `expect` may also say `next_eligible_at` (within 14 days, or null),
 `max_wait` and `guests: {admitted: 2, free: 1, charged: 1}`; what it leaves out may be anything. Limits are no part of a case.
+`attributes: {status: gold}` of a subject is what is kept of them; beside the cases, `on_missing: {status: deny}` says how
+an attribute is declared, which leaves the decision to the rule where it says nothing.
 
 Exit codes: 0 all passed, 1 one failed, 2 a file can't be taken.
 

@@ -47,6 +47,8 @@ pub struct LintContext {
     pub refresh: Option<Period>,
     /// The declared attributes of people, with their types.
     pub declared: BTreeMap<String, ValueType>,
+    /// Those of them that everyone must have a value of: without one, a person is denied or referred.
+    pub required: BTreeSet<String>,
     /// The names of the context attributes that checks have sent; none while that can't be known.
     pub sent: Option<BTreeSet<String>>,
     pub now: Timestamp,
@@ -71,7 +73,7 @@ pub fn lint(rule: &Rule, context: &LintContext) -> Lint {
     tiers::lint(rule, context.scale, &mut found);
     limits::lint(rule, &mut found);
     lint_score(rule, context.refresh, &mut found);
-    people::lint(rule, &context.declared, &mut found);
+    people::lint(rule, &context.declared, &context.required, &mut found);
     lint_attributes(rule, context.sent.as_ref(), &mut found);
     lint_thresholds(rule, &mut found);
     passes::lint(rule, &mut found);
@@ -191,6 +193,7 @@ mod tests {
             scale: Some((Decimal::from_whole(0), Decimal::from_whole(100))),
             refresh: Some("P1D".parse().unwrap()),
             declared: BTreeMap::new(),
+            required: BTreeSet::new(),
             sent: Some(["", "x", "member", "terminal", "bar", "seats"].map(str::to_owned).into()),
             now: "2026-05-01T00:00:00Z".parse().unwrap(),
         }
@@ -306,6 +309,27 @@ mod tests {
         expect(&with(text, part), &[]);
         expect(&with(part, window), &[]);
         expect(&with(r#""op":"exists""#, number), &[]);
+    }
+
+    #[test]
+    fn what_everyone_must_have_is_never_asked_whether_it_is_there() {
+        let rule = |op: &str| {
+            let banned = format!(r#"{{"attr":"subject.banned",{op}}}"#);
+            let rule = format!(r#"{{"tiers":[{{"id":"t","when":{{"not":{banned}}}}}]}}"#);
+            Rule::parse(&Json::parse(&rule).unwrap(), "sfo-lounge").unwrap()
+        };
+        let declared: BTreeMap<String, ValueType> = [("banned".to_owned(), ValueType::Boolean)].into();
+        let of = |rule: &Rule, required: &[&str]| {
+            let required = required.iter().map(|name| (*name).to_owned()).collect();
+            let found = lint(rule, &LintContext { declared: declared.clone(), required, ..context() });
+            assert!(found.errors.is_empty(), "{found:?}");
+            found.warnings.into_iter().map(|it| (it.path.to_string(), it.code)).collect::<Vec<_>>()
+        };
+        let exists = rule(r#""op":"exists""#);
+        assert_eq!(of(&exists, &[]), []);
+        assert_eq!(of(&exists, &["nights"]), []);
+        assert_eq!(of(&exists, &["banned"]), [("/tiers/0/when/not".to_owned(), "fallback_decides")]);
+        assert_eq!(of(&rule(r#""op":"eq","value":true"#), &["banned"]), []);
     }
 
     #[test]

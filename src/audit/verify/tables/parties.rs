@@ -19,7 +19,7 @@ struct Standing {
     counted: u64,
     granted: Option<u64>,
     corrections: u64,
-    /// What each limit counts, by its id.
+    /// The cost in each limit, by its id.
     costs: ByFingerprint<u128, u64>,
 }
 
@@ -95,7 +95,7 @@ impl PartiesSoFar {
         wrong
     }
 
-    /// What a grant had used was given back: the contradiction in that, if there is one.
+    /// The use of a grant was given back: the contradiction in that, if there is one.
     pub(crate) fn give_back(&self, grant: &str, facts: &EndFacts<'_>) -> Option<&'static str> {
         let standing = self.corrected.get(&self.fingerprints.of(&[grant]))?;
         let is_other = facts.returned.iter().any(|part| {
@@ -111,7 +111,11 @@ mod tests {
     use super::*;
 
     /// A correction with a limit `l`: what it says of people and of costs.
-    fn told(parties: &mut PartiesSoFar, [was, counted, was_cost, cost, corrections]: [u64; 5], has_gaps: bool) -> bool {
+    fn holds(
+        parties: &mut PartiesSoFar,
+        [was, counted, was_cost, cost, corrections]: [u64; 5],
+        has_gaps: bool,
+    ) -> bool {
         let corrected = format!(
             r#"{{"corrections":{corrections},"costs":[{{"cost":{cost},"limit":"l"}}],"guests":null,"party":{counted}}}"#
         );
@@ -134,27 +138,27 @@ mod tests {
     #[test]
     fn a_correction_goes_on_from_what_was_granted_and_each_next_from_the_one_before() {
         let mut parties = granted(2);
-        assert!(told(&mut parties, [2, 4, 2, 4, 1], false));
-        assert!(told(&mut parties, [4, 1, 4, 1, 2], false));
-        assert!(told(&mut parties, [1, 3, 1, 3, 3], false));
+        assert!(holds(&mut parties, [2, 4, 2, 4, 1], false));
+        assert!(holds(&mut parties, [4, 1, 4, 1, 2], false));
+        assert!(holds(&mut parties, [1, 3, 1, 3, 3], false));
         // A grant to one person is not kept in mind.
-        assert!(told(&mut granted(1), [1, 2, 1, 2, 1], false));
+        assert!(holds(&mut granted(1), [1, 2, 1, 2, 1], false));
     }
 
     #[test]
     fn places_that_were_never_taken_are_not_freed() {
         for first in [[5, 1, 5, 1, 1], [2, 1, 5, 1, 1], [5, 1, 2, 1, 1], [2, 1, 2, 1, 2], [2, 1, 2, 3, 1]] {
             // The last: what the limit counts is checked elsewhere, but it is what a void gives back.
-            let is_so = told(&mut granted(2), first, false);
+            let is_so = holds(&mut granted(2), first, false);
             assert_eq!(is_so, first == [2, 1, 2, 3, 1], "{first:?}");
         }
         for next in [[2, 1, 4, 1, 2], [4, 1, 2, 1, 2], [4, 1, 4, 1, 1], [4, 1, 4, 1, 3]] {
             let mut parties = granted(2);
-            assert!(told(&mut parties, [2, 4, 2, 4, 1], false));
-            assert!(!told(&mut parties, next, false), "{next:?}");
+            assert!(holds(&mut parties, [2, 4, 2, 4, 1], false));
+            assert!(!holds(&mut parties, next, false), "{next:?}");
         }
         let mut parties = granted(2);
-        assert!(told(&mut parties, [2, 4, 2, 4, 1], false));
+        assert!(holds(&mut parties, [2, 4, 2, 4, 1], false));
         let returned = |cost: u64| {
             let facts = format!(
                 r#"{{"perk_id":"prk_1","ended_at":"2012-05-08T19:00:00Z","frees_at":null,
@@ -170,9 +174,9 @@ mod tests {
     #[test]
     fn of_what_is_pruned_nothing_is_held_against_what_is_left() {
         let mut parties = granted(2);
-        assert!(told(&mut parties, [2, 4, 2, 4, 1], false));
+        assert!(holds(&mut parties, [2, 4, 2, 4, 1], false));
         parties.record_pruned("grt_1");
-        assert!(told(&mut parties, [3, 1, 3, 1, 3], true));
-        assert!(!told(&mut parties, [3, 1, 3, 1, 4], true), "from then on it is known again");
+        assert!(holds(&mut parties, [3, 1, 3, 1, 3], true));
+        assert!(!holds(&mut parties, [3, 1, 3, 1, 4], true), "from then on it is known again");
     }
 }

@@ -100,7 +100,8 @@ impl From<AttributeError> for Problem {
 /// Declare an attribute
 ///
 /// From then on feeds may say it of people and rules may look at it, as `subject.` and its name. Another PUT
-/// changes its terms; a change of its type is refused as long as values are kept. Send the `ETag` as
+/// changes its terms; a change of its type is refused as long as values are kept or a rule looks at it. With four eyes
+/// no change that decides is taken while an approved rule looks at it (409 `approval_required`). Send the `ETag` as
 /// `If-Match` to change only what you saw.
 #[utoipa::path(
     tag = "attributes",
@@ -169,7 +170,8 @@ pub(crate) async fn list_attributes(
 
 /// Delete an attribute
 ///
-/// With all its values. It is refused while a rule that decides, or will, looks at it.
+/// With all its values. It is refused while a rule that decides, or will, looks at it. What is left where this is cut short is
+/// deleted within minutes, or by asking again.
 #[utoipa::path(
     tag = "attributes",
     params(

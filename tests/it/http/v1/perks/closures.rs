@@ -117,7 +117,7 @@ async fn a_closed_location_concerns_its_own_keys_and_a_second_closure_replaces_t
         let nowhere = app.kiosk().await;
         let first = close(json!("SFO-A"), "2012-05-08T20:00:00Z").await;
         assert_eq!(first["warnings"][0]["code"], "keys_without_location");
-        assert!(first["warnings"][0]["detail"].as_str().unwrap().ends_with(": `test`"), "{first}");
+        assert!(first["warnings"][0]["detail"].as_str().unwrap().ends_with(": `test`."), "{first}");
         // A trial says what every check there meets.
         let caveats = async |location: &str, at: &str| {
             let trial = json!({"subject": "twitter:ada", "location": location, "at": at});
