@@ -18,6 +18,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::database::{AnyConnection, Database, DatabaseError};
+use crate::decision::person::is_attribute_name;
 use crate::foundation::clock::Clock;
 use crate::foundation::ids::MerchantId;
 use crate::foundation::subject::{SubjectHandle, SubjectRef, SubjectRefs};
@@ -186,6 +187,9 @@ impl Attributes {
     /// [`ScoreError::Database`]; what was deleted by then remains deleted, what is left is seen by nobody, and the sweep
     /// goes on with it.
     pub async fn clear(&self, merchant: &MerchantId, name: &str) -> Result<Option<u64>, ScoreError> {
+        if !is_attribute_name(name) {
+            return Ok(None);
+        }
         let (of, attribute) = (merchant.clone(), name.to_owned());
         let to_clear = self.database.read(move |conn| store::list_to_clear_of(conn, &of, &attribute)).await?;
         if to_clear.is_empty() {
