@@ -11,10 +11,11 @@ use serde::Serialize;
 use super::error::CliError;
 use super::once::{self, ACTOR, MerchantFlag, Needs, all_pages};
 use super::output::confirmation::Confirmation;
-use super::output::{table, write_line, write_part};
+use super::output::{counted, table, write_line, write_part};
 use super::{Completion, Invocation};
 use crate::access::Merchant;
 use crate::eligibility::shown::case::{CaseShown, GrantableShown};
+use crate::eligibility::shown::explanation::GuestsShown;
 use crate::eligibility::shown::referral::{ReferralShown, ReferralStateShown};
 use crate::foundation::ids::MAX_NOTE;
 use crate::foundation::ids::{self, CheckId};
@@ -113,8 +114,17 @@ impl fmt::Display for CaseShown {
         }
         write_line!(f, "  context {}", self.context.canonical())?;
         self.asked.reasons.iter().try_for_each(|reason| write_line!(f, "  {}", reason.message))?;
-        for GrantableShown { tier, name } in &self.tiers {
-            write_line!(f, "  can be granted: {tier} ({name})")?;
+        for GrantableShown { tier, name, guests } in &self.tiers {
+            write_part!(f, "  can be granted: {tier} ({name})")?;
+            if let Some(GuestsShown { admitted, free, charged, uncounted, refused }) = guests.filter(|_| self.party > 1)
+            {
+                let parts = [(free, "free"), (charged, "charged"), (uncounted, "not counted")];
+                let parts = parts.into_iter().filter(|(number, _)| *number > 0);
+                let parts: Vec<String> = parts.map(|(number, what)| format!("{number} {what}")).collect();
+                let outside = if refused > 0 { format!("; {refused} would wait outside") } else { String::new() };
+                write_part!(f, ", with {} ({}){outside}", counted(admitted, "guest"), parts.join(", "))?;
+            }
+            write_line!(f)?;
         }
         match &self.note {
             Some(note) => write_line!(f, "  {note}"),

@@ -165,6 +165,14 @@ diesel::table! {
 }
 
 diesel::table! {
+    attributes_to_clear (merchant_id, name, declared_at) {
+        merchant_id -> Text,
+        name -> Text,
+        declared_at -> BigInt,
+    }
+}
+
+diesel::table! {
     subject_attributes (merchant_id, subject_ref, attribute) {
         merchant_id -> Text,
         subject_ref -> Binary,

@@ -9,7 +9,7 @@ use super::decided::{Decided, ScoreSeen};
 use super::evaluate::{Causes, Mistyped, Truth, World};
 use super::facts::Facts;
 use super::forecast::Forecast;
-use super::merits::{admitting_tier, is_fresh, lacking_score, tier_while_open, too_many_guests, uncountable};
+use super::merits::{admitting_tier, guests_exceeded, is_fresh, lacking_score, tier_while_open, uncountable};
 use super::reason::{Reason, ReasonCode};
 use super::timing::Missed;
 use crate::foundation::decimal::Decimal;
@@ -92,6 +92,8 @@ fn with_wait(decided: Decided, waiting: Option<Vec<Reason>>) -> Decided {
 fn reasons_to_wait(rule: &Rule, world: World<'_>, next: Timestamp) -> Option<Vec<Reason>> {
     let refused = match world.meets(rule.when()) {
         Truth::False => (rule.when(), None),
+        // Someone whom a tier admits with fewer guests has more to do than to wait.
+        Truth::True if guests_exceeded(rule, world).is_some() => return None,
         Truth::True => {
             let tier = tier_while_open(rule, world.facts, next)?;
             (tier.when.as_ref(), Some(tier))
@@ -175,9 +177,11 @@ fn while_open<'a>(rule: &Rule, facts: &'a Facts, now: Timestamp) -> (Decided, Op
 /// and the world that they refused.
 fn on_its_merits<'a>(rule: &Rule, world: World<'a>) -> (Decided, Option<World<'a>>) {
     if let Some((fallback, lacking)) = world.facts.context.person().lacks(rule, world.now) {
-        let reason = |name: &&str| Reason {
-            attribute: Some(Attribute::Subject((*name).to_owned()).name()),
-            ..Reason::new(ReasonCode::AttributeMissing)
+        let reason = |name: &&str| {
+            let attribute = Attribute::Subject((*name).to_owned());
+            let code =
+                if is_stale(world, &attribute) { ReasonCode::AttributeStale } else { ReasonCode::AttributeMissing };
+            Reason { attribute: Some(attribute.name()), ..Reason::new(code) }
         };
         let decision = if fallback == Fallback::Deny { Decision::Denied } else { Decision::Referred };
         return (Decided::because(decision, lacking.iter().map(reason).collect()), None);
@@ -208,7 +212,7 @@ fn not_admitted(rule: &Rule, gate: Truth, world: World<'_>) -> Vec<Reason> {
     }
     if gate == Truth::True {
         // What the person lacks of other tiers they learn when they come with fewer.
-        if let Some(reason) = too_many_guests(rule, world) {
+        if let Some(reason) = guests_exceeded(rule, world) {
             return vec![reason];
         }
         let of_truth = |truth: Truth| {
@@ -229,8 +233,8 @@ fn not_admitted(rule: &Rule, gate: Truth, world: World<'_>) -> Vec<Reason> {
             return of_time.unwrap_or_else(|| because(world, ReasonCode::AttributeMissing, Some(tier), causes));
         }
     }
-    if let Some(reason) = gap(rule, world) {
-        return vec![reason];
+    if let Some(reasons) = gap(rule, world) {
+        return reasons;
     }
     // The lowest rank is meant to be the easiest to reach: say what it lacks.
     match (gate, rule.when(), rule.tiers().last()) {
@@ -260,6 +264,9 @@ fn because(world: World<'_>, code: ReasonCode, tier: Option<&Tier>, causes: &Cau
         ..Reason::new(match attribute {
             _ if mistyped.is_some() => ReasonCode::AttributeMistyped,
             Some(attribute) if is_for_pass_date(world, code, attribute) => ReasonCode::PassDate,
+            Some(attribute) if code == ReasonCode::AttributeMissing && is_stale(world, attribute) => {
+                ReasonCode::AttributeStale
+            }
             _ => code,
         })
     };
@@ -292,6 +299,11 @@ fn because(world: World<'_>, code: ReasonCode, tier: Option<&Tier>, causes: &Cau
     reasons
 }
 
+/// Tells whether it is kept of the person, and not good any more.
+fn is_stale(world: World<'_>, attribute: &Attribute) -> bool {
+    matches!(attribute, Attribute::Subject(name) if world.facts.context.person().is_stale(name, world.now))
+}
+
 /// Tells whether it is the day of the flight that speaks against the person: none counts, so that nothing of the pass is
 /// known, or not this one. Without a pass it is the pass that is missing.
 fn is_for_pass_date(world: World<'_>, code: ReasonCode, attribute: &Attribute) -> bool {
@@ -299,13 +311,15 @@ fn is_for_pass_date(world: World<'_>, code: ReasonCode, attribute: &Attribute) -
     world.has_undated_pass() || (code == ReasonCode::ConditionNotMet && field.is_dated() && world.knows(attribute))
 }
 
-/// The tier that would be granted if the score were `score`, all else being as it is.
-fn granted_at<'a>(rule: &'a Rule, world: World<'_>, score: Decimal) -> Option<&'a Tier> {
+/// The tier whose condition would hold if the score were `score`, all else being as it is: one that admits the party, if
+/// there is one.
+fn met_at<'a>(rule: &'a Rule, world: World<'_>, score: Decimal) -> Option<&'a Tier> {
     let world = world.if_score_were(score);
     // Whom limits can't count no score helps.
     let is_met =
         world.meets(rule.when()) == Truth::True && uncountable(rule, &world.facts.context, world.now).is_empty();
-    if is_met { admitting_tier(rule, world) } else { None }
+    let met = || rule.tiers().iter().find(|tier| world.meets(tier.when.as_ref()) == Truth::True);
+    if is_met { admitting_tier(rule, world).or_else(met) } else { None }
 }
 
 fn grant(rule: &Rule, tier: &Tier, world: World<'_>) -> Decided {
@@ -332,23 +346,26 @@ fn threshold_met(rule: &Rule, tier: &Tier, world: World<'_>) -> Option<Reason> {
     })
 }
 
-/// The least score above the present one that would be granted, and which tier it would get. The reason
-/// is true even for rules in which a higher score can do harm.
-fn gap(rule: &Rule, world: World<'_>) -> Option<Reason> {
+/// The least score above the present one with which the condition of a tier holds, and which tier that is; then the
+/// guests by whom the party is too large for it, if it is. The reason is true even for rules in which a higher score can
+/// do harm.
+fn gap(rule: &Rule, world: World<'_>) -> Option<Vec<Reason>> {
     let score = world.score()?;
     let mut points = BTreeSet::new();
     world.turning_points(rule.when(), &mut points);
     rule.tiers().iter().for_each(|tier| world.turning_points(tier.when.as_ref(), &mut points));
     let above = (std::ops::Bound::Excluded(score), std::ops::Bound::Unbounded);
     let (wanted, tier) =
-        points.range(above).find_map(|point| granted_at(rule, world, *point).map(|tier| (*point, tier)))?;
-    Some(Reason {
+        points.range(above).find_map(|point| met_at(rule, world, *point).map(|tier| (*point, tier)))?;
+    let below = Reason {
         tier: Some(tier.id.clone()),
         tier_name: Some(tier.name.clone()),
         wanted: Some(wanted),
         short_by: Some(wanted.minus(score)),
         ..Reason::new(ReasonCode::ScoreBelowThreshold)
-    })
+    };
+    let exceeded = Reason::guests_exceeded(tier, world.facts.context.party());
+    Some(std::iter::once(below).chain(exceeded).collect())
 }
 
 #[cfg(test)]

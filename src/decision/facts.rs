@@ -262,7 +262,8 @@ impl Context {
     fn read(node: &Node<'_>, errors: &mut FieldErrors) -> Option<Self> {
         let given = node.members(errors)?;
         let most = if node.is_stored() {
-            MAX_MEMBERS + PassField::ALL.len() + 1 + RECORDED_OF_ONE * MAX_LEAVES
+            // A leaf may look at two of a person's attributes.
+            MAX_MEMBERS + PassField::ALL.len() + 1 + RECORDED_OF_ONE * 2 * MAX_LEAVES
         } else {
             MAX_MEMBERS
         };

@@ -78,10 +78,11 @@ fn own_words<'a>(rule: &'a Rule, refusal: &Refusal<'_>) -> Option<&'a Messages> 
         }
         ReasonCode::ScoreBelowThreshold
         | ReasonCode::AttributeMissing
+        | ReasonCode::AttributeStale
         | ReasonCode::AttributeMistyped
         | ReasonCode::ConditionNotMet
         | ReasonCode::PassDate
-        | ReasonCode::TooManyGuests => rule.tier(refusal.tier?)?.messages.as_ref(),
+        | ReasonCode::GuestsExceeded => rule.tier(refusal.tier?)?.messages.as_ref(),
         ReasonCode::TooEarly | ReasonCode::TooLate => {
             let tier = refusal.tier.and_then(|tier| rule.tier(tier));
             let when = if refusal.tier.is_none() { rule.when() } else { tier.and_then(|tier| tier.when.as_ref()) };
@@ -131,7 +132,7 @@ fn standard(rule: Option<&Rule>, refusal: &Refusal<'_>) -> Option<String> {
             }
             no_room(rule.and_then(|rule| limit_of(rule, refusal)))
         }
-        ReasonCode::TooManyGuests => match refusal.at_most {
+        ReasonCode::GuestsExceeded => match refusal.at_most {
             Some(0) => "You can't bring guests.",
             Some(1) => "You may bring at most 1 guest.",
             Some(most) => return Some(format!("You may bring at most {most} guests.")),
@@ -149,6 +150,7 @@ fn standard(rule: Option<&Rule>, refusal: &Refusal<'_>) -> Option<String> {
         ReasonCode::ScoreMissing
         | ReasonCode::ScoreStale
         | ReasonCode::AttributeMissing
+        | ReasonCode::AttributeStale
         | ReasonCode::AttributeMistyped
         | ReasonCode::Other(_) => "We can't tell whether this is open to you. Please ask our staff.",
         ReasonCode::ScoreMet | ReasonCode::GrantedByPerson => return None,

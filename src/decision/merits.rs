@@ -50,10 +50,10 @@ pub(super) fn admitting_tier<'a>(rule: &'a Rule, world: World<'_>) -> Option<&'a
 }
 
 /// Why no tier whose condition holds admits the party: the one that comes nearest to it.
-pub(super) fn too_many_guests(rule: &Rule, world: World<'_>) -> Option<Reason> {
+pub(super) fn guests_exceeded(rule: &Rule, world: World<'_>) -> Option<Reason> {
     let party = world.facts.context.party();
     let met = rule.tiers().iter().filter(|tier| world.meets(tier.when.as_ref()) == Truth::True);
-    met.filter_map(|tier| Reason::too_many_guests(tier, party)).min_by_key(|reason| reason.over_by)
+    met.filter_map(|tier| Reason::guests_exceeded(tier, party)).min_by_key(|reason| reason.over_by)
 }
 
 /// The reasons why limits can't count a visit at `now`: what isn't counted must not be granted.

@@ -28,6 +28,8 @@ pub struct PersonFacts {
     known: BTreeMap<String, Known>,
     /// For those that do not leave the decision to the rest of the rule.
     on_missing: BTreeMap<String, Fallback>,
+    /// Those that the person is assumed not to have.
+    absent: BTreeSet<String>,
 }
 
 /// A value, and the first instant at which it isn't known any more.
@@ -50,9 +52,22 @@ impl PersonFacts {
         }
     }
 
-    /// Takes the values of `other` in place of its own, one by one.
+    /// Takes the values of `other` in place of its own, one by one, and does without those that it says to be absent.
     pub fn assume(&mut self, other: &Self) {
         self.known.extend(other.known.clone());
+        self.known.retain(|name, _| !other.absent.contains(name));
+    }
+
+    /// Takes what becomes of a person without a value from `other`, where nothing is said of it here.
+    pub fn want_as(&mut self, other: &Self) {
+        for (name, fallback) in &other.on_missing {
+            self.on_missing.entry(name.clone()).or_insert(*fallback);
+        }
+    }
+
+    /// The attributes that leave the decision about a person without a value to their declaration, and what that is.
+    pub fn wanted(&self) -> impl Iterator<Item = (&str, Fallback)> {
+        self.on_missing.iter().map(|(name, fallback)| (name.as_str(), *fallback))
     }
 
     /// Reads the attributes that a person is assumed to have: names and plain values, good for as long as one waits.
@@ -77,17 +92,24 @@ impl PersonFacts {
                 );
                 continue;
             }
-            let Some(value) = node.member(name).filter(|value| *value.json() != Json::Null) else { continue };
-            if check_value(&value, errors).is_some() {
+            let Some(value) = node.member(name) else { continue };
+            if *value.json() == Json::Null {
+                person.absent.insert(name.to_owned());
+            } else if check_value(&value, errors).is_some() {
                 person.know(name, value.json().clone(), None);
             }
         }
         Some(person)
     }
 
-    /// The names of the attributes that have a value.
+    /// The names of the attributes that have a value, or are said to have none.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.known.keys().map(String::as_str)
+        self.known.keys().chain(&self.absent).map(String::as_str)
+    }
+
+    /// The values by the names of their attributes, for how long ever they are good.
+    pub fn values(&self) -> impl Iterator<Item = (&str, &Json)> {
+        self.known.iter().map(|(name, known)| (name.as_str(), &known.value))
     }
 
     /// The value of an attribute, while it is good.
@@ -95,6 +117,12 @@ impl PersonFacts {
     pub fn value(&self, name: &str, now: Timestamp) -> Option<&Json> {
         let known = self.known.get(name)?;
         known.until.is_none_or(|until| now < until).then_some(&known.value)
+    }
+
+    /// True if a value of the attribute is there that isn't good any more.
+    #[must_use]
+    pub fn is_stale(&self, name: &str, now: Timestamp) -> bool {
+        self.known.contains_key(name) && self.value(name, now).is_none()
     }
 
     /// The attributes of `rule` that have no value at `now` and must have one, and the strictest of what becomes of that.

@@ -37,9 +37,11 @@ pub enum ReasonCode {
     TooEarly,
     TooLate,
     PassDate,
-    TooManyGuests,
+    GuestsExceeded,
     PlaceClosed,
     OverrideExhausted,
+    /// A value that is kept of the person is past its end, or older than it may be.
+    AttributeStale,
     /// One that a newer build gave.
     Other(OtherCode),
 }
@@ -88,7 +90,7 @@ impl<'de> Deserialize<'de> for ReasonCode {
 
 impl ReasonCode {
     /// Every code that is known here, in the order they were made.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::ScoreMet,
         Self::ScoreBelowThreshold,
         Self::ScoreMissing,
@@ -107,9 +109,10 @@ impl ReasonCode {
         Self::TooEarly,
         Self::TooLate,
         Self::PassDate,
-        Self::TooManyGuests,
+        Self::GuestsExceeded,
         Self::PlaceClosed,
         Self::OverrideExhausted,
+        Self::AttributeStale,
     ];
 
     /// The reason of this code, if it is one of ours.
@@ -121,6 +124,8 @@ impl ReasonCode {
     /// The code that a build wrote, perhaps a newer one.
     #[must_use]
     pub fn stored(code: &str) -> Self {
+        // Its name while it was new: events may hold it.
+        let code = if code == "too_many_guests" { Self::GuestsExceeded.as_str() } else { code };
         Self::parse(code).unwrap_or_else(|| Self::Other(OtherCode::of(code)))
     }
 
@@ -160,9 +165,10 @@ impl ReasonCode {
             Self::TooEarly => "too_early",
             Self::TooLate => "too_late",
             Self::PassDate => "pass_date",
-            Self::TooManyGuests => "too_many_guests",
+            Self::GuestsExceeded => "guests_exceeded",
             Self::PlaceClosed => "place_closed",
             Self::OverrideExhausted => "override_exhausted",
+            Self::AttributeStale => "attribute_stale",
             Self::Other(_) => "other",
         }
     }
@@ -248,14 +254,14 @@ impl Reason {
 
     /// The guests by whom a party is too large for a tier, if it is.
     #[must_use]
-    pub fn too_many_guests(tier: &Tier, party: &Party) -> Option<Self> {
+    pub fn guests_exceeded(tier: &Tier, party: &Party) -> Option<Self> {
         let (over_by, max) = (tier.over_by(party)?, tier.guests?.max);
         Some(Self {
             tier: Some(tier.id.clone()),
             tier_name: Some(tier.name.clone()),
             at_most: Some(max),
             over_by: Some(over_by),
-            ..Self::new(ReasonCode::TooManyGuests)
+            ..Self::new(ReasonCode::GuestsExceeded)
         })
     }
 
@@ -301,6 +307,12 @@ impl Reason {
                 Some(tier) => format!("Whether {tier} is open to this person can't be told without {attribute}."),
                 None => format!("This can't be decided without {attribute}."),
             },
+            ReasonCode::AttributeStale => match tier {
+                Some(tier) => {
+                    format!("Whether {tier} is open to this person can't be told: {attribute} is known no longer.")
+                }
+                None => format!("This can't be decided: {attribute} is known no longer."),
+            },
             ReasonCode::AttributeMistyped => {
                 let types = self.wanted_type.zip(self.given_type);
                 let fault = match types {
@@ -341,7 +353,7 @@ impl Reason {
                 Some(tier) => format!("The boarding pass is for another day than {tier} asks for."),
                 None => "The boarding pass is for another day.".into(),
             },
-            ReasonCode::TooManyGuests => {
+            ReasonCode::GuestsExceeded => {
                 let whom = tier.map_or_else(|| "This perk admits".to_owned(), |tier| format!("{tier} admits"));
                 match (self.at_most, self.over_by) {
                     (Some(most), Some(over)) => {

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 
 use super::reason::{Reason, ReasonCode, in_words};
 use crate::foundation::decimal::Decimal;
-use crate::rules::attribute::BOARDING_PASS;
+use crate::rules::attribute::{Attribute, BOARDING_PASS, SUBJECT};
 
 /// The change that would have lifted a reason, in words; none for one that speaks for the person. `zone` is the
 /// perk's, for times of day.
@@ -29,7 +29,14 @@ pub fn remedy(reason: &Reason, zone: &TimeZone) -> Option<String> {
         ReasonCode::ScoreMissing => format!("A score{of_tier}: there was none."),
         ReasonCode::ScoreStale => format!("A fresher score{of_tier}."),
         ReasonCode::AttributeMissing if attribute == in_words(BOARDING_PASS) => format!("A boarding pass{of_tier}."),
+        // A check can't say what is kept of people.
+        ReasonCode::AttributeMissing if reason.attribute.as_deref().is_some_and(is_kept) => {
+            format!("A value of {attribute} on record{of_tier}.")
+        }
         ReasonCode::AttributeMissing => format!("Being told {attribute}{of_tier}."),
+        ReasonCode::AttributeStale => {
+            format!("A value of {attribute} on record that is newer, or longer valid{of_tier}.")
+        }
         ReasonCode::AttributeMistyped => match reason.wanted_type {
             Some(wanted) => format!("Being told {attribute} as {}{of_tier}.", wanted.describe()),
             None => format!("Being told {attribute} as the rule asks for it{of_tier}."),
@@ -70,13 +77,17 @@ pub fn remedy(reason: &Reason, zone: &TimeZone) -> Option<String> {
         },
         ReasonCode::TooLate => format!("Asking earlier{of_tier}."),
         ReasonCode::PassDate => format!("A boarding pass for another day{of_tier}."),
-        ReasonCode::TooManyGuests => match reason.at_most {
+        ReasonCode::GuestsExceeded => match reason.at_most {
             Some(most) => format!("Bringing no more than {most} of the guests who count{of_tier}."),
             None => format!("Bringing fewer guests{of_tier}."),
         },
         ReasonCode::Other(code) => format!("What a newer version of the gateway names `{code:?}`."),
         ReasonCode::NotInRollout => "Nothing of yours: the perk was not open to everyone yet.".to_owned(),
     })
+}
+
+fn is_kept(attribute: &str) -> bool {
+    attribute.starts_with(SUBJECT) && attribute != Attribute::Network.name()
 }
 
 fn more(gap: Decimal) -> String {
@@ -130,5 +141,8 @@ mod tests {
             "Asking for no more than 5, which is all that the limit person-day admits at once."
         );
         assert_eq!(of(&Reason::new(ReasonCode::ScoreStale)), "A fresher score.");
+        let missing = |name: &str| Reason { attribute: Some(name.into()), ..Reason::new(ReasonCode::AttributeMissing) };
+        assert_eq!(of(&missing("subject.status")), "A value of subject.status on record.");
+        assert_eq!(of(&missing("context.gate")), "Being told context.gate.");
     }
 }

@@ -1,14 +1,22 @@
 //! The caveats that the answer to a trial leaves open, said beside it: nobody should take it for more than it is.
 
+use std::fmt::Write as _;
+
 use jiff::Timestamp;
 
 use super::population::Warning;
 use super::rule_selection::Chosen;
 use super::trial::Trial;
 use crate::decision::facts::ScoreFact;
+use crate::decision::person::PersonFacts;
+use crate::foundation::json::Json;
+use crate::perks::closures::Closure;
 use crate::perks::perk::{PerkStatus, RuleVersion, VersionStatus};
+use crate::rules::attribute::ValueType;
+use crate::rules::declared::{DeclaredAttributes, type_name};
 use crate::rules::limit::Limit;
 use crate::rules::rule::Rule;
+use crate::rules::terms::Fallback;
 use crate::rules::tier::Tier;
 use crate::rules::tier::party::Party;
 
@@ -116,6 +124,56 @@ pub(super) fn caveats_of(chosen: &Chosen, trial: &Trial, known: Option<ScoreFact
         warn("rollout_not_applied", detail);
     }
     warnings
+}
+
+/// The warning that nothing but scores is known of people, and what becomes of them as attributes are declared.
+pub(super) fn attributes_unknown(rule: &Rule, person: &PersonFacts) -> Option<Warning> {
+    let mut detail = "Only scores are looked at, so every other attribute is missing for everyone here.".to_owned();
+    for (name, fallback) in person.wanted().filter(|(name, _)| rule.of_subject().contains(*name)) {
+        let becomes = if fallback == Fallback::Refer { "referred" } else { "denied" };
+        let _ = write!(detail, " As `subject.{name}` is declared, all who have none are {becomes}.");
+    }
+    (!rule.of_subject().is_empty()).then_some(Warning { code: "attributes_unknown", detail })
+}
+
+/// The warning that what is kept of an attribute was recorded after `at`.
+pub(super) fn attribute_is_newer(name: &str, at: Timestamp) -> Warning {
+    let detail = format!(
+        "The value of `subject.{name}` is the one that is kept now, recorded after {at}; what it was then is not kept. \
+         Give `attributes` to assume one."
+    );
+    Warning { code: "attribute_is_newer", detail }
+}
+
+/// The warning that nobody is let in at `location` at the instant, whatever the rule says.
+pub(super) fn place_closed(closures: &[Closure], location: Option<&str>, at: Timestamp) -> Option<Warning> {
+    let closes = closures.iter().filter(|closure| closure.made_at <= at && closure.closes(location, at));
+    let until = closes.map(|closure| closure.until).max()?;
+    let detail =
+        format!("The place is closed until {until}: every check there is denied by then, whatever the rule says.");
+    Some(Warning { code: "place_closed", detail })
+}
+
+/// The warnings of values that no feed could have said, as they are not of the declared type.
+pub(super) fn attributes_of_other_types<'a>(
+    given: &'a PersonFacts,
+    declared: &'a DeclaredAttributes,
+) -> impl Iterator<Item = Warning> + 'a {
+    given.values().filter_map(|(name, value)| {
+        let wanted = declared.get(name)?.value_type;
+        let is_of_type = match value {
+            Json::Text(_) => wanted == ValueType::Text,
+            Json::Number(_) => wanted == ValueType::Number,
+            Json::Bool(_) => wanted == ValueType::Boolean,
+            Json::List(_) => wanted == ValueType::List,
+            Json::Object(_) | Json::Null => false,
+        };
+        let detail = format!(
+            "`subject.{name}` is declared as {}, and another type was given: no feed could say that.",
+            type_name(wanted)
+        );
+        (!is_of_type).then_some(Warning { code: "attribute_of_other_type", detail })
+    })
 }
 
 /// The warning of what the log no longer knows of the past, if anything.

@@ -1,5 +1,7 @@
 //! A grant as it is shown, with where it is in its life.
 
+use std::cmp::Ordering;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -8,12 +10,13 @@ use crate::access::Merchant;
 use crate::decision::reason::Reason;
 use crate::foundation::ids::{CheckId, GrantId, KeyId, MerchantId, PerkSlug};
 use crate::ledger::entry::{Actor, Ended};
-use crate::ledger::grants::correction::{Correction, CorrectionError};
+use crate::ledger::grants::correction::{Corrected, Correction, CorrectionError};
 use crate::perks::error::PerkError;
 use crate::rules::limit::Cost;
 use crate::rules::tier::age_bounds;
 use crate::rules::tier::guests::Admitted;
 use crate::rules::tier::party::Party;
+use crate::telemetry::meters;
 
 /// Those who came by a grant.
 #[derive(Debug, Clone)]
@@ -28,8 +31,6 @@ pub struct CorrectionRequest {
 /// Why a grant was not corrected. It is as it was.
 #[derive(Debug, thiserror::Error)]
 pub enum CorrectionRequestError {
-    #[error("more guests came than the tier admits")]
-    TooMany(Box<Reason>),
     #[error(transparent)]
     Perk(#[from] PerkError),
     #[error(transparent)]
@@ -157,11 +158,9 @@ impl Checker {
         let rule = &deciding.rule;
         let tier = found.tier.as_deref().and_then(|tier| rule.tier(tier)).ok_or(CorrectionError::NotFound)?;
         let admitted = tier.admitted(&party);
-        let before = found.corrected.unwrap_or(found.granted);
-        // Fewer always: a person may have granted more than the tier admits.
-        if let Some(reason) = Reason::too_many_guests(tier, &party).filter(|_| admitted.counted() > before.counted()) {
-            return Err(CorrectionRequestError::TooMany(Box::new(reason)));
-        }
+        // As many as were granted always: a person may have granted more than the tier admits.
+        let is_more = admitted.counted() > found.granted.counted();
+        let refused = Reason::guests_exceeded(tier, &party).filter(|_| is_more).map(Box::new);
         let of_people = rule.limits().iter().filter(|limit| limit.cost == Cost::Party);
         let correction = Correction {
             actor,
@@ -169,12 +168,22 @@ impl Checker {
             kiosk,
             expected,
             admitted,
+            refused,
             limits: of_people.map(|limit| (limit.id.clone(), limit.window.counting())).collect(),
             came: party.lowered_to(&age_bounds(rule.tiers())),
             reason,
         };
-        let corrected = self.ledger.correct_grant(&merchant.id, &found.grant, correction).await?;
-        Ok(GrantShown { corrected: corrected.standing.corrected(), tag: corrected.tag, ..found })
+        let corrected = self.ledger.correct_grant(&merchant.id, &found.grant, correction).await;
+        let outcome = corrected.as_ref().map_or("refused", |it| match admitted.counted().cmp(&it.was_counted) {
+            Ordering::Less => "fewer",
+            Ordering::Equal => "same",
+            Ordering::Greater => "more",
+        });
+        meters().corrections.count([outcome]);
+        let corrected = corrected?;
+        let Corrected { standing, redeemed_at, tag, .. } = corrected;
+        let status = if redeemed_at.is_empty() { found.status } else { GrantStatus::Redeemed };
+        Ok(GrantShown { corrected: standing.corrected(), status, redeemed_at, tag, ..found })
     }
 
     /// Where the grant of a token is in its life, and when it ended if that was before its time.

@@ -10,6 +10,7 @@ use crate::foundation::subject::SubjectRefs;
 use crate::perks::catalog::Catalog;
 use crate::rules::declared::{AttributePolicy, DeclaredAttributes};
 use crate::rules::rule::Rule;
+use crate::rules::terms::Fallback;
 use crate::scores::attributes::value::AttributeValue;
 use crate::scores::{Score, ScoreError, Scores};
 
@@ -30,7 +31,35 @@ pub(super) async fn known_person(
     let declared = catalog.declared_for(&merchant.id, rule).await?;
     let Some(subject) = subject else { return Ok(facts_of(rule, &declared, &BTreeMap::new())) };
     let held = scores.attributes().find(&merchant.id, subject).await?;
+    let is_later = |name: &String| {
+        let of = |policy: &AttributePolicy| policy.declared_at.as_microsecond();
+        held.get(name).zip(declared.get(name)).is_some_and(|(held, policy)| held.declared_at > of(policy))
+    };
+    if rule.of_subject().iter().any(is_later) {
+        // Declared again, of which another replica has heard already.
+        return Ok(facts_of(rule, &*catalog.declared_now(&merchant.id).await?, &held));
+    }
     Ok(facts_of(rule, &declared, &held))
+}
+
+/// The attributes that `rule` looks at and that are only known of the person since `at`.
+///
+/// # Errors
+/// [`ScoreError`].
+pub(super) async fn known_later(
+    scores: &Scores,
+    merchant: &Merchant,
+    rule: &Rule,
+    subject: &SubjectRefs,
+    at: Timestamp,
+) -> Result<Vec<String>, ScoreError> {
+    if rule.of_subject().is_empty() {
+        return Ok(Vec::new());
+    }
+    let held = scores.attributes().find(&merchant.id, subject).await?;
+    let is_later =
+        |(name, held): &(&String, &AttributeValue)| rule.of_subject().contains(*name) && held.recorded() > at;
+    Ok(held.iter().filter(is_later).map(|(name, _)| name.clone()).collect())
 }
 
 /// The score and the attributes that `rule` looks at, asked for at once.
@@ -64,7 +93,11 @@ pub(super) fn facts_of(
 ) -> PersonFacts {
     let mut person = PersonFacts::default();
     for name in rule.of_subject() {
-        let Some(policy) = declared.get(name) else { continue };
+        let Some(policy) = declared.get(name) else {
+            // Nobody knows what it was declared to mean for those who have none: nobody is let in for want of it.
+            person.want(name, Fallback::Deny);
+            continue;
+        };
         person.want(name, policy.on_missing);
         let is_of_it = |held: &&AttributeValue| held.declared_at == policy.declared_at.as_microsecond();
         if let Some(held) = held.get(name).filter(is_of_it) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::caveats::party_never_fits;
+use super::caveats::{attributes_unknown, party_never_fits};
 use crate::decision::decide::{Decision, judge};
 use crate::decision::decided::Decided;
 use crate::decision::facts::{Context, Facts, ScoreFact};
@@ -383,7 +383,6 @@ fn warnings(rule: &Rule, context: &Context, at: Timestamp) -> Vec<Warning> {
     let unknown = [
         (looked_at.contains(&Attribute::Network), "network_unknown", "Scores have no names here, so `subject.network`"),
         (shows_pass, "boarding_pass_unknown", "Nobody shows a boarding pass here, so what the rule asks of one"),
-        (!rule.of_subject().is_empty(), "attributes_unknown", "Only scores are looked at, so every other attribute"),
     ];
     for (_, code, what) in unknown.into_iter().filter(|(is_unknown, ..)| *is_unknown) {
         warn(code, format!("{what} is missing for everyone here."));
@@ -391,6 +390,7 @@ fn warnings(rule: &Rule, context: &Context, at: Timestamp) -> Vec<Warning> {
     if !rule.limits().is_empty() {
         warn("limits_not_applied", "Limits are not applied: everyone is counted as if they came first.".to_owned());
     }
+    warnings.extend(attributes_unknown(rule, context.person()));
     warnings.extend(party_never_fits(rule, context.party()));
     warnings
 }

@@ -5,9 +5,11 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::caveats::{Deciding, caveats_of, limits_not_known};
+use super::caveats::{
+    Deciding, attribute_is_newer, attributes_of_other_types, caveats_of, limits_not_known, place_closed,
+};
 use super::checker::pass_visit;
-use super::known_person::known_person;
+use super::known_person::{known_later, known_person};
 use super::limits_at::LimitsAnswer;
 use super::population::{Everyone, Question, Tally, Warning};
 use super::rule_selection::{Choice, Chosen, TrialError, choose, rule_of};
@@ -112,6 +114,16 @@ impl Simulator {
         let decided = decide(rule, &facts, at);
         let deciding = self.deciding(&merchant.id, &chosen, at).await?;
         let mut warnings = caveats_of(&chosen, &trial, score.filter(|_| trial.score.is_none()), deciding);
+        let declared = self.catalog.declared_for(&merchant.id, rule).await?;
+        warnings.extend(attributes_of_other_types(&trial.attributes, &declared));
+        if let Some(references) = references.as_ref().filter(|_| at < now) {
+            let later = known_later(&self.scores, merchant, rule, references, at).await?;
+            let is_assumed = |name: &String| trial.attributes.names().any(|assumed| assumed == name);
+            warnings
+                .extend(later.into_iter().filter(|name| !is_assumed(name)).map(|name| attribute_is_newer(&name, at)));
+        }
+        let closures = self.catalog.list_closures(&merchant.id, &chosen.perk.slug).await?;
+        warnings.extend(place_closed(&closures, trial.location.as_deref(), at));
         // Limits are asked about a grant, now or once waiting is enough for the rest of the rule.
         let asks_limits = decided.is_granted() || decided.next_eligible_at.is_some();
         let decided = if !asks_limits || rule.limits().is_empty() {
@@ -247,6 +259,12 @@ impl Simulator {
                 published = Some((version, Arc::new(deciding)));
             }
         }
+        // Of nobody it is known more than the score: all are dealt with as is declared for those without a value.
+        let mut person = known_person(&self.catalog, &self.scores, merchant, &rule, None).await?;
+        if let Some((_, published)) = &published {
+            person.want_as(&known_person(&self.catalog, &self.scores, merchant, published, None).await?);
+        }
+        let context = context.of_person(person);
         let of = self.scores.count(&merchant.id, &source.name).await?;
         let source_name = source.name.clone();
         let at = at.unwrap_or_else(|| self.clock.now());

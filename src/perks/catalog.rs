@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::active_perk::{ActivePerk, Deciding};
-use super::attributes::{self, Declared, load_declared};
+use super::attributes::{self, Declared, Undeclared, load_declared};
 use super::closures::Closure;
 use super::draft::{self, Draft};
 use super::error::PerkError;
@@ -44,6 +44,7 @@ pub struct Catalog {
     pub(super) entropy: Entropy,
     open: ReplicatedSnapshot<Open>,
     pub(super) declared: ReplicatedSnapshot<Declared>,
+    pub(super) undeclared: Undeclared,
 }
 
 impl Catalog {
@@ -51,7 +52,7 @@ impl Catalog {
     pub fn new(database: Database, ledger: Ledger, clock: Clock, entropy: Entropy) -> Self {
         let open = ReplicatedSnapshot::new(database.clone(), EPOCH, load_open);
         let declared = ReplicatedSnapshot::new(database.clone(), attributes::EPOCH, load_declared);
-        Self { database, ledger, clock, entropy, open, declared }
+        Self { database, ledger, clock, entropy, open, declared, undeclared: Undeclared::default() }
     }
 
     /// Loads the first snapshot.

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::attributes;
 use super::error::PerkError;
 use super::four_eyes;
 use super::keys;
@@ -85,6 +86,7 @@ pub(super) fn check(
     rule: &Rule,
     now: Timestamp,
 ) -> Result<Vec<FieldError>, PerkError> {
+    attributes::share_named(conn, merchant, rule)?;
     let lint = lint_for(conn, merchant, Some(perk), rule, now)?;
     if lint.errors.is_empty() { Ok(lint.warnings) } else { Err(PerkError::Rule(lint.errors)) }
 }

@@ -1,16 +1,15 @@
 //! The database's knowledge of the world that a rule is held against.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 
 use super::error::PerkError;
 use super::{attributes, observed_attributes, store};
 use crate::database::AnyConnection;
 use crate::foundation::ids::MerchantId;
-use crate::rules::attribute::ValueType;
+use crate::rules::declared::{AttributePolicy, DeclaredAttributes};
 use crate::rules::lint::LintContext;
 use crate::rules::rule::Rule;
+use crate::rules::terms::Fallback;
 use crate::scores::score::Source;
 
 /// The context that `rule` is linted with.
@@ -24,26 +23,25 @@ pub(super) fn lint_context(
     now: Timestamp,
 ) -> Result<LintContext, PerkError> {
     let source = source_of(conn, merchant, rule)?;
+    let declared = declared(conn, merchant, rule)?;
+    let is_required = |policy: &AttributePolicy| policy.on_missing != Fallback::Ignore;
     Ok(LintContext {
         scale: source.as_ref().map(|source| (source.minimum, source.maximum)),
         refresh: source.and_then(|source| source.refresh),
-        declared: declared(conn, merchant, rule)?,
+        required: declared.iter().filter(|(_, policy)| is_required(policy)).map(|(name, _)| name.clone()).collect(),
+        declared: declared.into_iter().map(|(name, policy)| (name, policy.value_type)).collect(),
         sent: observed_attributes::sent(conn, merchant)?,
         now,
     })
 }
 
-/// The types of what is declared of people, where the rule looks at any of it.
-fn declared(
-    conn: &mut AnyConnection,
-    merchant: &MerchantId,
-    rule: &Rule,
-) -> Result<BTreeMap<String, ValueType>, PerkError> {
+/// The declarations of attributes of people, where the rule looks at any.
+fn declared(conn: &mut AnyConnection, merchant: &MerchantId, rule: &Rule) -> Result<DeclaredAttributes, PerkError> {
     if rule.of_subject().is_empty() {
-        return Ok(BTreeMap::new());
+        return Ok(DeclaredAttributes::new());
     }
     let declared = attributes::list_attributes(conn, merchant)?.into_iter();
-    Ok(declared.map(|attribute| (attribute.name, attribute.policy.value_type)).collect())
+    Ok(declared.map(|attribute| (attribute.name, attribute.policy)).collect())
 }
 
 /// The source that the rule reads; none without one.

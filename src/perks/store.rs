@@ -19,7 +19,7 @@ pub(super) const EPOCH: &str = "catalog";
 /// Below every revision; a perk that has not changed since there were any has 0.
 pub(super) const BEFORE_ALL: i64 = -1;
 
-const DECIDES_OR_WILL: [&str; 2] = [VersionStatus::Published.as_str(), VersionStatus::Scheduled.as_str()];
+pub(super) const DECIDES_OR_WILL: [&str; 2] = [VersionStatus::Published.as_str(), VersionStatus::Scheduled.as_str()];
 
 type Result<T> = std::result::Result<T, DatabaseError>;
 
@@ -365,12 +365,16 @@ pub(super) fn find_rule(
         .optional()?)
 }
 
-/// The merchant's perks that are not retired, by their short names, with each rule that decides or is scheduled.
-pub(super) fn list_rules_of(conn: &mut AnyConnection, merchant: &MerchantId) -> Result<Vec<(String, RuleRow)>> {
+/// The merchant's perks that are not retired, by their short names, with each rule of one of these statuses.
+pub(super) fn list_rules_in(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    statuses: &[&str],
+) -> Result<Vec<(String, RuleRow)>> {
     Ok(rule_versions::table
         .inner_join(perks::table.on(perks::id.eq(rule_versions::perk_id)))
         .filter(rule_versions::merchant_id.eq(merchant.as_str()))
-        .filter(rule_versions::status.eq_any(DECIDES_OR_WILL))
+        .filter(rule_versions::status.eq_any(statuses))
         .filter(perks::status.ne(PerkStatus::Retired.as_str()))
         .order((perks::slug, rule_versions::version))
         .select((perks::slug, RuleRow::as_select()))

@@ -102,7 +102,7 @@ fn with_line(text: &str, key: &str, value: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
 
     use jiff::Timestamp;
 
@@ -127,7 +127,17 @@ mod tests {
             for now in ["2026-11-23T00:00:00Z", "2029-06-01T00:00:00Z"] {
                 let now: Timestamp = now.parse().unwrap();
                 assert_eq!(
-                    lint(&rule, &LintContext { scale, refresh: None, declared: declared.clone(), sent: None, now }),
+                    lint(
+                        &rule,
+                        &LintContext {
+                            scale,
+                            refresh: None,
+                            declared: declared.clone(),
+                            required: BTreeSet::new(),
+                            sent: None,
+                            now,
+                        }
+                    ),
                     Lint::default(),
                     "{}",
                     template.name()

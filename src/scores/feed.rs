@@ -1,9 +1,10 @@
 //! A kind of feed: how its lines are read, which of two values stands, and where they are written.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::future::Future;
 use std::hash::Hash;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -24,6 +25,14 @@ pub enum Judged {
     Accepted,
     Unchanged,
     Stale,
+}
+
+/// The part of a write that was not done.
+pub struct Written<F: Feed> {
+    /// Number of values that were beaten by what others wrote since they were judged.
+    pub beaten: usize,
+    /// The names that can't be written under any more: nothing was, of anyone.
+    pub undeclared: BTreeSet<F::Which>,
 }
 
 /// A kind of feed.
@@ -48,20 +57,24 @@ pub trait Feed: Send + Sync + 'static {
         standing: Option<&Self::Value>,
     ) -> (Judged, Option<Self::Value>);
 
-    /// The values that stand for these people.
+    /// The bytes that a value takes beside its own size.
+    fn weight(value: &Self::Value) -> usize;
+
+    /// The values of these names that stand for these people.
     fn standing(
         &self,
         subjects: Vec<SubjectRef>,
+        names: Vec<Self::Which>,
     ) -> impl Future<Output = Result<HashMap<Place<Self>, Self::Value>, ScoreError>> + Send
     where
         Self: Sized;
 
-    /// Writes values, none twice; says how many stand now.
+    /// Writes values, none twice; says which it did not.
     fn write(
         &self,
-        new: Vec<(Place<Self>, Self::Value)>,
+        new: Arc<Vec<(Place<Self>, Self::Value)>>,
         now: Timestamp,
-    ) -> impl Future<Output = Result<usize, ScoreError>> + Send
+    ) -> impl Future<Output = Result<Written<Self>, ScoreError>> + Send
     where
         Self: Sized;
 }

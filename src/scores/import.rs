@@ -5,7 +5,7 @@
 //! table, where neighbours share a page; then they are written in short chunks, a chunk for each piece of the feed
 //! that comes in meanwhile.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ use crate::foundation::ids::MerchantId;
 use crate::foundation::subject::{SubjectHandle, SubjectRef, SubjectRefs};
 
 use super::error::ScoreError;
-use super::feed::{Feed, Judged, Place};
+use super::feed::{Feed, Judged, Place, Written};
 use super::lines::Lines;
 use super::rows::{Format, LineFault};
 use super::score::Source;
@@ -91,28 +91,59 @@ struct FeedRow<F: Feed> {
     value: F::Value,
 }
 
-/// The numbers of rows that an import works with.
+/// A number of rows, and of bytes that they take: the first that is reached counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Amount {
+    rows: usize,
+    bytes: usize,
+}
+
+impl Amount {
+    const NONE: Self = Self { rows: 0, bytes: 0 };
+
+    const fn has_reached(self, most: Self) -> bool {
+        self.rows >= most.rows || self.bytes >= most.bytes
+    }
+
+    const fn and(self, bytes: usize) -> Self {
+        Self { rows: self.rows + 1, bytes: self.bytes.saturating_add(bytes) }
+    }
+}
+
+/// The amounts that an import works with.
 #[derive(Debug, Clone, Copy)]
 struct Sizes {
-    /// Written although more could be gathered, once they have waited for long.
+    /// Rows that are written although more could be gathered, once they have waited for long.
     fewest: usize,
     /// Gathered by any import.
-    small: usize,
-    /// Gathered by one of the [`LARGE_IMPORTS`]: about 20 MB, and as much again while they are written.
-    large: usize,
+    small: Amount,
+    /// Gathered by one of the [`LARGE_IMPORTS`], and as much again while they are written.
+    large: Amount,
     /// Written in one transaction.
-    chunk: usize,
+    chunk: Amount,
 }
 
 impl Sizes {
     const fn of(backend: Backend) -> Self {
-        let chunk = match backend {
+        let rows = match backend {
             // Few enough that the ledger soon has its turn again.
             Backend::Sqlite => 2_000,
             // It locks rows only.
             Backend::Postgres => 8_000,
         };
-        Self { fewest: 1_000, small: 8_000, large: 1 << 18, chunk }
+        Self {
+            fewest: 1_000,
+            small: Amount { rows: 8_000, bytes: 1 << 20 },
+            large: Amount { rows: 1 << 18, bytes: 32 << 20 },
+            chunk: Amount { rows, bytes: 4 << 20 },
+        }
+    }
+}
+
+impl<F: Feed> FeedRow<F> {
+    /// The bytes that it takes while it waits.
+    fn weight(&self) -> usize {
+        size_of::<Self>() + F::weight(&self.value) + if self.former.is_some() { size_of::<SubjectRef>() } else { 0 }
     }
 }
 
@@ -126,6 +157,7 @@ pub struct Import<F: Feed> {
     sizes: Sizes,
     /// In the feed's order.
     gathered: Vec<FeedRow<F>>,
+    amount: Amount,
     /// When the first of them was gathered.
     since: Option<Instant>,
     /// In the order of the table, those of one subject in the feed's: they are written before any that are gathered.
@@ -153,6 +185,7 @@ impl<F: Feed> Import<F> {
             refer: Box::new(refer),
             lines: Lines::default(),
             gathered: Vec::new(),
+            amount: Amount::NONE,
             since: None,
             sorted: Vec::new().into_iter(),
             large: None,
@@ -211,7 +244,7 @@ impl<F: Feed> Import<F> {
 
     /// Reads the lines that end in `piece`, or without one the last that has no end.
     fn read(&mut self, piece: Option<&[u8]>) {
-        let Self { lines, feed, gathered, report, clock, refer, .. } = self;
+        let Self { lines, feed, gathered, amount, report, clock, refer, .. } = self;
         let now = clock.now();
         let each = |line, text: Result<&[u8], _>| match text
             .map_err(|_| LineFault::TooLong)
@@ -220,7 +253,9 @@ impl<F: Feed> Import<F> {
             Ok(None) => {}
             Ok(Some((handle, which, value))) => {
                 let SubjectRefs { current: subject, former } = refer(&handle);
-                gathered.push(FeedRow { subject, former: former.map(Box::new), line, which, value });
+                let row = FeedRow { subject, former: former.map(Box::new), line, which, value };
+                *amount = amount.and(row.weight());
+                gathered.push(row);
             }
             Err(fault) => {
                 report.rejected += 1;
@@ -238,23 +273,22 @@ impl<F: Feed> Import<F> {
 
     /// True if the rows that were gathered are to be written next.
     fn is_batch(&mut self) -> bool {
-        let rows = self.gathered.len();
-        if rows >= self.sizes.small && self.large.is_none() {
+        if self.amount.has_reached(self.sizes.small) && self.large.is_none() {
             self.large = self.large_imports.clone().try_acquire_owned().ok();
         }
         let most = if self.large.is_some() { self.sizes.large } else { self.sizes.small };
         let is_late = || self.since.is_some_and(|since| since.elapsed() >= LONGEST_GATHERING);
-        rows >= most || (rows >= self.sizes.fewest && is_late())
+        self.amount.has_reached(most) || (self.gathered.len() >= self.sizes.fewest && is_late())
     }
 
     /// Puts the rows that were gathered into the order of the table. All that were sorted before are written.
     async fn sort(&mut self) -> Result<(), ScoreError> {
         self.since = None;
+        self.amount = Amount::NONE;
         let mut rows = std::mem::take(&mut self.gathered);
         let sorting = tokio::task::spawn_blocking(move || {
             rows.sort_unstable_by(|a, b| {
-                let place = |row: &FeedRow<F>| (row.subject, row.which.clone());
-                place(a).cmp(&place(b)).then(a.line.cmp(&b.line))
+                a.subject.cmp(&b.subject).then_with(|| a.which.cmp(&b.which)).then(a.line.cmp(&b.line))
             });
             rows
         });
@@ -268,10 +302,13 @@ impl<F: Feed> Import<F> {
         let mut references: Vec<_> = chunk.iter().map(|row| &row.subject).chain(former).copied().collect();
         references.sort_unstable();
         references.dedup();
+        let mut names: Vec<_> = chunk.iter().map(|row| row.which.clone()).collect();
+        names.sort_unstable();
+        names.dedup();
         let mut found = HashMap::new();
         // Few of them stand under two.
-        for some in references.chunks(self.sizes.chunk) {
-            found.extend(self.feed.standing(some.to_vec()).await?);
+        for some in references.chunks(self.sizes.chunk.rows) {
+            found.extend(self.feed.standing(some.to_vec(), names.clone()).await?);
         }
         Ok(found)
     }
@@ -280,13 +317,12 @@ impl<F: Feed> Import<F> {
     /// turn between two; false when there is none. Rows of one subject are judged one after the other, as if each
     /// had been put by itself, and then only the last that stands is written.
     async fn write_chunk(&mut self) -> Result<bool, ScoreError> {
-        let chunk: Vec<_> = self.sorted.by_ref().take(self.sizes.chunk).collect();
+        let chunk = self.next_chunk();
         if chunk.is_empty() {
             return Ok(false);
         }
         let found = self.standing(&chunk).await?;
-        let mut new = Vec::new();
-        let (mut accepted, mut unchanged, mut stale) = (0_u64, 0, Vec::new());
+        let (mut new, mut judged) = (Vec::new(), Vec::with_capacity(chunk.len()));
         for rows in chunk.chunk_by(|a, b| a.subject == b.subject && a.which == b.which) {
             let Some(FeedRow { subject, which, .. }) = rows.first() else { continue };
             let former = || rows.iter().find_map(|row| found.get(&(*row.former.as_deref()?, which.clone())));
@@ -295,34 +331,52 @@ impl<F: Feed> Import<F> {
             for row in rows {
                 let (outcome, stands) = self.feed.judge(which, &row.value, standing.as_ref());
                 standing = stands.or(standing);
-                match outcome {
-                    Judged::Accepted => accepted += 1,
-                    Judged::Unchanged => unchanged += 1,
-                    Judged::Stale => stale.push(row.line),
-                }
+                judged.push((row, outcome));
             }
             // Corrected and corrected back: accepted twice, and nothing to write.
             new.extend(standing.filter(|it| Some(it) != before).map(|value| ((*subject, which.clone()), value)));
         }
-        let beaten = self.write(new).await?;
-        self.report.accepted += accepted.saturating_sub(beaten);
-        self.report.unchanged += unchanged;
-        self.report.stale += beaten;
-        for line in stale {
-            self.report.stale += 1;
-            self.report.list(line, LineFault::Stale);
+        let Written { beaten, undeclared } = self.write(new).await?;
+        let beaten = u64::try_from(beaten).unwrap_or(0);
+        let mut accepted = 0_u64;
+        for (row, outcome) in judged {
+            match outcome {
+                _ if undeclared.contains(&row.which) => {
+                    self.report.rejected += 1;
+                    self.report.list(row.line, LineFault::Undeclared);
+                }
+                Judged::Accepted => accepted += 1,
+                Judged::Unchanged => self.report.unchanged += 1,
+                Judged::Stale => {
+                    self.report.stale += 1;
+                    self.report.list(row.line, LineFault::Stale);
+                }
+            }
         }
+        self.report.accepted += accepted.saturating_sub(beaten);
+        self.report.stale += beaten.min(accepted);
         Ok(true)
     }
 
-    /// Writes these values, and says how many were beaten by what others wrote since they were judged. Which lines
-    /// those were isn't known.
-    async fn write(&self, new: Vec<(Place<F>, F::Value)>) -> Result<u64, ScoreError> {
-        if new.is_empty() {
-            return Ok(0);
+    /// The next rows of what is sorted.
+    fn next_chunk(&mut self) -> Vec<FeedRow<F>> {
+        let (mut chunk, mut amount) = (Vec::new(), Amount::NONE);
+        while !amount.has_reached(self.sizes.chunk) {
+            let Some(row) = self.sorted.next() else { break };
+            amount = amount.and(row.weight());
+            chunk.push(row);
         }
-        let mut tries = 0;
-        let written = loop {
+        chunk
+    }
+
+    /// Writes these values, and says what it did not: of those that were beaten by what others wrote since they were
+    /// judged, it isn't known which lines they were.
+    async fn write(&self, new: Vec<(Place<F>, F::Value)>) -> Result<Written<F>, ScoreError> {
+        if new.is_empty() {
+            return Ok(Written { beaten: 0, undeclared: BTreeSet::new() });
+        }
+        let (new, mut tries) = (Arc::new(new), 0);
+        loop {
             match self.feed.write(new.clone(), self.clock.now()).await {
                 // These say that nothing was written; of the others one can't be sure.
                 Err(ScoreError::Database(e))
@@ -331,10 +385,9 @@ impl<F: Feed> Import<F> {
                 {
                     tries += 1;
                 }
-                result => break result?,
+                result => return result,
             }
-        };
-        Ok(u64::try_from(new.len().saturating_sub(written)).unwrap_or(0))
+        }
     }
 }
 
@@ -465,7 +518,9 @@ mod tests {
     #[tokio::test]
     async fn batches_and_chunks_do_not_show_in_the_counts() {
         for (large, chunk) in [(1 << 18, 2_000), (700, 50), (33, 20), (5, 100)] {
-            judges_as_one_by_one(Sizes { fewest: 1, small: large.min(100), large, chunk }).await;
+            let rows = |rows| Amount { rows, bytes: usize::MAX };
+            let (small, large, chunk) = (rows(large.min(100)), rows(large), rows(chunk));
+            judges_as_one_by_one(Sizes { fewest: 1, small, large, chunk }).await;
         }
     }
 
@@ -512,7 +567,8 @@ mod tests {
             })
         };
         import(&room, Format::Csv, feed(22).as_bytes(), 1000).await;
-        let mut older = Import { sizes: Sizes { chunk: 7, ..Sizes::of(Backend::Sqlite) }, ..room.import(Format::Csv) };
+        let chunk = Amount { rows: 7, bytes: usize::MAX };
+        let mut older = Import { sizes: Sizes { chunk, ..Sizes::of(Backend::Sqlite) }, ..room.import(Format::Csv) };
         older.push(feed(21).as_bytes()).await.unwrap();
         let report = older.finish().await.unwrap();
         let lines: Vec<u64> = report.errors.iter().map(|error| error.line).collect();
@@ -543,7 +599,8 @@ mod tests {
             let _ = writeln!(feed, "n:{number},20,2026-11-22T09:00:00Z");
             feed
         });
-        let sizes = Sizes { small: 40, large: 60, ..Sizes::of(Backend::Sqlite) };
+        let rows = |rows| Amount { rows, bytes: usize::MAX };
+        let sizes = Sizes { small: rows(40), large: rows(60), ..Sizes::of(Backend::Sqlite) };
         let mut imports = Vec::new();
         for _ in 0..LARGE_IMPORTS {
             let mut import = Import { sizes, ..room.import(Format::Csv) };
@@ -558,5 +615,67 @@ mod tests {
         let mut another = Import { sizes, ..room.import(Format::Csv) };
         another.push(feed.as_bytes()).await.unwrap();
         assert_eq!(another.gathered.len(), 50, "there is room again");
+    }
+
+    /// Lines of any length, whose values are as heavy as they are long; what each write held is kept.
+    struct Heavy(Arc<std::sync::Mutex<Vec<usize>>>);
+
+    impl Feed for Heavy {
+        type Which = ();
+        type Value = String;
+
+        fn read(&mut self, line: &[u8], _: jiff::Timestamp) -> Result<Option<(SubjectHandle, (), String)>, LineFault> {
+            let text = String::from_utf8(line.to_vec()).unwrap();
+            Ok(Some((format!("n:{}", &text[..8]).parse().unwrap(), (), text)))
+        }
+
+        fn judge(&self, (): &(), new: &String, _: Option<&String>) -> (Judged, Option<String>) {
+            (Judged::Accepted, Some(new.clone()))
+        }
+
+        fn weight(value: &String) -> usize {
+            value.len()
+        }
+
+        async fn standing(&self, _: Vec<SubjectRef>, _: Vec<()>) -> Result<HashMap<Place<Self>, String>, ScoreError> {
+            Ok(HashMap::new())
+        }
+
+        async fn write(
+            &self,
+            new: Arc<Vec<(Place<Self>, String)>>,
+            _: jiff::Timestamp,
+        ) -> Result<Written<Self>, ScoreError> {
+            self.0.lock().unwrap().push(new.iter().map(|(_, value)| value.len()).sum());
+            Ok(Written { beaten: 0, undeclared: BTreeSet::new() })
+        }
+    }
+
+    #[tokio::test]
+    async fn the_bytes_of_rows_are_bounded_whatever_their_number() {
+        let sizes = Sizes::of(Backend::Postgres);
+        for (permits, most) in [(0, sizes.small.bytes), (1, sizes.large.bytes)] {
+            let writes = Arc::new(std::sync::Mutex::new(Vec::new()));
+            let clock = Clock::fixed("2012-05-08T19:00:00Z".parse().unwrap());
+            let refer = |handle: &SubjectHandle| {
+                let mut bytes = [0; 32];
+                bytes[..8].copy_from_slice(&handle.as_str().as_bytes()[2..10]);
+                SubjectRefs::from(SubjectRef(bytes))
+            };
+            let permits = Arc::new(Semaphore::new(permits));
+            let mut import = Import::new(Heavy(writes.clone()), Backend::Postgres, clock, permits, refer);
+            let (line, mut had) = ("x".repeat(5_000), 0);
+            for nth in 0..16_000 {
+                import.push(format!("{nth:08}{line}\n").as_bytes()).await.unwrap();
+                had = had.max(import.amount.bytes);
+            }
+            import.finish().await.unwrap();
+            // One piece may come on top.
+            assert!(had <= most + 2 * PIECE_BYTES, "{had} of {most}");
+            let writes = writes.lock().unwrap();
+            assert_eq!(writes.iter().sum::<usize>(), 16_000 * 5_008);
+            assert!(writes.iter().all(|bytes| *bytes <= sizes.chunk.bytes + PIECE_BYTES), "{writes:?}");
+            assert_eq!(import.report().accepted, 16_000);
+        }
     }
 }

@@ -25,6 +25,11 @@ pub trait CachedKey: Clone + Eq + Hash + fmt::Debug + Send + Sync + 'static {
     /// Reads what [`CachedKey::encode`] wrote, whose tag was verified.
     fn decode(bytes: &[u8]) -> Option<Self::Value>;
 
+    /// The room that a value takes in memory, in the places of scores.
+    fn weight(_: &Self::Value) -> u32 {
+        1
+    }
+
     /// Counts a look-up that `tier` answered.
     fn count(tier: &'static str);
 

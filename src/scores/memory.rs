@@ -151,7 +151,7 @@ impl<K: CachedKey> Memory<K> {
     #[must_use]
     pub fn new(entries: u64, ttl: Duration, clock: Clock) -> Self {
         Self {
-            slots: Cache::builder().max_capacity(entries).time_to_live(ttl.max(LONGEST)).build(),
+            slots: Self::slots(entries, ttl.max(LONGEST)),
             stripes: (0..STRIPES).map(|_| AtomicU64::new(0)).collect(),
             ttl: SignedDuration::try_from(ttl).unwrap_or(SignedDuration::MAX),
             epochs: Arc::new(FollowedEpochs::new()),
@@ -160,16 +160,18 @@ impl<K: CachedKey> Memory<K> {
         }
     }
 
+    fn slots(entries: u64, ttl: Duration) -> Cache<K, Slot<K::Value>> {
+        let weigh = |_: &K, slot: &Slot<K::Value>| slot.loaded.found.as_ref().map_or(1, K::weight);
+        Cache::builder().max_capacity(entries).weigher(weigh).time_to_live(ttl).build()
+    }
+
     /// An empty one that hears of the same writes as `other`, whatever it is that was written.
     #[must_use]
     pub fn beside<O: CachedKey>(other: &Memory<O>) -> Self {
         let policy = other.slots.policy();
         let entries = policy.max_capacity().unwrap_or(u64::MAX);
         Self {
-            slots: Cache::builder()
-                .max_capacity(entries)
-                .time_to_live(policy.time_to_live().unwrap_or(LONGEST))
-                .build(),
+            slots: Self::slots(entries, policy.time_to_live().unwrap_or(LONGEST)),
             stripes: other.stripes.clone(),
             ttl: other.ttl,
             epochs: other.epochs.clone(),

@@ -128,7 +128,7 @@ impl<K: CachedKey> RedisScores<K> {
                 meters().score_cache_forged.count([]);
                 if !self.forgery_logged.swap(true, Ordering::Relaxed) {
                     tracing::warn!(
-                        "a score in Redis was not written by a gateway of this database, and is not believed: see who else \
+                        "a score or an attribute in Redis was not written by a gateway of this database, and is not believed: see who else \
                          can write there; from now on these are only counted, as perkgate_score_cache_forged_total"
                     );
                 }

@@ -1,11 +1,12 @@
 //! A feed of scores from one source.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::error::ScoreError;
-use super::feed::{Feed, Judged, Place, Read};
+use super::feed::{Feed, Judged, Place, Read, Written};
 use super::handle::Scores;
 use super::import::ImportConfig;
 use super::rows::{LineFault, Row, RowReader};
@@ -43,15 +44,21 @@ impl Feed for ScoreFeed {
         }
     }
 
-    async fn standing(&self, subjects: Vec<SubjectRef>) -> Result<HashMap<Place<Self>, Score>, ScoreError> {
+    fn weight(_: &Score) -> usize {
+        0
+    }
+
+    async fn standing(&self, subjects: Vec<SubjectRef>, _: Vec<()>) -> Result<HashMap<Place<Self>, Score>, ScoreError> {
         let ImportConfig { merchant, source, .. } = &self.config;
         let found = self.scores.list(merchant, &source.name, subjects).await?;
         Ok(found.into_iter().map(|(subject, score)| ((subject, ()), score)).collect())
     }
 
-    async fn write(&self, new: Vec<(Place<Self>, Score)>, now: Timestamp) -> Result<usize, ScoreError> {
+    async fn write(&self, new: Arc<Vec<(Place<Self>, Score)>>, now: Timestamp) -> Result<Written<Self>, ScoreError> {
         let ImportConfig { merchant, source, .. } = &self.config;
-        let new = new.into_iter().map(|((subject, ()), score)| (subject, score)).collect();
-        self.scores.put_all(merchant, &source.name, new, now).await
+        let new: Vec<_> = new.iter().map(|((subject, ()), score)| (*subject, *score)).collect();
+        let all = new.len();
+        let written = self.scores.put_all(merchant, &source.name, new, now).await?;
+        Ok(Written { beaten: all.saturating_sub(written), undeclared: BTreeSet::new() })
     }
 }

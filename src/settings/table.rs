@@ -163,7 +163,7 @@ pub const BODY_LIMIT_BYTES: Setting = Setting::with_default("body_limit_bytes", 
 pub const IMPORT_LIMIT_BYTES: Setting = Setting::with_default(
     "import_limit_bytes",
     "1_073_741_824",
-    "The largest body of one score import, which is streamed.",
+    "The largest body of one import, of scores or of attributes, which is streamed.",
 );
 pub const MAX_CONNECTIONS: Setting = Setting::with_default(
     "max_connections",
@@ -184,8 +184,11 @@ pub const LEDGER_QUEUE: Setting = Setting::with_default(
 );
 pub const LEDGER_BATCH: Setting =
     Setting::with_default("ledger_batch", "512", "The most entries in one commit of the ledger.");
-pub const SCORE_CACHE_ENTRIES: Setting =
-    Setting::with_default("score_cache_entries", "1_000_000", "How many scores are kept in memory.");
+pub const SCORE_CACHE_ENTRIES: Setting = Setting::with_default(
+    "score_cache_entries",
+    "1_000_000",
+    "How many scores are kept in memory, and room for as much of attributes.",
+);
 pub const SCORE_CACHE_TTL: Setting = Setting::with_default(
     "score_cache_ttl",
     "5s",

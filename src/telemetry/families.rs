@@ -77,9 +77,10 @@ const REASONS: &[&str] = &[
     "too_early",
     "too_late",
     "pass_date",
-    "too_many_guests",
+    "guests_exceeded",
     "place_closed",
     "override_exhausted",
+    "attribute_stale",
     "other",
 ];
 
@@ -186,6 +187,13 @@ pub static INTROSPECTIONS: Family = Family::new(
 pub static REVOCATIONS: Family =
     Family::new("perkgate_revocations_total", Counter, &[], "Grants taken back by revoking their token.");
 
+pub static CORRECTIONS: Family = Family::new(
+    "perkgate_corrections_total",
+    Counter,
+    &[label("outcome", &["fewer", "same", "more", "refused"])],
+    "Corrections of who came by a grant, by how many limits count since.",
+);
+
 pub static SCORE_LOOKUPS: Family = Family::new(
     "perkgate_score_lookups_total",
     Counter,
@@ -284,7 +292,7 @@ pub static LOG_LINES_LOST: Family = Family::new(
 );
 
 /// Every family that the gateway exports.
-pub static FAMILIES: [&Family; 34] = [
+pub static FAMILIES: [&Family; 35] = [
     &BUILD_INFO,
     &HTTP_REQUESTS,
     &HTTP_REQUEST_DURATION,
@@ -301,6 +309,7 @@ pub static FAMILIES: [&Family; 34] = [
     &REDEMPTIONS,
     &INTROSPECTIONS,
     &REVOCATIONS,
+    &CORRECTIONS,
     &SCORE_LOOKUPS,
     &ATTRIBUTE_LOOKUPS,
     &SCORE_CACHE_FORGED,

@@ -54,6 +54,8 @@ impl From<&AttributeError> for Kind {
             AttributeError::NotFound(_) => Self::NotFound,
             AttributeError::Stale => Self::PreconditionFailed,
             AttributeError::ValuesKept { .. } | AttributeError::InUse { .. } => Self::AttributeInUse,
+            AttributeError::RuleNewer { .. } => Self::RuleNewer,
+            AttributeError::ApprovalRequired { .. } => Self::ApprovalRequired,
             AttributeError::TooMany | AttributeError::Unfit(_) => Self::InvalidRequest,
             AttributeError::Ledger(error) => error.into(),
             AttributeError::Database(error) => error.into(),
@@ -217,8 +219,8 @@ impl From<&CorrectionError> for Kind {
             CorrectionError::Voided => Self::GrantVoided,
             CorrectionError::Released => Self::GrantReleased,
             CorrectionError::Erased => Self::SubjectErased,
-            CorrectionError::Expired => Self::GrantExpired,
             CorrectionError::TooLate => Self::CorrectionClosed,
+            CorrectionError::TooMany(_) => Self::GuestsExceeded,
             CorrectionError::NoRoom(_) => Self::LimitReached,
             CorrectionError::Ledger(error) => error.into(),
             CorrectionError::Database(error) => error.into(),
@@ -229,7 +231,6 @@ impl From<&CorrectionError> for Kind {
 impl From<&CorrectionRequestError> for Kind {
     fn from(error: &CorrectionRequestError) -> Self {
         match error {
-            CorrectionRequestError::TooMany(_) => Self::TooManyGuests,
             CorrectionRequestError::Perk(error) => error.into(),
             CorrectionRequestError::Correction(error) => error.into(),
         }

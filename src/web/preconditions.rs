@@ -23,13 +23,14 @@ impl IfMatch {
         self.0.unwrap_or_default()
     }
 
-    /// The expectation that was sent.
+    /// The expectation that was sent; `what` is edited.
     ///
     /// # Errors
     /// 428 when nothing was: an edit that doesn't say what it edits could undo another's.
-    pub(crate) fn required(self) -> Result<Expected, Problem> {
+    pub(crate) fn required(self, what: &str) -> Result<Expected, Problem> {
         self.0.ok_or_else(|| {
-            let detail = "Send the `ETag` of the version that you edited as `If-Match`; GET the version to learn it.";
+            let detail =
+                format!("Send the `ETag` of the {what} that you edited as `If-Match`; GET the {what} to learn it.");
             Problem::new(Kind::PreconditionRequired, detail)
         })
     }

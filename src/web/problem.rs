@@ -58,7 +58,6 @@ kinds! {
     AlreadyRedeemed = 409 "already_redeemed" "The token was spent before";
     CaseFull = 409 "case_full" "The case has all that it takes";
     CorrectionClosed = 409 "correction_closed" "It is too late to correct this";
-    GrantExpired = 409 "grant_expired" "The token expired unspent";
     GrantReleased = 409 "grant_released" "The grant was released";
     GrantVoided = 409 "grant_voided" "The grant was taken back";
     InProgress = 409 "in_progress" "The same request is being worked on";
@@ -66,7 +65,7 @@ kinds! {
     TooFewInside = 409 "too_few_inside" "So many are not inside";
     LimitReached = 409 "limit_reached" "A limit has no room for this";
     SubjectErased = 409 "subject_erased" "The person was erased";
-    TooManyGuests = 409 "too_many_guests" "More guests came than may be brought";
+    GuestsExceeded = 409 "guests_exceeded" "More guests came than may be brought";
     NotOverridable = 409 "not_overridable" "This can't be overridden";
     NotRefused = 409 "not_refused" "The check was not refused";
     OverrideExhausted = 409 "override_exhausted" "The overrides are used up";

@@ -58,6 +58,7 @@ pub(crate) struct CorrectionFacts<'a> {
     pub perk_id: Text<'a>,
     pub corrected_at: Instant,
     pub counted: u64,
+    pub was_counted: u64,
     /// As it stands in the row of the grant.
     #[serde(borrow)]
     pub corrected: &'a RawValue,
@@ -68,8 +69,18 @@ pub(crate) struct CorrectionFacts<'a> {
 /// The party of a grant since it was corrected.
 #[derive(Deserialize)]
 pub(crate) struct CorrectedFacts {
+    /// How often it was.
+    pub corrections: u64,
+    /// The uses of each limit that counts people.
+    pub costs: Vec<CostFacts>,
     pub party: u64,
     pub guests: Option<GuestFacts>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct CostFacts {
+    pub cost: u64,
+    pub limit: String,
 }
 
 #[derive(Deserialize)]

@@ -21,6 +21,7 @@ use super::tables::keys::Keys;
 use super::tables::late_reports::EndsSoFar;
 use super::tables::merchants::Owner;
 use super::tables::overrides::Overrides;
+use super::tables::parties::PartiesSoFar;
 use super::tables::pruned::Pruned;
 use super::tables::redemptions::{Redemptions, SINGLE};
 use super::tables::referrals::Referrals;
@@ -63,6 +64,7 @@ pub(crate) struct ExpectedLog<'a> {
     overrides: Overrides,
     counters: Counters,
     ends: EndsSoFar,
+    parties: PartiesSoFar,
     rules: Rules,
     approvals: Approvals,
     keys: Keys,
@@ -98,6 +100,7 @@ impl ExpectedState {
             overrides: Overrides::default(),
             counters: Counters::new(self.fingerprints.clone()),
             ends: EndsSoFar::new(self.fingerprints.clone()),
+            parties: PartiesSoFar::new(self.fingerprints.clone()),
             rules: Rules::default(),
             approvals: Approvals::default(),
             keys: Keys::default(),
@@ -190,7 +193,9 @@ impl ExpectedLog<'_> {
             )) => {
                 if redemption::is_redemption(kind) {
                     self.ends.used(grant);
-                } else if kind != correction::CORRECTED {
+                } else if kind == correction::CORRECTED {
+                    self.parties.record_pruned(grant);
+                } else {
                     self.ends.end(grant, kind);
                 }
                 if let Against::Tables { grants, redemptions } = &mut self.books.against {
@@ -219,6 +224,7 @@ impl ExpectedLog<'_> {
                 self.subjects.seen(at, body.at, &check.subject);
                 self.referrals.asked(at, body, check, self.gaps.any(), findings);
                 if let Some(grant) = &check.grant {
+                    self.parties.granted(&grant.id, check);
                     match &mut self.books.against {
                         Against::Tables { grants, .. } => grants.take(merchant.unwrap_or_default(), body, check, grant),
                         Against::Events(lifecycles) => lifecycles.granted(at, check, findings),
@@ -271,6 +277,11 @@ impl ExpectedLog<'_> {
                 if !is_so {
                     findings.add(at, Wrong::Incoherent { reason: MISCOUNTED });
                 }
+                let reason = self.parties.correct(about, &facts, &corrected, self.gaps.any());
+                let after_end = self.ends.has_ended(about).then_some("its grant had ended");
+                for reason in reason.into_iter().chain(after_end) {
+                    findings.add(at, Wrong::Incoherent { reason });
+                }
                 self.counters.correct(at, about, &facts, &self.gaps, findings);
                 match &mut self.books.against {
                     Against::Tables { grants, .. } => grants.correct(about, facts.corrected.get()),
@@ -280,6 +291,9 @@ impl ExpectedLog<'_> {
             ending::RELEASED | ending::VOIDED | ending::FREED => {
                 let facts: EndFacts<'_> = read(facts)?;
                 if let Some(reason) = self.ends.wait(body, &facts, self.gaps.any()) {
+                    findings.add(at, Wrong::Incoherent { reason });
+                }
+                if let Some(reason) = self.parties.give_back(about, &facts) {
                     findings.add(at, Wrong::Incoherent { reason });
                 }
                 self.counters.give_back(about, &facts);

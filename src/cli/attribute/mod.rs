@@ -13,7 +13,7 @@ use super::output::confirmation::Confirmation;
 use super::output::{table, write_part};
 use super::{Completion, Invocation};
 use crate::foundation::period::Period;
-use crate::perks::attributes::{Attribute, AttributeTerms};
+use crate::perks::attributes::{Attribute, AttributeError, AttributeTerms};
 use crate::perks::life::Expected;
 use crate::rules::declared::type_name;
 use crate::rules::terms::Fallback;
@@ -149,9 +149,7 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, Cli
                 let terms = AttributeTerms::read(&value_type, &purpose, max_age, Some(&on_missing))?;
                 let merchant = once::merchant(gateway, &merchant).await?.id;
                 let (catalog, anything) = (&gateway.catalog, Expected::Anything);
-                let put = catalog.put_attribute(&merchant, ACTOR, &name, terms, anything).await?;
-                gateway.scores.attributes().delete_undeclared(&merchant, &name).await?;
-                Ok(put)
+                Ok(catalog.put_attribute(&merchant, ACTOR, &name, terms, anything).await?)
             })?;
             invocation.output.show(&AttributeView::from(declared))?;
         }
@@ -168,8 +166,16 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, Cli
             let values = invocation.with_gateway(Needs::Existing, async |gateway| {
                 let merchant = once::merchant(gateway, &merchant).await?.id;
                 confirmation.ask(&format!("delete the attribute `{name}` with what is kept of it for good"))?;
-                gateway.catalog.delete_attribute(&merchant, ACTOR, &name, Expected::Anything).await?;
-                Ok(gateway.scores.attributes().delete_undeclared(&merchant, &name).await?)
+                let deleted = gateway.catalog.delete_attribute(&merchant, ACTOR, &name, Expected::Anything).await;
+                if !matches!(deleted, Ok(()) | Err(AttributeError::NotFound(_))) {
+                    deleted?;
+                    return Ok(0);
+                }
+                match gateway.scores.attributes().clear(&merchant, &name).await? {
+                    // Once more, where it was cut short.
+                    Some(values) => Ok(values),
+                    None => Ok(deleted.map(|()| 0)?),
+                }
             })?;
             invocation.output.show(&Deleted { attribute: name, values })?;
         }

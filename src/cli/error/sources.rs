@@ -69,7 +69,7 @@ impl From<CorrectionRequestError> for CliError {
             CorrectionRequestError::Perk(error) => error.into(),
             CorrectionRequestError::Correction(CorrectionError::Ledger(error)) => error.into(),
             CorrectionRequestError::Correction(CorrectionError::Database(error)) => error.into(),
-            other => Self::Correction(other),
+            other @ CorrectionRequestError::Correction(_) => Self::Correction(other),
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::cli::output::{counted, write_line, write_part};
 use crate::cli::{Completion, Invocation};
 use crate::decision::decide::Decision;
 use crate::decision::decided::Decided;
-use crate::eligibility::cases::{Case, Expected, Tested, Waiting, codes_of, read_cases, tested};
+use crate::eligibility::cases::{Case, Expected, ExpectedGuests, Tested, Waiting, codes_of, read_cases, tested};
 use crate::rules::rule::Rule;
 
 /// The largest file of cases that is read.
@@ -32,8 +32,10 @@ A file of cases, YAML or JSON:
 
 `subject` without a score is a person without one; `observed_at` stands for `age`; `in_rollout: false` is
 a person whom a partial rollout leaves out. `boarding_pass` is the text of the pass that they show, and `airports`
-where the key is that asks: [SFO]. `party: {adults: 2, children: [1, 7]}` is who comes. `expect` may also say `next_eligible_at` (within 14 days, or null)
-and `max_wait`; what it leaves out may be anything. Limits are no part of a case.
+where the key is that asks: [SFO]. `party: {adults: 2, children: [1, 7]}` is who comes. `expect` may also say `next_eligible_at` (within 14 days, or null),
+`max_wait` and `guests: {admitted: 2, free: 1, charged: 1}`; what it leaves out may be anything. Limits are no part of a case.
+`attributes: {status: gold}` of a subject is what is kept of them; beside the cases, `on_missing: {status: deny}` says how
+an attribute is declared, which leaves the decision to the rule where it says nothing.
 
 Exit codes: 0 all passed, 1 one failed, 2 a file can't be taken.
 
@@ -85,6 +87,8 @@ struct ExpectedView {
     next_eligible_at: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_wait: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    guests: Option<ExpectedGuests>,
 }
 
 #[derive(Serialize)]
@@ -94,19 +98,23 @@ struct GotView {
     reasons: Vec<&'static str>,
     next_eligible_at: Option<Timestamp>,
     max_wait: Option<String>,
+    /// None where the tier says nothing of guests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    guests: Option<ExpectedGuests>,
     messages: Vec<String>,
 }
 
 impl From<Expected> for ExpectedView {
     fn from(expected: Expected) -> Self {
-        let Expected { decision, tier, reasons, next_eligible_at, max_wait } = expected;
+        let Expected { decision, tier, reasons, next_eligible_at, max_wait, guests } = expected;
         let reasons = reasons.map(|codes| codes.into_iter().collect());
         let next_eligible_at = match next_eligible_at {
             Waiting::Anything => None,
             Waiting::InVain => Some(Value::Null),
             Waiting::Until(at) => Some(Value::String(at.to_string())),
         };
-        Self { decision, tier, reasons, next_eligible_at, max_wait: max_wait.map(|wait| wait.to_string()) }
+        let max_wait = max_wait.map(|wait| wait.to_string());
+        Self { decision, tier, reasons, next_eligible_at, max_wait, guests }
     }
 }
 
@@ -114,8 +122,10 @@ impl From<Decided> for GotView {
     fn from(decided: Decided) -> Self {
         let reasons = codes_of(&decided).into_iter().collect();
         let messages = decided.reasons.iter().map(crate::decision::reason::Reason::message).collect();
-        let Decided { decision, tier, next_eligible_at, max_wait, .. } = decided;
-        Self { decision, tier, reasons, next_eligible_at, max_wait: max_wait.map(|wait| wait.to_string()), messages }
+        let Decided { decision, tier, next_eligible_at, max_wait, guests, .. } = decided;
+        let max_wait = max_wait.map(|wait| wait.to_string());
+        let guests = guests.as_ref().map(|guests| ExpectedGuests::of(Some(guests)));
+        Self { decision, tier, reasons, next_eligible_at, max_wait, guests, messages }
     }
 }
 
@@ -127,6 +137,7 @@ struct CaseReport<'a> {
     /// An empty one is none.
     next_eligible_at: Option<String>,
     max_wait: Option<&'a str>,
+    guests: Option<ExpectedGuests>,
 }
 
 impl fmt::Display for CaseReport<'_> {
@@ -137,6 +148,10 @@ impl fmt::Display for CaseReport<'_> {
         }
         if let Some(wait) = self.max_wait {
             write_part!(f, ", waiting {wait} at most")?;
+        }
+        if let Some(guests) = self.guests {
+            let numbers = guests.numbers().into_iter().filter_map(|(name, number)| Some(format!("{} {name}", number?)));
+            write_part!(f, ", guests: {}", numbers.collect::<Vec<_>>().join(", "))?;
         }
         match self.reasons {
             Some([]) => f.write_str(", without reasons")?,
@@ -162,6 +177,7 @@ impl fmt::Display for Failure {
             reasons: expected.reasons.as_deref(),
             next_eligible_at: expected.next_eligible_at.as_ref().map(|at| at.as_str().unwrap_or_default().to_owned()),
             max_wait: expected.max_wait.as_deref(),
+            guests: expected.guests,
         };
         write_line!(f, "          expected  {wanted}")?;
         let had = CaseReport {
@@ -174,6 +190,7 @@ impl fmt::Display for Failure {
                 .as_ref()
                 .map(|_| got.next_eligible_at.map(|at| at.to_string()).unwrap_or_default()),
             max_wait: got.max_wait.as_deref().filter(|_| expected.max_wait.is_some()),
+            guests: got.guests.filter(|_| expected.guests.is_some()),
         };
         write_line!(f, "          got       {had}")?;
         got.messages.iter().try_for_each(|message| write_line!(f, "                    {message}"))

@@ -3,17 +3,20 @@
 //! They are run through the same [`decide`] as every check. Limits are no part of it: they depend on
 //! who came before.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod expected;
+
+pub use expected::{Expected, ExpectedGuests, Waiting, codes_of};
+
+use std::collections::BTreeMap;
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::decision::decide::{Decision, decide};
+use crate::decision::decide::decide;
 use crate::decision::decided::Decided;
 use crate::decision::facts::{Context, Facts, ScoreFact};
 use crate::decision::person::PersonFacts;
-use crate::decision::reason::ReasonCode;
 use crate::foundation::boarding_pass::{AIRPORT_FORM, BoardingPass, MOST_AIRPORTS, airport};
 use crate::foundation::clock::from_micros;
 use crate::foundation::decimal::DecimalError;
@@ -24,7 +27,7 @@ use crate::foundation::json::{Json, LooseJson};
 use crate::foundation::period::{LONGEST, Period};
 use crate::foundation::subject::SubjectHandle;
 use crate::rules::rule::Rule;
-use crate::rules::terms::Rollout;
+use crate::rules::terms::{Fallback, Rollout};
 use crate::scores::score::{EARLIEST, ScoreFault};
 
 /// The most cases that one file holds.
@@ -52,28 +55,6 @@ pub struct Case {
     pub at: Timestamp,
     pub facts: Facts,
     pub expected: Expected,
-}
-
-/// The decision that a case expects. What is left out may be anything.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Expected {
-    pub decision: Decision,
-    pub tier: Option<String>,
-    /// Each code once, whatever the order.
-    pub reasons: Option<BTreeSet<&'static str>>,
-    pub next_eligible_at: Waiting,
-    /// The longest wait that is promised.
-    pub max_wait: Option<Period>,
-}
-
-/// From when the same facts would be granted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Waiting {
-    /// Nothing is expected of it.
-    Anything,
-    /// Waiting must not be enough, within two weeks.
-    InVain,
-    Until(Timestamp),
 }
 
 /// The rule or perk file that a case file says its cases are about, before they are read.
@@ -109,19 +90,32 @@ pub fn read_cases(file: &LooseJson, rule: &Rule) -> Result<Vec<Case>, Vec<FieldE
     let mut errors = FieldErrors::default();
     let node = Node::root(&file.json);
     let inexact: Inexact<'_> = file.inexact.iter().map(|(pointer, error)| (pointer.as_str(), *error)).collect();
-    let cases = file_fields(&node, &mut errors)
-        .and_then(|fields| fields.required("cases", &mut errors))
-        .and_then(|cases| cases.list(1..=MAX_CASES, &mut errors))
-        .and_then(|cases| {
-            // All of them, so that all that is wrong is reported; not `collect`, which stops at the first.
-            let read: Vec<_> = cases.iter().map(|case| Case::read(case, &inexact, rule, &mut errors)).collect();
-            read.into_iter().collect()
-        });
+    let cases = file_fields(&node, &mut errors).and_then(|fields| {
+        let lacking = fields.or("on_missing", PersonFacts::default(), |it| read_on_missing(&it, rule, &mut errors))?;
+        let cases = fields.required("cases", &mut errors)?.list(1..=MAX_CASES, &mut errors)?;
+        // All of them, so that all that is wrong is reported; not `collect`, which stops at the first.
+        let read: Vec<_> = cases.iter().map(|case| Case::read(case, &inexact, rule, &lacking, &mut errors)).collect();
+        read.into_iter().collect()
+    });
     errors.unless_any(cases)
 }
 
+/// The decision about people without a value, by the name of the attribute, as the merchant declares it.
+fn read_on_missing(node: &Node<'_>, rule: &Rule, errors: &mut FieldErrors) -> Option<PersonFacts> {
+    let mut person = PersonFacts::default();
+    for (name, _) in node.members(errors)? {
+        let Some(fallback) = node.member(name) else { continue };
+        if !rule.of_subject().contains(name) {
+            fallback.refuse::<()>(errors, "unknown_attribute", format!("the rule doesn't look at `subject.{name}`"));
+        } else if let Some(fallback) = Fallback::read(&fallback, errors) {
+            person.want(name, fallback);
+        }
+    }
+    Some(person)
+}
+
 fn file_fields<'a>(node: &Node<'a>, errors: &mut FieldErrors) -> Option<Fields<'a>> {
-    node.fields(&["perk_file", "rule", "cases"], errors)
+    node.fields(&["perk_file", "rule", "on_missing", "cases"], errors)
 }
 
 /// Tells whether a case's context holds what stands at this pointer.
@@ -131,7 +125,13 @@ fn is_of_context(pointer: &str) -> bool {
 }
 
 impl Case {
-    fn read(node: &Node<'_>, inexact: &Inexact<'_>, rule: &Rule, errors: &mut FieldErrors) -> Option<Self> {
+    fn read(
+        node: &Node<'_>,
+        inexact: &Inexact<'_>,
+        rule: &Rule,
+        lacking: &PersonFacts,
+        errors: &mut FieldErrors,
+    ) -> Option<Self> {
         let fields = node.fields(
             &["name", "at", "subject", "context", "party", "boarding_pass", "airports", "location", "expect"],
             errors,
@@ -156,7 +156,8 @@ impl Case {
         let airports = fields.or("airports", Vec::new(), |airports| read_airports(&airports, errors));
         let location = fields.or("location", None, |location| read_location(&location, errors).map(Some));
         let expected = fields.required("expect", errors).and_then(|it| Expected::read(&it, rule, errors));
-        let Subject { score, network, person, rollout_bucket } = subject?;
+        let Subject { score, network, mut person, rollout_bucket } = subject?;
+        person.want_as(lacking);
         let context = match (context?, pass?, airports?) {
             (context, Some(pass), airports) => context.with_pass(&pass, rule.time_zone(), at?, &airports),
             (context, None, _) => context,
@@ -308,71 +309,6 @@ fn instant(node: &Node<'_>, zone: &TimeZone, errors: &mut FieldErrors) -> Option
             "the clocks change then, and this hour comes twice or not at all: write it with its offset",
         ),
     }
-}
-
-impl Expected {
-    fn read(node: &Node<'_>, rule: &Rule, errors: &mut FieldErrors) -> Option<Self> {
-        let fields = node.fields(&["decision", "tier", "reasons", "next_eligible_at", "max_wait"], errors)?;
-        let decision = fields.required("decision", errors).and_then(|node| match Decision::parse(node.text(errors)?) {
-            Some(decision) => Some(decision),
-            None => node.refuse(errors, "bad_form", "use granted, denied or referred"),
-        });
-        let tier = fields.or("tier", None, |tier| {
-            let id = tier.text(errors)?;
-            if rule.tier(id).is_none() {
-                let tiers: Vec<&str> = rule.tiers().iter().map(|tier| tier.id.as_str()).collect();
-                let detail = format!("the rule has no such tier; it has {}", tiers.join(", "));
-                return tier.refuse(errors, "unknown_tier", detail);
-            }
-            Some(Some(id.to_owned()))
-        });
-        let reasons = fields.or("reasons", None, |reasons| read_reasons(&reasons, errors).map(Some));
-        let next = match node.member("next_eligible_at") {
-            None => Some(Waiting::Anything),
-            Some(next) if *next.json() == Json::Null => Some(Waiting::InVain),
-            Some(next) => instant(&next, rule.time_zone(), errors).map(Waiting::Until),
-        };
-        let max_wait = fields.or("max_wait", None, |wait| Period::read(&wait, LONGEST, errors).map(Some));
-        if let (Some(Decision::Denied | Decision::Referred), Some(tier)) = (decision, fields.optional("tier")) {
-            tier.refuse::<()>(errors, "one_of", "only who is granted gets a tier: leave it out");
-        }
-        Some(Self { decision: decision?, tier: tier?, reasons: reasons?, next_eligible_at: next?, max_wait: max_wait? })
-    }
-
-    /// Tells whether `decided` is what was expected.
-    #[must_use]
-    pub fn is_met_by(&self, decided: &Decided) -> bool {
-        self.decision == decided.decision
-            && self.tier.as_ref().is_none_or(|tier| decided.tier.as_ref() == Some(tier))
-            && self.reasons.as_ref().is_none_or(|codes| *codes == codes_of(decided))
-            && match self.next_eligible_at {
-                Waiting::Anything => true,
-                Waiting::InVain => decided.next_eligible_at.is_none(),
-                Waiting::Until(at) => decided.next_eligible_at == Some(at),
-            }
-            && self.max_wait.is_none_or(|wait| decided.max_wait == Some(wait))
-    }
-}
-
-/// The codes of a decision's reasons, each once.
-#[must_use]
-pub fn codes_of(decided: &Decided) -> BTreeSet<&'static str> {
-    decided.reasons.iter().map(|reason| reason.code.as_str()).collect()
-}
-
-fn read_reasons(node: &Node<'_>, errors: &mut FieldErrors) -> Option<BTreeSet<&'static str>> {
-    let codes = node.list(0..=ReasonCode::ALL.len(), errors)?;
-    let code = |node: &Node<'_>| {
-        let text = node.text(errors)?;
-        let known = ReasonCode::ALL.map(ReasonCode::as_str);
-        let found = known.into_iter().find(|code| *code == text);
-        if found.is_none() {
-            errors.add(node.pointer(), "bad_form", format!("use one of {}", known.join(", ")));
-        }
-        found
-    };
-    let codes: Vec<Option<&'static str>> = codes.iter().map(code).collect();
-    codes.into_iter().collect()
 }
 
 #[cfg(test)]

@@ -136,3 +136,68 @@ fn a_case_is_asked_at_a_location_and_to_the_microsecond() {
     let refused = read_cases(&file(&case(r#","location":"""#)), &rule).unwrap_err();
     assert_eq!(refused[0].path.as_str(), "/cases/0/location");
 }
+
+#[test]
+fn people_without_a_value_are_dealt_with_as_the_file_says_that_it_is_declared() {
+    let rule = r#"{"tiers":[{"id":"gold","rank":2,"when":{"attr":"subject.status","op":"eq","value":"gold"}},
+        {"id":"guest","rank":1}]}"#;
+    let rule = Rule::parse(&Json::parse(rule).unwrap(), "lounge").unwrap();
+    let read = |on_missing: &str, expect: &str| {
+        let case = noon(r#"{"attributes":{}}"#, expect);
+        let file = format!(r#"{{"perk_file":"lounge.yaml"{on_missing},"cases":[{case}]}}"#);
+        read_cases(&LooseJson::parse(&file).unwrap(), &rule)
+    };
+    let passes = |on_missing: &str, expect: &str| read(on_missing, expect).unwrap()[0].run(&rule).1;
+    let (guest, denied) =
+        (r#"{"decision":"granted","tier":"guest"}"#, r#"{"decision":"denied","reasons":["attribute_missing"]}"#);
+    let referred = denied.replace("denied", "referred");
+    for (on_missing, [as_guest, as_denied, as_referred]) in [
+        ("", [true, false, false]),
+        (r#","on_missing":{"status":"ignore"}"#, [true, false, false]),
+        (r#","on_missing":{"status":"deny"}"#, [false, true, false]),
+        (r#","on_missing":{"status":"refer"}"#, [false, false, true]),
+    ] {
+        assert_eq!(passes(on_missing, guest), as_guest, "{on_missing}");
+        assert_eq!(passes(on_missing, denied), as_denied, "{on_missing}");
+        assert_eq!(passes(on_missing, &referred), as_referred, "{on_missing}");
+    }
+    for (on_missing, wanted) in [
+        (r#","on_missing":{"statos":"deny"}"#, ("/on_missing/statos", "unknown_attribute")),
+        (r#","on_missing":{"status":"grant"}"#, ("/on_missing/status", "bad_form")),
+        (r#","on_missing":["status"]"#, ("/on_missing", "wrong_type")),
+    ] {
+        let errors = read(on_missing, guest).unwrap_err();
+        assert_eq!((errors[0].path.as_str(), errors[0].code), wanted);
+    }
+}
+
+#[test]
+fn the_guests_of_a_grant_can_be_expected() {
+    let rule = r#"{"tiers":[{"id":"t","guests":{"free":1,"max":3,"under":2}}]}"#;
+    let rule = Rule::parse(&Json::parse(rule).unwrap(), "lounge").unwrap();
+    let read = |expect: &str| {
+        let case = format!(
+            r#"{{"name":"n","at":"2012-05-08T12:00","party":{{"adults":3,"children":[1]}},"expect":{expect}}}"#
+        );
+        read_cases(&file(&case), &rule)
+    };
+    for (guests, passes) in [
+        (r#"{"admitted":3,"free":1,"charged":1,"uncounted":1,"refused":0}"#, true),
+        (r#"{"charged":1}"#, true),
+        ("{}", true),
+        (r#"{"charged":2}"#, false),
+        (r#"{"admitted":2}"#, false),
+        (r#"{"uncounted":0}"#, false),
+    ] {
+        let cases = read(&format!(r#"{{"decision":"granted","guests":{guests}}}"#)).unwrap();
+        assert_eq!(cases[0].run(&rule).1, passes, "{guests}");
+    }
+    for (expect, wanted) in [
+        (r#"{"decision":"denied","guests":{"free":1}}"#, ("/cases/0/expect/guests", "one_of")),
+        (r#"{"decision":"granted","guests":{"free":-1}}"#, ("/cases/0/expect/guests/free", "out_of_range")),
+        (r#"{"decision":"granted","guests":{"paid":1}}"#, ("/cases/0/expect/guests/paid", "unknown_field")),
+    ] {
+        let errors = read(expect).unwrap_err();
+        assert_eq!((errors[0].path.as_str(), errors[0].code), wanted);
+    }
+}

@@ -3,10 +3,13 @@
 use serde::Serialize;
 
 use super::check::CheckShown;
+use super::explanation::GuestsShown;
 use crate::access::Merchant;
 use crate::eligibility::checker::{CheckError, Checker};
 use crate::foundation::json::Json;
 use crate::ledger::cases::referral::Referred;
+use crate::rules::tier::Tier;
+use crate::rules::tier::party::Party;
 
 /// All there is to decide a referral or a contest by.
 #[derive(Debug, Serialize)]
@@ -33,6 +36,16 @@ pub struct CaseShown {
 pub struct GrantableShown {
     pub tier: String,
     pub name: String,
+    /// Whom the tier would let in of those who came, where it says something of guests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guests: Option<GuestsShown>,
+}
+
+impl GrantableShown {
+    fn of(tier: Tier, party: &Party) -> Self {
+        let guests = tier.admitted(party).guests.map(GuestsShown::from);
+        Self { tier: tier.id, name: tier.name, guests }
+    }
 }
 
 impl CaseShown {
@@ -55,7 +68,7 @@ impl CaseShown {
             context: referred.context,
             location: referred.location,
             kiosk: referred.kiosk,
-            tiers: tiers.map(|tier| GrantableShown { tier: tier.id, name: tier.name }).collect(),
+            tiers: tiers.map(|tier| GrantableShown::of(tier, &referred.party)).collect(),
             note: referred.note,
             asked: CheckShown::of(asked, reads_scores),
         }))

@@ -105,14 +105,14 @@ impl Counters {
                 }
                 continue;
             }
-            recorded.insert(counter, limit.cost);
+            recorded.insert(counter, limit);
         }
         let Some(mut visit) = self.visits.remove(&grant) else { return };
         for course in Timeline::BOTH {
             let is_recorded = course == Timeline::Actual || !visit.is_decided;
             for used in visit.used.of(course) {
                 let cost = if is_recorded {
-                    recorded.get(&used.counter).copied()
+                    recorded.get(&used.counter).map(|limit| limit.cost)
                 } else {
                     used.is_of_people.then(|| {
                         used.cost.saturating_add(correction.counted).saturating_sub(correction.was_counted).max(1)
@@ -122,6 +122,14 @@ impl Counters {
                 self.give_back(course, grant, *used);
                 used.cost = cost;
                 self.take_back(course, grant, *used);
+                // Where the time of the counter was met, or would have been.
+                let horizon = recorded.get(&used.counter).and_then(|limit| limit.horizon).filter(|_| is_recorded);
+                if let Some(lines) = self.lines.get_mut(&used.counter) {
+                    let met = horizon.map(|at| at.as_microsecond().saturating_add(lines.behind));
+                    let met = met.unwrap_or(correction.corrected_at.as_microsecond());
+                    let line = lines.courses.of(course);
+                    line.last_used_at = line.last_used_at.max(met);
+                }
             }
         }
         self.visits.insert(grant, visit);

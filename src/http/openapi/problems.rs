@@ -91,13 +91,13 @@ problem_sets! {
     /// An action that one person can't take alone.
     ProblemsOfApproval = [SelfApproval];
     /// Obstacles to a change of an attribute.
-    ProblemsOfAttributes = [AttributeInUse, PreconditionFailed, WeakTag];
+    ProblemsOfAttributes = [ApprovalRequired, AttributeInUse, PreconditionFailed, RuleNewer, WeakTag];
     /// A score that is older than the one that stands.
     ProblemsOfScores = [StaleScore];
     /// A grant that can't be ended again.
     ProblemsOfReturns = [GrantVoided];
     /// Grants that can't be corrected, or not so.
-    ProblemsOfCorrections = [CorrectionClosed, GrantExpired, GrantReleased, GrantVoided, LimitReached, PreconditionFailed, SubjectErased, TooManyGuests, WeakTag];
+    ProblemsOfCorrections = [CorrectionClosed, GrantReleased, GrantVoided, LimitReached, PreconditionFailed, SubjectErased, GuestsExceeded, WeakTag];
     /// Refusals that can't be overridden, or not any more.
     ProblemsOfOverrides = [AlreadyDecided, AlreadyOverridden, LimitReached, NotOverridable, NotRefused, OverrideExhausted, OverrideOver, PerkPaused, PerkRetired, RuleNewer, SubjectErased];
     /// Problems of acting for a clerk.

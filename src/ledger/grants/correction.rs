@@ -12,7 +12,7 @@ use super::claims;
 use super::party::PartyStanding;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::decision::reason::{Reason, ReasonCode};
-use crate::foundation::clock::{from_micros, from_seconds};
+use crate::foundation::clock::from_micros;
 use crate::foundation::ids::{GrantId, MerchantId};
 use crate::foundation::json::Json;
 use crate::ledger::LedgerError;
@@ -28,7 +28,6 @@ use crate::ledger::write::redemption::digest_of;
 use crate::rules::limit::{Counting, is_across_perks};
 use crate::rules::tier::guests::Admitted;
 use crate::rules::tier::party::Party;
-use crate::tokens::claims::SKEW_SECONDS;
 
 /// The kind of its event.
 pub const CORRECTED: &str = "grant.corrected";
@@ -52,11 +51,12 @@ pub enum CorrectionError {
     Released,
     #[error("the person was erased")]
     Erased,
-    #[error("the token expired unspent")]
-    Expired,
     #[error("it is too late to correct the grant")]
     TooLate,
-    #[error("a limit has no room for it")]
+    /// More guests than the tier admits, and more than were granted.
+    #[error("{} Nothing was changed.", .0.message())]
+    TooMany(Box<Reason>),
+    #[error("{} Nothing was changed: those who were granted may come.", sentences(.0))]
     NoRoom(Vec<Reason>),
     #[error(transparent)]
     Ledger(#[from] LedgerError),
@@ -73,6 +73,8 @@ pub struct Correction {
     /// One of these tags, or any state.
     pub expected: Option<Vec<String>>,
     pub admitted: Admitted,
+    /// Why the tier doesn't admit them, where they are more than it granted.
+    pub refused: Option<Box<Reason>>,
     /// The limits of the rule that count people.
     pub limits: BTreeMap<String, Counting>,
     /// Those who came, with what the rule tells apart of children's ages. Personal.
@@ -86,8 +88,16 @@ pub struct Correction {
 pub struct Corrected {
     pub at: Timestamp,
     pub standing: PartyStanding,
+    /// Number of people that limits counted before.
+    pub was_counted: u64,
+    /// When doors had taken its token by then, the first first.
+    pub redeemed_at: Vec<Timestamp>,
     /// The tag of the state that it has now.
     pub tag: String,
+}
+
+fn sentences(reasons: &[Reason]) -> String {
+    reasons.iter().map(Reason::message).collect::<Vec<_>>().join(" ")
 }
 
 /// The entity tag of the state of a grant that a correction builds on.
@@ -133,7 +143,10 @@ pub(crate) fn correct(
     if correction.expected.as_ref().is_some_and(|tags| !tags.contains(&tag)) {
         return Err(CorrectionError::Stale);
     }
-    require_open(row, claims.exp, &spent, now)?;
+    require_open(row, &spent, now)?;
+    if let Some(reason) = &correction.refused {
+        return Err(CorrectionError::TooMany(reason.clone()));
+    }
 
     let before = PartyStanding::of(row)?;
     let counted = locked.count(&asked, &before, correction)?;
@@ -171,7 +184,9 @@ pub(crate) fn correct(
         personal: Some(SealedFields { subject: claims.sub.as_str().to_owned(), fields: personal(correction) }),
     });
     let tag = tag_of(&GrantRow { corrected: Some(corrected), ..row.clone() }, spent.len());
-    Ok(Corrected { at: now, standing, tag })
+    let mut redeemed_at: Vec<Timestamp> = spent.iter().map(|row| from_micros(row.redeemed_at)).collect();
+    redeemed_at.sort_unstable();
+    Ok(Corrected { at: now, standing, was_counted: before.admitted.counted(), redeemed_at, tag })
 }
 
 fn personal(correction: &Correction) -> Json {
@@ -185,12 +200,10 @@ fn personal(correction: &Correction) -> Json {
     ])
 }
 
-/// Requires that the grant may still be corrected.
-fn require_open(row: &GrantRow, expiry: i64, spent: &[RedemptionRow], now: Timestamp) -> Result<(), CorrectionError> {
+/// Requires that the grant may still be corrected: whether or not its token has expired, as doors that verify offline
+/// take tokens and say nothing of it.
+fn require_open(row: &GrantRow, spent: &[RedemptionRow], now: Timestamp) -> Result<(), CorrectionError> {
     let first = spent.iter().map(|row| row.redeemed_at).min();
-    if first.is_none() && from_seconds(expiry.saturating_add(SKEW_SECONDS)) <= now {
-        return Err(CorrectionError::Expired);
-    }
     let since = from_micros(first.map_or(row.granted_at, |first| first.max(row.granted_at)));
     let until = since.checked_add(OPEN_FOR).unwrap_or(Timestamp::MAX);
     if now <= until { Ok(()) } else { Err(CorrectionError::TooLate) }

@@ -72,6 +72,8 @@ pub struct PastHold {
 pub struct PastCorrection {
     pub grant: String,
     pub at: jiff::Timestamp,
+    /// The time by which limits counted: a moment before.
+    pub corrected_at: jiff::Timestamp,
     /// The perk's id.
     pub perk: String,
     /// Number of people that limits count, and counted before.
@@ -221,6 +223,7 @@ pub(crate) fn correction(event: StoredEvent<GrantCorrected<'static>>) -> PastCor
     PastCorrection {
         grant: event.about,
         at: event.at,
+        corrected_at: event.facts.corrected_at,
         perk: event.facts.perk_id.into_owned(),
         counted: event.facts.counted,
         was_counted: event.facts.was_counted,

@@ -1,23 +1,22 @@
 //! Attributes of people as a merchant declares them, for its rules to look at: the catalog's part of it.
 //!
+//! - `changes`: declaring, changing, deleting; `undeclared`: names that are known not to be declared
+//!
 //! Declarations are known to checks from memory, as rules are. The values are in `scores::attributes`; each belongs to
 //! one declaration, so that one that is deleted and made again begins without any.
 
+mod changes;
 mod store;
+mod undeclared;
 
-pub(super) use store::list_attributes;
+pub(super) use store::{list_attributes, share_named};
+pub(super) use undeclared::Undeclared;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use aws_lc_rs::digest;
-use jiff::Timestamp;
-
 use super::catalog::Catalog;
-use super::keys;
-use super::life::Expected;
 use super::purpose::Purpose;
-use crate::database::followed::bump_epoch;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::decision::person::is_attribute_name;
 use crate::foundation::field_error::FieldError;
@@ -25,13 +24,12 @@ use crate::foundation::ids::MerchantId;
 use crate::foundation::period::Period;
 use crate::foundation::subject::hex;
 use crate::ledger::LedgerError;
-use crate::ledger::entry::{Actor, EventDraft, LogOwner};
-use crate::ledger::events::perks::AttributeChanged;
-use crate::ledger::events::{CanonicalValue, WrittenFacts};
 use crate::rules::attribute::ValueType;
 use crate::rules::declared::{AttributePolicy, DeclaredAttributes, TYPES, declared_type, type_name};
 use crate::rules::rule::Rule;
 use crate::rules::terms::Fallback;
+use aws_lc_rs::digest;
+use tokio::time::Instant;
 
 /// The epoch that every change of what is declared moves on.
 pub(super) const EPOCH: &str = "attributes";
@@ -67,6 +65,14 @@ pub enum AttributeError {
     ValuesKept { name: String, value_type: ValueType },
     #[error("the rule of `{perk}` looks at `subject.{name}`: publish one that doesn't, or retire the perk, first")]
     InUse { name: String, perk: String },
+    /// A replica of a build before the one that wrote a rule: it can't tell what that looks at.
+    #[error("the rule of `{perk}` may look at `subject.{name}`, and this build of the gateway can't read it: {detail}")]
+    RuleNewer { name: String, perk: String, detail: String },
+    #[error(
+        "the rule of `{perk}` looks at `subject.{name}`, and this merchant asks for four eyes: declare another attribute \
+         with these terms and have a version approved that looks at that one, or first one that doesn't look at this"
+    )]
+    ApprovalRequired { name: String, perk: String },
     #[error("a merchant declares at most {MAX_ATTRIBUTES} attributes")]
     TooMany,
     #[error("something about the attribute doesn't fit")]
@@ -151,12 +157,27 @@ impl Catalog {
         rule: &Rule,
     ) -> Result<Arc<DeclaredAttributes>, DatabaseError> {
         let known = || self.declared.now().content.merchants.get(merchant.as_str()).cloned().unwrap_or_default();
+        let lacking = |declared: &DeclaredAttributes| -> Vec<String> {
+            rule.of_subject().iter().filter(|name| !declared.contains_key(*name)).cloned().collect()
+        };
         let declared = known();
-        if rule.of_subject().iter().all(|name| declared.contains_key(name)) {
+        let missing = lacking(&declared);
+        if missing.is_empty() || self.undeclared.knows(merchant, &missing, Instant::now()) {
             return Ok(declared);
         }
         self.declared.catch_up().await?;
-        Ok(known())
+        let declared = known();
+        self.undeclared.remember(merchant, lacking(&declared), Instant::now());
+        Ok(declared)
+    }
+
+    /// The merchant's declarations as the database has them by now, for a check that met what these came before.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn declared_now(&self, merchant: &MerchantId) -> Result<Arc<DeclaredAttributes>, DatabaseError> {
+        self.declared.catch_up().await?;
+        Ok(self.declared.now().content.merchants.get(merchant.as_str()).cloned().unwrap_or_default())
     }
 
     /// The merchant's attributes, by name.
@@ -188,135 +209,5 @@ impl Catalog {
         let (of, attribute) = (merchant.clone(), name.to_owned());
         let found = self.database.read(move |conn| store::find_attribute(conn, &of, &attribute)).await?;
         found.ok_or_else(|| AttributeError::NotFound(name.to_owned()))
-    }
-
-    /// Declares an attribute, or changes its terms; true where it is new. Where nothing changes, no event says so.
-    ///
-    /// # Errors
-    /// [`AttributeError`]; a change of its type is refused as long as values are kept.
-    pub async fn put_attribute(
-        &self,
-        merchant: &MerchantId,
-        actor: Actor,
-        name: &str,
-        terms: AttributeTerms,
-        expected: Expected,
-    ) -> Result<(Attribute, bool), AttributeError> {
-        if !is_attribute_name(name) {
-            let detail = "name it with up to 32 of a-z, 0-9 and _, a letter first; `network` is that of the handle";
-            return Err(AttributeError::Unfit(vec![FieldError::at("", "bad_form", detail)]));
-        }
-        let (merchant, name, now) = (merchant.clone(), name.to_owned(), self.clock.now());
-        let put = self
-            .ledger
-            .change(move |conn, events| put_in(conn, events, &merchant, &actor, &name, &terms, &expected, now))
-            .await?;
-        self.declared.follow_own_change().await;
-        Ok(put)
-    }
-
-    /// Deletes an attribute: no rule may look at it any more. Its values are nobody's from then on.
-    ///
-    /// # Errors
-    /// [`AttributeError`].
-    pub async fn delete_attribute(
-        &self,
-        merchant: &MerchantId,
-        actor: Actor,
-        name: &str,
-        expected: Expected,
-    ) -> Result<(), AttributeError> {
-        if !is_attribute_name(name) {
-            return Err(AttributeError::NotFound(name.escape_debug().to_string()));
-        }
-        let (merchant, name) = (merchant.clone(), name.to_owned());
-        self.ledger
-            .change(move |conn, events| {
-                let known = store::lock_attribute(conn, &merchant, &name)?;
-                let known = known.ok_or_else(|| AttributeError::NotFound(name.clone()))?;
-                is_expected(Some(&known), &expected)?;
-                let rules = keys::list_rules(conn, &merchant)?;
-                if let Some((perk, _)) = rules.into_iter().find(|(_, rule)| rule.of_subject().contains(&name)) {
-                    return Err(AttributeError::InUse { name, perk });
-                }
-                store::delete_attribute(conn, &merchant, &name)?;
-                bump_epoch(conn, EPOCH)?;
-                events.push(event(&merchant, &actor, "attribute.deleted", &name, &AttributeChanged::deleted(&name)));
-                Ok(())
-            })
-            .await?;
-        self.declared.follow_own_change().await;
-        Ok(())
-    }
-}
-
-#[expect(clippy::too_many_arguments, reason = "one change with all that it is made of")]
-fn put_in(
-    conn: &mut AnyConnection,
-    events: &mut Vec<EventDraft>,
-    merchant: &MerchantId,
-    actor: &Actor,
-    name: &str,
-    terms: &AttributeTerms,
-    expected: &Expected,
-    now: Timestamp,
-) -> Result<(Attribute, bool), AttributeError> {
-    let known = store::lock_attribute(conn, merchant, name)?;
-    is_expected(known.as_ref(), expected)?;
-    let AttributeTerms { value_type, purpose, max_age, on_missing } = terms.clone();
-    let is_of_type = |known: &&Attribute| known.policy.value_type == value_type;
-    // Of another type it is another one: what feeds wrote for the earlier must not be taken for its values.
-    let declared_at = known.as_ref().filter(is_of_type).map_or(now, |known| known.policy.declared_at);
-    let policy = AttributePolicy { value_type, max_age, on_missing, declared_at };
-    let attribute = Attribute { name: name.to_owned(), purpose, policy };
-    let kind = match &known {
-        Some(known) if *known == attribute => return Ok((attribute, false)),
-        Some(known) if !is_of_type(&known) && store::has_values(conn, merchant, known)? => {
-            let value_type = known.policy.value_type;
-            return Err(AttributeError::ValuesKept { name: name.to_owned(), value_type });
-        }
-        Some(_) => {
-            store::update_attribute(conn, merchant, &attribute)?;
-            "attribute.changed"
-        }
-        None => {
-            if store::list_attributes(conn, merchant)?.len() >= MAX_ATTRIBUTES {
-                return Err(AttributeError::TooMany);
-            }
-            store::insert_attribute(conn, merchant, &attribute).map_err(|error| match error {
-                DatabaseError::Duplicate(_) => AttributeError::Stale,
-                other => other.into(),
-            })?;
-            "attribute.declared"
-        }
-    };
-    bump_epoch(conn, EPOCH)?;
-    let facts = AttributeChanged::declared(name, type_name(value_type), purpose.as_str(), max_age, on_missing.as_str());
-    events.push(event(merchant, actor, kind, name, &facts));
-    Ok((attribute, known.is_none()))
-}
-
-fn is_expected(known: Option<&Attribute>, expected: &Expected) -> Result<(), AttributeError> {
-    match (expected, known) {
-        (Expected::Anything, _) => Ok(()),
-        (Expected::OneOf(tags), Some(known)) if tags.contains(&known.etag()) => Ok(()),
-        (Expected::OneOf(_), _) => Err(AttributeError::Stale),
-    }
-}
-
-fn event(
-    merchant: &MerchantId,
-    actor: &Actor,
-    kind: &'static str,
-    name: &str,
-    facts: &impl CanonicalValue,
-) -> EventDraft {
-    EventDraft {
-        log: LogOwner::Merchant(merchant.clone()),
-        kind,
-        about: name.to_owned(),
-        actor: actor.clone(),
-        facts: WrittenFacts::of(facts),
-        personal: None,
     }
 }

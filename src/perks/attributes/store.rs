@@ -1,15 +1,18 @@
 //! The rows of declared attributes.
 
 use diesel::prelude::*;
+use jiff::Timestamp;
 
 use super::Attribute;
-use crate::database::schema::{attributes, subject_attributes};
+use crate::database::schema::{attributes, attributes_to_clear, subject_attributes};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::clock::from_micros;
 use crate::foundation::ids::MerchantId;
 use crate::foundation::period::Period;
+use crate::on_either;
 use crate::perks::purpose::Purpose;
 use crate::rules::declared::{AttributePolicy, declared_type, type_name};
+use crate::rules::rule::Rule;
 use crate::rules::terms::Fallback;
 
 type Result<T> = std::result::Result<T, DatabaseError>;
@@ -87,10 +90,28 @@ pub(super) fn list_all(conn: &mut AnyConnection) -> Result<Vec<(String, Attribut
     rows.into_iter().map(AttributeRow::read).collect()
 }
 
-/// Adds an attribute.
-pub(super) fn insert_attribute(conn: &mut AnyConnection, merchant: &MerchantId, attribute: &Attribute) -> Result<()> {
-    diesel::insert_into(attributes::table).values(AttributeRow::of(merchant, attribute)).execute(conn)?;
+/// Holds the declarations of what `rule` looks at as they are, until the transaction that lets it decide is over.
+pub(in crate::perks) fn share_named(conn: &mut AnyConnection, merchant: &MerchantId, rule: &Rule) -> Result<()> {
+    let AnyConnection::Postgres(conn) = conn else {
+        // A writer to SQLite is alone.
+        return Ok(());
+    };
+    let names: Vec<&String> = rule.of_subject().iter().collect();
+    if !names.is_empty() {
+        let rows = attributes::table
+            .filter(attributes::merchant_id.eq(merchant.as_str()).and(attributes::name.eq_any(names)))
+            .order(attributes::name)
+            .select(attributes::name);
+        rows.for_share().load::<String>(conn)?;
+    }
     Ok(())
+}
+
+/// Adds an attribute; false where there is one of its name.
+pub(super) fn insert_attribute(conn: &mut AnyConnection, merchant: &MerchantId, attribute: &Attribute) -> Result<bool> {
+    let insert = diesel::insert_into(attributes::table).values(AttributeRow::of(merchant, attribute));
+    let inserted = on_either!(conn, |c| insert.on_conflict_do_nothing().execute(c))?;
+    Ok(inserted > 0)
 }
 
 /// Replaces an attribute's terms.
@@ -100,10 +121,25 @@ pub(super) fn update_attribute(conn: &mut AnyConnection, merchant: &MerchantId, 
     Ok(())
 }
 
-/// Deletes an attribute; its values then belong to none.
-pub(super) fn delete_attribute(conn: &mut AnyConnection, merchant: &MerchantId, name: &str) -> Result<()> {
-    diesel::delete(attributes::table.find((merchant.as_str(), name))).execute(conn)?;
+/// Deletes an attribute; its values then belong to none, and are to be cleared.
+pub(super) fn delete_attribute(conn: &mut AnyConnection, merchant: &MerchantId, attribute: &Attribute) -> Result<()> {
+    diesel::delete(attributes::table.find((merchant.as_str(), attribute.name.as_str()))).execute(conn)?;
+    let to_clear = (
+        attributes_to_clear::merchant_id.eq(merchant.as_str()),
+        attributes_to_clear::name.eq(attribute.name.as_str()),
+        attributes_to_clear::declared_at.eq(attribute.policy.declared_at.as_microsecond()),
+    );
+    diesel::insert_into(attributes_to_clear::table).values(to_clear).execute(conn)?;
     Ok(())
+}
+
+/// The last declaration of the name whose values are still to be cleared.
+pub(super) fn last_to_clear(conn: &mut AnyConnection, merchant: &MerchantId, name: &str) -> Result<Option<Timestamp>> {
+    let last: Option<i64> = attributes_to_clear::table
+        .filter(attributes_to_clear::merchant_id.eq(merchant.as_str()).and(attributes_to_clear::name.eq(name)))
+        .select(diesel::dsl::max(attributes_to_clear::declared_at))
+        .first(conn)?;
+    Ok(last.map(from_micros))
 }
 
 /// Tells whether values of the attribute are kept.

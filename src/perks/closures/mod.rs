@@ -12,6 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::catalog::Catalog;
 use super::draft::{event, name_of};
 use super::error::PerkError;
+use super::keys;
 use super::life::Change;
 use super::store::{PerkRow, record_change};
 use crate::database::DatabaseError;
@@ -123,12 +124,7 @@ impl Catalog {
         })?;
         let id = ClosureId::new(self.clock.now(), &self.entropy);
         let until = from_micros(new.until.as_microsecond());
-        let warnings = location.as_ref().map(|_| {
-            let detail =
-                "keys that name no location go on: give each key of this place its location, or close the whole perk";
-            FieldError::at("/location", "keys_without_location", detail)
-        });
-        let closure = self.change_perk(merchant, actor, slug, move |change, perk| {
+        let closing = self.change_perk(merchant, actor, slug, move |change, perk| {
             if until <= change.now {
                 return Err(refuse("/until", "this has passed: a place is closed until an instant ahead".to_owned()));
             }
@@ -138,9 +134,13 @@ impl Catalog {
             let made_by = name_of(change.actor);
             let closure = Closure { id, location, until, message, made_at: change.now, made_by };
             change.close(perk, &closure)?;
-            Ok(closure)
+            let mut warnings = Vec::new();
+            if closure.location.is_some() {
+                warnings.extend(keys::without_location(change.conn, change.merchant, change.now)?);
+            }
+            Ok(Closing { closure, warnings })
         });
-        Ok(Closing { closure: closure.await?, warnings: warnings.into_iter().collect() })
+        closing.await
     }
 
     /// Opens a place before its time. None where there is no such closure, or its time has come.

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 
-use super::store::{PerkRow, list_rules_of};
+use super::store::{DECIDES_OR_WILL, PerkRow, list_rules_in};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::MerchantId;
@@ -70,7 +70,7 @@ pub(super) fn list_rules(
     conn: &mut AnyConnection,
     merchant: &MerchantId,
 ) -> Result<Vec<(String, Rule)>, DatabaseError> {
-    let rows = list_rules_of(conn, merchant)?.into_iter();
+    let rows = list_rules_in(conn, merchant, &DECIDES_OR_WILL)?.into_iter();
     Ok(rows.filter_map(|(perk, row)| Some((perk.clone(), read(&row.rule, &perk)?))).collect())
 }
 
@@ -160,6 +160,21 @@ fn unused_locations(nth: usize, limit: &Limit, keys: &[OnSite]) -> Option<FieldE
         let _ = write!(detail, ": did you mean `{meant}`?");
     }
     Some(FieldError::at(format!("/limits/{nth}/max/by_location"), "location_without_key", detail))
+}
+
+/// The warning that keys ask for people and name no location, so that the closure of one does not concern them.
+pub(super) fn without_location(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    now: Timestamp,
+) -> Result<Option<FieldError>, DatabaseError> {
+    let labels: BTreeSet<String> =
+        store::list_asking_nowhere(conn, merchant, now)?.into_iter().map(|label| format!("`{label}`")).collect();
+    let detail = format!(
+        "keys that name no location go on: give each key of this place its location, or close the whole perk: {}",
+        listed(&labels)
+    );
+    Ok((!labels.is_empty()).then(|| FieldError::at("/location", "keys_without_location", detail)))
 }
 
 /// Every key of every merchant that does not fit its merchant's rules.

@@ -36,6 +36,23 @@ pub(super) fn list_on_site(conn: &mut AnyConnection, merchant: &MerchantId, now:
     Ok(rows.into_iter().map(read).collect())
 }
 
+/// The labels of the merchant's kiosk and desk keys that work at `now` and name no location.
+pub(super) fn list_asking_nowhere(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    now: Timestamp,
+) -> Result<Vec<String>> {
+    Ok(api_keys::table
+        .filter(api_keys::merchant_id.eq(merchant.as_str()))
+        .filter(api_keys::role.eq_any(["kiosk", "desk"]))
+        .filter(api_keys::location.is_null())
+        .filter(api_keys::revoked_at.is_null())
+        .filter(api_keys::expires_at.is_null().or(api_keys::expires_at.gt(now.as_microsecond())))
+        .order(api_keys::id)
+        .select(api_keys::label)
+        .load(conn)?)
+}
+
 /// Every merchant's id and slug, by slug.
 pub(super) fn list_merchants(conn: &mut AnyConnection) -> Result<Vec<(String, String)>> {
     Ok(merchants::table.order(merchants::slug).select((merchants::id, merchants::slug)).load(conn)?)

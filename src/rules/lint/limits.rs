@@ -84,7 +84,8 @@ fn lint_party(pointer: &str, limit: &Limit, (location, max): (Option<&str>, u64)
 
 /// The numbers of people that limits count of the parties which a tier admits, `sizes` being theirs.
 fn counted(tier: &Tier, sizes: Reach) -> Reach {
-    let Some(GuestTerms { max, under, .. }) = tier.guests else { return sizes };
+    // Of no party at all none is counted.
+    let Some(GuestTerms { max, under, .. }) = tier.guests.filter(|_| !sizes.is_empty()) else { return sizes };
     let one = Decimal::from_whole(1);
     let most = Decimal::from_whole(i64::try_from(max).unwrap_or(MAX_PARTY).saturating_add(1));
     // All but the person may be too young to count.
@@ -92,12 +93,23 @@ fn counted(tier: &Tier, sizes: Reach) -> Reach {
     Reach::new(low.min(most), sizes.high.min(most))
 }
 
+/// The sizes of the parties that meet the rule's own condition.
+fn sizes_of_rule(rule: &Rule) -> Reach {
+    sizes_of(rule.when())
+}
+
+/// The sizes of the parties that meet the condition of a tier, whether or not it admits so many guests.
+pub(super) fn sizes_of_tier(rule: &Rule, tier: &Tier) -> Reach {
+    sizes_of(tier.when.as_ref()).and(sizes_of_rule(rule))
+}
+
+fn sizes_of(when: Option<&Condition>) -> Reach {
+    let everything = Reach::new(Decimal::from_whole(1), Decimal::from_whole(MAX_PARTY));
+    when.map_or(everything, |when| Reach::of(when, &Attribute::Context(PARTY.to_owned()), everything))
+}
+
 /// The numbers of people that limits count of the parties that some tier can admit.
 fn parties(rule: &Rule) -> Reach {
-    let everything = Reach::new(Decimal::from_whole(1), Decimal::from_whole(MAX_PARTY));
-    let party = Attribute::Context(PARTY.to_owned());
-    let reach = |when: &Condition| Reach::of(when, &party, everything);
-    let gate = rule.when().map_or(everything, reach);
-    let tiers = rule.tiers().iter().map(|tier| counted(tier, tier.when.as_ref().map_or(everything, reach).and(gate)));
-    tiers.filter(|reach| !reach.is_empty()).reduce(Reach::or).unwrap_or(gate)
+    let tiers = rule.tiers().iter().map(|tier| counted(tier, sizes_of_tier(rule, tier)));
+    tiers.filter(|reach| !reach.is_empty()).reduce(Reach::or).unwrap_or(sizes_of_rule(rule))
 }

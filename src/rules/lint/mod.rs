@@ -47,6 +47,8 @@ pub struct LintContext {
     pub refresh: Option<Period>,
     /// The declared attributes of people, with their types.
     pub declared: BTreeMap<String, ValueType>,
+    /// Those of them that everyone must have a value of: without one, a person is denied or referred.
+    pub required: BTreeSet<String>,
     /// The names of the context attributes that checks have sent; none while that can't be known.
     pub sent: Option<BTreeSet<String>>,
     pub now: Timestamp,
@@ -71,7 +73,7 @@ pub fn lint(rule: &Rule, context: &LintContext) -> Lint {
     tiers::lint(rule, context.scale, &mut found);
     limits::lint(rule, &mut found);
     lint_score(rule, context.refresh, &mut found);
-    people::lint(rule, &context.declared, &mut found);
+    people::lint(rule, &context.declared, &context.required, &mut found);
     lint_attributes(rule, context.sent.as_ref(), &mut found);
     lint_thresholds(rule, &mut found);
     passes::lint(rule, &mut found);
@@ -191,6 +193,7 @@ mod tests {
             scale: Some((Decimal::from_whole(0), Decimal::from_whole(100))),
             refresh: Some("P1D".parse().unwrap()),
             declared: BTreeMap::new(),
+            required: BTreeSet::new(),
             sent: Some(["", "x", "member", "terminal", "bar", "seats"].map(str::to_owned).into()),
             now: "2026-05-01T00:00:00Z".parse().unwrap(),
         }
@@ -309,6 +312,27 @@ mod tests {
     }
 
     #[test]
+    fn what_everyone_must_have_is_never_asked_whether_it_is_there() {
+        let rule = |op: &str| {
+            let banned = format!(r#"{{"attr":"subject.banned",{op}}}"#);
+            let rule = format!(r#"{{"tiers":[{{"id":"t","when":{{"not":{banned}}}}}]}}"#);
+            Rule::parse(&Json::parse(&rule).unwrap(), "sfo-lounge").unwrap()
+        };
+        let declared: BTreeMap<String, ValueType> = [("banned".to_owned(), ValueType::Boolean)].into();
+        let of = |rule: &Rule, required: &[&str]| {
+            let required = required.iter().map(|name| (*name).to_owned()).collect();
+            let found = lint(rule, &LintContext { declared: declared.clone(), required, ..context() });
+            assert!(found.errors.is_empty(), "{found:?}");
+            found.warnings.into_iter().map(|it| (it.path.to_string(), it.code)).collect::<Vec<_>>()
+        };
+        let exists = rule(r#""op":"exists""#);
+        assert_eq!(of(&exists, &[]), []);
+        assert_eq!(of(&exists, &["nights"]), []);
+        assert_eq!(of(&exists, &["banned"]), [("/tiers/0/when/not".to_owned(), "fallback_decides")]);
+        assert_eq!(of(&rule(r#""op":"eq","value":true"#), &["banned"]), []);
+    }
+
+    #[test]
     fn what_limits_count_by_is_sent_and_no_list() {
         let with = |name: &str, tier: &str| {
             format!(
@@ -347,6 +371,32 @@ mod tests {
             score("gte", "60")
         );
         expect(&gated, &[("/tiers/0/when", "unreachable_tier", true)]);
+    }
+
+    #[test]
+    fn a_tier_that_admits_no_party_that_meets_its_condition_is_an_error() {
+        let with = |least: u32, guests: &str, limits: &str| {
+            format!(
+                r#"{{"tiers":[{{"id":"t","when":{{"attr":"context.party","op":"gte","value":{least}}},
+                    "guests":{guests}}}{limits}"#
+            )
+        };
+        let unreachable = [("/tiers/0/guests", "unreachable_tier", true)];
+        expect(&with(5, r#"{"max":2}"#, "]}"), &unreachable);
+        expect(&with(4, r#"{"max":3}"#, "]}"), &[]);
+        expect(&with(5, r#"{"max":3}"#, "]}"), &unreachable);
+        // Children who don't count may be any number, and who is too many may wait outside.
+        expect(&with(5, r#"{"max":2,"under":2}"#, "]}"), &[]);
+        expect(&with(5, r#"{"max":2,"over":"admit_max"}"#, "]}"), &[]);
+        // A tier that no party can meet counts for no limit.
+        let both =
+            r#"{"all":[{"attr":"context.party","op":"gte","value":6},{"attr":"context.party","op":"lte","value":4}]}"#;
+        let limited = format!(
+            r#"{{"tiers":[{{"id":"a","rank":2,"when":{both},"guests":{{"max":2}}}},
+                {{"id":"b","rank":1,"when":{{"attr":"context.party","op":"gte","value":5}}}}],
+                "limits":[{{"id":"l","scope":["perk"],"max":4,"cost":"party","window":{{"calendar":"day"}}}}]}}"#
+        );
+        expect(&limited, &[("/limits/0/max", "limit_below_party", true)]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Conditions on what is kept of people: only on what is declared, and as it was declared.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Lint, each_leaf};
 use crate::foundation::document::below;
@@ -9,11 +9,20 @@ use crate::rules::attribute::{Attribute, AttributeKind, ValueType};
 use crate::rules::leaf::{Leaf, Relation, Test};
 use crate::rules::rule::Rule;
 
-pub(super) fn lint(rule: &Rule, declared: &BTreeMap<String, ValueType>, found: &mut Lint) {
+pub(super) fn lint(rule: &Rule, declared: &BTreeMap<String, ValueType>, required: &BTreeSet<String>, found: &mut Lint) {
     if rule.of_subject().is_empty() {
         return;
     }
     each_leaf(rule, &mut |leaf, pointer| {
+        if let Some(name) =
+            leaf.attribute.of_subject().filter(|name| leaf.test == Test::Exists && required.contains(*name))
+        {
+            let detail = format!(
+                "by its `on_missing` nobody without `subject.{name}` gets as far as this: it always holds; declare `ignore` \
+                 to let the rule decide"
+            );
+            found.warn(pointer, "fallback_decides", detail);
+        }
         let sides = [(Some(&leaf.attribute), "attr"), (leaf.test.other(), "ref")];
         for (attribute, member) in sides {
             let Some(name) = attribute.and_then(Attribute::of_subject) else { continue };

@@ -1,14 +1,17 @@
 //! Tiers that nobody reaches, that an easier one hides, or whose thresholds are off the scale.
 
+use super::limits::sizes_of_tier;
 use super::reach::{Reach, is_implied};
 use super::{Lint, each_leaf, walk};
 use crate::foundation::decimal::Decimal;
+use crate::foundation::document::below;
 use crate::rules::attribute::Attribute;
 use crate::rules::condition::Condition;
 use crate::rules::leaf::{Leaf, Scalar, Test};
 use crate::rules::rule::Rule;
 use crate::rules::terms::Fallback;
 use crate::rules::tier::Tier;
+use crate::rules::tier::guests::{GuestTerms, Over};
 
 /// A tier that someone reaches, and the scores it can be reached with.
 struct Reached<'a> {
@@ -35,6 +38,19 @@ pub(super) fn lint(rule: &Rule, scale: Option<(Decimal, Decimal)>, found: &mut L
             found.error(&tier.pointer, "unreachable_tier", detail);
             unreachable.push(tier.pointer.as_str());
             continue;
+        }
+        if let Some(GuestTerms { max, under: None, over: Over::Deny, .. }) = tier.guests {
+            let (party, sizes) = (max.saturating_add(1), sizes_of_tier(rule, tier));
+            if sizes.low > Decimal::from_whole(i64::try_from(party).unwrap_or(i64::MAX)) && !sizes.is_empty() {
+                let detail = format!(
+                    "the smallest party that meets the condition of `{}` is {}, and it admits {party} at most",
+                    tier.id, sizes.low
+                );
+                let of_tier = tier.pointer.trim_end_matches("/when");
+                found.error(below(of_tier, "guests"), "unreachable_tier", detail);
+                unreachable.push(tier.pointer.as_str());
+                continue;
+            }
         }
         if let Some(easier) = higher.iter().find(|higher| is_shadowed(higher.tier, tier, reach, needs_score)) {
             let detail =

@@ -1,6 +1,7 @@
 //! A feed of attributes: `subject`, `attribute`, `value` and, if it likes, `valid_until`.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -13,9 +14,12 @@ use crate::foundation::subject::{SubjectHandle, SubjectRef};
 use crate::rules::attribute::ValueType;
 use crate::rules::declared::{AttributePolicy, DeclaredAttributes};
 use crate::scores::error::ScoreError;
-use crate::scores::feed::{Feed, Judged};
+use crate::scores::feed::{Feed, Judged, Place, Written};
 use crate::scores::rows::{Format, LineFault, handle};
 use crate::scores::table::{Field, TableReader, Wanted};
+
+/// Between two times that a value is recorded again of which nothing but its age changed.
+const CONFIRMED_EVERY_MICROS: i64 = 24 * 3_600 * 1_000_000;
 
 const FIELDS: Wanted<4> = Wanted {
     names: ["subject", "attribute", "value", "valid_until"],
@@ -69,7 +73,8 @@ impl Feed for AttributeFeed {
         Ok(Some((subject, name.clone(), value)))
     }
 
-    /// The last one stands. Where values age, one that says the same again is as young as if it were new.
+    /// The last one stands, and one that says the same again is as young as if it were new. Where values don't age, that is
+    /// written once a day only: enough for a `max_age` that they are given later.
     fn judge(
         &self,
         name: &String,
@@ -78,20 +83,33 @@ impl Feed for AttributeFeed {
     ) -> (Judged, Option<AttributeValue>) {
         let ages = self.declared.get(name).is_some_and(|policy| policy.max_age.is_some());
         match standing {
-            Some(standing) if standing.is_same(new) => (Judged::Unchanged, ages.then(|| new.clone())),
+            Some(standing) if standing.is_same(new) => {
+                let is_old = new.recorded_at.saturating_sub(standing.recorded_at) >= CONFIRMED_EVERY_MICROS;
+                (Judged::Unchanged, (ages || is_old).then(|| new.clone()))
+            }
             _ => (Judged::Accepted, Some(new.clone())),
         }
+    }
+
+    fn weight(value: &AttributeValue) -> usize {
+        value.text_bytes()
     }
 
     async fn standing(
         &self,
         subjects: Vec<SubjectRef>,
-    ) -> Result<HashMap<(SubjectRef, String), AttributeValue>, ScoreError> {
-        self.attributes.list(&self.merchant, subjects).await
+        names: Vec<String>,
+    ) -> Result<HashMap<Place<Self>, AttributeValue>, ScoreError> {
+        self.attributes.list(&self.merchant, subjects, names).await
     }
 
-    async fn write(&self, new: Vec<((SubjectRef, String), AttributeValue)>, _: Timestamp) -> Result<usize, ScoreError> {
-        self.attributes.put_all(&self.merchant, new).await
+    async fn write(
+        &self,
+        new: Arc<Vec<(Place<Self>, AttributeValue)>>,
+        _: Timestamp,
+    ) -> Result<Written<Self>, ScoreError> {
+        let undeclared = self.attributes.put_all(&self.merchant, new).await?;
+        Ok(Written { beaten: 0, undeclared })
     }
 }
 
@@ -107,7 +125,7 @@ fn read_value(field: Field, policy: &AttributePolicy) -> Result<Json, LineFault>
             _ => return Err(mistyped),
         },
         (ValueType::List, Field::Cell(cell)) => Json::List(cell.split(';').map(|it| Json::text(it.trim())).collect()),
-        (_, Field::Cell(cell)) => Json::Text(cell),
+        (_, Field::Cell(cell)) => Json::text(cell.trim()),
         (ValueType::Number, Field::Json(value @ Json::Number(_)))
         | (ValueType::Boolean, Field::Json(value @ Json::Bool(_)))
         | (ValueType::List, Field::Json(value @ Json::List(_)))
@@ -117,7 +135,7 @@ fn read_value(field: Field, policy: &AttributePolicy) -> Result<Json, LineFault>
     match &value {
         Json::Text(text) if text.trim().is_empty() => return Err(LineFault::Text),
         Json::List(items) if items.iter().any(|it| it.as_text().is_none()) => return Err(mistyped),
-        Json::List(items) if items.iter().any(|it| it.as_text().is_some_and(str::is_empty)) => {
+        Json::List(items) if items.iter().any(|it| it.as_text().is_some_and(|it| it.trim().is_empty())) => {
             return Err(LineFault::Text);
         }
         _ => {}

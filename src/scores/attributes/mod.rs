@@ -9,7 +9,7 @@ mod feed;
 pub mod store;
 pub mod value;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::database::{AnyConnection, Database, DatabaseError};
+use crate::decision::person::is_attribute_name;
 use crate::foundation::clock::Clock;
 use crate::foundation::ids::MerchantId;
 use crate::foundation::subject::{SubjectHandle, SubjectRef, SubjectRefs};
@@ -36,6 +37,12 @@ use super::store::epochs::bump_epochs;
 
 /// The most values that are deleted in one transaction.
 const DELETED_AT_ONCE: i64 = 1_000;
+
+/// The most deleted declarations that one sweep clears.
+const CLEARED_AT_ONCE: i64 = 100;
+
+/// The number of times that a deletion is tried again that another writer kept out.
+const RETRIES: usize = 3;
 
 /// Between two sweeps of values that are not good any more.
 const SWEEP_EVERY: Duration = Duration::from_mins(1);
@@ -134,7 +141,7 @@ impl Attributes {
         Import::new(feed, backend, clock, large, move |handle| refer(handle).into())
     }
 
-    /// The values that stand for these people, past the caches.
+    /// The values of these attributes that stand for these people, past the caches.
     ///
     /// # Errors
     /// [`ScoreError::Database`].
@@ -142,13 +149,18 @@ impl Attributes {
         &self,
         merchant: &MerchantId,
         subjects: Vec<SubjectRef>,
+        names: Vec<String>,
     ) -> Result<HashMap<(SubjectRef, String), AttributeValue>, ScoreError> {
         let merchant = merchant.clone();
-        Ok(self.database.read(move |conn| store::list_values(conn, &merchant, &subjects)).await?)
+        Ok(self.database.read(move |conn| store::list_values(conn, &merchant, &subjects, &names)).await?)
     }
 
-    /// Writes a chunk of an import, no value twice; says how many stand now.
-    async fn put_all(&self, merchant: &MerchantId, chunk: Vec<store::Placed>) -> Result<usize, ScoreError> {
+    /// Writes a chunk of an import, no value twice; returns the names of those that are not declared any more.
+    async fn put_all(
+        &self,
+        merchant: &MerchantId,
+        chunk: Arc<Vec<store::Placed>>,
+    ) -> Result<BTreeSet<String>, ScoreError> {
         let (merchant, this) = (merchant.clone(), self.clone());
         to_the_end(async move {
             let mut subjects: Vec<SubjectRef> = chunk.iter().map(|((subject, _), _)| *subject).collect();
@@ -156,9 +168,9 @@ impl Attributes {
             let of = merchant.clone();
             let written_to = subjects.clone();
             let write = move |conn: &mut AnyConnection| {
-                let written = store::upsert_values(conn, &of, &chunk)?;
-                bump_epochs(conn, written_to.iter().filter(|_| written > 0))?;
-                Ok::<_, DatabaseError>(written)
+                let undeclared = store::upsert_values(conn, &of, &chunk)?;
+                bump_epochs(conn, written_to.iter())?;
+                Ok::<_, DatabaseError>(undeclared)
             };
             let written = this.database.write(write).await;
             // After an error too: a commit may have held although its answer was lost.
@@ -168,30 +180,66 @@ impl Attributes {
         .await
     }
 
-    /// Deletes the values of an attribute that is not declared any more, or was again since.
+    /// Deletes the values of an attribute's declarations that were deleted; says how many, or none where nothing was left
+    /// to clear.
     ///
     /// # Errors
-    /// [`ScoreError::Database`]; what was deleted by then remains deleted, and what is left is seen by nobody.
-    pub async fn delete_undeclared(&self, merchant: &MerchantId, name: &str) -> Result<u64, ScoreError> {
-        let (this, merchant, name) = (self.clone(), merchant.clone(), name.to_owned());
+    /// [`ScoreError::Database`]; what was deleted by then remains deleted, what is left is seen by nobody, and the sweep
+    /// goes on with it.
+    pub async fn clear(&self, merchant: &MerchantId, name: &str) -> Result<Option<u64>, ScoreError> {
+        if !is_attribute_name(name) {
+            return Ok(None);
+        }
+        let (of, attribute) = (merchant.clone(), name.to_owned());
+        let to_clear = self.database.read(move |conn| store::list_to_clear_of(conn, &of, &attribute)).await?;
+        if to_clear.is_empty() {
+            return Ok(None);
+        }
+        let mut deleted = 0;
+        for declaration in to_clear {
+            deleted += self.clear_one(declaration).await?;
+        }
+        Ok(Some(deleted))
+    }
+
+    async fn clear_one(&self, declaration: store::ToClear) -> Result<u64, ScoreError> {
+        let this = self.clone();
         to_the_end(async move {
-            let mut deleted = 0;
+            let merchant: MerchantId =
+                declaration.merchant_id.parse().map_err(|e| DatabaseError::corrupt("merchant id", e))?;
+            let (mut deleted, mut after) = (0, None);
             loop {
-                let (of, attribute) = (merchant.clone(), name.clone());
+                let of = declaration.clone();
                 let delete = move |conn: &mut AnyConnection| {
-                    let subjects = store::delete_undeclared(conn, &of, &attribute, DELETED_AT_ONCE)?;
+                    let subjects = store::delete_values(conn, &of, after.as_ref(), DELETED_AT_ONCE)?;
                     bump_epochs(conn, subjects.iter())?;
                     Ok::<_, DatabaseError>(subjects)
                 };
-                let subjects = this.database.write(delete).await?;
+                let subjects = this.write_again(delete).await?;
                 this.forget(&merchant, &subjects).await;
-                if subjects.is_empty() {
-                    return Ok(deleted);
-                }
                 deleted += subjects.len() as u64;
+                // Once more from the beginning, where nothing is left but to say so.
+                match (subjects.last(), after) {
+                    (None, None) => return Ok(deleted),
+                    (last, _) => after = last.copied(),
+                }
             }
         })
         .await
+    }
+
+    /// Writes; again where another writer kept it out.
+    async fn write_again<T: Send + 'static>(
+        &self,
+        write: impl Fn(&mut AnyConnection) -> Result<T, DatabaseError> + Clone + Send + 'static,
+    ) -> Result<T, DatabaseError> {
+        let mut tries = 0;
+        loop {
+            match self.database.write(write.clone()).await {
+                Err(DatabaseError::Conflict | DatabaseError::Busy) if tries < RETRIES => tries += 1,
+                result => return result,
+            }
+        }
     }
 
     /// Drops what caches keep of these people.
@@ -219,20 +267,24 @@ impl Attributes {
         }
     }
 
-    /// Deletes the values whose end was more than a day before `now`; says how many.
+    /// Deletes the values whose end was more than a day before `now`, and those of deleted declarations; says how many.
     ///
     /// # Errors
-    /// [`DatabaseError`].
-    pub async fn sweep_once(&self, now: Timestamp) -> Result<usize, DatabaseError> {
+    /// [`ScoreError::Database`].
+    pub async fn sweep_once(&self, now: Timestamp) -> Result<u64, ScoreError> {
         let lapsed = now.checked_sub(KEPT).unwrap_or(Timestamp::MIN).as_microsecond();
         let mut swept = 0;
         loop {
             let delete = move |conn: &mut AnyConnection| store::delete_lapsed(conn, lapsed, DELETED_AT_ONCE);
-            let deleted = self.database.write(delete).await?;
-            swept += deleted;
+            let deleted = self.write_again(delete).await?;
+            swept += deleted as u64;
             if i64::try_from(deleted).unwrap_or(0) < DELETED_AT_ONCE {
-                return Ok(swept);
+                break;
             }
         }
+        for declaration in self.database.read(|conn| store::list_to_clear(conn, CLEARED_AT_ONCE)).await? {
+            swept += self.clear_one(declaration).await?;
+        }
+        Ok(swept)
     }
 }

@@ -1,6 +1,6 @@
 //! The values of attributes in the database.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use diesel::pg::PgConnection;
@@ -10,7 +10,7 @@ use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 use diesel::sqlite::SqliteConnection;
 
 use super::value::{AttributeValue, AttributesKey, HeldAttributes};
-use crate::database::schema::{attributes, subject_attributes};
+use crate::database::schema::{attributes, attributes_to_clear, subject_attributes};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::ids::MerchantId;
 use crate::foundation::json::Json;
@@ -33,12 +33,8 @@ struct ValueRow {
 
 impl ValueRow {
     fn placed(self) -> Result<Placed, DatabaseError> {
-        let bytes: [u8; 32] = self
-            .subject_ref
-            .try_into()
-            .map_err(|bytes: Vec<u8>| DatabaseError::corrupt("subject reference", format!("{} bytes", bytes.len())))?;
         let value = value(&self.value, self.valid_until, self.recorded_at, self.declared_at)?;
-        Ok(((SubjectRef(bytes), self.attribute), value))
+        Ok(((reference(self.subject_ref)?, self.attribute), value))
     }
 }
 
@@ -100,18 +96,21 @@ impl Query for FindAttributes<'_> {
     type SqlType = (BigInt, Text, Text, Nullable<BigInt>, BigInt, BigInt);
 }
 
-/// The values that stand for any of `subjects`: some thousands of them at most, as each is a parameter on SQLite.
+/// The values of the attributes `names` that stand for any of `subjects`: some thousands of them at most, as each is a
+/// parameter on SQLite.
 pub fn list_values(
     conn: &mut AnyConnection,
     merchant: &MerchantId,
     subjects: &[SubjectRef],
+    names: &[String],
 ) -> Result<HashMap<(SubjectRef, String), AttributeValue>, DatabaseError> {
     let subjects: Vec<&[u8]> = subjects.iter().map(|subject| &subject.0[..]).collect();
     let rows: Vec<ValueRow> = match conn {
-        AnyConnection::Postgres(conn) => list_postgres(conn, merchant, subjects)?,
+        AnyConnection::Postgres(conn) => list_postgres(conn, merchant, subjects, names)?,
         AnyConnection::Sqlite(conn) => subject_attributes::table
             .filter(subject_attributes::merchant_id.eq(merchant.as_str()))
             .filter(subject_attributes::subject_ref.eq_any(subjects))
+            .filter(subject_attributes::attribute.eq_any(names))
             .select(ValueRow::as_select())
             .load(conn)?,
     };
@@ -119,36 +118,46 @@ pub fn list_values(
 }
 
 /// Each subject is looked up by the primary key, whatever the server knows of the table.
-fn list_postgres(conn: &mut PgConnection, merchant: &MerchantId, subjects: Vec<&[u8]>) -> QueryResult<Vec<ValueRow>> {
+fn list_postgres(
+    conn: &mut PgConnection,
+    merchant: &MerchantId,
+    subjects: Vec<&[u8]>,
+    names: &[String],
+) -> QueryResult<Vec<ValueRow>> {
     use diesel::sql_types::Array;
 
     diesel::sql_query(
         "SELECT found.subject_ref, found.attribute, found.value, found.valid_until, found.recorded_at, \
          found.declared_at FROM unnest($2) AS wanted (subject_ref) \
          CROSS JOIN LATERAL (SELECT * FROM subject_attributes WHERE merchant_id = $1 \
-         AND subject_ref = wanted.subject_ref OFFSET 0) AS found",
+         AND subject_ref = wanted.subject_ref AND attribute = ANY ($3) OFFSET 0) AS found",
     )
     .bind::<Text, _>(merchant.as_str())
     .bind::<Array<Binary>, _>(subjects)
+    .bind::<Array<Text>, _>(names)
     .load(conn)
 }
 
-/// Writes values, none twice, and says how many that were: those whose declaration is no longer the one that they were
-/// read under are left out. It is locked, so that neither can its type change nor can it go before this is committed.
-pub fn upsert_values(conn: &mut AnyConnection, merchant: &MerchantId, new: &[Placed]) -> Result<usize, DatabaseError> {
+/// Writes values, none twice, but for those whose declaration is no longer the one that they were read under: returns the
+/// names of these. It is locked, so that neither can its type change nor can it go before this is committed.
+pub fn upsert_values(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    new: &[Placed],
+) -> Result<BTreeSet<String>, DatabaseError> {
     let mut names: Vec<&str> = new.iter().map(|((_, name), _)| name.as_str()).collect();
     names.sort_unstable();
     names.dedup();
     let declared: HashMap<String, i64> = lock_declared(conn, merchant, &names)?.into_iter().collect();
-    let mut new: Vec<&Placed> =
-        new.iter().filter(|((_, name), it)| declared.get(name) == Some(&it.declared_at)).collect();
+    let is_declared = |((_, name), it): &&Placed| declared.get(name) == Some(&it.declared_at);
+    let (mut new, others): (Vec<&Placed>, Vec<&Placed>) = new.iter().partition(is_declared);
     // One order for everyone: two feeds that lock the same rows in two orders would deadlock.
     new.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
     match conn {
         AnyConnection::Postgres(conn) => upsert_postgres(conn, merchant, &new)?,
         AnyConnection::Sqlite(conn) => upsert_sqlite(conn, merchant, &new)?,
     };
-    Ok(new.len())
+    Ok(others.into_iter().map(|((_, name), _)| name.clone()).collect())
 }
 
 fn lock_declared(
@@ -228,49 +237,108 @@ pub fn delete_values_of(
     Ok(diesel::delete(of_person).execute(conn)?)
 }
 
-/// Deletes up to `most` values of an attribute that belong to no declaration that is there; says whose they were.
-pub fn delete_undeclared(
+/// A declaration that was deleted and whose values are still to be.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
+#[diesel(table_name = attributes_to_clear)]
+pub struct ToClear {
+    pub merchant_id: String,
+    pub name: String,
+    pub declared_at: i64,
+}
+
+/// Up to `most` deleted declarations, every merchant's, that still have values.
+pub fn list_to_clear(conn: &mut AnyConnection, most: i64) -> Result<Vec<ToClear>, DatabaseError> {
+    Ok(attributes_to_clear::table.select(ToClear::as_select()).limit(most).load(conn)?)
+}
+
+/// The deleted declarations of one name that still have values.
+pub fn list_to_clear_of(
     conn: &mut AnyConnection,
     merchant: &MerchantId,
     name: &str,
+) -> Result<Vec<ToClear>, DatabaseError> {
+    let of_name = attributes_to_clear::merchant_id.eq(merchant.as_str()).and(attributes_to_clear::name.eq(name));
+    Ok(attributes_to_clear::table.filter(of_name).select(ToClear::as_select()).load(conn)?)
+}
+
+#[derive(QueryableByName)]
+struct Deleted {
+    #[diesel(sql_type = Binary)]
+    subject_ref: Vec<u8>,
+}
+
+/// Deletes the first `most` values behind `after` of a deleted declaration; says whose they were, in order. When there are
+/// no more, nothing of it is to be cleared any longer.
+///
+/// Those of a later declaration of the name differ in `declared_at`, also where a feed replaces one while this waits
+/// for its row.
+pub fn delete_values(
+    conn: &mut AnyConnection,
+    of: &ToClear,
+    after: Option<&SubjectRef>,
     most: i64,
 ) -> Result<Vec<SubjectRef>, DatabaseError> {
-    let declared: Option<i64> =
-        attributes::table.find((merchant.as_str(), name)).select(attributes::created_at).first(conn).optional()?;
-    let rows = subject_attributes::table
-        .filter(subject_attributes::merchant_id.eq(merchant.as_str()))
-        .filter(subject_attributes::attribute.eq(name))
-        .filter(subject_attributes::declared_at.ne(declared.unwrap_or(i64::MIN)))
-        .limit(most)
-        .select(ValueRow::as_select())
-        .load(conn)?;
-    delete_rows(conn, merchant.as_str(), &rows)?;
-    rows.into_iter().map(|row| row.placed().map(|((subject, _), _)| subject)).collect()
+    let after = after.map_or(&[][..], |after| &after.0[..]);
+    let deleted: Vec<Deleted> = match conn {
+        AnyConnection::Postgres(conn) => diesel::sql_query(
+            "DELETE FROM subject_attributes WHERE (merchant_id, subject_ref, attribute) IN (\
+             SELECT merchant_id, subject_ref, attribute FROM subject_attributes \
+             WHERE merchant_id = $1 AND attribute = $2 AND declared_at = $3 AND subject_ref > $4 \
+             ORDER BY subject_ref LIMIT $5 FOR UPDATE) AND declared_at = $3 RETURNING subject_ref",
+        )
+        .bind::<Text, _>(&of.merchant_id)
+        .bind::<Text, _>(&of.name)
+        .bind::<BigInt, _>(of.declared_at)
+        .bind::<Binary, _>(after)
+        .bind::<BigInt, _>(most)
+        .load(conn)?,
+        AnyConnection::Sqlite(conn) => diesel::sql_query(
+            "DELETE FROM subject_attributes WHERE (merchant_id, subject_ref, attribute) IN (\
+             SELECT merchant_id, subject_ref, attribute FROM subject_attributes \
+             WHERE merchant_id = ?1 AND attribute = ?2 AND declared_at = ?3 AND subject_ref > ?4 \
+             ORDER BY subject_ref LIMIT ?5) RETURNING subject_ref",
+        )
+        .bind::<Text, _>(&of.merchant_id)
+        .bind::<Text, _>(&of.name)
+        .bind::<BigInt, _>(of.declared_at)
+        .bind::<Binary, _>(after)
+        .bind::<BigInt, _>(most)
+        .load(conn)?,
+    };
+    if deleted.is_empty() && after.is_empty() {
+        diesel::delete(attributes_to_clear::table.find((&of.merchant_id, &of.name, of.declared_at))).execute(conn)?;
+    }
+    let mut subjects: Vec<SubjectRef> =
+        deleted.into_iter().map(|row| reference(row.subject_ref)).collect::<Result<_, _>>()?;
+    subjects.sort_unstable();
+    Ok(subjects)
 }
 
-/// Deletes up to `most` values, every merchant's, that were good until before `lapsed`; says how many.
+/// Deletes up to `most` values, every merchant's, that were good until before `lapsed`; says how many. One that is written
+/// again while this waits for its row is good for longer, and is left.
 pub fn delete_lapsed(conn: &mut AnyConnection, lapsed: i64, most: i64) -> Result<usize, DatabaseError> {
-    let rows: Vec<(String, ValueRow)> = subject_attributes::table
-        .filter(subject_attributes::valid_until.lt(lapsed))
-        .limit(most)
-        .select((subject_attributes::merchant_id, ValueRow::as_select()))
-        .load(conn)?;
-    for (merchant, row) in &rows {
-        // As it was read: one that was written again meanwhile is good for longer.
-        let as_read = subject_attributes::table
-            .find((merchant.as_str(), &row.subject_ref[..], row.attribute.as_str()))
-            .filter(subject_attributes::valid_until.eq(row.valid_until));
-        diesel::delete(as_read).execute(conn)?;
-    }
-    Ok(rows.len())
+    Ok(match conn {
+        AnyConnection::Postgres(conn) => diesel::sql_query(
+            "DELETE FROM subject_attributes WHERE (merchant_id, subject_ref, attribute) IN (\
+             SELECT merchant_id, subject_ref, attribute FROM subject_attributes WHERE valid_until < $1 \
+             ORDER BY merchant_id, subject_ref, attribute LIMIT $2 FOR UPDATE) AND valid_until < $1",
+        )
+        .bind::<BigInt, _>(lapsed)
+        .bind::<BigInt, _>(most)
+        .execute(conn)?,
+        AnyConnection::Sqlite(conn) => diesel::sql_query(
+            "DELETE FROM subject_attributes WHERE (merchant_id, subject_ref, attribute) IN (\
+             SELECT merchant_id, subject_ref, attribute FROM subject_attributes WHERE valid_until < ?1 LIMIT ?2)",
+        )
+        .bind::<BigInt, _>(lapsed)
+        .bind::<BigInt, _>(most)
+        .execute(conn)?,
+    })
 }
 
-fn delete_rows(conn: &mut AnyConnection, merchant: &str, rows: &[ValueRow]) -> Result<(), DatabaseError> {
-    for row in rows {
-        let as_read = subject_attributes::table
-            .find((merchant, &row.subject_ref[..], row.attribute.as_str()))
-            .filter(subject_attributes::declared_at.eq(row.declared_at));
-        diesel::delete(as_read).execute(conn)?;
-    }
-    Ok(())
+fn reference(bytes: Vec<u8>) -> Result<SubjectRef, DatabaseError> {
+    let bytes: [u8; 32] = bytes
+        .try_into()
+        .map_err(|bytes: Vec<u8>| DatabaseError::corrupt("subject reference", format!("{} bytes", bytes.len())))?;
+    Ok(SubjectRef(bytes))
 }

@@ -13,6 +13,12 @@ use crate::foundation::subject::SubjectRef;
 use crate::scores::kept::CachedKey;
 use crate::telemetry::meters;
 
+/// The bytes in memory of a score with its key, about, by which the room for attributes is measured too.
+const BYTES_OF_SCORE: usize = 250;
+
+/// The bytes in memory of a value besides its texts, about.
+const BYTES_OF_ONE: usize = 120;
+
 /// A value that is kept of a person. Instants are in whole microseconds: what the database can hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttributeValue {
@@ -35,6 +41,17 @@ impl AttributeValue {
     #[must_use]
     pub fn ends(&self) -> Option<Timestamp> {
         self.valid_until.map(from_micros)
+    }
+
+    /// The bytes of the texts in it.
+    pub(super) fn text_bytes(&self) -> usize {
+        match &self.value {
+            Json::Text(text) => text.len(),
+            Json::List(items) => {
+                items.iter().map(|item| size_of::<Json>() + item.as_text().unwrap_or_default().len()).sum()
+            }
+            _ => 0,
+        }
     }
 
     /// True if both say the same for as long.
@@ -78,6 +95,11 @@ impl CachedKey for AttributesKey {
         serde_json::from_slice(bytes).ok().map(Arc::new)
     }
 
+    fn weight(held: &HeldAttributes) -> u32 {
+        let bytes: usize = held.iter().map(|(name, it)| BYTES_OF_ONE + name.len() + it.text_bytes()).sum();
+        u32::try_from(1 + bytes / BYTES_OF_SCORE).unwrap_or(u32::MAX)
+    }
+
     fn count(tier: &'static str) {
         meters().attribute_lookups.count([tier]);
     }
@@ -105,6 +127,22 @@ mod tests {
             assert_eq!(AttributesKey::decode(&bytes), Some(held), "{value}");
         }
         assert_eq!(AttributesKey::decode(b"{"), None);
+    }
+
+    #[test]
+    fn memory_holds_no_more_of_attributes_than_of_as_many_scores() {
+        let held = |of: usize, length: usize| -> HeldAttributes {
+            let one = |nth: usize| {
+                let value = Json::List((0..20).map(|_| Json::text("x".repeat(length))).collect());
+                let it = AttributeValue { value, valid_until: None, recorded_at: 0, declared_at: 0 };
+                (format!("a{nth}"), it)
+            };
+            Arc::new((0..of).map(one).collect())
+        };
+        assert_eq!(AttributesKey::weight(&Arc::default()), 1);
+        let (one, all) = (AttributesKey::weight(&held(1, 250)), AttributesKey::weight(&held(100, 250)));
+        let bytes = |weight: u32| usize::try_from(weight).unwrap() * BYTES_OF_SCORE;
+        assert!((5_000..8_000).contains(&bytes(one)) && (500_000..800_000).contains(&bytes(all)), "{one} {all}");
     }
 
     #[test]

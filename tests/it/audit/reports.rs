@@ -148,7 +148,7 @@ async fn correct(world: &World, merchant: &Merchant, grant: &GrantId, party: u64
     match checker.correct_grant(CLI, (None, None), merchant, found, request).await {
         Ok(_) => true,
         Err(CorrectionRequestError::Correction(
-            CorrectionError::Expired | CorrectionError::TooLate | CorrectionError::Released | CorrectionError::Voided,
+            CorrectionError::TooLate | CorrectionError::Released | CorrectionError::Voided,
         )) => false,
         Err(error) => panic!("{error}"),
     }

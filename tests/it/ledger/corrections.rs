@@ -7,9 +7,10 @@ use perkgate::audit::Request;
 use perkgate::decision::facts::Context;
 use perkgate::eligibility::backtester::PastTrial;
 use perkgate::eligibility::checker::Question;
-use perkgate::eligibility::grants::{CorrectionRequest, CorrectionRequestError, GrantShown};
+use perkgate::eligibility::grants::{CorrectionRequest, CorrectionRequestError, GrantShown, GrantStatus};
 use perkgate::eligibility::rule_selection::Choice;
 use perkgate::eligibility::runs::Run as _;
+use perkgate::foundation::clock::Clock;
 use perkgate::foundation::entropy::Entropy;
 use perkgate::foundation::ids::GrantId;
 use perkgate::foundation::json::Json;
@@ -50,6 +51,14 @@ impl<'a> House<'a> {
         let asked = Question { context, ..question("lounge", who) };
         let answer = self.gateway(nth).checker.check(&self.kiosk, &self.merchant, asked).await.unwrap();
         answer.grant.map(|grant| grant.id)
+    }
+
+    /// The token of a grant to so many people.
+    async fn token(&self, who: &str, party: u64) -> (GrantId, String) {
+        let context = Context::default().with_party(Party::of(party));
+        let asked = Question { context, ..question("lounge", who) };
+        let answer = self.gateway(0).checker.check(&self.kiosk, &self.merchant, asked).await.unwrap();
+        (answer.grant.unwrap().id, answer.token.unwrap())
     }
 
     async fn show(&self, grant: &GrantId) -> GrantShown {
@@ -262,5 +271,42 @@ async fn what_is_kept_of_ages_decides_again_by_rules_with_the_same_bounds() {
             (1, 0, 0, 4),
             "who is under nine is not known"
         );
+    }
+}
+
+/// A correction moves the time of its counters on, as a check does: what another replica counts after is counted by it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_ahead_of_time_corrects_and_the_past_comes_out_the_same() {
+    for window in WINDOWS {
+        for world in World::all().await {
+            let ahead = Clock::fixed(world.now() + jiff::SignedDuration::from_secs(2));
+            let replica = world.replica_at(ahead).await;
+            let house = House { replica, ..House::open(&world, 30, window).await };
+            let ada = house.show(&house.ask(0, "twitter:ada", 2).await.unwrap()).await;
+            house.correct(1, &ada, 3, None).await.unwrap();
+            house.ask(0, "twitter:bob", 1).await.unwrap();
+            house.correct(0, &ada, 1, None).await.unwrap();
+            house.ask(0, "twitter:cleo", 1).await.unwrap();
+            world.pass(5);
+            assert_eq!(house.hold().await, 3, "{window}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_correction_answers_is_the_state_that_its_tag_names() {
+    for world in World::all().await {
+        let house = House::open(&world, 30, WINDOWS[1]).await;
+        let (grant, token) = house.token("twitter:ada", 2).await;
+        let seen = house.show(&grant).await;
+        let deadline = question("lounge", "nobody").deadline;
+        let redeemer = &house.replica.redeemer;
+        let (door, attempt) = ("A-3".to_owned(), "1".to_owned());
+        redeemer.redeem(&house.kiosk, &house.merchant, &token, door, attempt, deadline).await.unwrap();
+        let request = CorrectionRequest { party: Party::of(3), reason: "counted".into(), expected: None };
+        let corrector = &world.gateway.checker;
+        let answered = corrector.correct_grant(CLI, (None, None), &house.merchant, seen, request).await.unwrap();
+        assert_eq!((answered.status, answered.redeemed_at.len()), (GrantStatus::Redeemed, 1));
+        assert_eq!(answered, house.show(&grant).await);
     }
 }

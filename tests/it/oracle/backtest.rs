@@ -341,7 +341,7 @@ async fn correct(world: &World, merchant: &Merchant, grant: &GrantId, party: u64
                 | CorrectionError::Database(_),
             ),
         ) => panic!("{error}"),
-        Err(CorrectionRequestError::TooMany(_) | CorrectionRequestError::Correction(_)) => false,
+        Err(CorrectionRequestError::Correction(_)) => false,
     }
 }
 

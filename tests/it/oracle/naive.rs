@@ -307,18 +307,20 @@ fn merits(rule: &Json, whole: &World, world: &World, now: Timestamp, ahead: bool
     // What must be known of the person, wherever the rule speaks of it.
     let written = [get(rule, "when"), get(rule, "tiers")].map(Json::canonical).join(" ");
     let missing = |wanted: &str| {
-        world.context.iter().any(|(name, fallback)| {
-            let Some(attr) = name.strip_suffix(".on_missing") else { return false };
-            text(fallback) == Some(wanted)
+        let all = world.context.iter().filter_map(|(name, fallback)| {
+            let attr = name.strip_suffix(".on_missing")?;
+            let is_missing = text(fallback) == Some(wanted)
                 && written.contains(&format!("\"{attr}\""))
-                && known(attr, world, now).is_none()
-        })
+                && known(attr, world, now).is_none();
+            is_missing.then_some(attr)
+        });
+        all.min()
     };
-    if missing("deny") {
-        return denied("attribute_missing");
+    if let Some(attr) = missing("deny") {
+        return denied(code_of_kept(attr, world, now));
     }
-    if missing("refer") {
-        return Answer { decision: "referred", ..denied("attribute_missing") };
+    if let Some(attr) = missing("refer") {
+        return Answer { decision: "referred", ..denied(code_of_kept(attr, world, now)) };
     }
     let answer = judged(rule, world, now);
     if answer.decision == "granted"
@@ -328,12 +330,20 @@ fn merits(rule: &Json, whole: &World, world: &World, now: Timestamp, ahead: bool
     }
     if ahead
         && answer.decision == "denied"
+        // Fewer may come in at once.
+        && answer.code != Some("guests_exceeded")
         && let Some(code) = early_code(rule, whole, world, now)
     {
         return denied(code);
     }
     let refers = text(get(rule, "otherwise")) == Some("refer") && answer.decision == "denied";
     Answer { decision: if refers { "referred" } else { answer.decision }, ..answer }
+}
+
+/// What is kept of a person is past its end, or it never was.
+fn code_of_kept(attr: &str, world: &World, now: Timestamp) -> &'static str {
+    let is_kept = world.context.iter().any(|(name, _)| name == attr);
+    if is_kept && known(attr, world, now).is_none() { "attribute_stale" } else { "attribute_missing" }
 }
 
 /// Why limits can't count a visit: by what they count, it brought nothing, or a list. Passes come first, then by name.
@@ -416,7 +426,7 @@ fn judged(rule: &Json, world: &World, now: Timestamp) -> Answer {
         has_guests(tier) && holds(get(tier, "when"), world, now) == Some(true) && guests(tier, world).is_none()
     };
     if gate == Some(true) && list(get(rule, "tiers")).iter().any(|tier| is_turned_away(&tier)) {
-        return denied("too_many_guests");
+        return denied("guests_exceeded");
     }
     let rank = |tier: &&Json| thousandths(get(tier, "rank")).unwrap_or(1000);
     let of_truth = |truth: Option<bool>| {
@@ -449,7 +459,7 @@ fn judged(rule: &Json, world: &World, now: Timestamp) -> Answer {
         candidates(rule, world)
             .into_iter()
             .filter(|at| *at > score)
-            .find(|at| granted(rule, &with_score(world, *at), now).is_some() && uncountable(rule, world).is_none())
+            .find(|at| is_met(rule, &with_score(world, *at), now) && uncountable(rule, world).is_none())
             .map(|at| (at, at - score))
     });
     match gap {
@@ -513,6 +523,12 @@ fn window(leaf: &Json, world: &World) -> Option<(Timestamp, Timestamp)> {
         None => at,
     };
     Some((opens_by - reach("before"), at + reach("after")))
+}
+
+/// Whether the conditions of a tier hold, whoever comes along.
+fn is_met(rule: &Json, world: &World, now: Timestamp) -> bool {
+    let holds = |of: &Json| holds(get(of, "when"), world, now) == Some(true);
+    holds(rule) && list(get(rule, "tiers")).iter().any(holds)
 }
 
 /// The tier that is granted: the one of the highest rank whose condition, and the rule's own, hold.
@@ -597,6 +613,9 @@ fn first_code(code: &'static str, when: &Json, world: &World, now: Timestamp) ->
     let is_of_day = matches!(first.as_str(), "boarding_pass.date" | "boarding_pass.days_from_today");
     let is_of_pass = first.starts_with("boarding_pass.");
     let is_undated = world.context.iter().any(|(name, _)| name == "boarding_pass.undated");
+    if code == "attribute_missing" && first.starts_with("subject.") && first != "subject.network" {
+        return code_of_kept(&first, world, now);
+    }
     let is_known = is_of_day && known(&first, world, now).is_some();
     if (is_of_pass && is_undated) || (code == "condition_not_met" && is_known) { "pass_date" } else { code }
 }

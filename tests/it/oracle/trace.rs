@@ -63,7 +63,7 @@ proptest! {
             Some("score_missing" | "score_stale") => {
                 prop_assert_eq!(traced.score.unwrap().code.map(ReasonCode::as_str), code);
             }
-            Some("too_many_guests") => {
+            Some("guests_exceeded") => {
                 let guests = || traced.tiers.iter().filter_map(|tier| tier.guests.as_ref());
                 prop_assert!(guests().any(|guests| !guests.passed && guests.max < guests.had));
             }

@@ -86,6 +86,11 @@ impl World {
         Self::gateway(&self.database, settings, self.clock.clone(), Entropy::System).await
     }
 
+    /// A second replica whose clock goes otherwise.
+    pub(crate) async fn replica_at(&self, clock: Clock) -> Gateway {
+        Self::gateway(&self.database, &[], clock, Entropy::System).await
+    }
+
     /// A second replica that has the same Redis too, and hears there what the first one writes.
     pub(crate) async fn twin(&self) -> Gateway {
         let settings = self.gateway.settings.as_ref().clone();

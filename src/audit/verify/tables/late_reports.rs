@@ -36,6 +36,11 @@ impl EndsSoFar {
         *(if kind == ending::VOIDED { voided } else { released }) = true;
     }
 
+    /// Tells whether the grant was released or voided.
+    pub(crate) fn has_ended(&self, grant: &str) -> bool {
+        self.ends.contains_key(&self.fingerprints.of(&[grant]))
+    }
+
     /// A grant was voided, or what it had used was freed: the contradiction in that, if there is one.
     pub(crate) fn wait(&mut self, body: &Body<'_>, facts: &EndFacts<'_>, has_gaps: bool) -> Option<&'static str> {
         let grant = self.fingerprints.of(&[&*body.about]);

@@ -11,6 +11,7 @@ pub(crate) mod keys;
 pub(crate) mod late_reports;
 pub(crate) mod merchants;
 pub(crate) mod overrides;
+pub(crate) mod parties;
 pub(crate) mod pruned;
 pub(crate) mod redemptions;
 pub(crate) mod referrals;

@@ -85,9 +85,11 @@ impl From<AttributeError> for Problem {
             AttributeError::Stale => {
                 Self::new(kind, "It was changed since you looked: GET it again, and decide again.")
             }
-            AttributeError::ValuesKept { .. } | AttributeError::InUse { .. } | AttributeError::TooMany => {
-                Self::new(kind, error.to_string())
-            }
+            AttributeError::ValuesKept { .. }
+            | AttributeError::InUse { .. }
+            | AttributeError::ApprovalRequired { .. }
+            | AttributeError::TooMany => Self::new(kind, error.to_string()),
+            AttributeError::RuleNewer { .. } => Self::new(kind, error.to_string()).retry_after(1),
             AttributeError::Unfit(errors) => Self::invalid(errors),
             AttributeError::Ledger(error) => error.into(),
             AttributeError::Database(error) => error.into(),
@@ -98,7 +100,8 @@ impl From<AttributeError> for Problem {
 /// Declare an attribute
 ///
 /// From then on feeds may say it of people and rules may look at it, as `subject.` and its name. Another PUT
-/// changes its terms; a change of its type is refused as long as values are kept. Send the `ETag` as
+/// changes its terms; a change of its type is refused as long as values are kept or a rule looks at it. With four eyes
+/// no change that decides is taken while an approved rule looks at it (409 `approval_required`). Send the `ETag` as
 /// `If-Match` to change only what you saw.
 #[utoipa::path(
     tag = "attributes",
@@ -126,10 +129,6 @@ pub(crate) async fn put_attribute(
     let terms = AttributeTerms::read(&r#type, &purpose, max_age, on_missing.as_deref())?;
     let put = gateway.catalog.put_attribute(merchant, caller.actor(), &name, terms, expected.or_anything()).await?;
     let (attribute, is_new) = put;
-    if is_new {
-        // Of an earlier one of the name some may be left, if its deletion was cut short.
-        gateway.scores.attributes().delete_undeclared(merchant, &attribute.name).await?;
-    }
     let mut response = if is_new { HttpResponse::Created() } else { HttpResponse::Ok() };
     Ok(response.insert_header((header::ETAG, tag(&attribute))).json(AttributeView::from(&attribute)))
 }
@@ -171,7 +170,8 @@ pub(crate) async fn list_attributes(
 
 /// Delete an attribute
 ///
-/// With all its values. It is refused while a rule that decides, or will, looks at it.
+/// With all its values. It is refused while a rule that decides, or will, looks at it. What is left where this is cut short is
+/// deleted within minutes, or by asking again.
 #[utoipa::path(
     tag = "attributes",
     params(
@@ -191,8 +191,15 @@ pub(crate) async fn delete_attribute(
     expected: IfMatch,
 ) -> Result<HttpResponse, Problem> {
     let merchant = &caller.merchant()?.id;
-    gateway.catalog.delete_attribute(merchant, caller.actor(), &name, expected.or_anything()).await?;
-    gateway.scores.attributes().delete_undeclared(merchant, &name).await?;
+    let deleted = gateway.catalog.delete_attribute(merchant, caller.actor(), &name, expected.or_anything()).await;
+    let cleared = match &deleted {
+        // Once more, where it was cut short.
+        Ok(()) | Err(AttributeError::NotFound(_)) => gateway.scores.attributes().clear(merchant, &name).await?,
+        Err(_) => None,
+    };
+    if cleared.is_none() {
+        deleted?;
+    }
     Ok(HttpResponse::NoContent().finish())
 }
 

@@ -23,6 +23,7 @@ use crate::http::openapi::problems::{
     ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfPruning, ProblemsOfQuery,
     ProblemsOfRulings,
 };
+use crate::http::v1::checks::explanation::GuestsView;
 use crate::http::v1::checks::{CheckView, shown_to};
 use crate::http::v1::perks::rules::ContextView;
 use crate::ledger::cases::model::{Referral, ReferralStatus};
@@ -131,6 +132,8 @@ pub struct GrantableView {
     tier: String,
     #[schema(example = "Main lounge")]
     name: String,
+    /// Whom the tier would let in of those who came, where it says something of guests.
+    guests: Option<GuestsView>,
 }
 
 /// A page of referrals.

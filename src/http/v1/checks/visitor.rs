@@ -148,9 +148,15 @@ pub struct PartyView {
     adults: u32,
     /// The ages of the children, 0 to 17 years; at most 100 people with the adults. What is kept of an age is which of
     /// the rule's bounds it reaches.
-    #[schema(max_items = 99)]
+    #[schema(value_type = Option<Vec<Age>>, max_items = 99)]
     children: Option<Vec<u32>>,
 }
+
+/// The age of a child, in years.
+#[derive(ToSchema)]
+#[schema(minimum = 0, maximum = 17)]
+#[expect(dead_code, reason = "describes what `Party` reads")]
+pub struct Age(u32);
 
 /// The context for the party that a body says beside it.
 pub fn with_party(context: Context, party: Option<&Json>) -> Result<Context, Problem> {

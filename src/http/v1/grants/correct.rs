@@ -67,7 +67,7 @@ pub(crate) async fn correct_grant(
     expected: IfMatch,
     body: Body<CorrectionBody>,
 ) -> Result<HttpResponse, Problem> {
-    let expected = match expected.required()? {
+    let expected = match expected.required("grant")? {
         Expected::Anything => None,
         Expected::OneOf(tags) => Some(tags),
     };
@@ -96,9 +96,6 @@ impl From<CorrectionRequestError> for Problem {
     fn from(error: CorrectionRequestError) -> Self {
         let kind = Kind::from(&error);
         let error = match error {
-            CorrectionRequestError::TooMany(reason) => {
-                return Self::new(kind, format!("{} Nothing was changed.", reason.message()));
-            }
             CorrectionRequestError::Perk(error) => return error.into(),
             CorrectionRequestError::Correction(error) => error,
         };
@@ -106,14 +103,8 @@ impl From<CorrectionRequestError> for Problem {
             CorrectionError::NotFound => return Self::not_found(),
             CorrectionError::Ledger(error) => return error.into(),
             CorrectionError::Database(error) => return error.into(),
-            CorrectionError::NoRoom(reasons) => {
-                let mut detail = String::new();
-                for reason in &reasons {
-                    detail.push_str(&reason.message());
-                    detail.push(' ');
-                }
-                detail.push_str("Nothing was changed: those who were granted may come.");
-                return Self::new(kind, detail);
+            error @ (CorrectionError::NoRoom(_) | CorrectionError::TooMany(_)) => {
+                return Self::new(kind, error.to_string());
             }
             CorrectionError::Stale => {
                 "The grant has changed since you looked: GET it again, and correct what you see then."
@@ -121,7 +112,6 @@ impl From<CorrectionRequestError> for Problem {
             CorrectionError::Voided => "This grant was taken back: nobody comes in by it.",
             CorrectionError::Released => "This grant was released: the guest has left.",
             CorrectionError::Erased => "The person was erased: nothing about their visits is changed any more.",
-            CorrectionError::Expired => "The token of this grant expired unspent: nobody came.",
             CorrectionError::TooLate => {
                 "A grant is corrected within 10 minutes of being made, or of a door first taking its token."
             }

@@ -290,7 +290,7 @@ pub(crate) async fn edit_version(
 ) -> Result<HttpResponse, Problem> {
     let (perk, number) = path.into_inner();
     let merchant = &caller.merchant()?.id;
-    let expected = match expected.required() {
+    let expected = match expected.required("version") {
         Ok(expected) => expected,
         // What isn't there, or isn't the caller's, is reported first.
         Err(problem) => {

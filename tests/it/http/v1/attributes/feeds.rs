@@ -1,5 +1,8 @@
 //! `POST /v1/subjects/attributes/import`: feeds of what is kept of people.
 
+use perkgate::foundation::subject::SubjectHandle;
+use perkgate::scores::Format;
+use perkgate::scores::attributes::AttributeImport;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -193,5 +196,76 @@ async fn a_value_is_deleted_a_day_after_its_end() {
         assert_eq!(attributes.sweep_once(app.world.now()).await.unwrap(), 1);
         let left: Vec<String> = held(&admin, "ada").await.into_iter().map(|(name, ..)| name).collect();
         assert_eq!(left, ["banned", "nights"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_goes_while_a_feed_runs_is_rejected_line_by_line_and_counted_once() {
+    for app in TestApp::all().await {
+        let admin = app.admin(&app.cathay).await;
+        declare_all(&admin).await;
+        let old = "subject,attribute,value\na,status,gold\na,nights,1\nb,status,gold\n";
+        import(&admin, old).await;
+        let gateway = &app.world.gateway;
+        let (merchant, keyring) = (app.cathay.id.clone(), gateway.keyring.clone());
+        let declared = gateway.catalog.declared_attributes(&merchant).await.unwrap();
+        let (format, clock) = (Format::Csv, app.world.clock.clone());
+        let config = AttributeImport { merchant: merchant.clone(), declared, format, clock };
+        let refer = move |handle: &SubjectHandle| keyring.subject_refs(&merchant, handle);
+        let mut feed = gateway.scores.attributes().import(config, refer);
+        feed.push(b"subject,attribute,value\na,status,gold\na,nights,1\nb,status,blue\n").await.unwrap();
+        admin.delete(STATUS).await.is(204);
+        feed.push(b"c,status,gold\nc,nights,2\n").await.unwrap();
+        let report = feed.finish().await.unwrap();
+        let counts = (report.accepted, report.unchanged, report.stale, report.rejected);
+        assert_eq!(counts, (1, 1, 0, 3));
+        let listed: Vec<(u64, &str)> = report.errors.iter().map(|it| (it.line, it.fault.code())).collect();
+        assert_eq!(listed, [2, 4, 5].map(|line| (line, "undeclared_attribute")));
+        assert_eq!(held(&admin, "c").await.len(), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_what_a_chunk_names_is_read_of_its_people() {
+    for app in TestApp::all().await {
+        let admin = app.admin(&app.cathay).await;
+        declare_all(&admin).await;
+        import(&admin, "subject,attribute,value\na,status,gold\na,nights,1\nb,nights,2\n").await;
+        let gateway = &app.world.gateway;
+        let subjects = ["a", "b"].map(|it| gateway.keyring.subject_ref(&app.cathay.id, &it.parse().unwrap()));
+        let names = vec!["nights".to_owned(), "banned".to_owned()];
+        let found = gateway.scores.attributes().list(&app.cathay.id, subjects.to_vec(), names).await.unwrap();
+        let mut found: Vec<&str> = found.keys().map(|(_, name)| name.as_str()).collect();
+        found.sort_unstable();
+        assert_eq!(found, ["nights", "nights"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_feed_confirms_is_young_also_where_it_is_to_age_only_later() {
+    for app in TestApp::all().await {
+        let admin = app.admin(&app.cathay).await;
+        declare(&admin, json!({})).await.is(201);
+        members_only(&admin).await;
+        let feed = "subject,attribute,value\nada,status,gold\n";
+        import(&admin, feed).await;
+        app.world.pass(20 * 24 * 3600);
+        assert_eq!(counts(&import(&admin, feed).await), [0, 1, 0, 0]);
+        declare(&admin, json!({"max_age": "P10D"})).await.is(200);
+        assert_eq!(check(&admin, "ada").await["decision"], "granted");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn blanks_around_a_cell_are_no_part_of_it() {
+    for app in TestApp::all().await {
+        let admin = app.admin(&app.cathay).await;
+        declare_all(&admin).await;
+        members_only(&admin).await;
+        import(&admin, "subject, attribute, value\nada, status, gold \n").await;
+        assert_eq!(check(&admin, "ada").await["decision"], "granted");
+        let blank = r#"{"subject":"ada","attribute":"clubs","value":["a"," "]}"#;
+        let refused = send(&admin, "application/x-ndjson", blank).await.is(200);
+        assert_eq!((counts(&refused), &refused["errors"][0]["code"]), ([0, 0, 0, 1], &json!("bad_value")));
     }
 }

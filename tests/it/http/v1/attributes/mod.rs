@@ -1,13 +1,16 @@
 //! `/v1/attributes` and the feeds that fill them: what is declared, what is kept, and what checks make of it.
 
+mod changes;
 mod feeds;
 
+use perkgate::access::Role;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::app::TestApp;
 use crate::support::client::{Client, Reply};
 use crate::support::shape::assert_shape;
+use crate::support::world::question;
 
 const STATUS: &str = "/v1/attributes/status";
 
@@ -189,13 +192,16 @@ async fn members_are_let_in_whatever_their_score_from_the_moment_they_are_known(
         import(&admin, "subject,attribute,value\ntwitter:bob,status,gold\n").await;
         assert_eq!(check(&kiosk, "twitter:bob").await["decision"], "granted");
         import(&admin, "subject,attribute,value,valid_until\ntwitter:bob,status,gold,2012-05-08T00:00:00Z\n").await;
-        assert_eq!(why(&check(&kiosk, "twitter:bob").await), said("denied", "attribute_missing", "subject.status"));
+        assert_eq!(why(&check(&kiosk, "twitter:bob").await), said("denied", "attribute_stale", "subject.status"));
 
         // From its end on a value is not known any more.
         app.world.pass(3_599);
         assert_eq!(check(&kiosk, "twitter:ada").await["decision"], "granted");
         app.world.pass(1);
-        assert_eq!(why(&check(&kiosk, "twitter:ada").await), said("denied", "attribute_missing", "subject.status"));
+        let ended = check(&kiosk, "twitter:ada").await;
+        assert_eq!(why(&ended), said("denied", "attribute_stale", "subject.status"));
+        let message = ended["reasons"][0]["message"].as_str().unwrap();
+        assert!(message.ends_with("subject.status is known no longer."), "{message}");
 
         let meanwhile = json!({"from": "2012-05-08T00:00:00Z"});
         app.world.pass(1);
@@ -220,7 +226,7 @@ async fn a_value_ages_from_when_it_was_last_said() {
         app.world.pass(24 * 3600);
         assert_eq!(check(&admin, "ada").await["decision"], "granted");
         app.world.pass(1);
-        assert_eq!(why(&check(&admin, "ada").await), said("denied", "attribute_missing", "subject.status"));
+        assert_eq!(why(&check(&admin, "ada").await), said("denied", "attribute_stale", "subject.status"));
         assert_eq!(import(&admin, feed).await["unchanged"], 1);
         assert_eq!(check(&admin, "ada").await["decision"], "granted");
         // Where its terms change, the next check goes by them.
@@ -253,6 +259,9 @@ async fn whoever_has_no_value_is_dealt_with_as_declared() {
             let tried = admin.post("/v1/perks/club/simulate", &assumed).await.is(200);
             assert_eq!((&tried["tier"], &tried["trace"]["attributes"]), (&json!("gold"), &Value::Null));
         }
+        // Of one whose value has ended it is said that it has.
+        import(&admin, "subject,attribute,value,valid_until\neve,status,gold,2012-05-08T00:00:00Z\n").await;
+        assert_eq!(why(&check(&admin, "eve").await), said("referred", "attribute_stale", "subject.status"));
         let unfit = json!({"attributes": {"status": {"a": 1}}});
         let refused = admin.post("/v1/perks/club/simulate", &unfit).await.spot(422, "invalid_request");
         assert_eq!(refused, ("/attributes/status".into(), "wrong_type".into()));
@@ -264,7 +273,7 @@ async fn whoever_has_no_value_is_dealt_with_as_declared() {
         let replayed = admin.post("/v1/perks/club/backtest", &json!({"from": "2012-05-08T00:00:00Z"})).await.is(200);
         assert_eq!(
             (&replayed["reproduction"]["checks"], &replayed["reproduction"]["mismatches"]),
-            (&json!(3), &json!(0)),
+            (&json!(4), &json!(0)),
             "{replayed}"
         );
     }
@@ -326,5 +335,81 @@ async fn what_a_rule_looked_at_is_sealed_shown_to_the_person_and_erased_with_the
         let erased = admin.post("/v1/subjects/erase", &json!({"subject": "eve"})).await.is(200);
         assert_eq!((&erased["erased"], &erased["attributes"]), (&json!(true), &json!(1)));
         app.world.tally(&app.cathay);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trial_of_the_past_says_what_was_not_known_then_and_can_do_without_what_is() {
+    for app in TestApp::all().await {
+        let admin = app.admin(&app.cathay).await;
+        declare(&admin, json!({})).await.is(201);
+        members_only(&admin).await;
+        import(&admin, "subject,attribute,value\nada,status,gold\n").await;
+        let codes = |tried: &Value| -> Vec<String> {
+            let all = tried["warnings"].as_array().unwrap().iter().map(|it| it["code"].as_str().unwrap().to_owned());
+            all.filter(|code| code.starts_with("attribute")).collect()
+        };
+        let simulate = async |body: Value| admin.post("/v1/perks/club/simulate", &body).await.is(200);
+        let now = simulate(json!({"subject": "ada"})).await;
+        assert_eq!((&now["tier"], codes(&now)), (&json!("member"), vec![]));
+        let past = simulate(json!({"subject": "ada", "at": "2012-05-07T19:00:00Z"})).await;
+        assert_eq!((&past["tier"], codes(&past)), (&json!("member"), vec!["attribute_is_newer".to_owned()]));
+        let assumed = json!({"subject": "ada", "at": "2012-05-07T19:00:00Z", "attributes": {"status": "gold"}});
+        assert_eq!(codes(&simulate(assumed).await), [""; 0]);
+        let without = simulate(json!({"subject": "ada", "attributes": {"status": null}})).await;
+        assert_eq!((&without["decision"], codes(&without)), (&json!("denied"), vec![]));
+        let other = simulate(json!({"subject": "ada", "attributes": {"status": ["gold"]}})).await;
+        assert_eq!(codes(&other), ["attribute_of_other_type"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_has_not_heard_of_a_new_declaration_goes_by_it_once_it_meets_its_values() {
+    for app in TestApp::all().await {
+        let admin = app.admin(&app.cathay).await;
+        declare(&admin, json!({"on_missing": "deny"})).await.is(201);
+        let replica = app.world.replica().await;
+        let here = &app.world.gateway;
+        let kiosk = app.world.principal(&app.cathay, Role::Kiosk).await;
+        members_only(&admin).await;
+        replica.catalog.reload().await.unwrap();
+        // Deleted and declared again, of which the replica hears at its next poll, and it never polls.
+        admin.post("/v1/perks/club/retire", &json!({})).await.is(200);
+        admin.delete(STATUS).await.is(204);
+        declare(&admin, json!({})).await.is(201);
+        let when = json!({"attr": "subject.status", "op": "eq", "value": "gold"});
+        let perk =
+            json!({"perk": "bar", "name": "Bar", "rule": {"tiers": [{"id": "member", "when": when}]}, "publish": true});
+        admin.post("/v1/perks", &perk).await.is(201);
+        import(&admin, "subject,attribute,value\nada,status,gold\n").await;
+        for gateway in [&replica, &**here] {
+            let asked = gateway.checker.check(&kiosk, &app.cathay, question("bar", "ada")).await.unwrap();
+            assert!(asked.decided.is_granted(), "{:?}", asked.decided);
+        }
+    }
+}
+
+/// As many as a rule can look at, each with all that is recorded of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_recorded_of_many_attributes_is_read_again() {
+    for app in TestApp::all().await {
+        let admin = app.admin(&app.cathay).await;
+        let name = |nth: usize| format!("a{nth:02}");
+        let mut feed = "subject,attribute,value,valid_until\n".to_owned();
+        for nth in 0..80 {
+            let terms = json!({"type": "text", "purpose": "lounge", "on_missing": "refer"});
+            admin.put(&format!("/v1/attributes/{}", name(nth)), &terms).await.is(201);
+            feed.push_str(&format!("ada,{},gold,2013-01-01T00:00:00Z\n", name(nth)));
+        }
+        import(&admin, &feed).await;
+        let pair = |nth: usize| json!({"attr": format!("subject.{}", name(nth)), "op": "eq", "ref": format!("subject.{}", name(nth + 1))});
+        let all: Vec<Value> = (0..80).step_by(2).map(pair).collect();
+        let rule = json!({"tiers": [{"id": "t", "when": {"all": all}}]});
+        admin.post("/v1/perks", &json!({"perk": "club", "name": "Club", "rule": rule, "publish": true})).await.is(201);
+        assert_eq!(check(&admin, "ada").await["decision"], "granted");
+        app.world.pass(1);
+        let replayed = admin.post("/v1/perks/club/backtest", &json!({"from": "2012-05-08T00:00:00Z"})).await.is(200);
+        let counts = (&replayed["reproduction"]["checks"], &replayed["reproduction"]["mismatches"]);
+        assert_eq!(counts, (&json!(1), &json!(0)), "{replayed}");
     }
 }

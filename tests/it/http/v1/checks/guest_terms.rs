@@ -56,14 +56,14 @@ async fn a_check_says_who_comes_in_free_who_is_charged_and_who_is_not_counted() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn too_many_guests_are_turned_away_cut_to_the_most_or_taken_by_a_lower_tier() {
+async fn parties_with_more_guests_are_turned_away_cut_to_the_most_or_taken_by_a_lower_tier() {
     for app in TestApp::all().await {
         app.lounge(LOUNGE, "50").await;
         let kiosk = app.kiosk().await;
         let many = kiosk.post("/v1/checks", &ask(&gold(), &json!({"adults": 6, "children": [1]}))).await;
         let answer = many.is(200);
         let reasons = json!([{
-            "code": "too_many_guests", "tier": "gold", "at_most": 3, "over_by": 2,
+            "code": "guests_exceeded", "tier": "gold", "at_most": 3, "over_by": 2,
             "message": "Gold admits at most 3 guests, and 2 too many came.",
             "guest_message": "You may bring at most 3 guests.", "guest_language": "en",
         }]);
@@ -155,7 +155,7 @@ async fn a_trial_shows_what_becomes_of_guests() {
         let trace = json!({"passed": true, "max": 3, "had": 1, "admitted": 2});
         assert_eq!(granted["trace"]["tiers"][0]["guests"], trace);
         let denied = simulate(json!({"adults": 5})).await;
-        assert_eq!(denied["reasons"][0]["code"], "too_many_guests");
+        assert_eq!(denied["reasons"][0]["code"], "guests_exceeded");
         assert_eq!(denied["trace"]["tiers"][0]["guests"], json!({"passed": false, "max": 3, "had": 4}));
         assert_eq!(denied["trace"]["decision"], "denied");
     }
@@ -169,11 +169,74 @@ async fn a_person_may_admit_more_than_the_tier_and_they_are_charged() {
         let many = kiosk.post("/v1/checks", &ask(&gold(), &json!({"adults": 6, "children": [1]}))).await;
         let answer = many.is(200);
         let said = (&answer["decision"], &answer["reasons"][0]["code"]);
-        assert_eq!(said, (&json!("referred"), &json!("too_many_guests")));
+        assert_eq!(said, (&json!("referred"), &json!("guests_exceeded")));
+        // Who decides sees whom they would let in, and how many of them are charged.
+        let case = admin.get(&format!("/v1/referrals/{}", many.text_of("check"))).await.is(200);
+        let by_gold = json!({"admitted": 6, "free": 1, "charged": 4, "uncounted": 1, "refused": 0});
+        let shown = case["tiers"].as_array().unwrap().iter().find(|it| it["tier"] == "gold").unwrap();
+        assert_eq!(shown["guests"], by_gold, "{case}");
         let path = format!("/v1/referrals/{}/decide", many.text_of("check"));
         let ruling = json!({"decision": "grant", "tier": "gold", "note": "The whole team, this once."});
         let granted = admin.post(&path, &ruling).await.is(201);
         let guests = json!({"admitted": 6, "free": 1, "charged": 4, "uncounted": 1, "refused": 0});
         assert_eq!((&granted["guests"], &granted["limits"][0]["remaining"]), (&guests, &json!(14)));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_party_that_is_too_large_hides_neither_the_gap_of_the_score_nor_that_it_is() {
+    let rule = r#"{"score":{"source":"klout"},"tiers":[{"id":"standard","when":{"attr":"score","op":"gte","value":40},
+        "guests":{"max":1}}]}"#;
+    for app in TestApp::all().await {
+        app.lounge(rule, "37").await;
+        let (kiosk, admin) = (app.kiosk().await, app.admin(&app.cathay).await);
+        let check = json!({"perk": "sfo-lounge", "subject": "twitter:ada", "party": {"adults": 4}});
+        let denied = kiosk.post("/v1/checks", &check).await.is(200);
+        let of = |nth: usize| {
+            let mut reason = denied["reasons"][nth].clone();
+            reason
+                .as_object_mut()
+                .unwrap()
+                .retain(|name, _| ["code", "wanted", "short_by", "at_most", "over_by"].contains(&name.as_str()));
+            reason
+        };
+        assert_eq!(of(0), json!({"code": "score_below_threshold", "wanted": 40, "short_by": 3}));
+        assert_eq!(of(1), json!({"code": "guests_exceeded", "at_most": 1, "over_by": 2}));
+        assert_eq!(denied["reasons"].as_array().unwrap().len(), 2);
+        app.world.pass(1);
+        let report = admin.get("/v1/reports/grants?from=2012-05-08T00:00:00Z").await.is(200);
+        let totals = &report["totals"];
+        assert_eq!(
+            (&totals["near_misses"], &totals["refused_score_below_threshold"]),
+            (&json!(1), &json!(1)),
+            "{report}"
+        );
+        // Alone they lack the same.
+        let alone = json!({"perk": "sfo-lounge", "subject": "twitter:ada"});
+        let denied = kiosk.post("/v1/checks", &alone).await.is(200);
+        assert_eq!((&denied["reasons"][0]["short_by"], denied["reasons"].as_array().unwrap().len()), (&json!(3), 1));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn those_whom_a_tier_admits_with_fewer_are_not_sent_away_to_wait() {
+    let rule = r#"{"otherwise":"refer","tiers":[
+        {"id":"gold","rank":2,"when":{"attr":"context.gold","op":"eq","value":true},"guests":{"max":3}},
+        {"id":"main","rank":1,"when":{"attr":"context.departure","op":"within","before":"PT3H"}}]}"#;
+    for app in TestApp::all().await {
+        app.lounge(rule, "50").await;
+        let (kiosk, admin) = (app.kiosk().await, app.admin(&app.cathay).await);
+        // It is 19:00.
+        let context = json!({"gold": true, "departure": "2012-05-08T23:00:00Z"});
+        let check = json!({"perk": "sfo-lounge", "subject": "twitter:ada", "context": context, "party": {"adults": 6}});
+        let answer = kiosk.post("/v1/checks", &check).await.is(200);
+        assert_eq!(
+            (&answer["decision"], &answer["reasons"][0]["code"]),
+            (&json!("referred"), &json!("guests_exceeded"))
+        );
+        assert_eq!(answer["next_eligible_at"], "2012-05-08T20:00:00Z");
+        let tried =
+            admin.post("/v1/perks/sfo-lounge/simulate", &json!({"context": context, "party": {"adults": 6}})).await;
+        assert_eq!(tried.is(200)["trace"]["decision"], "referred");
     }
 }

@@ -58,7 +58,9 @@ async fn who_came_is_counted_and_told_beside_what_was_granted() {
 
         let body = json!({"party": {"adults": 2}, "reason": "x"});
         let path = format!("/v1/grants/{grant}");
-        kiosk.ask(Method::PATCH, &path).json(body.to_string()).await.problem(428, "precondition_required");
+        let blind = kiosk.ask(Method::PATCH, &path).json(body.to_string()).await;
+        blind.problem(428, "precondition_required");
+        assert!(blind.text.contains("GET the grant"), "{}", blind.text);
         let fewer = correct(&kiosk, &grant, &tag, json!({"adults": 1, "children": [1]})).await;
         let answer = fewer.is(200);
         let guests = json!({"admitted": 1, "free": 0, "charged": 0, "uncounted": 1, "refused": 0});
@@ -104,7 +106,7 @@ async fn more_come_in_only_with_room_where_the_check_was_counted() {
         let after = kiosk.get(&path).await;
         assert_eq!((&after.text, after.header("etag")), (&before.text, before.header("etag")), "nothing changes");
         assert_eq!(left(&kiosk).await, [5, 1]);
-        correct(&kiosk, &ada, "*", json!({"adults": 5})).await.problem(409, "too_many_guests");
+        correct(&kiosk, &ada, "*", json!({"adults": 5})).await.problem(409, "guests_exceeded");
         correct(&kiosk, &bob, "*", json!({"adults": 1})).await.is(200);
         correct(&kiosk, &ada, "*", json!({"adults": 4})).await.is(200);
         assert_eq!(left(&kiosk).await, [5, 1]);
@@ -170,11 +172,6 @@ async fn what_has_ended_is_not_corrected() {
         admin.post("/v1/subjects/erase", &json!({"subject": "twitter:c"})).await.is(200);
         correct(&kiosk, &erased, "*", two.clone()).await.problem(409, "subject_erased");
 
-        app.world.perk(&app.cathay, "quick", r#"{"tiers":[{"id":"t"}],"token":{"ttl":"PT1M"}}"#).await;
-        let quick = json!({"perk": "quick", "subject": "twitter:d"});
-        let expired = kiosk.post("/v1/checks", &quick).await.text_of("grant");
-        app.world.pass(90);
-        correct(&kiosk, &expired, "*", two.clone()).await.problem(409, "grant_expired");
         // Those of other keys and merchants are not there; an admin corrects any of theirs.
         let own = grant("twitter:e").await;
         correct(&app.kiosk().await, &own, "*", two.clone()).await.problem(404, "not_found");
@@ -211,5 +208,52 @@ async fn what_is_billed_is_who_came() {
         app.world.pass(1);
         let billed = admin.get("/v1/reports/billing").await.is(200);
         assert_eq!((&billed["totals"]["voided_guests"], &billed["totals"]["voided_charged"]), (&json!(4), &json!(1)));
+    }
+}
+
+/// A door that verifies offline takes the token and says nothing of it: whether it expired unspent tells nobody who came.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_expired_unspent_is_corrected_within_ten_minutes_as_any() {
+    const QUICK: &str = r#"{"tiers":[{"id":"t"}],"token":{"ttl":"PT1M"},
+      "limits":[{"id":"day","scope":["perk"],"max":10,"cost":"party","window":{"calendar":"day"}},
+                {"id":"seats","scope":["perk"],"max":9,"cost":"party","window":{"concurrent":{"max_stay":"PT4H"}}}]}"#;
+    for app in TestApp::all().await {
+        app.lounge(QUICK, "50").await;
+        let kiosk = app.kiosk().await;
+        let grant = ask(&kiosk, "twitter:ada", json!({"adults": 4})).await.text_of("grant");
+        assert_eq!(left(&kiosk).await, [6, 5]);
+        app.world.pass(5 * 60);
+        assert_eq!(left(&kiosk).await, [6, 9], "nobody is held a seat");
+        correct(&kiosk, &grant, "*", json!({"adults": 1})).await.is(200);
+        assert_eq!(left(&kiosk).await, [9, 9]);
+        correct(&kiosk, &grant, "*", json!({"adults": 3})).await.is(200);
+        assert_eq!(left(&kiosk).await, [7, 9]);
+        app.world.pass(5 * 60 + 1);
+        correct(&kiosk, &grant, "*", json!({"adults": 1})).await.problem(409, "correction_closed");
+        verify(&app);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn as_many_as_a_person_granted_may_come_whatever_was_counted_between() {
+    for app in TestApp::all().await {
+        app.lounge(&LOUNGE.replacen('{', r#"{"otherwise":"refer","#, 1), "50").await;
+        let (kiosk, admin) = (app.kiosk().await, app.admin(&app.cathay).await);
+        let check = ask(&kiosk, "twitter:ada", json!({"adults": 6})).await.text_of("check");
+        let ruling = json!({"decision": "grant", "tier": "main", "note": "The whole team, this once."});
+        let grant = admin.post(&format!("/v1/referrals/{check}/decide"), &ruling).await.text_of("grant");
+        // Mistyped, and mended; and no more than were granted.
+        correct(&admin, &grant, "*", json!({"adults": 2})).await.is(200);
+        correct(&admin, &grant, "*", json!({"adults": 6})).await.is(200);
+        let more = correct(&admin, &grant, "*", json!({"adults": 7})).await;
+        more.problem(409, "guests_exceeded");
+        assert!(more.json()["detail"].as_str().unwrap().ends_with("Nothing was changed."), "{}", more.text);
+        // Of what has ended it is said that it has, not that too many came.
+        let tag = tag_of(&admin, &grant).await;
+        correct(&admin, &grant, "*", json!({"adults": 5})).await.is(200);
+        correct(&admin, &grant, &tag, json!({"adults": 7})).await.problem(412, "precondition_failed");
+        admin.post(&format!("/v1/grants/{grant}/release"), &json!({})).await.is(200);
+        correct(&admin, &grant, "*", json!({"adults": 7})).await.problem(409, "grant_released");
+        verify(&app);
     }
 }

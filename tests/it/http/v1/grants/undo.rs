@@ -258,3 +258,53 @@ async fn two_replicas_free_it_once_and_a_bent_row_is_found() {
         assert_eq!(findings(&world), [""; 0]);
     }
 }
+
+/// Four limits of ten people, that count them in every way.
+const PEOPLE: &str = r#"{"tiers":[{"id":"seat","guests":{"free":1,"max":9}}],"limits":[
+  {"id":"day","scope":["perk"],"max":10,"cost":"party","window":{"calendar":"day"}},
+  {"id":"rolling","scope":["perk"],"max":10,"cost":"party","window":{"rolling":"PT24H"}},
+  {"id":"inside","scope":["perk"],"max":10,"cost":"party","window":{"concurrent":{"max_stay":"PT4H"}}},
+  {"id":"ever","scope":["perk"],"max":10,"cost":"party","window":{"lifetime":true}}]TOKEN}"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_grant_that_was_corrected_those_are_given_back_who_came() {
+    for online_only in [true, false] {
+        for app in TestApp::all().await {
+            let token = if online_only { r#","token":{"online_only":true}"# } else { "" };
+            app.lounge(&PEOPLE.replace("TOKEN", token), "50").await;
+            let kiosk = app.kiosk().await;
+            let of =
+                |who: &str, adults: u64| json!({"perk": "sfo-lounge", "subject": who, "party": {"adults": adults}});
+            // Bob's three remain, whatever becomes of Ada's.
+            assert!(is_granted(&kiosk.post("/v1/checks", &of("twitter:bob", 3)).await));
+            let used = async || {
+                let mut dry = of("twitter:cy", 1);
+                dry["dry_run"] = json!(true);
+                let answer = kiosk.post("/v1/checks", &dry).await.is(200);
+                let used = |limit: &Value| 10 - 1 - limit["remaining"].as_i64().unwrap();
+                answer["limits"].as_array().unwrap().iter().map(used).collect::<Vec<_>>()
+            };
+            // A place is held for Bob until his token expires.
+            let mut held = 3;
+            for (granted, came) in [(4, 2), (2, 5)] {
+                let ada = kiosk.post("/v1/checks", &of("twitter:ada", granted)).await;
+                let path = format!("/v1/grants/{}", ada.text_of("grant"));
+                let body = json!({"party": {"adults": came}, "reason": "Counted at the desk."}).to_string();
+                kiosk.ask(reqwest::Method::PATCH, &path).header("if-match", "*").json(body).await.is(200);
+                let came = i64::try_from(came).unwrap();
+                assert_eq!(used().await, [3 + came, 3 + came, held + came, 3 + came]);
+                undo(&kiosk, &ada, "mistake").await.is(200);
+                assert_eq!(findings(&app.world), [""; 0]);
+                if !online_only {
+                    assert_eq!(used().await[0], 3 + came, "a door may take the token yet");
+                    app.world.pass(15 * 60 + 30);
+                    app.world.gateway.ledger.free_undone().await.unwrap();
+                    held = 0;
+                }
+                let [day, rolling, inside, ever] = used().await[..] else { panic!("four limits") };
+                assert_eq!((day, rolling, inside, ever), (3, 3, held, 3), "{granted} {came}");
+                assert_eq!(findings(&app.world), [""; 0]);
+            }
+        }
+    }
+}

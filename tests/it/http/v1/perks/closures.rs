@@ -106,12 +106,28 @@ async fn a_closed_location_concerns_its_own_keys_and_a_second_closure_replaces_t
     for app in TestApp::all().await {
         app.lounge(OPEN_LOUNGE, "47.25").await;
         let admin = app.admin(&app.cathay).await;
-        let [here, there, nowhere] = [kiosk_at(&app, "SFO-A").await, kiosk_at(&app, "SFO-B").await, app.kiosk().await];
+        let [here, there] = [kiosk_at(&app, "SFO-A").await, kiosk_at(&app, "SFO-B").await];
         let close = async |location: Value, until: &str| {
             admin.post(PATH, &json!({"location": location, "until": until})).await.is(201)
         };
+        // Of keys without a location there is none, so nobody is warned of them.
+        assert_eq!(close(json!("SFO-B"), "2012-05-08T19:30:00Z").await["warnings"], json!([]));
+        let opened = admin.get(PATH).await.is(200)["closures"][0]["closure"].as_str().unwrap().to_owned();
+        assert_eq!(admin.delete(&format!("{PATH}/{opened}")).await.status, 204);
+        let nowhere = app.kiosk().await;
         let first = close(json!("SFO-A"), "2012-05-08T20:00:00Z").await;
         assert_eq!(first["warnings"][0]["code"], "keys_without_location");
+        assert!(first["warnings"][0]["detail"].as_str().unwrap().ends_with(": `test`."), "{first}");
+        // A trial says what every check there meets.
+        let caveats = async |location: &str, at: &str| {
+            let trial = json!({"subject": "twitter:ada", "location": location, "at": at});
+            let tried = admin.post("/v1/perks/sfo-lounge/simulate", &trial).await.is(200);
+            tried["warnings"].as_array().unwrap().iter().filter(|it| it["code"] == "place_closed").count()
+        };
+        assert_eq!(caveats("SFO-A", "2012-05-08T19:00:00Z").await, 1);
+        assert_eq!(caveats("SFO-A", "2012-05-08T20:00:00Z").await, 0);
+        assert_eq!(caveats("SFO-B", "2012-05-08T19:00:00Z").await, 0);
+        assert_eq!(caveats("SFO-A", "2012-05-08T18:59:59Z").await, 0, "nobody had closed it then");
         let decisions =
             async || [decision(&ask(&here).await), decision(&ask(&there).await), decision(&ask(&nowhere).await)];
         assert_eq!(decisions().await, ["denied", "granted", "granted"]);

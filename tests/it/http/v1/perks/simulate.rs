@@ -390,3 +390,44 @@ async fn what_an_answer_leaves_open_is_said_beside_it() {
         assert_eq!(codes(ada(json!({}))).await, none);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everyone_is_dealt_with_as_is_declared_for_those_of_whom_nothing_is_known() {
+    for app in TestApp::all().await {
+        let admin = app.admin(&app.cathay).await;
+        let declare = async |on_missing: &str| {
+            let terms = json!({"type": "text", "purpose": "lounge", "on_missing": on_missing});
+            assert!(admin.put("/v1/attributes/status", &terms).await.status < 300);
+        };
+        declare("ignore").await;
+        let gold = json!({"attr": "subject.status", "op": "eq", "value": "gold"});
+        let rule = json!({"score": {"source": "klout"}, "tiers": [{"id": "gold", "rank": 2, "when": gold},
+            {"id": "guest", "rank": 1, "when": {"attr": "score", "op": "gte", "value": 40}}]});
+        let perk = json!({"perk": "sfo-lounge", "name": "SFO", "rule": rule, "publish": true});
+        admin.post("/v1/perks", &perk).await.is(201);
+        app.world.import_scores(&app.cathay, (0..10).map(|at| (format!("s{at}"), "50"))).await;
+        for (on_missing, [granted, denied, referred], said) in [
+            ("ignore", [10, 0, 0], None),
+            ("deny", [0, 10, 0], Some("all who have none are denied")),
+            ("refer", [0, 0, 10], Some("all who have none are referred")),
+        ] {
+            declare(on_missing).await;
+            let got = admin.post(EVERYONE, &json!({})).await.is(200);
+            assert_eq!(
+                ["granted", "denied", "referred"].map(|it| got[it].clone()),
+                [granted, denied, referred].map(|it| json!(it))
+            );
+            let warning = got["warnings"].as_array().unwrap().iter().find(|it| it["code"] == "attributes_unknown");
+            let detail = warning.unwrap()["detail"].as_str().unwrap();
+            assert_eq!(
+                said.map_or(!detail.contains("declared"), |said| detail.contains(said)).then_some(()),
+                Some(()),
+                "{detail}"
+            );
+            // Against a rule that doesn't look at it, all are new.
+            let open = json!({"rule": {"at_least": 40, "score": "klout"}});
+            let got = admin.post(EVERYONE, &open).await.is(200);
+            assert_eq!((&got["granted"], &got["published"]["newly_admitted"]), (&json!(10), &json!(10 - granted)));
+        }
+    }
+}

@@ -1,0 +1,1 @@
+DROP TABLE attributes_to_clear;
