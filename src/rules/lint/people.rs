@@ -102,7 +102,12 @@ mod tests {
             ("clubs", ValueType::List),
         ];
         let mut lint_found = Lint::default();
-        lint(&rule, &declared.map(|(name, value_type)| (name.to_owned(), value_type)).into(), &mut lint_found);
+        lint(
+            &rule,
+            &declared.map(|(name, value_type)| (name.to_owned(), value_type)).into(),
+            &BTreeSet::new(),
+            &mut lint_found,
+        );
         assert!(lint_found.warnings.is_empty());
         lint_found.errors.into_iter().map(|error| (error.path.to_string(), error.code)).collect()
     }
