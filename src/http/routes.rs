@@ -29,6 +29,7 @@ use crate::web::auth::require_key;
 use crate::web::cors::answer_preflight;
 
 /// Adds the routes that the OpenAPI document describes.
+#[expect(clippy::too_many_lines, reason = "every route stands on one page")]
 pub fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>) {
     config
         .service(public(get_livez))

@@ -35,6 +35,7 @@ pub(crate) struct Body<'a, F = Facts<'a>> {
 
 /// The facts of an event; those of the kinds that nearly all are, read along with the rest.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly all are checks, and one is read at a time")]
 pub(crate) enum Facts<'a> {
     Check(CheckFacts<'a>),
     Redeem(RedeemFacts<'a>),

@@ -155,7 +155,7 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, Cli
             let pin = read_pin(&pin_file)?;
             let made = invocation.with_gateway(Needs::Existing, async |gateway| {
                 let weak =
-                    |weak| AccessError::Unfit(vec![FieldError::at("/pin_file", "invalid_value", format!("{weak}"))]);
+                    |weak| AccessError::Unfit(vec![FieldError::at("/pin-file", "invalid_value", format!("{weak}"))]);
                 pin.check().map_err(weak)?;
                 let merchant = once::merchant(gateway, &merchant).await?.id;
                 Ok(gateway.directory.create_clerk(merchant, &name, pin, ACTOR).await?)

@@ -66,6 +66,7 @@ struct Verify {
 }
 
 /// The verifier's verdict.
+#[expect(clippy::large_enum_variant, reason = "there is one, once")]
 enum Verdict {
     Valid(Claims),
     Refused(TokenError),

@@ -153,7 +153,7 @@ impl Checker {
     /// The check that is granted: about the same visit, at the place where it was asked, by the version that refused it.
     async fn overriding(
         &self,
-        (key, role): (KeyId, &'static str),
+        (key, key_role): (KeyId, &'static str),
         merchant: &Merchant,
         (refusal, visitor): (&Refusal, Visitor),
         request: &OverrideRequest,
@@ -184,7 +184,7 @@ impl Checker {
             at: self.clock.now(),
             merchant: merchant.id.clone(),
             key,
-            role,
+            role: key_role,
             location: asked.location.clone(),
             kiosk: asked.kiosk.clone(),
             // As their row stands, whatever the handle would be written like today.

@@ -226,7 +226,7 @@ mod tests {
         for (from, to, spot) in [
             (r#""max":20,"#, "", ("/override/max", "missing")),
             (r#""max":20"#, r#""max":0"#, ("/override/max", "out_of_range")),
-            (r#"["courtesy","irregular_operations"]"#, "[]", ("/override/reasons", "out_of_range")),
+            (r#"["courtesy","irregular_operations"]"#, "[]", ("/override/reasons", "empty")),
             ("irregular_operations", "Irregular", ("/override/reasons/1", "bad_form")),
             ("irregular_operations", "courtesy", ("/override/reasons/1", "repeated")),
             (r#"["standard"]"#, r#"["gold"]"#, ("/override/tiers/0", "unknown_tier")),

@@ -8,6 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{CheckView, shown_to};
 use crate::access::role::permit::{ListOverrides, Override};
+use crate::decision::reason::Reason;
 use crate::eligibility::checker::{Answer, CheckError};
 use crate::eligibility::overrides::{OverrideError, OverrideRequest};
 use crate::foundation::field_error::FieldError;
@@ -196,7 +197,7 @@ impl From<OverrideError> for Problem {
             OverrideError::AlreadyGranted => "A person has granted this already.".to_owned(),
             OverrideError::Erased => "The person was erased: nobody can be let in for them.".to_owned(),
             OverrideError::NoRoom(reasons) => {
-                let said: Vec<String> = reasons.iter().map(|reason| reason.message()).collect();
+                let said: Vec<String> = reasons.iter().map(Reason::message).collect();
                 format!("{} Nothing was granted.", said.join(" "))
             }
             OverrideError::PerkPaused => "The perk is paused, and grants nothing.".to_owned(),
