@@ -1,5 +1,5 @@
-//! The most that were inside at once since midnight in the perk's zone, from the log: a process that starts anew finds the
-//! same. A count only rises where somebody comes in, or is found to be in, and the event of that says what it came to; so
+//! The most that were inside at once since midnight in the perk's zone, from the log: another process finds the
+//! same. A count only rises where someone comes in, or is found to be in, and the event of that says what it came to; so
 //! the peak is the greatest of these and of what stood at midnight.
 
 use std::collections::{HashMap, HashSet};
@@ -79,14 +79,14 @@ struct Day {
     since_midnight: Option<SinceMidnight>,
 }
 
-/// What it takes to say who was inside at midnight.
+/// The uses by which it is known who was inside at midnight.
 #[derive(Default)]
 struct SinceMidnight {
     /// The uses that had not lapsed then, also those of today.
     uses: HashMap<String, i64>,
     /// The grants and corrections of today.
     made: HashSet<String>,
-    /// What a grant had cost before it was first corrected today.
+    /// The cost of a grant before it was first corrected today.
     were: HashMap<String, i64>,
 }
 

@@ -47,6 +47,7 @@ const VERBS: &[&str] = &[
     "void",
     "undo",
     "withdraw",
+    "watch",
 ];
 
 fn document() -> Value {
