@@ -34,24 +34,20 @@ impl Floor {
         let zoned = inside.at.to_zoned(rule.time_zone().clone());
         let midnight = zoned.start_of_day().map_or(inside.at, |start| start.timestamp());
         let known = self.known_peak(place).filter(|peak| peak.midnight == midnight);
-        let (mut day, mut stretch) = match known {
-            Some(peak) => {
-                let (of, from) = (place.merchant.clone(), peak.next);
-                let size = self.ledger.context().database.read(move |conn| occupancy::log_size(conn, &of)).await?;
-                (Day { peak, since_midnight: None }, Stretch { from, before: size.max(from) })
-            }
-            None => {
-                let peak = Peak { midnight, next: 0, most: 0 };
-                let mut day = Day { peak, since_midnight: Some(SinceMidnight::default()) };
-                // Before the log: what leaves meanwhile is then in one of the two at least.
-                let of = place.clone();
-                let uses = self.ledger.context().database.read(move |conn| occupancy::list_since(conn, &of, midnight));
-                let uses: HashMap<String, i64> = uses.await?;
-                if let Some(since) = &mut day.since_midnight {
-                    since.uses = uses;
-                }
-                (day, self.ledger.reader().stretch(&place.merchant, Some(midnight), Timestamp::MAX).await?)
-            }
+        let (mut day, mut stretch) = if let Some(peak) = known {
+            let (of, from) = (place.merchant.clone(), peak.next);
+            let size = self.ledger.context().database.read(move |conn| occupancy::log_size(conn, &of)).await?;
+            (Day { peak, since_midnight: None }, Stretch { from, before: size.max(from) })
+        } else {
+            // Before the log: what leaves meanwhile is then in one of the two at least.
+            let of = place.clone();
+            let read = self.ledger.context().database.read(move |conn| occupancy::list_since(conn, &of, midnight));
+            let uses: HashMap<String, i64> = read.await?;
+            let day = Day {
+                peak: Peak { midnight, next: 0, most: 0 },
+                since_midnight: Some(SinceMidnight { uses, ..SinceMidnight::default() }),
+            };
+            (day, self.ledger.reader().stretch(&place.merchant, Some(midnight), Timestamp::MAX).await?)
         };
         let interest = Interest {
             perk: place.perk.clone(),
