@@ -37,7 +37,7 @@ impl State {
         self.draining.is_cancelled()
     }
 
-    /// What ends with the drain.
+    /// Cancelled when the process is about to stop.
     pub(crate) fn draining(&self) -> CancellationToken {
         self.draining.clone()
     }

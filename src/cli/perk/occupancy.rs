@@ -67,7 +67,7 @@ impl fmt::Display for Shown {
 }
 
 #[derive(Serialize)]
-struct Corrected {
+struct Recounted {
     correction: OccupancyId,
     perk: PerkSlug,
     location: Option<String>,
@@ -77,7 +77,7 @@ struct Corrected {
     lapses_at: Timestamp,
 }
 
-impl fmt::Display for Corrected {
+impl fmt::Display for Recounted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let place = self.location.as_deref().unwrap_or(self.perk.as_str());
         write_part!(f, "{place}: {} inside", self.inside)
@@ -104,7 +104,7 @@ pub(super) fn run(action: Occupancies, invocation: &Invocation) -> Result<Comple
                 let merchant = once::merchant(gateway, &merchant).await?;
                 Ok(gateway.floor.correct(&merchant, &asked, ACTOR, (by, reason)).await?)
             })?;
-            invocation.output.show(&Corrected {
+            invocation.output.show(&Recounted {
                 correction: corrected.id,
                 perk: corrected.place.slug,
                 location: corrected.place.house.location,

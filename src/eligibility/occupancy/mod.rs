@@ -178,7 +178,7 @@ impl Floor {
 
 fn shown(place: CountedPlace, inside: Inside, peak_today: u64) -> Occupancy {
     let House { limit, location, capacity, .. } = place.house;
-    let releases = inside.releases.iter().map(|it| ExpectedRelease { by: it.by, count: it.count });
+    let releases = inside.releases.into_iter().map(|it| ExpectedRelease { by: it.by, count: it.count });
     Occupancy {
         perk: place.slug,
         location,

@@ -1,5 +1,5 @@
-//! The most that were inside at once since midnight in the perk's zone, from the log: a process that starts anew finds the
-//! same. A count only rises where somebody comes in, or is found to be in, and the event of that says what it came to; so
+//! The most that were inside at once since midnight in the perk's zone, from the log: another process finds the
+//! same. A count only rises where someone comes in, or is found to be in, and the event of that says what it came to; so
 //! the peak is the greatest of these and of what stood at midnight.
 
 use std::collections::{HashMap, HashSet};
@@ -34,24 +34,20 @@ impl Floor {
         let zoned = inside.at.to_zoned(rule.time_zone().clone());
         let midnight = zoned.start_of_day().map_or(inside.at, |start| start.timestamp());
         let known = self.known_peak(place).filter(|peak| peak.midnight == midnight);
-        let (mut day, mut stretch) = match known {
-            Some(peak) => {
-                let (of, from) = (place.merchant.clone(), peak.next);
-                let size = self.ledger.context().database.read(move |conn| occupancy::log_size(conn, &of)).await?;
-                (Day { peak, since_midnight: None }, Stretch { from, before: size.max(from) })
-            }
-            None => {
-                let peak = Peak { midnight, next: 0, most: 0 };
-                let mut day = Day { peak, since_midnight: Some(SinceMidnight::default()) };
-                // Before the log: what leaves meanwhile is then in one of the two at least.
-                let of = place.clone();
-                let uses = self.ledger.context().database.read(move |conn| occupancy::list_since(conn, &of, midnight));
-                let uses: HashMap<String, i64> = uses.await?;
-                if let Some(since) = &mut day.since_midnight {
-                    since.uses = uses;
-                }
-                (day, self.ledger.reader().stretch(&place.merchant, Some(midnight), Timestamp::MAX).await?)
-            }
+        let (mut day, mut stretch) = if let Some(peak) = known {
+            let (of, from) = (place.merchant.clone(), peak.next);
+            let size = self.ledger.context().database.read(move |conn| occupancy::log_size(conn, &of)).await?;
+            (Day { peak, since_midnight: None }, Stretch { from, before: size.max(from) })
+        } else {
+            // Before the log: what leaves meanwhile is then in one of the two at least.
+            let of = place.clone();
+            let read = self.ledger.context().database.read(move |conn| occupancy::list_since(conn, &of, midnight));
+            let uses: HashMap<String, i64> = read.await?;
+            let day = Day {
+                peak: Peak { midnight, next: 0, most: 0 },
+                since_midnight: Some(SinceMidnight { uses, ..SinceMidnight::default() }),
+            };
+            (day, self.ledger.reader().stretch(&place.merchant, Some(midnight), Timestamp::MAX).await?)
         };
         let interest = Interest {
             perk: place.perk.clone(),
@@ -79,14 +75,14 @@ struct Day {
     since_midnight: Option<SinceMidnight>,
 }
 
-/// What it takes to say who was inside at midnight.
+/// The uses by which it is known who was inside at midnight.
 #[derive(Default)]
 struct SinceMidnight {
     /// The uses that had not lapsed then, also those of today.
     uses: HashMap<String, i64>,
     /// The grants and corrections of today.
     made: HashSet<String>,
-    /// What a grant had cost before it was first corrected today.
+    /// The cost of a grant before it was first corrected today.
     were: HashMap<String, i64>,
 }
 

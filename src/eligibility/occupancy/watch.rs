@@ -95,7 +95,7 @@ impl Floor {
                         });
                     }
                 }
-                // Streams end, and whoever opens another learns why.
+                // Streams end, and a client that opens another learns why.
                 Ok(None) => {
                     places.remove(&place);
                     return;

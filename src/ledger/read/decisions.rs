@@ -91,7 +91,7 @@ pub struct PastRecount {
     pub window: String,
     pub cost: u64,
     pub was_cost: u64,
-    /// What it came to.
+    /// The sum that counted then.
     pub used: u64,
     /// Up to where uses had lapsed, where they lapse one by one.
     pub horizon: Option<jiff::Timestamp>,

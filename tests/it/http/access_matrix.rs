@@ -239,7 +239,7 @@ pub(super) const SAMPLES: &[Sample] = &[
         (Method::DELETE, format!("/v1/perks/{}/closures/{}", it.perk, it.closure), Value::Null)
     }),
     sample("get_occupancy", Foreign::NotFound, |it| get(format!("/v1/perks/{}/occupancy", it.perk))),
-    sample("stream_occupancy", Foreign::NotFound, |it| get(format!("/v1/perks/{}/occupancy/stream", it.perk))),
+    sample("watch_occupancy", Foreign::NotFound, |it| get(format!("/v1/perks/{}/occupancy/stream", it.perk))),
     sample("correct_occupancy", Foreign::NotFound, |it| {
         let body = json!({"delta": 1, "reason": "One more came in."});
         (Method::POST, format!("/v1/perks/{}/occupancy/corrections", it.perk), body)

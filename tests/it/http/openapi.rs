@@ -48,6 +48,7 @@ const VERBS: &[&str] = &[
     "void",
     "undo",
     "withdraw",
+    "watch",
 ];
 
 fn document() -> Value {

@@ -94,22 +94,19 @@ async fn load(gate: Gate, round: usize, enough: usize) {
                 if gone.load(Ordering::SeqCst) {
                     break;
                 }
-                let answer = match (nth + time) % 4 {
-                    0 => {
-                        let delta = if time % 3 == 0 { 2 } else { -1 };
-                        let body = json!({"delta": delta, "reason": "Seen."});
-                        gate.post("/v1/perks/lounge/occupancy/corrections", &body).await
-                    }
-                    _ => {
-                        let subject = format!("twitter:p{round}-{nth}-{time}");
-                        let came = gate.post("/v1/checks", &json!({"perk": "lounge", "subject": subject})).await;
-                        match &came {
-                            Some((200, came)) if time % 2 == 0 => {
-                                let grant = came["grant"].as_str().unwrap();
-                                gate.post(&format!("/v1/grants/{grant}/release"), &json!({})).await
-                            }
-                            _ => came,
+                let answer = if (nth + time) % 4 == 0 {
+                    let delta = if time % 3 == 0 { 2 } else { -1 };
+                    let body = json!({"delta": delta, "reason": "Seen."});
+                    gate.post("/v1/perks/lounge/occupancy/corrections", &body).await
+                } else {
+                    let subject = format!("twitter:p{round}-{nth}-{time}");
+                    let came = gate.post("/v1/checks", &json!({"perk": "lounge", "subject": subject})).await;
+                    match &came {
+                        Some((200, came)) if time % 2 == 0 => {
+                            let grant = came["grant"].as_str().unwrap();
+                            gate.post(&format!("/v1/grants/{grant}/release"), &json!({})).await
                         }
+                        _ => came,
                     }
                 };
                 let Some((status, answer)) = answer else { break };

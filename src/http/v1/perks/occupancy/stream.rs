@@ -1,6 +1,6 @@
 //! `GET /v1/perks/{perk}/occupancy/stream`: who is inside as server-sent events (WHATWG HTML, section 9.2).
 //!
-//! An event's id is a digest of what it says, so that a client that comes back, to any replica, is told again only if it has
+//! An event's id is a digest of what it says, so that a client that comes back, to any replica, gets it again only if it has
 //! changed meanwhile.
 
 use std::time::Duration;
@@ -42,7 +42,7 @@ const ID_DIGITS: usize = 32;
 /// Watch who is inside
 ///
 /// Server-sent events: `occupancy` with the answer of `GET …/occupancy`, at once and whenever it is another, within about a
-/// second on every replica; a comment each 15 seconds. With the `Last-Event-ID` of what a client has seen last, it is told
+/// second on every replica; a comment each 15 seconds. With the `Last-Event-ID` of what a client has seen last, it gets it
 /// again only if that has changed. A stream ends when the replica stops, the key is revoked, or the rule counts otherwise: come
 /// back after the time that `retry` says.
 #[utoipa::path(
@@ -58,7 +58,7 @@ const ID_DIGITS: usize = 32;
     )
 )]
 #[get("/perks/{perk}/occupancy/stream")]
-pub(crate) async fn stream_occupancy(
+pub(crate) async fn watch_occupancy(
     caller: Authorized<CountInside>,
     gateway: Data<Gateway>,
     state: Data<State>,
@@ -108,7 +108,7 @@ fn bearer(headers: &HeaderMap) -> SecretString {
 /// A stream on its way.
 struct Events {
     watched: Watched,
-    /// The id of what the client was told last.
+    /// The id of what the client has got last.
     seen: Option<String>,
     is_begun: bool,
     heartbeat: Instant,
@@ -119,7 +119,7 @@ struct Events {
 }
 
 impl Events {
-    /// What is sent next; none at the end.
+    /// The bytes that are sent next; none at the end.
     async fn next(&mut self) -> Option<Bytes> {
         if !self.is_begun {
             self.is_begun = true;
