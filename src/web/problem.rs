@@ -65,6 +65,7 @@ kinds! {
     AlreadyScheduled = 409 "already_scheduled" "Another version is scheduled";
     ApprovalRequired = 409 "approval_required" "Another person must approve it first";
     PerkPaused = 409 "perk_paused" "The perk is paused";
+    PlaceClosed = 409 "place_closed" "The place is closed";
     PerkRetired = 409 "perk_retired" "The perk is retired";
     StaleScore = 409 "stale_score" "A newer score stands";
     UndoOver = 409 "undo_over" "It is too late to undo the grant";

@@ -103,7 +103,7 @@ problem_sets! {
     /// Problems of contesting.
     ProblemsOfContests = [AlreadyExists, CaseFull, SelfApproval, WrongStatus];
     /// Problems of a person's decision.
-    ProblemsOfRulings = [AlreadyDecided, LimitReached, PerkPaused, PerkRetired, RuleNewer];
+    ProblemsOfRulings = [AlreadyDecided, LimitReached, PerkPaused, PlaceClosed, PerkRetired, RuleNewer];
     /// Problems of a long run.
     ProblemsOfRuns = [TooManyRuns];
     /// Problems with a token.
