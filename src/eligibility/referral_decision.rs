@@ -231,10 +231,9 @@ impl Checker {
     ) -> Result<CheckEntry, ReferralDecisionError> {
         let perk = self.catalog.open_perk(&merchant.id, &referred.referral.perk).await;
         match perk.as_ref().map(|perk| perk.status) {
-            Ok(PerkStatus::Active) => {}
             Ok(PerkStatus::Paused) => return Err(ReferralDecisionError::PerkPaused),
             Ok(PerkStatus::Retired) | Err(PerkError::NotFound(_)) => return Err(ReferralDecisionError::PerkRetired),
-            Err(_) => {}
+            Ok(PerkStatus::Active) | Err(_) => {}
         }
         let perk = perk.map_err(CheckError::from)?;
         let closure = closing(&perk.closures, referred.location.as_deref(), self.clock.now());
