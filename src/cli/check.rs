@@ -97,10 +97,10 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, Cli
         let question = Question { perk, subject, context, boarding_pass, dry_run: true, idempotency: None, deadline };
         let answer = gateway.checker.check(&caller, &merchant, question).await?;
         let deciding = gateway.checker.rule_behind(&merchant, &answer).await;
-        let closure = gateway.checker.closure_behind(&merchant, &answer);
+        let closure = gateway.checker.words_of_closure_behind(&merchant, &answer).await;
         let shown = CheckShown::of(answer, role.may(Permission::ReadScores));
         let shown = shown.for_guests(deciding.as_ref().map(|it| &*it.rule), &language.languages);
-        Ok(shown.with_closure(closure.as_deref(), &language.languages))
+        Ok(shown.with_closure(closure.as_ref(), &language.languages))
     })?;
     invocation.output.show(&DryRun(answer))?;
     Ok(Completion::Succeeded)

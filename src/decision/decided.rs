@@ -93,6 +93,15 @@ pub struct Admission {
 }
 
 impl Decided {
+    /// The same, with the closure of the place that refused.
+    #[must_use]
+    pub fn naming_closure(mut self, closure: Option<&str>) -> Self {
+        for reason in self.reasons.iter_mut().filter(|reason| reason.code == ReasonCode::PlaceClosed) {
+            reason.closure = closure.map(str::to_owned);
+        }
+        self
+    }
+
     /// A decision that rests on nothing but its reasons: no tier, no score, no limit.
     #[must_use]
     pub const fn because(decision: Decision, reasons: Vec<Reason>) -> Self {

@@ -212,6 +212,9 @@ pub struct Reason {
     /// The id of the blackout that is in force.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blackout: Option<String>,
+    /// The id of the closure of the place: its words are the guest's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closure: Option<String>,
     /// When time lifts this reason. Others may then stand: the decision's own `next_eligible_at` says
     /// whether waiting is enough.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -235,6 +238,7 @@ impl Reason {
             at_most: None,
             over_by: None,
             blackout: None,
+            closure: None,
             next_eligible_at: None,
         }
     }

@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use super::issuer::Issuer;
 use super::known_person::known_of;
 use crate::access::{Merchant, Principal};
-use crate::decision::decide::{Decision, decide, looked_at};
+use crate::decision::decide::{decide, looked_at};
 use crate::decision::decided::Decided;
 use crate::decision::facts::{Context, Facts, ScoreFact};
 use crate::decision::forecast::Outlook;
@@ -27,7 +27,7 @@ use crate::ledger::entry::{Brought, CheckEntry, CheckRecord, CheckRequest, Grant
 use crate::ledger::{Ledger, LedgerError, Recorded};
 use crate::perks::active_perk::{ActivePerk, Deciding};
 use crate::perks::catalog::Catalog;
-use crate::perks::closures::closed_until;
+use crate::perks::closures::closing;
 use crate::perks::error::PerkError;
 use crate::perks::observed_attributes::ObservedAttributes;
 use crate::perks::perk::PerkStatus;
@@ -210,20 +210,6 @@ impl Checker {
         }
     }
 
-    /// The rule that an answer was decided by, which has the words for its guest; none where nothing was refused, or
-    /// it can't be read now: the answer stands all the same, and there are standard sentences. No I/O where it decides
-    /// still.
-    pub async fn rule_behind(&self, merchant: &Merchant, answer: &Answer) -> Option<Arc<Deciding>> {
-        if answer.decided.decision != Decision::Denied {
-            return None;
-        }
-        let read = self.catalog.read_version(&merchant.id, &answer.perk, answer.rule_version).await;
-        let said = |error: &PerkError| {
-            tracing::debug!(%error, "standard sentences are said to guests: the rule can't be read");
-        };
-        read.inspect_err(said).ok()
-    }
-
     pub(super) fn answer(&self, recorded: Recorded<CheckRecord>) -> Result<Answer, CheckError> {
         // The token of a grant that has ended must never surface again, not even as the answer to a retry.
         let standing = recorded.grant().filter(|grant| grant.get().end.is_none());
@@ -294,19 +280,20 @@ impl Checker {
             None => question.context,
         };
         let context = context.of_person(person);
+        let closure = closing(&perk.closures, principal.location.as_deref(), at);
         let facts = Facts {
             score: score.map(|score| ScoreFact { value: score.value, observed_at: score.observed_at }),
             network: question.subject.network().map(str::to_owned),
             context,
             rollout_bucket: Some(rollout_bucket(&perk.id, &subject.current)),
             location: principal.location.clone(),
-            closed_until: closed_until(&perk.closures, principal.location.as_deref(), at),
+            closed_until: closure.map(|closure| closure.until),
         };
         let decided = match perk.status {
             PerkStatus::Paused => Decided::paused(),
             PerkStatus::Active | PerkStatus::Retired => {
                 facts.context.check_for(rule).map_err(CheckError::Context)?;
-                decide(rule, &facts, at)
+                decide(rule, &facts, at).naming_closure(closure.map(|closure| closure.id.as_str()))
             }
         };
         let request = CheckRequest {

@@ -5,16 +5,19 @@ use std::time::Instant;
 use futures_util::future::join_all;
 use jiff::Timestamp;
 
-use super::redeemer::{Redeemer, Spent, objection_of};
+use super::redeemer::{Redeemer, Spent, objection_of, own};
 use crate::access::{Merchant, Principal};
 use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::{EventId, GrantId, KeyId, NameError, label};
 use crate::ledger::LedgerError;
-use crate::ledger::door::{EarlierRedemption, LateObjection, LateReport, RedeemEntry, Redeemed};
+use crate::ledger::door::{
+    EarlierRedemption, LATEST_REPORT, LateObjection, LateReport, RedeemEntry, Redeemed, Unproven,
+};
 use crate::scores::score::parse_instant;
 use crate::telemetry::meters;
-use crate::tokens::TokenError;
 use crate::tokens::claims::Claims;
+use crate::tokens::verifier::Signed;
+use crate::tokens::{TokenError, scanned};
 
 /// The most items in one report.
 pub const MOST: usize = 100;
@@ -85,7 +88,10 @@ impl LateFault {
     /// The fault of an item that can't be read.
     #[must_use]
     pub fn of_item(errors: &[FieldError]) -> Self {
-        let each = errors.iter().map(|error| format!("{}: {}", error.path, error.detail));
+        let each = errors.iter().map(|error| {
+            let detail = error.detail.trim_end_matches('.');
+            if error.path.as_str().is_empty() { detail.to_owned() } else { format!("{}: {detail}", error.path) }
+        });
         Self::Item(each.collect::<Vec<_>>().join("; "))
     }
 }
@@ -135,10 +141,11 @@ impl Redeemer {
         now: Timestamp,
         deadline: Instant,
     ) -> Result<Result<Asked, LateFault>, LedgerError> {
-        let claims = match self.verify_of(merchant, &item.token).await? {
-            Ok(claims) => claims,
+        let Signed { claims, withdrawn } = match self.verify_reported(merchant, &item.token).await? {
+            Ok(signed) => signed,
             Err(error) => return Ok(Err(LateFault::Token(error))),
         };
+        let unproven = withdrawn.map(|kid| Box::new(Unproven { kid, claims: claims.clone() }));
         let entry = RedeemEntry {
             event: EventId::new(now, &self.entropy),
             at: now,
@@ -152,9 +159,25 @@ impl Redeemer {
             attempt: self.ledger.attempt(&item.attempt),
             objection: caller.and_then(|caller| objection_of(caller, merchant, &claims)),
             late: Some(LateReport::new(item.at, (claims.nbf.max(claims.iat), claims.exp), now)),
+            unproven,
             deadline,
         };
         Ok(Ok(Asked { claims, entry }))
+    }
+
+    /// The token of a report, by a key that may be retired since: the door took it while the key was good.
+    async fn verify_reported(
+        &self,
+        merchant: &Merchant,
+        token: &str,
+    ) -> Result<Result<Signed, TokenError>, LedgerError> {
+        let token = scanned(token);
+        let mut verified = self.verifier.verify_reported(token, LATEST_REPORT);
+        if verified == Err(TokenError::UnknownKey) {
+            self.keys.catch_up().await?;
+            verified = self.verifier.verify_reported(token, LATEST_REPORT);
+        }
+        Ok(verified.and_then(|signed| Ok(Signed { claims: own(merchant, signed.claims)?, ..signed })))
     }
 
     async fn record_late(&self, Asked { claims, entry }: Asked) -> Result<LateOutcome, LedgerError> {

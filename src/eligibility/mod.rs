@@ -4,7 +4,7 @@
 //! - `checker`: the hot path; it asks `decision`, records with `ledger`, and lets `issuer` sign what was recorded
 //! - `known_person`: what is kept of a person, as rules may look at it
 //! - `redeemer`: doors spend tokens, and report those that they took offline (`late_reports`); `referral_decision`: a person
-//!   decides what a rule has left open; `grants`: a grant as it is shown; `closed_place`: the closure behind an answer
+//!   decides what a rule has left open; `grants`: a grant as it is shown; `words_behind`: an answer's words for guests
 //! - `overrides`: a desk lets someone in by hand; `occupancy`: who is inside
 //! - `simulator`: a rule tried on one question (`trial`), at any instant (`limits_at`), or on everyone whose score is known
 //!   (`population`); `backtester` replays the ledger's checks (`replay`) with `simulated_limits`; `rule_selection`, `runs`
@@ -22,7 +22,6 @@ pub mod backtester;
 pub mod cases;
 mod caveats;
 pub mod checker;
-mod closed_place;
 pub mod disclosure;
 pub mod exporter;
 pub mod grants;
@@ -43,3 +42,4 @@ mod simulated_limits;
 pub mod simulator;
 pub mod subject_access;
 pub mod trial;
+mod words_behind;

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
+
 use super::checker::{Answer, CheckError, Checker};
 use crate::access::{Merchant, Principal};
 use crate::decision::decide::Decision;
@@ -14,6 +16,7 @@ use crate::ledger::cases::model::{Referral, ReferralStatus};
 use crate::ledger::cases::referral::{Referred, Resolution, ResolveError, Resolved};
 use crate::ledger::entry::{Actor, CheckEntry, CheckRequest};
 use crate::perks::active_perk::Deciding;
+use crate::perks::closures::closing;
 use crate::perks::error::PerkError;
 use crate::perks::perk::PerkStatus;
 use crate::rules::limit::Scope;
@@ -46,6 +49,8 @@ pub enum ReferralDecisionError {
     NoRoom(Vec<Reason>),
     #[error("the perk is paused, and grants nothing")]
     PerkPaused,
+    #[error("the place is closed until {0}, and nothing is granted there")]
+    PlaceClosed(Timestamp),
     #[error("the perk is retired, and grants nothing any more")]
     PerkRetired,
     #[error(transparent)]
@@ -224,11 +229,16 @@ impl Checker {
         referred: &Referred,
         tier: &str,
     ) -> Result<CheckEntry, ReferralDecisionError> {
-        match self.catalog.open_perk(&merchant.id, &referred.referral.perk).await.map(|perk| perk.status) {
-            Ok(PerkStatus::Active) => {}
+        let perk = self.catalog.open_perk(&merchant.id, &referred.referral.perk).await;
+        match perk.as_ref().map(|perk| perk.status) {
             Ok(PerkStatus::Paused) => return Err(ReferralDecisionError::PerkPaused),
             Ok(PerkStatus::Retired) | Err(PerkError::NotFound(_)) => return Err(ReferralDecisionError::PerkRetired),
-            Err(error) => return Err(CheckError::from(error).into()),
+            Ok(PerkStatus::Active) | Err(_) => {}
+        }
+        let perk = perk.map_err(CheckError::from)?;
+        let closure = closing(&perk.closures, referred.location.as_deref(), self.clock.now());
+        if let Some(closure) = closure {
+            return Err(ReferralDecisionError::PlaceClosed(closure.until));
         }
         let deciding = self.version_of(merchant, referred).await?;
         let Some(granted) = deciding.rule.tier(tier) else {

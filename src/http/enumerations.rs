@@ -15,6 +15,7 @@ use crate::decision::reason::ReasonCode as Code;
 use crate::eligibility::grants::GrantStatus as Granted;
 use crate::ledger::cases::contest::ContestStatus as Case;
 use crate::ledger::cases::model::ReferralStatus as Stored;
+use crate::ledger::door::Meanwhile;
 use crate::ledger::events::KINDS;
 use crate::ledger::grants::undo::UndoReason as Undoing;
 use crate::perks::perk::{PerkStatus as Offer, VersionStatus as Stage};
@@ -55,6 +56,14 @@ enumerations! {
     VersionStatus = words(&Stage::ALL.map(Stage::as_str));
     /// `published`, or `draft` while no version is published; `paused`, `retired`.
     PerkStatus = words(&[Stage::Draft.as_str(), Stage::Published.as_str(), Offer::Paused.as_str(), Offer::Retired.as_str()]);
+    /// The end of a grant by the time at which a door reported that it had taken its token.
+    EndedMeanwhile = words(&Meanwhile::ALL.map(Meanwhile::as_str));
+    /// Always `recorded`.
+    LateRecorded = words(&["recorded"]);
+    /// Always `duplicate`.
+    LateDuplicated = words(&["duplicate"]);
+    /// Always `refused`.
+    LateRefused = words(&["refused"]);
     /// The type of an attribute's values.
     AttributeType = words(&TYPES.map(type_name));
     /// The declared purpose of a perk.

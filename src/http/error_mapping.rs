@@ -187,6 +187,7 @@ impl From<PerkError> for Problem {
                  count as a second person. Withdraw and submit it again, or ask an admin with an older key.",
             ),
             PerkError::Field(error) => Self::of_fields("", vec![*error]),
+            PerkError::Fields(errors) => Self::of_fields("", errors),
             PerkError::CantReturn(errors) => {
                 let of_version = |FieldError { path, code, detail }: FieldError| {
                     let detail = format!("That version's rule can't work any more, at {path}: {detail}");
@@ -312,6 +313,9 @@ impl From<ReferralDecisionError> for Problem {
             }
             ReferralDecisionError::PerkPaused => {
                 Self::new(kind, "The perk is paused: resume it and grant this then, or deny it now.")
+            }
+            ReferralDecisionError::PlaceClosed(until) => {
+                Self::new(kind, format!("The place is closed until {until}: grant this then, or deny it now."))
             }
             ReferralDecisionError::PerkRetired => {
                 Self::new(kind, "The perk is retired and grants nothing any more: this can only be denied.")

@@ -172,6 +172,15 @@ impl Keyring {
         self.inner.snapshot.load().tokens.iter().find(|key| key.kid() == kid && key.is_published(now)).cloned()
     }
 
+    /// The token key of this name, also one that was withdrawn, or that was retired so long ago at most that a token of it
+    /// may have been taken `ago` before now.
+    #[must_use]
+    pub fn find_reported_key(&self, kid: &str, ago: SignedDuration) -> Option<Arc<TokenKey>> {
+        let (now, kept) = (self.inner.clock.now(), ago.saturating_add(LONGEST_TOKEN_TTL));
+        let is_kept = |key: &TokenKey| key.retires_at().is_none_or(|at| now.duration_since(at) <= kept);
+        self.inner.snapshot.load().tokens.iter().find(|key| key.kid() == kid && is_kept(key)).cloned()
+    }
+
     /// When the token key of this name was withdrawn, if it was.
     #[must_use]
     pub fn revoked_at(&self, kid: &str) -> Option<Timestamp> {

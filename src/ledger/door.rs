@@ -9,7 +9,7 @@ use crate::foundation::ids::{EventId, GrantId, KeyId, MerchantId};
 use crate::ledger::store::RedemptionRow;
 use crate::rules::tier::guests::Admitted;
 use crate::tokens::TokenError;
-use crate::tokens::claims::SKEW_SECONDS;
+use crate::tokens::claims::{Claims, SKEW_SECONDS};
 
 /// The oldest that what a door reports may be.
 pub const LATEST_REPORT: SignedDuration = SignedDuration::from_hours(72);
@@ -35,7 +35,17 @@ pub struct RedeemEntry {
     pub objection: Option<TokenError>,
     /// There where the door took the token before, on its own.
     pub late: Option<LateReport>,
+    /// There where the token's key was withdrawn, so that its signature proves nothing: a report is believed if the grant's
+    /// own record says the same.
+    pub unproven: Option<Box<Unproven>>,
     pub deadline: Instant,
+}
+
+/// The content of a token that nothing but the grant's own record can vouch for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unproven {
+    pub kid: String,
+    pub claims: Claims,
 }
 
 /// A door's report of a token that it took while it was offline.
@@ -52,13 +62,17 @@ pub struct LateReport {
 /// Why a door's report is not recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum LateObjection {
-    #[error("it lies ahead of now: the door's clock is wrong")]
+    #[error("the instant lies ahead of now: set the door's clock right, and report this again with the right instant")]
     Future,
-    #[error("it lies more than 72 hours back")]
+    #[error("the instant lies more than 72 hours back, and nothing so old is recorded: settle this visit by hand")]
     TooOld,
-    #[error("the token had expired by then")]
+    #[error(
+        "the token had expired at that instant: if the door's clock was wrong, report this again with the right one"
+    )]
     Expired,
-    #[error("the token was not valid yet")]
+    #[error(
+        "the token was not valid yet at that instant: if the door's clock was wrong, report this again with the right one"
+    )]
     NotYetValid,
 }
 
@@ -106,11 +120,13 @@ impl LateReport {
 pub enum Meanwhile {
     Voided,
     Released,
+    /// The key of its token was withdrawn.
+    KeyRevoked,
     Expired,
 }
 
 impl Meanwhile {
-    pub const ALL: [Self; 3] = [Self::Voided, Self::Released, Self::Expired];
+    pub const ALL: [Self; 4] = [Self::Voided, Self::Released, Self::KeyRevoked, Self::Expired];
 
     /// As it stands on the wire, in events and in rows.
     #[must_use]
@@ -118,6 +134,7 @@ impl Meanwhile {
         match self {
             Self::Voided => "voided",
             Self::Released => "released",
+            Self::KeyRevoked => "key_revoked",
             Self::Expired => "expired",
         }
     }

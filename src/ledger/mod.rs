@@ -278,8 +278,8 @@ impl Ledger {
     }
 
     /// Takes back a grant that the caller gave in the last ten minutes and that no door has taken. What it used of limits is
-    /// free at once where doors take its token online only, else when none takes it any more. A retry is
-    /// [`UndoError::Voided`].
+    /// free at once where doors take its token online only, else when none takes it any more. A retry for the same reason is
+    /// answered like the first; after another void it is [`UndoError::Voided`].
     pub async fn undo_grant(
         &self,
         merchant: &MerchantId,
@@ -292,15 +292,9 @@ impl Ledger {
     }
 
     /// Frees what undone grants used of limits and no door can take any more; how many grants that were. Every replica does it
-    /// each second (`tend.rs`); a retry goes on.
+    /// each second (`tend.rs`); a retry goes on. One that can't be read is an error once all others are free.
     pub async fn free_undone(&self) -> Result<usize, LedgerError> {
-        let now = self.context().clock.now();
-        let is_due = move |conn: &mut AnyConnection| store::ends::is_any_due(conn, now.as_microsecond());
-        let mut freed = 0;
-        while self.context().database.read(is_due).await? {
-            freed += self.change(move |conn, events| Ok::<_, LedgerError>(undo::free_due(conn, events, now)?)).await?;
-        }
-        Ok(freed)
+        Box::pin(undo::free_undone(self)).await
     }
 
     /// Takes one grant back by its token: a void like any other, and its event says that the token was revoked.

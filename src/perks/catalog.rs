@@ -8,7 +8,6 @@ use jiff::Timestamp;
 
 use super::active_perk::{ActivePerk, Deciding};
 use super::attributes::{self, Declared, Undeclared, load_declared};
-use super::closures::Closure;
 use super::draft::{self, Draft};
 use super::error::PerkError;
 use super::keys::{self, OnSite};
@@ -121,12 +120,9 @@ impl Catalog {
         find().filter(decides).ok_or_else(|| PerkError::NotFound(perk.clone()))
     }
 
-    /// The closure of the perk that opens at `until`, as this replica knows it. No I/O.
-    #[must_use]
-    pub fn closure_until(&self, merchant: &MerchantId, perk: &PerkSlug, until: Timestamp) -> Option<Arc<Closure>> {
-        let open = self.open.now();
-        let found = open.content.find(merchant, perk)?;
-        found.closures.iter().find(|closure| closure.until == until).cloned()
+    /// The perk, as this replica knows it. No I/O.
+    pub(super) fn known(&self, merchant: &MerchantId, perk: &PerkSlug) -> Option<Arc<ActivePerk>> {
+        self.open.now().content.find(merchant, perk).cloned()
     }
 
     /// The rule that decides about the perk at `now`. No I/O once it has been read; the first check of a perk that is

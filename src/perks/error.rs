@@ -78,6 +78,9 @@ pub enum PerkError {
     /// A field of the request, by its pointer.
     #[error("{}", .0.detail)]
     Field(Box<FieldError>),
+    /// Several, each by its pointer.
+    #[error("{}", .0.first().map_or("", |error| error.detail.as_str()))]
+    Fields(Vec<FieldError>),
     /// Pointers are relative to the earlier rule.
     #[error("the earlier rule can't work any more: {}", .0.first().map_or("", |error| error.detail.as_str()))]
     CantReturn(Vec<FieldError>),

@@ -50,7 +50,7 @@ pub(super) fn load_open(conn: &mut AnyConnection, before: &Open) -> Result<Open,
     let mut closed: HashMap<String, Vec<Arc<Closure>>> = HashMap::new();
     for row in closures::store::list_changed(conn, since.unwrap_or(store::BEFORE_ALL))? {
         let perk = row.perk_id.clone();
-        closed.entry(perk).or_default().push(Arc::new(Closure::stored(row)?));
+        closed.entry(perk).or_default().extend(Closure::read(row).map(Arc::new));
     }
     let revision = rows.iter().map(|row| row.revision).max().max(since);
     let mut open = match since {

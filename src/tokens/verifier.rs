@@ -6,7 +6,7 @@ use std::collections::HashSet;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use jsonwebtoken::errors::{Error as JwtError, ErrorKind};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode};
 use serde::de::IgnoredAny;
@@ -28,6 +28,14 @@ pub struct Verifier {
     keys: Keys,
     /// The rules of [`Verifier::verify_signature`].
     validation: Validation,
+}
+
+/// A token that was signed by a key of ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signed {
+    pub claims: Claims,
+    /// The name of the key, where it was withdrawn.
+    pub withdrawn: Option<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -72,7 +80,33 @@ impl Verifier {
         self.read(token, &self.validation)
     }
 
+    /// [`Verifier::verify_signature`] of a token that a door took up to `ago` before: its key may be retired or withdrawn
+    /// since. By a withdrawn key anybody may have signed.
+    ///
+    /// # Errors
+    /// As [`Verifier::verify_signature`].
+    pub fn verify_reported(&self, token: &str, ago: SignedDuration) -> Result<Signed, TokenError> {
+        let mut withdrawn = None;
+        let claims = Self::read_by(token, &self.validation, |kid| match &self.keys {
+            Keys::Keyring(keyring) => {
+                let key = keyring.find_reported_key(kid, ago).ok_or(TokenError::UnknownKey)?;
+                withdrawn = key.revoked_at().map(|_| kid.to_owned());
+                Ok(*key.public_key())
+            }
+            Keys::Copy(_) => self.find_key(kid),
+        })?;
+        Ok(Signed { claims, withdrawn })
+    }
+
     fn read(&self, token: &str, validation: &Validation) -> Result<Claims, TokenError> {
+        Self::read_by(token, validation, |kid| self.find_key(kid))
+    }
+
+    fn read_by(
+        token: &str,
+        validation: &Validation,
+        find: impl FnOnce(&str) -> Result<[u8; 32], TokenError>,
+    ) -> Result<Claims, TokenError> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(TokenError::Malformed("it is too long"));
         }
@@ -83,7 +117,7 @@ impl Verifier {
         let kid = checked_header(&decoded(header)?)?;
         let claims = decoded(payload)?;
         decoded(signature)?;
-        let public_key = self.find_key(&kid)?;
+        let public_key = find(&kid)?;
         let key = DecodingKey::from_ed_components(&BASE64URL.encode(public_key)).map_err(|error| refusal(&error))?;
         let checked = decode::<IgnoredAny>(token, &key, validation).map_err(|error| refusal(&error));
         if let Err(error) = &checked
@@ -191,14 +225,12 @@ fn checked_header(bytes: &[u8]) -> Result<String, TokenError> {
 
 #[cfg(test)]
 mod tests {
-    use aws_lc_rs::hmac;
-    use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
-    use jiff::SignedDuration;
-
     use super::*;
     use crate::keyring::tests::Fixture;
     use crate::keyring::{protected_header, thumbprint};
     use crate::tokens::claims::tests::claims;
+    use aws_lc_rs::hmac;
+    use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 
     const ISSUER: &str = "https://gate.example";
     const DOOR: &str = "cathay/sfo-lounge";

@@ -38,6 +38,7 @@ impl From<&PerkError> for Kind {
             PerkError::SelfApproval | PerkError::YoungKey => Self::SelfApproval,
             PerkError::NoPerson => Self::Forbidden,
             PerkError::Field(_)
+            | PerkError::Fields(_)
             | PerkError::CantReturn(_)
             | PerkError::Name(_)
             | PerkError::Note(_)
@@ -154,6 +155,7 @@ impl From<&ReferralDecisionError> for Kind {
             ReferralDecisionError::UnknownTier(_) => Self::InvalidRequest,
             ReferralDecisionError::NoRoom(_) => Self::LimitReached,
             ReferralDecisionError::PerkPaused => Self::PerkPaused,
+            ReferralDecisionError::PlaceClosed(_) => Self::PlaceClosed,
             ReferralDecisionError::PerkRetired => Self::PerkRetired,
             ReferralDecisionError::Check(error) => error.into(),
         }

@@ -75,6 +75,7 @@ kinds! {
     ApprovalRequired = 409 "approval_required" "Another person must approve it first";
     TooManyClerks = 409 "too_many_clerks" "There are as many clerks as there may be";
     PerkPaused = 409 "perk_paused" "The perk is paused";
+    PlaceClosed = 409 "place_closed" "The place is closed";
     PerkRetired = 409 "perk_retired" "The perk is retired";
     StaleScore = 409 "stale_score" "A newer score stands";
     UndoOver = 409 "undo_over" "It is too late to undo the grant";

@@ -62,8 +62,8 @@ impl RateLimits {
     ///
     /// # Errors
     /// A 429 when the key has used up its rate; a 422 when it could never ask so much at once.
-    pub fn take_more(&self, key: &KeyId, more: NonZeroU32) -> Result<(), Problem> {
-        self.keys.as_ref().map_or(Ok(()), |limit| limit.take_more(key, more))
+    pub fn take_more(&self, key: &KeyId, more: NonZeroU32, at: &'static str) -> Result<(), Problem> {
+        self.keys.as_ref().map_or(Ok(()), |limit| limit.take_more(key, more, at))
     }
 
     /// Counts one failed key of an address. Valid keys never come here, so a stranger at the same
@@ -128,13 +128,14 @@ impl<K: Hash + Eq + Clone> Limit<K> {
         }
     }
 
-    fn take_more(&self, key: &K, more: NonZeroU32) -> Result<(), Problem> {
+    /// `at`: the pointer of those that are counted one by one.
+    fn take_more(&self, key: &K, more: NonZeroU32, at: &'static str) -> Result<(), Problem> {
         match self.limiter.check_key_n(key, more) {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(until)) => Err(self.refusal(until.wait_time_from(self.clock.now()), Kind::RateLimited)),
             Err(_) => {
-                let detail = format!("this key may ask {} questions at once: send fewer", self.burst);
-                Err(Problem::invalid(vec![FieldError::at("/checks", "too_many", detail)]))
+                let detail = format!("this key may send {} of them at once: send fewer", self.burst);
+                Err(Problem::invalid(vec![FieldError::at(at, "too_many", detail)]))
             }
         }
     }

@@ -236,11 +236,12 @@ pub(crate) struct GrantFacts<'a> {
     pub kid: Text<'a>,
     pub expires_at: Instant,
     pub single_use: bool,
+    pub online_only: Option<bool>,
     #[serde(borrow)]
     pub claims_sha256: Text<'a>,
 }
 
-read_members!(GrantFacts { id, kid, expires_at, single_use, claims_sha256 });
+read_members!(GrantFacts { id, kid, expires_at, single_use, online_only, claims_sha256 });
 
 /// The facts of `token.redeemed` and `token.redeemed_offline`.
 #[derive(Debug, Deserialize)]
@@ -282,8 +283,9 @@ pub(crate) struct EndFacts<'a> {
     #[serde(borrow)]
     pub perk_id: Text<'a>,
     pub ended_at: Instant,
-    /// Voids of undone grants only: when what it used is to be free, where that is later.
+    /// Voids of undone grants only: when what it used is to be free, where that is later; and why.
     pub frees_at: Option<Instant>,
+    pub reason: Option<serde::de::IgnoredAny>,
     #[serde(borrow)]
     pub returned: Vec<ReturnFacts<'a>>,
 }

@@ -155,7 +155,7 @@ fn corrected(
     if wanted.kind != ReportKind::Billing {
         return Ok(parties);
     }
-    let redeemed = events.iter().filter(|event| event.kind == redemption::KIND);
+    let redeemed = events.iter().filter(|event| redemption::is_redemption(event.kind));
     let grants: Vec<&str> = redeemed.map(|event| &*event.body.about).collect();
     for (grant, body) in store::list_bodies_before(conn, log, &grants, correction::CORRECTED, wanted.head)? {
         let Some(text) = body else { continue };

@@ -14,11 +14,12 @@ use super::tables::additions::Additions;
 use super::tables::approvals::Approvals;
 use super::tables::closures::Closures;
 use super::tables::counters::Counters;
+use super::tables::ends::late_reports::EndsSoFar;
+use super::tables::ends::undone::Undoable;
 use super::tables::gateway_keys::GatewayKeys;
 use super::tables::grant_lifecycle::GrantLifecycles;
 use super::tables::grants::Grants;
 use super::tables::keys::Keys;
-use super::tables::late_reports::EndsSoFar;
 use super::tables::merchants::Owner;
 use super::tables::overrides::Overrides;
 use super::tables::parties::PartiesSoFar;
@@ -65,6 +66,7 @@ pub(crate) struct ExpectedLog<'a> {
     counters: Counters,
     ends: EndsSoFar,
     parties: PartiesSoFar,
+    undoable: Undoable,
     rules: Rules,
     approvals: Approvals,
     keys: Keys,
@@ -101,6 +103,7 @@ impl ExpectedState {
             counters: Counters::new(self.fingerprints.clone()),
             ends: EndsSoFar::new(self.fingerprints.clone()),
             parties: PartiesSoFar::new(self.fingerprints.clone()),
+            undoable: Undoable::new(self.fingerprints.clone()),
             rules: Rules::default(),
             approvals: Approvals::default(),
             keys: Keys::default(),
@@ -225,6 +228,7 @@ impl ExpectedLog<'_> {
                 self.referrals.asked(at, body, check, self.gaps.any(), findings);
                 if let Some(grant) = &check.grant {
                     self.parties.granted(&grant.id, check);
+                    self.undoable.given(body, grant);
                     match &mut self.books.against {
                         Against::Tables { grants, .. } => grants.take(merchant.unwrap_or_default(), body, check, grant),
                         Against::Events(lifecycles) => lifecycles.granted(at, check, findings),
@@ -243,6 +247,7 @@ impl ExpectedLog<'_> {
                 if facts.redeemed_at.is_some() {
                     self.ends.used(&body.about);
                 }
+                self.undoable.taken(&body.about);
                 self.counters.enter(&body.about, facts);
                 match &mut self.books.against {
                     Against::Tables { redemptions, grants } => {
@@ -290,7 +295,8 @@ impl ExpectedLog<'_> {
             }
             ending::RELEASED | ending::VOIDED | ending::FREED => {
                 let facts: EndFacts<'_> = read(facts)?;
-                if let Some(reason) = self.ends.wait(body, &facts, self.gaps.any()) {
+                let undone = self.undoable.contradiction(body, &facts, self.gaps.any());
+                if let Some(reason) = undone.or(self.ends.wait(body, &facts, self.gaps.any())) {
                     findings.add(at, Wrong::Incoherent { reason });
                 }
                 if let Some(reason) = self.parties.give_back(about, &facts) {

@@ -42,9 +42,9 @@ impl CliError {
                 errors.iter().map(below("/rule")).collect()
             }
             Self::Perk(PerkError::Field(error)) => vec![ErrorReport::of_flag(error)],
-            Self::Attribute(AttributeError::Unfit(errors)) | Self::Access(AccessError::Unfit(errors)) => {
-                errors.iter().map(ErrorReport::of_flag).collect()
-            }
+            Self::Perk(PerkError::Fields(errors))
+            | Self::Attribute(AttributeError::Unfit(errors))
+            | Self::Access(AccessError::Unfit(errors)) => errors.iter().map(ErrorReport::of_flag).collect(),
             other => {
                 let (detail, remedy, code) = (other.to_string(), other.remedy(), other.code());
                 vec![ErrorReport { detail, code, remedy, ..ErrorReport::default() }]

@@ -1,5 +1,6 @@
 //! `perkgate perk close`, `closures` and `open`: a place is closed for a while.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use clap::Subcommand;
@@ -56,16 +57,20 @@ pub(crate) struct OfPerk {
 #[derive(Serialize)]
 struct Shown {
     closure: ClosureId,
+    perk: PerkSlug,
     location: Option<String>,
     until: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<BTreeMap<String, String>>,
     closed_at: Timestamp,
     closed_by: String,
 }
 
-impl From<Closure> for Shown {
-    fn from(it: Closure) -> Self {
-        let Closure { id, location, until, message: _, made_at, made_by } = it;
-        Self { closure: id, location, until, closed_at: made_at, closed_by: made_by }
+impl Shown {
+    fn of(perk: PerkSlug, closure: Closure) -> Self {
+        let Closure { id, location, until, message, made_at, made_by } = closure;
+        let message = message.map(|words| words.iter().map(|(tag, text)| (tag.to_owned(), text.to_owned())).collect());
+        Self { closure: id, perk, location, until, message, closed_at: made_at, closed_by: made_by }
     }
 }
 
@@ -134,14 +139,16 @@ pub(super) fn run(action: Closures, invocation: &Invocation) -> Result<Completio
                 let merchant = once::merchant(gateway, &merchant).await?;
                 Ok(gateway.catalog.close_place(&merchant.id, ACTOR, &perk, new).await?)
             })?;
-            invocation.output.show(&Made { closure: closure.into(), warnings })?;
+            invocation.output.show(&Made { closure: Shown::of(perk, closure), warnings })?;
         }
         Closures::List(OfPerk { perk, merchant }) => {
             let closures = invocation.with_gateway(Needs::Existing, async |gateway| {
                 let merchant = once::merchant(gateway, &merchant).await?;
                 Ok(gateway.catalog.list_closures(&merchant.id, &perk).await?)
             })?;
-            invocation.output.show(&Listed { closures: closures.into_iter().map(Shown::from).collect() })?;
+            invocation.output.show(&Listed {
+                closures: closures.into_iter().map(|closure| Shown::of(perk.clone(), closure)).collect(),
+            })?;
         }
         Closures::Open { of: OfPerk { perk, merchant }, closure } => {
             invocation.with_gateway(Needs::Existing, async |gateway| {

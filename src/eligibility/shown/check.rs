@@ -12,7 +12,7 @@ use crate::foundation::ids::{CheckId, GrantId, PerkSlug};
 use crate::foundation::language::Languages;
 use crate::ledger::cases::model::Referral;
 use crate::ledger::entry::Ended;
-use crate::perks::closures::Closure;
+use crate::rules::messages::Messages;
 use crate::rules::rule::Rule;
 
 /// A decision and everything that explains it.
@@ -126,8 +126,8 @@ impl CheckShown {
 
     /// The same, with the words of the closure that refused, in the guest's language.
     #[must_use]
-    pub fn with_closure(self, closure: Option<&Closure>, languages: &Languages) -> Self {
-        let Some(said) = closure.and_then(|closure| closure.message.as_ref()?.choose(languages)) else { return self };
+    pub fn with_closure(self, words: Option<&Messages>, languages: &Languages) -> Self {
+        let Some(said) = words.and_then(|words| words.choose(languages)) else { return self };
         let with = |reason: ReasonShown| match reason.code {
             ReasonCode::PlaceClosed => ReasonShown {
                 guest_message: Some(said.text.to_owned()),

@@ -226,6 +226,7 @@ impl From<Reason> for ReasonShown {
             at_most,
             over_by,
             blackout,
+            closure: _,
             next_eligible_at,
         } = reason;
         Self {

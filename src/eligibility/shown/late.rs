@@ -51,8 +51,16 @@ impl From<LateOutcome> for LateShown {
                     LateFault::Token(error) => error.slug(),
                     LateFault::Report(error) => error.slug(),
                 };
-                Self::Refused { code, detail: format!("{fault}.") }
+                Self::Refused { code, detail: sentence(&fault.to_string()) }
             }
         }
     }
+}
+
+/// The words with a capital and one full stop.
+fn sentence(words: &str) -> String {
+    let words = words.trim_end_matches('.');
+    let mut rest = words.chars();
+    let first: String = rest.next().into_iter().flat_map(char::to_uppercase).collect();
+    format!("{first}{}.", rest.as_str())
 }

@@ -117,7 +117,7 @@ problem_sets! {
     /// No more streams.
     ProblemsOfStreams = [TooManyStreams];
     /// Problems of a person's decision.
-    ProblemsOfRulings = [AlreadyDecided, LimitReached, PerkPaused, PerkRetired, RuleNewer];
+    ProblemsOfRulings = [AlreadyDecided, LimitReached, PerkPaused, PlaceClosed, PerkRetired, RuleNewer];
     /// Problems of a long run.
     ProblemsOfRuns = [TooManyRuns];
     /// Problems with a token.

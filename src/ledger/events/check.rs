@@ -51,6 +51,8 @@ facts! {
         at_most: Option<u64>,
         attribute: Option<Text<'a>>,
         blackout: Option<Text<'a>>,
+        /// The closure of the place. The first that refused were not named.
+        closure: Option<Text<'a>>,
         /// A newer build may have written one that this one doesn't know.
         code: Text<'a>,
         limit: Option<Text<'a>>,
@@ -99,6 +101,8 @@ facts! {
         expires_at: Timestamp,
         id: Text<'a>,
         kid: Text<'a>,
+        /// True where doors may not take the token without asking; absent where they may.
+        online_only: Option<bool>,
         single_use: bool,
     }
 }
@@ -157,6 +161,7 @@ impl<'a> From<&'a Reason> for ReasonGiven<'a> {
             at_most: reason.at_most,
             attribute: text(&reason.attribute),
             blackout: text(&reason.blackout),
+            closure: text(&reason.closure),
             code: reason.code.written().into(),
             limit: text(&reason.limit),
             over_by: reason.over_by,
@@ -172,6 +177,7 @@ impl ReasonGiven<'_> {
             at_most: self.at_most,
             attribute: text(&self.attribute),
             blackout: text(&self.blackout),
+            closure: text(&self.closure),
             limit: text(&self.limit),
             over_by: self.over_by,
             tier: text(&self.tier),

@@ -198,9 +198,10 @@ pub(crate) fn release(
     if let Some(at) = row.released_at {
         return Ok(from_micros(at));
     }
-    // Voided after a door had let the guest in: the place is the guest's until the guest leaves.
+    // Voided after a door had let the guest in: the place is the guest's until the guest leaves. What was undone and waits
+    // is nobody's: a door that is offline may still let the guest in.
     let is_held = locked.uses.get(&row.id).is_some_and(|uses| uses.iter().any(|held| held.stay > 0));
-    if row.voided_at.is_some() && !is_held {
+    if row.voided_at.is_some() && (!is_held || row.frees_at.is_some()) {
         return Err(ReturnError::Voided);
     }
     let freed = locked.take_uses(&row.id, |held| held.stay > 0);

@@ -4,7 +4,10 @@
 //! is free only then, unless doors take the rule's tokens online alone. Until it is freed, or a door reports that it did take
 //! the token, the grant's row says when.
 
+use std::collections::{BTreeMap, HashMap};
+
 use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
 
 use super::claims;
 use super::ending::{FREED, Locked, VOIDED, ended, event, sums_used};
@@ -12,12 +15,12 @@ use super::party::PartyStanding;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::clock::{from_micros, from_seconds};
 use crate::foundation::ids::{GrantId, KeyId, MerchantId};
-use crate::ledger::LedgerError;
 use crate::ledger::entry::{Actor, EventDraft};
 use crate::ledger::events::ending::GrantEnded;
 use crate::ledger::store::{self, ends};
 use crate::ledger::write::check::{self, StoredCheck};
 use crate::ledger::write::counters;
+use crate::ledger::{Ledger, LedgerError};
 use crate::tokens::claims::{Claims, SKEW_SECONDS};
 
 /// The time in which a grant can be undone.
@@ -128,7 +131,7 @@ pub(crate) fn undo(
     let mut locked = Locked::lock(conn, &ids, sums.iter().map(|(key, _)| key.clone()), now)?;
     let row = locked.grants.pop().ok_or(UndoError::NotFound)?;
     if row.voided_at.is_some() {
-        return Err(UndoError::Voided);
+        return undone_before(conn, merchant, &row.id, actor, reason)?.ok_or(UndoError::Voided);
     }
     if !store::list_redemptions(conn, &ids)?.is_empty() {
         return Err(UndoError::Redeemed);
@@ -150,10 +153,50 @@ pub(crate) fn undo(
     events.push(event(merchant, &by.actor, VOIDED, &row.id, &facts));
     store::void_grants(conn, merchant, &ids, now.as_microsecond())?;
     if let Some(at) = frees_at {
-        ends::free_grant_at(conn, &row.id, Some(at.as_microsecond()))?;
+        ends::free_grant_at(conn, merchant, &row.id, Some(at.as_microsecond()))?;
     }
     counters::store(conn, locked.counters)?;
     Ok(Undone { undone_at: now, limits_free_at: frees_at.unwrap_or(now) })
+}
+
+/// A void's event, as far as a retry of an undo is distinguished from another void.
+#[derive(Deserialize)]
+struct VoidEvent {
+    actor: By,
+    facts: Why,
+}
+
+#[derive(Deserialize)]
+struct By {
+    key: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Why {
+    reason: Option<String>,
+    ended_at: Option<Timestamp>,
+    frees_at: Option<Timestamp>,
+}
+
+/// The undo by this actor for this reason that has been, whose answer was lost; none where it was voided otherwise.
+fn undone_before(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    grant: &str,
+    actor: &Actor,
+    reason: UndoReason,
+) -> Result<Option<Undone>, DatabaseError> {
+    for event in store::list_events_about(conn, merchant, &[grant], VOIDED)? {
+        let Some(body) = event.body else { continue };
+        let VoidEvent { actor: by, facts } =
+            serde_json::from_str(&body).map_err(|e| DatabaseError::corrupt("event", e))?;
+        let is_same = by.key.as_deref() == actor.key.as_ref().map(KeyId::as_str)
+            && facts.reason.as_deref() == Some(reason.as_str());
+        if let Some(undone_at) = facts.ended_at.filter(|_| is_same) {
+            return Ok(Some(Undone { undone_at, limits_free_at: facts.frees_at.unwrap_or(undone_at) }));
+        }
+    }
+    Ok(None)
 }
 
 /// From when on no door takes the token.
@@ -175,31 +218,106 @@ fn is_from(
     Ok(Some(key.is_some_and(|key| by.is(key))))
 }
 
-/// Frees what undone grants used of limits, now that no door takes their tokens any more: some of one merchant's; how many
-/// that were. Every replica may try; the lock on a grant's row lets one do it.
+/// Frees what undone grants used of limits and no door can take any more; how many grants that were.
+///
+/// # Errors
+/// [`LedgerError`]; for a grant that can't be read once all others are free.
+pub(crate) async fn free_undone(ledger: &Ledger) -> Result<usize, LedgerError> {
+    let now = ledger.context().clock.now();
+    let (mut freed, mut last, mut unreadable) = (0, None::<Due>, None);
+    loop {
+        let after = last.take();
+        let due = ledger.context().database.read(move |conn| list_due(conn, now, after.as_ref())).await?;
+        let Some(newest) = due.last().cloned() else { break };
+        last = Some(newest);
+        let mut by_merchant: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for it in due {
+            by_merchant.entry(it.merchant).or_default().push(it.grant);
+        }
+        for (merchant, grants) in by_merchant {
+            let done = ledger
+                .change(move |conn, events| Ok::<_, LedgerError>(free_due(conn, events, (&merchant, &grants), now)?));
+            let done = done.await?;
+            freed += done.count;
+            unreadable = done.unreadable.or(unreadable);
+        }
+    }
+    unreadable.map_or(Ok(freed), |error| Err(error.into()))
+}
+
+/// A grant whose uses are due to be free.
+#[derive(Debug, Clone)]
+pub(crate) struct Due {
+    pub merchant: String,
+    pub grant: String,
+    pub frees_at: i64,
+}
+
+/// Some of the grants that are due by `now`, the oldest first, behind `after`.
+pub(crate) fn list_due(
+    conn: &mut AnyConnection,
+    now: Timestamp,
+    after: Option<&Due>,
+) -> Result<Vec<Due>, DatabaseError> {
+    let after = after.map(|due| (due.frees_at, due.grant.as_str()));
+    let rows = ends::list_due_grants(conn, now.as_microsecond(), after, AT_ONCE)?;
+    Ok(rows.into_iter().map(|(frees_at, grant, merchant)| Due { merchant, grant, frees_at }).collect())
+}
+
+/// The outcome for grants that were due.
+#[derive(Debug, Default)]
+pub(crate) struct Freed {
+    pub count: usize,
+    /// Why the last of those that can't be read can't be; it waits, and keeps no other from being freed.
+    pub unreadable: Option<DatabaseError>,
+}
+
+/// Frees what undone grants of a merchant used of limits, now that no door takes their tokens any more. Every replica may
+/// try; the lock on a grant's row lets one do it.
 pub(crate) fn free_due(
     conn: &mut AnyConnection,
     events: &mut Vec<EventDraft>,
+    (merchant, due): (&str, &[String]),
     now: Timestamp,
-) -> Result<usize, DatabaseError> {
-    let Some((merchant, due)) = ends::list_due_grants(conn, now.as_microsecond(), AT_ONCE)? else { return Ok(0) };
-    let ids: Vec<&str> = due.iter().map(String::as_str).collect();
-    let merchant: MerchantId = merchant.parse().map_err(|e| DatabaseError::corrupt("merchant id", e))?;
-    let sums = sums_used(conn, &merchant, &ids)?;
+) -> Result<Freed, DatabaseError> {
+    let mut done = Freed::default();
+    let merchant: MerchantId = match merchant.parse() {
+        Ok(merchant) => merchant,
+        Err(error) => return Ok(Freed { unreadable: Some(DatabaseError::corrupt("merchant id", error)), ..done }),
+    };
+    let mut sums = HashMap::new();
+    let mut ids: Vec<&str> = Vec::with_capacity(due.len());
+    for grant in due {
+        match sums_used(conn, &merchant, &[grant.as_str()]) {
+            Ok(used) => {
+                sums.extend(used);
+                ids.push(grant);
+            }
+            Err(error @ DatabaseError::Corrupt { .. }) => done.unreadable = Some(error),
+            Err(error) => return Err(error),
+        }
+    }
     let mut locked = Locked::lock(conn, &ids, sums.values().flatten().map(|(key, _)| key.clone()), now)?;
     for row in std::mem::take(&mut locked.grants) {
         // Another replica was first, or a door has reported that it had taken the token.
         if row.frees_at.is_none_or(|at| at > now.as_microsecond()) {
             continue;
         }
-        let standing = PartyStanding::of(&row)?;
+        let (standing, claims) = match PartyStanding::of(&row).and_then(|standing| Ok((standing, claims::read(&row)?)))
+        {
+            Ok(read) => read,
+            Err(error) => {
+                done.unreadable = Some(error);
+                continue;
+            }
+        };
         let sums = sums.get(&row.id).map(Vec::as_slice).unwrap_or_default();
         let returned = locked.give_back(&row.id, &standing, sums);
-        let claims = claims::read(&row)?;
         let facts = GrantEnded { returned, ..ended(&row, &claims, &standing, now) };
         events.push(event(&merchant, &GATEWAY, FREED, &row.id, &facts));
-        ends::free_grant_at(conn, &row.id, None)?;
+        ends::free_grant_at(conn, &merchant, &row.id, None)?;
+        done.count += 1;
     }
     counters::store(conn, locked.counters)?;
-    Ok(due.len())
+    Ok(done)
 }

@@ -33,7 +33,7 @@ use super::grants::{ending, selection};
 use super::idempotency::replay::{GrantRecord, GrantState};
 use super::idempotency::{answered, replay};
 use super::retention::pruning;
-use super::store::heads;
+use super::store::{ends, heads};
 
 use super::write::{batch, subjects};
 use super::{LedgerError, Recorded, WriterContext, digests};
@@ -67,6 +67,18 @@ impl LedgerReader {
         E: From<DatabaseError> + Send + 'static,
     {
         self.context.database.read(f).await
+    }
+
+    /// The bodies of the events of this kind about a thing of the merchant that hold this text.
+    pub async fn list_bodies_saying(
+        &self,
+        merchant: &MerchantId,
+        about: &str,
+        kind: &'static str,
+        text: String,
+    ) -> Result<Vec<String>, LedgerError> {
+        let (merchant, about) = (merchant.clone(), about.to_owned());
+        self.read(move |conn| Ok(ends::list_bodies_saying(conn, &merchant, &about, kind, &text)?)).await
     }
 
     /// The answer that [`Ledger::check`](super::Ledger::check) would give now. Nothing is recorded, locked or

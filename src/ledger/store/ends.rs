@@ -45,6 +45,23 @@ pub fn list_events_about(
         .load(c)?))
 }
 
+/// The bodies of the events of this kind about a thing of the merchant that hold this text.
+pub fn list_bodies_saying(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    about: &str,
+    kind: &str,
+    said: &str,
+) -> Result<Vec<String>> {
+    let said = format!("%{said}%");
+    Ok(on_either!(conn, |c| events::table
+        .inner_join(logs::table.on(logs::id.eq(events::log_id)))
+        .filter(logs::merchant_id.eq(merchant.as_str()).and(events::about.eq(about)).and(events::kind.eq(kind)))
+        .filter(events::body.like(said))
+        .select(events::body.assume_not_null())
+        .load(c)?))
+}
+
 /// Says that the guest of a grant that is locked has left.
 pub fn release_grant(conn: &mut AnyConnection, merchant: &MerchantId, grant: &str, at: i64) -> Result<usize> {
     Ok(diesel::update(grants::table.find(grant).filter(grants::merchant_id.eq(merchant.as_str())))
@@ -60,44 +77,28 @@ pub fn correct_grant(conn: &mut AnyConnection, merchant: &MerchantId, grant: &st
 }
 
 /// Says when what a grant that is locked used of limits is to be free; none once it is, or never will be.
-pub fn free_grant_at(conn: &mut AnyConnection, grant: &str, at: Option<i64>) -> Result<usize> {
-    Ok(diesel::update(grants::table.find(grant)).set(grants::frees_at.eq(at)).execute(conn)?)
+pub fn free_grant_at(conn: &mut AnyConnection, merchant: &MerchantId, grant: &str, at: Option<i64>) -> Result<usize> {
+    Ok(diesel::update(grants::table.find(grant).filter(grants::merchant_id.eq(merchant.as_str())))
+        .set(grants::frees_at.eq(at))
+        .execute(conn)?)
 }
 
-/// Says that what these grants, which are locked, used of limits will not be free: doors have taken their tokens.
-pub fn keep_uses(conn: &mut AnyConnection, ids: &[&str]) -> Result<usize> {
-    if ids.is_empty() {
-        return Ok(0);
-    }
-    let none = None::<i64>;
-    Ok(on_either!(conn, |c| diesel::update(grants::table.filter(grants::id.eq_any(ids)))
-        .set(grants::frees_at.eq(none))
-        .execute(c)?))
-}
-
-/// Tells whether what any grant used of limits is to be free by `now` and is not yet.
-pub fn is_any_due(conn: &mut AnyConnection, now: i64) -> Result<bool> {
-    let due: Option<String> =
-        grants::table.filter(grants::frees_at.le(now)).select(grants::id).first(conn).optional()?;
-    Ok(due.is_some())
-}
-
-/// Some of the grants of one merchant that are due by `now`, as they stand, with the merchant.
-pub fn list_due_grants(conn: &mut AnyConnection, now: i64, limit: i64) -> Result<Option<(String, Vec<String>)>> {
-    let first: Option<String> = grants::table
-        .filter(grants::frees_at.le(now))
-        .order(grants::frees_at)
-        .select(grants::merchant_id)
-        .first(conn)
-        .optional()?;
-    let Some(merchant) = first else { return Ok(None) };
-    let due = grants::table
-        .filter(grants::frees_at.le(now).and(grants::merchant_id.eq(&merchant)))
-        .order(grants::id)
+/// Some of the grants whose uses are to be free by `now`, by that instant and their ids, behind `after`: both, and the
+/// merchant. Of all merchants: the upkeep serves each.
+pub fn list_due_grants(
+    conn: &mut AnyConnection,
+    now: i64,
+    after: Option<(i64, &str)>,
+    limit: i64,
+) -> Result<Vec<(i64, String, String)>> {
+    let (at, id) = after.unwrap_or((i64::MIN, ""));
+    Ok(grants::table
+        .filter(grants::frees_at.le(now).and(grants::frees_at.ge(at)))
+        .filter(grants::frees_at.gt(at).or(grants::id.gt(id)))
+        .order((grants::frees_at, grants::id))
         .limit(limit)
-        .select(grants::id)
-        .load(conn)?;
-    Ok(Some((merchant, due)))
+        .select((grants::frees_at.assume_not_null(), grants::id, grants::merchant_id))
+        .load(conn)?)
 }
 
 /// Says that grants that are locked were taken back.

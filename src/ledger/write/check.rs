@@ -162,7 +162,7 @@ fn facts<'a>(check: &'a CheckEntry, subject: &'a Subject, settled: &'a Settled) 
         decision: decided.decision,
         digests: (!settled.digests.is_empty()).then(|| settled.digests.iter().map(scope_digest).collect()),
         engine: i64::from(check.engine),
-        grant: settled.grant.as_ref().map(grant_made).into(),
+        grant: settled.grant.as_ref().map(|grant| grant_made(grant, check)).into(),
         guests: decided.guests.map(Into::into),
         joins: settled.joins.clone(),
         kiosk: Nullable::text(check.kiosk.as_deref()),
@@ -188,12 +188,14 @@ fn scope_digest<'a>((scope, month, digest): (&'a str, &'a str, &'a str)) -> Scop
     ScopeDigest { digest: digest.into(), month: month.into(), scope: scope.into() }
 }
 
-fn grant_made(grant: &Grant) -> GrantMade<'_> {
+fn grant_made<'a>(grant: &'a Grant, check: &CheckEntry) -> GrantMade<'a> {
+    let is_online_only = check.grant.as_ref().is_some_and(|terms| terms.claims.online_only);
     GrantMade {
         claims_sha256: claims_digest(&grant.claims).into(),
         expires_at: grant.expires_at,
         id: grant.id.as_str().into(),
         kid: grant.kid.as_str().into(),
+        online_only: is_online_only.then_some(true),
         single_use: grant.single_use,
     }
 }

@@ -8,7 +8,7 @@ use super::admission::{HeldPlace, LimitCounters};
 use super::append::Leaf;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::clock::from_micros;
-use crate::foundation::ids::KeyId;
+use crate::foundation::ids::{KeyId, MerchantId};
 use crate::foundation::subject::hex;
 use crate::ledger::door::{EarlierRedemption, LateReport, Meanwhile, RedeemEntry, Redeemed, Redemption};
 use crate::ledger::entry::{Actor, LogOwner};
@@ -40,7 +40,7 @@ pub(crate) struct Tokens {
     spent: HashMap<String, Vec<RedemptionRow>>,
     fresh: Vec<RedemptionRow>,
     /// Undone grants that wait for what they used to be free, in vain: a door had taken their tokens.
-    used: Vec<String>,
+    used: Vec<(MerchantId, String)>,
 }
 
 impl Tokens {
@@ -85,7 +85,14 @@ impl Tokens {
             if let Some(objection) = entry.objection {
                 return Ok((Redeemed::Refused(objection), None));
             }
-            if let Some(earlier) = spent.iter().find(same) {
+            if let Some(said) = &entry.unproven
+                && (said.kid != grant.kid || said.claims != claims::read(grant)?)
+            {
+                return Ok((Redeemed::Refused(TokenError::KeyRevoked), None));
+            }
+            // By whichever key it is reported: a door's key may be another by now, or its file be handed in for it.
+            let reported = |row: &&RedemptionRow| row.door == entry.door && row.attempt == entry.attempt;
+            if let Some(earlier) = spent.iter().find(reported) {
                 let corrected = PartyStanding::of(grant)?.corrected();
                 return Ok((Redeemed::Accepted(Redemption::of(&entry.grant, earlier, corrected)), None));
             }
@@ -136,13 +143,15 @@ impl Tokens {
             Some(Meanwhile::Voided)
         } else if grant.released_at.is_some() {
             Some(Meanwhile::Released)
+        } else if entry.unproven.is_some() {
+            Some(Meanwhile::KeyRevoked)
         } else {
             late.has_expired(entry.at).then_some(Meanwhile::Expired)
         };
         let is_first = self.spent.get(&grant.id).is_none_or(Vec::is_empty);
         let held = counters.begin_stay(&grant.id, entry.at, Some(late.at), is_first).unwrap_or_default();
         if grant.frees_at.is_some() {
-            self.used.push(grant.id.clone());
+            self.used.push((entry.merchant.clone(), grant.id.clone()));
         }
         self.record(entry, Some((late, meanwhile)), &held)
     }
@@ -171,6 +180,9 @@ impl Tokens {
         // What the token says, so that a report needs no other event, which may be pruned.
         let claims = claims::read(grant)?;
         let standing = PartyStanding::of(grant)?;
+        // A door's file may be handed in from anywhere: then it is the place for which it was granted.
+        let granted_at = claims.loc.as_deref().filter(|_| late.is_some());
+        let location = entry.location.as_deref().or(granted_at);
         let facts = TokenRedeemed {
             attempt_sha256: attempt_hash.into(),
             check: grant.check_id.as_str().into(),
@@ -179,7 +191,7 @@ impl Tokens {
             guests: standing.admitted.guests.map(Into::into),
             holds: (!held.is_empty()).then(|| held.iter().map(place_held).collect()),
             kiosk: Nullable::text(entry.kiosk.as_deref()),
-            location: Nullable::text(entry.location.as_deref()),
+            location: Nullable::text(location),
             meanwhile: meanwhile.map(Into::into),
             override_reason: claims.override_reason.as_deref().map(Into::into),
             party: Some(standing.stated_party(&claims).into()),
@@ -219,7 +231,9 @@ impl Tokens {
     }
 
     pub(crate) fn store(self, conn: &mut AnyConnection) -> Result<(), DatabaseError> {
-        store::ends::keep_uses(conn, &self.used.iter().map(String::as_str).collect::<Vec<_>>())?;
+        for (merchant, grant) in &self.used {
+            store::ends::free_grant_at(conn, merchant, grant, None)?;
+        }
         store::insert_redemptions(conn, &self.fresh).map(drop)
     }
 }

@@ -4,6 +4,7 @@
 //! perk's revision, so that every replica knows of it within a second.
 
 pub(super) mod store;
+mod words;
 
 use std::sync::Arc;
 
@@ -30,6 +31,12 @@ use store::ClosureRow;
 /// The kinds of its events.
 pub const CLOSED: &str = "place.closed";
 pub const OPENED: &str = "place.opened";
+
+/// The most places of a perk that are closed at once: each check looks at all of them.
+const MOST: usize = 1_000;
+
+/// The id of a closure whose own can't be read.
+const UNNAMED: &str = "clo_00000000000000000000000000000000";
 
 /// The longest time for which a place is closed.
 const LONGEST: SignedDuration = SignedDuration::from_hours(366 * 24);
@@ -71,16 +78,18 @@ impl Closure {
         now < self.until && self.location.as_deref().is_none_or(|closed| location == Some(closed))
     }
 
-    pub(super) fn stored(row: ClosureRow) -> Result<Self, DatabaseError> {
-        let message = row.message.as_deref().map(|text| {
-            let json = Json::parse(text).map_err(|e| DatabaseError::corrupt("closure's message", e))?;
-            read_message(&Node::stored(&json)).map_err(|_| DatabaseError::corrupt("closure's message", text))
-        });
-        Ok(Self {
-            id: row.id.parse().map_err(|e| DatabaseError::corrupt("closure id", e))?,
+    /// Reads a row. What can't be read of it is logged and left out: a closed place must not open by that, and the others must
+    /// not be kept from moving on.
+    pub(super) fn read(row: ClosureRow) -> Option<Self> {
+        let said = |error: &DatabaseError| tracing::error!(%error, closure = row.id, "a closure can't be read");
+        let message = row.message.as_deref().and_then(|text| words::words(text).inspect_err(said).ok());
+        let id = row.id.parse().map_err(|error| DatabaseError::corrupt("closure id", error));
+        let id = id.inspect_err(said).or_else(|_| UNNAMED.parse()).ok()?;
+        Some(Self {
+            id,
             location: Some(row.location).filter(|location| !location.is_empty()),
             until: from_micros(row.until),
-            message: message.transpose()?,
+            message,
             made_at: from_micros(row.made_at),
             made_by: row.made_by,
         })
@@ -93,17 +102,18 @@ fn read_message(node: &Node<'_>) -> Result<Messages, Vec<FieldError>> {
     errors.unless_any(read)
 }
 
-/// The last instant at which one of `closures` closes the place; none where it is open.
+/// The one of `closures` that closes the place the longest: the place's own before the perk's; none where it is open.
 #[must_use]
-pub fn closed_until(closures: &[Arc<Closure>], location: Option<&str>, now: Timestamp) -> Option<Timestamp> {
-    closures.iter().filter(|closure| closure.closes(location, now)).map(|closure| closure.until).max()
+pub fn closing<'a>(closures: &'a [Arc<Closure>], location: Option<&str>, now: Timestamp) -> Option<&'a Arc<Closure>> {
+    let closing = closures.iter().filter(|closure| closure.closes(location, now));
+    closing.max_by_key(|closure| (closure.until, closure.location.is_some()))
 }
 
 impl Catalog {
     /// Closes a perk, or one of its locations, until an instant; another closure of the same place is replaced.
     ///
     /// # Errors
-    /// [`PerkError::Field`] for an instant that is not ahead, a name or words that can't be taken; [`PerkError::NotFound`],
+    /// [`PerkError::Fields`] for an instant that is not ahead, a name or words that can't be taken; [`PerkError::NotFound`],
     /// [`PerkError::Retired`].
     pub async fn close_place(
         &self,
@@ -112,35 +122,38 @@ impl Catalog {
         slug: &PerkSlug,
         new: NewClosure,
     ) -> Result<Closing, PerkError> {
-        let refuse = |pointer: &'static str, detail: String| {
-            PerkError::Field(Box::new(FieldError::at(pointer, "invalid_value", detail)))
-        };
+        let mut errors = Vec::new();
         let location = new.location.as_deref().map(|location| ids::label(location, MAX_LABEL)).transpose();
-        let location = location.map_err(|error| refuse("/location", error.to_string()))?;
-        let words = new.message.as_ref().map(|json| read_message(&Node::root(json))).transpose();
-        let message = words.map_err(|errors| match errors.into_iter().next() {
-            Some(error) => PerkError::Field(Box::new(error.below("/message"))),
-            None => refuse("/message", "these words can't be taken".to_owned()),
-        })?;
+        let location = location.unwrap_or_else(|error| {
+            errors.push(FieldError::at("/location", "invalid_value", error.to_string()));
+            None
+        });
+        let message = new.message.as_ref().map(|json| read_message(&Node::root(json))).transpose();
+        let message = message.unwrap_or_else(|faults| {
+            errors.extend(faults.into_iter().map(|error| error.below("/message")));
+            None
+        });
         let id = ClosureId::new(self.clock.now(), &self.entropy);
         let until = from_micros(new.until.as_microsecond());
-        let closing = self.change_perk(merchant, actor, slug, move |change, perk| {
-            if until <= change.now {
-                return Err(refuse("/until", "this has passed: a place is closed until an instant ahead".to_owned()));
-            }
-            if until.duration_since(change.now) > LONGEST {
-                return Err(refuse("/until", "this is more than a year ahead: pause the perk instead".to_owned()));
+        let clock = self.clock.clone();
+        self.change_perk(merchant, actor, slug, move |change, perk| {
+            // Now that the perk is locked, which may have taken its time.
+            let now = clock.now();
+            errors.extend(unfit(until, now).map(|detail| FieldError::at("/until", "invalid_value", detail)));
+            if !errors.is_empty() {
+                return Err(PerkError::Fields(errors));
             }
             let made_by = name_of(change.actor);
-            let closure = Closure { id, location, until, message, made_at: change.now, made_by };
+            let closure = Closure { id, location, until, message, made_at: now, made_by };
             change.close(perk, &closure)?;
             let mut warnings = Vec::new();
-            if closure.location.is_some() {
-                warnings.extend(keys::without_location(change.conn, change.merchant, change.now)?);
+            if let Some(location) = &closure.location {
+                warnings.extend(keys::none_at(change.conn, change.merchant, location, now)?);
+                warnings.extend(keys::without_location(change.conn, change.merchant, now)?);
             }
             Ok(Closing { closure, warnings })
-        });
-        closing.await
+        })
+        .await
     }
 
     /// Opens a place before its time. None where there is no such closure, or its time has come.
@@ -160,7 +173,7 @@ impl Catalog {
             let Some(row) = rows.into_iter().find(|row| *row.id == *closure.as_str() && row.until > now) else {
                 return Ok(None);
             };
-            let closure = Closure::stored(row)?;
+            let Some(closure) = Closure::read(row) else { return Ok(None) };
             change.open_again(perk, &closure)?;
             Ok(Some(closure))
         })
@@ -177,9 +190,20 @@ impl Catalog {
         self.database
             .read(move |conn| {
                 let rows = store::list_of_perk(conn, &merchant, perk.id.as_str())?.into_iter();
-                Ok(rows.filter(|row| row.until > now).map(Closure::stored).collect::<Result<_, _>>()?)
+                Ok(rows.filter(|row| row.until > now).filter_map(Closure::read).collect())
             })
             .await
+    }
+}
+
+/// Why no place is closed until an instant.
+fn unfit(until: Timestamp, now: Timestamp) -> Option<&'static str> {
+    if until <= now {
+        Some("this has passed: a place is closed until an instant ahead")
+    } else if until.duration_since(now) > LONGEST {
+        Some("this is more than a year ahead: pause the perk instead")
+    } else {
+        None
     }
 }
 
@@ -196,7 +220,12 @@ impl Change<'_> {
             made_by: closure.made_by.clone(),
         };
         store::delete(self.conn, self.merchant, &perk.id, &row.location)?;
-        store::insert(self.conn, &row)?;
+        store::delete_ended(self.conn, self.merchant, &perk.id, row.made_at)?;
+        if store::count_of_perk(self.conn, self.merchant, &perk.id)? >= MOST {
+            let detail = format!("{MOST} places of this perk are closed: open some, or close all of it");
+            return Err(PerkError::Fields(vec![FieldError::at("/location", "too_many", detail)]));
+        }
+        store::insert(self.conn, self.merchant, &row)?;
         self.tell_of(CLOSED, perk, closure)
     }
 
@@ -246,7 +275,12 @@ mod tests {
             (Some("B"), 99, Some(100)),
             (Some("B"), 100, None),
         ] {
-            assert_eq!(closed_until(&closures, location, at(now)), until.map(at), "{location:?} at {now}");
+            let found = closing(&closures, location, at(now)).map(|closure| closure.until);
+            assert_eq!(found, until.map(at), "{location:?} at {now}");
         }
+        // Of two until the same instant the place's own has the words.
+        let closures = [closure(Some("A"), 200), closure(None, 200)];
+        assert_eq!(closing(&closures, Some("A"), at(0)).unwrap().location.as_deref(), Some("A"));
+        assert_eq!(closing(&closures, Some("B"), at(0)).unwrap().location, None);
     }
 }

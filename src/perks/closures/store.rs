@@ -43,11 +43,26 @@ pub(in crate::perks) fn list_changed(conn: &mut AnyConnection, since: i64) -> Re
         .load(conn)?)
 }
 
-pub(super) fn insert(conn: &mut AnyConnection, row: &ClosureRow) -> Result<usize> {
-    Ok(crate::on_either!(conn, |c| diesel::insert_into(closures::table).values(row).execute(c)?))
+/// The number of a perk's closures, also of those whose time has come.
+pub(super) fn count_of_perk(conn: &mut AnyConnection, merchant: &MerchantId, perk: &str) -> Result<usize> {
+    let of_perk = closures::merchant_id.eq(merchant.as_str()).and(closures::perk_id.eq(perk));
+    let count: i64 = closures::table.filter(of_perk).count().get_result(conn)?;
+    Ok(usize::try_from(count).unwrap_or(usize::MAX))
+}
+
+/// Adds a row of the merchant.
+pub(super) fn insert(conn: &mut AnyConnection, merchant: &MerchantId, row: &ClosureRow) -> Result<usize> {
+    let row = ClosureRow { merchant_id: merchant.as_str().to_owned(), ..row.clone() };
+    Ok(crate::on_either!(conn, |c| diesel::insert_into(closures::table).values(&row).execute(c)?))
 }
 
 pub(super) fn delete(conn: &mut AnyConnection, merchant: &MerchantId, perk: &str, location: &str) -> Result<usize> {
     let place = closures::perk_id.eq(perk).and(closures::location.eq(location));
     Ok(diesel::delete(closures::table.filter(closures::merchant_id.eq(merchant.as_str()).and(place))).execute(conn)?)
+}
+
+/// Forgets those of a perk whose time has come by `now`.
+pub(super) fn delete_ended(conn: &mut AnyConnection, merchant: &MerchantId, perk: &str, now: i64) -> Result<usize> {
+    let ended = closures::perk_id.eq(perk).and(closures::until.le(now));
+    Ok(diesel::delete(closures::table.filter(closures::merchant_id.eq(merchant.as_str()).and(ended))).execute(conn)?)
 }

@@ -1,6 +1,7 @@
 //! The fit of keys and rules: kiosks without a place under limits that count by place, and doors for
 //! audiences that no rule names. Both work, and likely not as meant.
 
+mod places;
 mod store;
 
 use std::collections::BTreeSet;
@@ -16,6 +17,8 @@ use crate::foundation::json::Json;
 use crate::foundation::nearest::nearest;
 use crate::rules::limit::{Limit, Scope};
 use crate::rules::rule::Rule;
+
+pub(super) use places::none_at;
 
 /// A key with the things it is bound to, as far as rules look at them.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -53,6 +53,17 @@ pub(super) fn list_asking_nowhere(
         .load(conn)?)
 }
 
+/// The locations that the merchant's keys name which work at `now`, each once.
+pub(super) fn list_locations(conn: &mut AnyConnection, merchant: &MerchantId, now: Timestamp) -> Result<Vec<String>> {
+    Ok(api_keys::table
+        .filter(api_keys::merchant_id.eq(merchant.as_str()))
+        .filter(api_keys::location.is_not_null().and(api_keys::revoked_at.is_null()))
+        .filter(api_keys::expires_at.is_null().or(api_keys::expires_at.gt(now.as_microsecond())))
+        .select(api_keys::location.assume_not_null())
+        .distinct()
+        .load(conn)?)
+}
+
 /// Every merchant's id and slug, by slug.
 pub(super) fn list_merchants(conn: &mut AnyConnection) -> Result<Vec<(String, String)>> {
     Ok(merchants::table.order(merchants::slug).select((merchants::id, merchants::slug)).load(conn)?)

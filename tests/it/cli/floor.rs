@@ -64,6 +64,12 @@ async fn a_doors_report_is_read_from_a_file_and_places_are_closed_and_opened() {
         let closed =
             terminal.ask(&format!("perk close sfo-lounge --until {until} --message '{{\"en\":\"Back at ten.\"}}'"));
         assert_eq!((&closed["location"], &closed["warnings"]), (&Value::Null, &json!([])));
+        assert_eq!(closed["message"], json!({"en": "Back at ten."}));
+        let listed = terminal.ask("perk closures sfo-lounge");
+        assert_eq!(
+            (&listed["closures"][0]["perk"], &listed["closures"][0]["message"]["en"]),
+            (&json!("sfo-lounge"), &json!("Back at ten."))
+        );
         assert!(terminal.read("perk closures sfo-lounge").contains("all"));
         let asked = terminal.ask("check sfo-lounge twitter:ada");
         assert_eq!(

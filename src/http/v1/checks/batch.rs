@@ -107,7 +107,7 @@ pub(crate) async fn create_checks(
     }
     // The request itself was counted as one.
     if let Some(more) = u32::try_from(checks.len() - 1).ok().and_then(NonZeroU32::new) {
-        state.limits.take_more(&caller.key, more)?;
+        state.limits.take_more(&caller.key, more, "/checks")?;
     }
     let (caller, gateway, state, languages) = (&caller, &gateway, &state, &languages.0);
     let asked = checks.into_iter().enumerate().map(|(nth, check)| {

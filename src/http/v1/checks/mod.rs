@@ -230,9 +230,9 @@ pub(super) async fn answer_check(
         count_dry_run(answer.decided.decision.as_str());
     }
     let deciding = gateway.checker.rule_behind(merchant, &answer).await;
-    let closure = gateway.checker.closure_behind(merchant, &answer);
+    let closure = gateway.checker.words_of_closure_behind(merchant, &answer).await;
     let shown = shown_to(caller, answer).for_guests(deciding.as_ref().map(|it| &*it.rule), languages);
-    Ok(shown.with_closure(closure.as_deref(), languages))
+    Ok(shown.with_closure(closure.as_ref(), languages))
 }
 
 /// Nothing is recorded of a dry run: this is all that tells an operator of them.
@@ -301,9 +301,9 @@ pub(crate) async fn get_check(
         Decision::Granted => None,
     };
     let deciding = gateway.checker.rule_behind(merchant, &answer).await;
-    let closure = gateway.checker.closure_behind(merchant, &answer);
+    let closure = gateway.checker.words_of_closure_behind(merchant, &answer).await;
     let view = shown_to(&caller, answer).for_guests(deciding.as_ref().map(|it| &*it.rule), &languages.0);
-    let view = view.with_closure(closure.as_deref(), &languages.0).with_place(location, kiosk);
+    let view = view.with_closure(closure.as_ref(), &languages.0).with_place(location, kiosk);
     let Some(referral) = referral else { return Ok(in_languages(&view.guest_languages()).json(view)) };
     if referral.contest.is_some() {
         let view = view.with_contest(Some(&referral));

@@ -45,7 +45,7 @@ pub struct UndoneView {
 ///
 /// For the key or clerk that granted it, within 10 minutes, while no door has taken its token: the wrong person was checked in, or the
 /// guest has left again. The token opens no door any more and is never sent again. A grant that is older, or another key's, is
-/// an admin's to void.
+/// an admin's to void. The same again, for the same reason, gets the same answer.
 #[utoipa::path(
     tag = "checks",
     params(

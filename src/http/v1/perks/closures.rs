@@ -14,14 +14,15 @@ use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::{ClosureId, PerkSlug};
 use crate::foundation::json::Json;
 use crate::gateway::Gateway;
+use crate::http::once::{Created, once};
 use crate::http::openapi::problems::{
-    ProblemsOfActing, ProblemsOfBody, ProblemsOfKeys, ProblemsOfNames, ProblemsOfSteps,
+    ProblemsOfActing, ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfRetired,
 };
 use crate::perks::closures::{Closing, Closure, NewClosure};
 use crate::scores::score::parse_instant;
 use crate::web::auth::Authorized;
 use crate::web::clerk::Acting;
-use crate::web::extract::{Body, Path};
+use crate::web::extract::{Body, IdempotencyKey, Path};
 use crate::web::problem::Problem;
 
 /// A place to close.
@@ -67,6 +68,7 @@ pub struct ClosureMadeView {
     #[serde(flatten)]
     closure: ClosureView,
     /// `keys_without_location`: checks of keys that name no location go on, as nobody knows where they are made.
+    /// `no_key_there`: no key names this location, so that this closes nothing.
     warnings: Vec<WarningView>,
 }
 
@@ -88,7 +90,7 @@ impl ClosureView {
 /// Close a place
 ///
 /// All of a perk or one of its locations, until an instant: every check there is denied with `place_closed`, whatever the rule
-/// says, and it opens by itself. Another closure of the same place is replaced. Guests who are in are not concerned.
+/// says, and it opens by itself. Another closure of the same place is replaced; at most 1,000 places of a perk are closed at once. Guests who are in are not concerned.
 /// Every replica knows within a second.
 #[utoipa::path(
     tag = "perks",
@@ -96,7 +98,7 @@ impl ClosureView {
     request_body = ClosureBody,
     responses(
         (status = 201, description = "It is closed", body = ClosureMadeView),
-        ProblemsOfActing, ProblemsOfSteps, ProblemsOfNames, ProblemsOfBody, ProblemsOfKeys
+        ProblemsOfActing, ProblemsOfRetired, ProblemsOfNames, ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys
     )
 )]
 #[post("/perks/{perk}/closures")]
@@ -104,19 +106,25 @@ pub(crate) async fn create_closure(
     caller: Acting<ClosePlaces>,
     gateway: Data<Gateway>,
     perk: Path<PerkSlug>,
+    key: IdempotencyKey,
     body: Body<ClosureBody>,
 ) -> Result<HttpResponse, Problem> {
-    let ClosureBody { location, until, message } = body.into_inner();
-    let until = parse_instant(&until).ok_or_else(|| {
-        let detail = "write an instant of RFC 3339 with its offset: 2026-11-30T18:00:00Z";
-        Problem::invalid(vec![FieldError::at("/until", "invalid_value", detail)])
-    })?;
-    let new = NewClosure { location, until, message };
-    let closing = gateway.catalog.close_place(&caller.merchant()?.id, caller.actor(), &perk, new).await?;
-    let Closing { closure, warnings } = closing;
-    let closure = ClosureView::of(perk.clone(), closure);
-    let warnings = warnings.into_iter().map(WarningView::of).collect();
-    Ok(HttpResponse::Created().json(ClosureMadeView { closure, warnings }))
+    let request = body.hash();
+    let merchant = &caller.merchant()?.id;
+    let work = async {
+        let ClosureBody { location, until, message } = body.into_inner();
+        let until = parse_instant(&until).ok_or_else(|| {
+            let detail = "write an instant of RFC 3339 with its offset: 2026-11-30T18:00:00Z";
+            Problem::invalid(vec![FieldError::at("/until", "invalid_value", detail)])
+        })?;
+        let new = NewClosure { location, until, message };
+        let Closing { closure, warnings } = gateway.catalog.close_place(merchant, caller.actor(), &perk, new).await?;
+        let closure = ClosureView::of(perk.clone(), closure);
+        let warnings = warnings.into_iter().map(WarningView::of).collect();
+        Created::new(None, &ClosureMadeView { closure, warnings })
+    };
+    // A retry that is done again would replace what another has closed meanwhile.
+    Box::pin(once(&gateway, &caller, format!("perks/{}/closures", *perk), key, request, work)).await
 }
 
 /// List closures
@@ -148,7 +156,7 @@ pub(crate) async fn list_closures(
         ("closure" = String, Path, description = "The closure's id", example = "clo_019abf3e5c1f7d0a8e4b2f6c1d3a5b70"),
         ("Perkgate-Clerk" = Option<String>, Header, description = "The session of a clerk: needed with the key of a desk, once there are clerks")
     ),
-    responses((status = 204, description = "It is open"), ProblemsOfActing, ProblemsOfSteps, ProblemsOfNames, ProblemsOfKeys)
+    responses((status = 204, description = "It is open"), ProblemsOfActing, ProblemsOfRetired, ProblemsOfNames, ProblemsOfKeys)
 )]
 #[delete("/perks/{perk}/closures/{closure}")]
 pub(crate) async fn delete_closure(

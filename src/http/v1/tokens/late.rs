@@ -16,6 +16,7 @@ use crate::eligibility::shown::late::LateShown;
 use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::{GrantId, PerkSlug};
 use crate::gateway::Gateway;
+use crate::http::enumerations;
 use crate::http::openapi::problems::{ProblemsOfBody, ProblemsOfKeys};
 use crate::http::v1::checks::PATIENCE;
 use crate::web::auth::Authorized;
@@ -31,7 +32,7 @@ const MAX_BYTES: usize = 256 * 1024;
 #[serde(deny_unknown_fields)]
 pub struct LateReportBody {
     /// 1 to 100 of them. Each is read by itself: one that can't be read doesn't keep the others back.
-    #[schema(value_type = Vec<LateItemBody>)]
+    #[schema(value_type = Vec<LateItemBody>, min_items = 1, max_items = 100)]
     items: Vec<Box<RawValue>>,
 }
 
@@ -43,10 +44,10 @@ pub struct LateItemBody {
     #[schema(example = "eyJhbGciOiJFZERTQSIs…")]
     token: String,
     /// Which door, 1–80 characters.
-    #[schema(example = "SFO-A-3")]
+    #[schema(example = "SFO-A-3", min_length = 1, max_length = 80)]
     door: String,
     /// As when a token is redeemed at once: the same one gets the same answer.
-    #[schema(example = "7c9e6679-7425-40de-944b-e07fc1f90ae7")]
+    #[schema(example = "7c9e6679-7425-40de-944b-e07fc1f90ae7", min_length = 1, max_length = 128)]
     attempt: String,
     /// When the door took it, by the door's clock: at most 72 hours ago, and while the token was good.
     #[schema(value_type = String, format = DateTime)]
@@ -76,7 +77,7 @@ pub enum LateResultView {
 #[schema(as = LateRedemption)]
 pub struct LateRedemptionView {
     /// Always `recorded`.
-    #[schema(example = "recorded")]
+    #[schema(value_type = enumerations::LateRecorded)]
     outcome: &'static str,
     #[schema(value_type = String, example = "grt_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")]
     grant: GrantId,
@@ -88,11 +89,12 @@ pub struct LateRedemptionView {
     #[schema(value_type = String, format = DateTime)]
     redeemed_at: Timestamp,
     /// When it was first reported; null where the same attempt had been redeemed at once.
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(value_type = Option<String>, format = DateTime, required = true)]
     heard_at: Option<Timestamp>,
-    /// How the grant had ended by then: `voided`, `released` or `expired`. Absent where it had not.
+    /// The end of the grant by then: `voided`, `released`, `key_revoked` (the key of its token was withdrawn) or
+    /// `expired`. Absent where it had not ended.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = "voided")]
+    #[schema(value_type = Option<enumerations::EndedMeanwhile>)]
     meanwhile: Option<String>,
 }
 
@@ -101,7 +103,7 @@ pub struct LateRedemptionView {
 #[schema(as = LateDuplicate)]
 pub struct LateDuplicateView {
     /// Always `duplicate`.
-    #[schema(example = "duplicate")]
+    #[schema(value_type = enumerations::LateDuplicated)]
     outcome: &'static str,
     #[schema(value_type = String, example = "grt_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")]
     grant: GrantId,
@@ -118,7 +120,7 @@ pub struct LateDuplicateView {
 #[schema(as = LateRefusal)]
 pub struct LateRefusalView {
     /// Always `refused`.
-    #[schema(example = "refused")]
+    #[schema(value_type = enumerations::LateRefused)]
     outcome: &'static str,
     /// As when a token is redeemed at once, or `invalid_item`, `in_the_future`, `too_old`.
     #[schema(example = "too_old")]
@@ -155,7 +157,7 @@ pub(crate) async fn redeem_tokens_late(
     }
     // The request itself was counted as one.
     if let Some(more) = u32::try_from(items.len() - 1).ok().and_then(NonZeroU32::new) {
-        state.limits.take_more(&caller.key, more)?;
+        state.limits.take_more(&caller.key, more, "/items")?;
     }
     let read = |item: Box<RawValue>| {
         let LateItemBody { token, door, attempt, at } = parse(item.get().as_bytes()).map_err(|problem| {

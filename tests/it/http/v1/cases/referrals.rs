@@ -371,6 +371,11 @@ async fn a_perk_that_is_paused_or_retired_grants_nothing_by_a_person_either() {
         let path = format!("/v1/referrals/{check}/decide");
         admin.post("/v1/perks/sfo-lounge/pause", &json!({})).await.is(200);
         admin.post(&path, &grant("main")).await.problem(409, "perk_paused");
+        admin.post("/v1/perks/sfo-lounge/resume", &json!({})).await.is(200);
+        let closed = admin.post("/v1/perks/sfo-lounge/closures", &json!({"until": "2012-05-08T21:00:00Z"})).await;
+        admin.post(&path, &grant("main")).await.problem(409, "place_closed");
+        let closure = closed.text_of("closure");
+        assert_eq!(admin.delete(&format!("/v1/perks/sfo-lounge/closures/{closure}")).await.status, 204);
         admin.post("/v1/perks/sfo-lounge/retire", &json!({})).await.is(200);
         admin.post(&path, &grant("main")).await.problem(409, "perk_retired");
         admin.post(&path, &json!({"decision": "deny", "note": "The lounge is gone."})).await.is(201);

@@ -1,6 +1,7 @@
 //! `/v1/perks`: making perks and versions, and what publishing does.
 
 mod backtest;
+mod closed_places;
 mod closures;
 mod diff;
 mod four_eyes;

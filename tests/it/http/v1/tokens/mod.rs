@@ -2,6 +2,7 @@
 
 mod introspect;
 mod key_revoked;
+mod late_reports;
 mod redeem;
 mod redeem_late;
 mod revoke;

@@ -7,13 +7,16 @@ use crate::audit::verify::findings::{FindingPlace, Findings, Wrong};
 use crate::audit::verify::fingerprints::{ByFingerprint, Fingerprints};
 use crate::audit::verify::store;
 use crate::database::{AnyConnection, DatabaseError};
+use crate::ledger::door::Meanwhile;
 use crate::ledger::grants::ending;
 use crate::ledger::write::redemption::OFFLINE;
 
 /// The oldest that a report may be, and how far two clocks may be apart: microseconds.
 const LATEST: i64 = 72 * 3_600_000_000;
-const SKEW: i64 = 30_000_000;
+pub(super) const SKEW: i64 = 30_000_000;
 const SECOND: i64 = 1_000_000;
+
+const OTHERWISE: &str = "the grant had ended in another way when it was reported";
 
 /// The ends of one log's grants before their time, as far as its events have come.
 #[derive(Default)]
@@ -120,8 +123,12 @@ impl EndsSoFar {
             (heard >= closes).then_some("expired")
         };
         let stated = facts.meanwhile.as_deref();
+        // The withdrawal of a key is in the operator's log.
+        if stated == Some(Meanwhile::KeyRevoked.as_str()) {
+            return (voided || released).then_some(OTHERWISE);
+        }
         let may_be_missing = has_gaps && !voided && matches!(stated, Some("voided" | "released"));
-        (stated != expected && !may_be_missing).then_some("the grant had ended in another way when it was reported")
+        (stated != expected && !may_be_missing).then_some(OTHERWISE)
     }
 }
 
