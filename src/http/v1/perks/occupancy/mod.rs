@@ -56,7 +56,7 @@ pub struct OccupancyView {
     #[schema(example = 19)]
     free: u64,
     /// When places are free by themselves, by the quarter of an hour, up to 96 of them: most guests leave earlier, and one
-    /// who was granted and comes in only then stays longer.
+    /// who was granted and comes in only then has it for longer.
     expected_releases: Vec<ExpectedReleaseView>,
     /// The most that were inside at once since midnight in the perk's zone.
     #[schema(example = 58)]
