@@ -156,7 +156,9 @@ impl UsesCounted {
                 PastEvent::Corrected(correction) if correction.at < self.at => {
                     self.counters.correct(correction, correction.perk == self.perk.as_str());
                 }
-                PastEvent::Occupied(correction) if correction.at < self.at => self.counters.occupy(correction),
+                PastEvent::Occupied(correction) if correction.at < self.at => {
+                    self.counters.occupy(correction, correction.perk == self.perk.as_str());
+                }
                 PastEvent::Check(_)
                 | PastEvent::Redeemed(_)
                 | PastEvent::Corrected(_)

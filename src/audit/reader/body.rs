@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::canonical::{self, Canonical, Reader, put, read_members};
-use super::guests::GuestFacts;
+use super::guests::{GuestFacts, UseLeftFacts};
 use super::instant::Instant;
 pub(crate) use super::limits::LimitFacts;
 use super::text::Text;
@@ -269,13 +269,15 @@ read_members!(RedeemFacts { slot, door, attempt_sha256, perk_id, holds, redeemed
 #[derive(Debug, Deserialize)]
 pub(crate) struct HoldFacts<'a> {
     #[serde(borrow)]
+    pub corrections: Option<Vec<UseLeftFacts<'a>>>,
+    #[serde(borrow)]
     pub id: Text<'a>,
     #[serde(borrow)]
     pub scope: Text<'a>,
     pub until: Instant,
 }
 
-read_members!(HoldFacts { id, scope, until });
+read_members!(HoldFacts { corrections, id, scope, until });
 
 /// The facts of `grant.released`, `grant.voided` and `grant.freed`.
 #[derive(Deserialize)]
@@ -292,6 +294,8 @@ pub(crate) struct EndFacts<'a> {
 
 #[derive(Deserialize)]
 pub(crate) struct ReturnFacts<'a> {
+    #[serde(borrow)]
+    pub corrections: Option<Vec<UseLeftFacts<'a>>>,
     #[serde(borrow)]
     pub id: Text<'a>,
     #[serde(borrow)]

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::canonical::{Canonical, Reader, put};
+use super::canonical::{Canonical, Reader, put, read_members};
 use super::instant::Instant;
 use super::text::Text;
 
@@ -86,6 +86,8 @@ pub(crate) struct CostFacts {
 #[derive(Deserialize)]
 pub(crate) struct RecountFacts<'a> {
     #[serde(borrow)]
+    pub corrections: Option<Vec<UseLeftFacts<'a>>>,
+    #[serde(borrow)]
     pub id: Text<'a>,
     #[serde(borrow)]
     pub scope: Text<'a>,
@@ -102,6 +104,8 @@ pub(crate) struct RecountFacts<'a> {
 #[derive(Deserialize)]
 pub(crate) struct OccupancyFacts<'a> {
     #[serde(borrow)]
+    pub correction: Text<'a>,
+    #[serde(borrow)]
     pub perk_id: Text<'a>,
     #[serde(borrow)]
     pub limit: Text<'a>,
@@ -111,13 +115,24 @@ pub(crate) struct OccupancyFacts<'a> {
     pub delta: i64,
     pub used: u64,
     #[serde(borrow)]
-    pub stands: Vec<StandFacts<'a>>,
+    pub uses: Vec<OccupancyUseFacts<'a>>,
 }
 
+/// One use of such a correction.
 #[derive(Deserialize)]
-pub(crate) struct StandFacts<'a> {
+pub(crate) struct OccupancyUseFacts<'a> {
     #[serde(borrow)]
     pub id: Text<'a>,
     pub cost: i64,
     pub until: Instant,
 }
+
+/// A use of such a correction that takes fewer people off from now on.
+#[derive(Debug, Deserialize)]
+pub(crate) struct UseLeftFacts<'a> {
+    pub cost: i64,
+    #[serde(borrow)]
+    pub id: Text<'a>,
+}
+
+read_members!(UseLeftFacts { cost, id });

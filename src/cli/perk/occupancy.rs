@@ -11,7 +11,7 @@ use crate::cli::once::{self, ACTOR, MerchantFlag, Needs};
 use crate::cli::output::{write_line, write_part};
 use crate::cli::{Completion, Invocation};
 use crate::eligibility::occupancy::{Occupancy, PlaceAsked};
-use crate::foundation::ids::{self, MAX_NOTE, OccupancyId, PerkSlug};
+use crate::foundation::ids::{self, MAX_LABEL, MAX_NOTE, OccupancyId, PerkSlug};
 use crate::ledger::occupancy::MOST;
 
 #[derive(Subcommand)]
@@ -36,7 +36,7 @@ pub(crate) struct OfPlace {
     #[arg(value_name = "PERK", help = "The perk's short name, as `perk list` shows it")]
     perk: PerkSlug,
     /// One location, as keys name it, where the perk counts each by itself.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = |text: &str| ids::label(text, MAX_LABEL))]
     location: Option<String>,
     #[command(flatten)]
     merchant: MerchantFlag,

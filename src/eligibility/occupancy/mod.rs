@@ -26,7 +26,7 @@ use crate::perks::catalog::Catalog;
 use crate::perks::error::PerkError;
 use crate::rules::occupancy::{House, NoHouse};
 use crate::rules::rule::Rule;
-use peak::Peak;
+use peak::Day;
 pub use watch::Watched;
 use watch::Watches;
 
@@ -94,6 +94,8 @@ pub struct CorrectedOccupancy {
     pub place: CountedPlace,
 }
 
+type Reading = Arc<tokio::sync::Mutex<Option<Day>>>;
+
 /// Tells who is inside. Cheap to clone.
 #[derive(Clone)]
 pub struct Floor {
@@ -101,7 +103,7 @@ pub struct Floor {
     pub(crate) ledger: Ledger,
     pub(crate) clock: Clock,
     pub(crate) entropy: Entropy,
-    peaks: Arc<Mutex<HashMap<CountedPlace, Peak>>>,
+    peaks: Arc<Mutex<HashMap<CountedPlace, Reading>>>,
     watches: Watches,
 }
 
@@ -161,18 +163,15 @@ impl Floor {
         Ok(Found { place: CountedPlace { merchant, perk, slug, house }, rule: deciding.rule.clone() })
     }
 
-    fn known_peak(&self, place: &CountedPlace) -> Option<Peak> {
-        self.peaks.lock().unwrap_or_else(PoisonError::into_inner).get(place).cloned()
-    }
-
-    fn remember_peak(&self, place: CountedPlace, peak: Peak) {
+    /// The day of a place as far as it was read; one reads at a time.
+    fn peak_of(&self, place: &CountedPlace) -> Reading {
         /// Each costs some hundred bytes and is found again in the log.
         const MOST: usize = 10_000;
         let mut peaks = self.peaks.lock().unwrap_or_else(PoisonError::into_inner);
-        if peaks.len() >= MOST {
+        if peaks.len() >= MOST && !peaks.contains_key(place) {
             peaks.clear();
         }
-        peaks.insert(place, peak);
+        peaks.entry(place.clone()).or_default().clone()
     }
 }
 

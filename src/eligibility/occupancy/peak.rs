@@ -15,8 +15,7 @@ use crate::rules::limit::CONCURRENT;
 use crate::rules::rule::Rule;
 
 /// A peak so far.
-#[derive(Debug, Clone)]
-pub(super) struct Peak {
+struct Peak {
     midnight: Timestamp,
     /// The index of the log from where on events are not in it.
     next: i64,
@@ -33,22 +32,24 @@ impl Floor {
     ) -> Result<u64, LedgerError> {
         let zoned = inside.at.to_zoned(rule.time_zone().clone());
         let midnight = zoned.start_of_day().map_or(inside.at, |start| start.timestamp());
-        let known = self.known_peak(place).filter(|peak| peak.midnight == midnight);
-        let (mut day, mut stretch) = if let Some(peak) = known {
-            let (of, from) = (place.merchant.clone(), peak.next);
-            let size = self.ledger.context().database.read(move |conn| occupancy::log_size(conn, &of)).await?;
-            (Day { peak, since_midnight: None }, Stretch { from, before: size.max(from) })
+        // One reads, and the others wait for what it finds; one that is cut short leaves what it has read.
+        let reading = self.peak_of(place);
+        let mut reading = reading.lock().await;
+        let is_known = reading.as_ref().is_some_and(|day| day.peak.midnight == midnight);
+        let before = if is_known {
+            let of = place.merchant.clone();
+            self.ledger.context().database.read(move |conn| occupancy::log_size(conn, &of)).await?
         } else {
             // Before the log: what leaves meanwhile is then in one of the two at least.
             let of = place.clone();
-            let read = self.ledger.context().database.read(move |conn| occupancy::list_since(conn, &of, midnight));
-            let uses: HashMap<String, i64> = read.await?;
-            let day = Day {
-                peak: Peak { midnight, next: 0, most: 0 },
-                since_midnight: Some(SinceMidnight { uses, ..SinceMidnight::default() }),
-            };
-            (day, self.ledger.reader().stretch(&place.merchant, Some(midnight), Timestamp::MAX).await?)
+            let uses = self.ledger.context().database.read(move |conn| occupancy::list_since(conn, &of, midnight));
+            let since = SinceMidnight { uses: uses.await?, ..SinceMidnight::default() };
+            let stretch = self.ledger.reader().stretch(&place.merchant, Some(midnight), Timestamp::MAX).await?;
+            let peak = Peak { midnight, next: stretch.from, most: 0 };
+            *reading = Some(Day { peak, since_midnight: Some(since) });
+            stretch.before
         };
+        let Some(day) = reading.as_mut() else { return Ok(inside.count) };
         let interest = Interest {
             perk: place.perk.clone(),
             personal_from: Timestamp::MAX,
@@ -56,20 +57,20 @@ impl Floor {
             other_perks: false,
             person: None,
         };
-        while stretch.from < stretch.before {
+        while day.peak.next < before {
+            let stretch = Stretch { from: day.peak.next, before };
             let page = self.ledger.reader().past_events(&place.merchant, stretch, &interest).await?;
             page.events.iter().for_each(|event| day.take(place, event));
-            stretch.from = page.next;
+            day.peak.next = page.next;
         }
-        day.peak.next = day.peak.next.max(stretch.before);
-        let most = day.most().max(inside.count);
-        self.remember_peak(place.clone(), Peak { most, ..day.peak });
-        Ok(most)
+        day.peak.most = day.most().max(inside.count);
+        day.since_midnight = None;
+        Ok(day.peak.most)
     }
 }
 
 /// A day being read.
-struct Day {
+pub(super) struct Day {
     peak: Peak,
     /// Gathered by the first reading only.
     since_midnight: Option<SinceMidnight>,
@@ -120,7 +121,7 @@ impl Day {
                     return;
                 }
                 self.peak.most = self.peak.most.max(correction.used);
-                correction.stands.iter().for_each(|stand| self.made(&stand.name));
+                correction.uses.iter().for_each(|one| self.made(&one.name));
             }
             PastEvent::Check(_)
             | PastEvent::Redeemed(_)

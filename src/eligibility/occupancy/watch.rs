@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -11,9 +11,13 @@ use tokio::sync::watch;
 use super::{Floor, Found, Occupancy, OccupancyRequestError, PlaceAsked, shown};
 use crate::access::Merchant;
 use crate::ledger::occupancy::CountedPlace;
+use crate::perks::error::PerkError;
 
 /// How often a watched place is looked at.
 const EVERY: Duration = Duration::from_secs(1);
+
+/// How long streams go on where nobody can say who is inside now.
+const STALE: Duration = Duration::from_secs(10);
 
 /// The places that are watched now.
 #[derive(Clone)]
@@ -60,6 +64,8 @@ impl Floor {
         let now = Arc::new(shown(place.clone(), inside, peak));
         let mut places = self.watches.places.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(sender) = places.get(&place) {
+            // Newer than the last look, where a write came between.
+            sender.send_if_modified(|known| now.as_of >= known.as_of && renew(known, &now));
             return Ok(Watched { changes: sender.subscribe() });
         }
         let (sender, changes) = watch::channel(now);
@@ -71,6 +77,7 @@ impl Floor {
 
     /// Looks at the place for as long as someone watches it.
     async fn look_out(self, merchant: Merchant, asked: PlaceAsked, place: CountedPlace) {
+        let mut looked_at = Instant::now();
         loop {
             tokio::time::sleep(EVERY).await;
             // Under the lock, so that nobody begins to watch what ends here.
@@ -86,22 +93,24 @@ impl Floor {
             match looked {
                 Ok(Some(now)) => {
                     if let Some(sender) = places.get(&place) {
-                        sender.send_if_modified(|known| {
-                            let is_same = Occupancy { as_of: now.as_of, ..(**known).clone() } == now;
-                            if !is_same {
-                                *known = Arc::new(now);
-                            }
-                            !is_same
-                        });
+                        let now = Arc::new(now);
+                        sender.send_if_modified(|known| renew(known, &now));
                     }
+                    looked_at = Instant::now();
                 }
                 // Streams end, and a client that opens another learns why.
                 Ok(None) => {
                     places.remove(&place);
                     return;
                 }
-                // The database is away: what was last seen stands, and the next look may tell more.
-                Err(error) => tracing::debug!(%error, "who is inside can't be read now"),
+                // The database is away, and the next look may tell more; but no screen shows for long what may be over.
+                Err(error) => {
+                    tracing::debug!(%error, "who is inside can't be read now");
+                    if looked_at.elapsed() >= STALE {
+                        places.remove(&place);
+                        return;
+                    }
+                }
             }
         }
     }
@@ -115,11 +124,21 @@ impl Floor {
     ) -> Result<Option<Occupancy>, OccupancyRequestError> {
         let found = match self.find(merchant, asked).await {
             Ok(found) if found.place == *place => found,
-            Ok(_) | Err(OccupancyRequestError::NoOccupancy(_)) => return Ok(None),
-            Err(error) => return Err(error),
+            Err(error @ OccupancyRequestError::Perk(PerkError::Database(_))) => return Err(error),
+            // It is retired, say, or counted otherwise.
+            Ok(_) | Err(_) => return Ok(None),
         };
         let inside = self.inside(place).await?;
         let peak = self.peak_today(place, &found.rule, &inside).await?;
         Ok(Some(shown(found.place, inside, peak)))
     }
+}
+
+/// Puts what was seen now in the place of what is known, unless it differs in nothing but when that was; whether it did.
+fn renew(known: &mut Arc<Occupancy>, now: &Arc<Occupancy>) -> bool {
+    let is_same = Occupancy { as_of: now.as_of, ..(**known).clone() } == **now;
+    if !is_same {
+        *known = now.clone();
+    }
+    !is_same
 }

@@ -10,6 +10,9 @@ impl OccupancyRequestError {
     pub fn advice(&self) -> Option<String> {
         match self {
             Self::NoOccupancy(no) => Some(of_no_house(*no).to_owned()),
+            Self::Correction(OccupancyError::BelowZero { inside: 0 }) => {
+                Some("Nobody is counted inside, so that nobody can be taken off. Nothing was changed.".to_owned())
+            }
             Self::Correction(OccupancyError::BelowZero { inside }) => {
                 Some(format!("Only {inside} are inside: take off as many at most. Nothing was changed."))
             }

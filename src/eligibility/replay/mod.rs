@@ -141,7 +141,7 @@ impl Replay {
                 self.counters.correct(correction, correction.perk == self.of.perk.as_str());
             }
             PastEvent::Ended(end) => self.counters.end(end),
-            PastEvent::Occupied(correction) => self.counters.occupy(correction),
+            PastEvent::Occupied(it) => self.counters.occupy(it, it.perk == self.of.perk.as_str()),
         }
         Ok(())
     }

@@ -82,6 +82,7 @@ impl Counters {
                 if let Some(lines) = self.lines.get_mut(&used.counter) {
                     let line = lines.courses.of(course);
                     line.uses.remove(until, &grant);
+                    line.uses.shrink_corrections(until);
                     line.take(longer, grant, used.cost, now);
                 }
                 used.stands = Stands::Held { until: longer, stay };
@@ -119,9 +120,7 @@ impl Counters {
                     })
                 };
                 let Some(cost) = cost else { continue };
-                self.give_back(course, grant, *used);
-                used.cost = cost;
-                self.take_back(course, grant, *used);
+                self.recount(course, grant, used, cost);
                 // Where the time of the counter was met, or would have been.
                 let horizon = recorded.get(&used.counter).and_then(|limit| limit.horizon).filter(|_| is_recorded);
                 if let Some(lines) = self.lines.get_mut(&used.counter) {
@@ -135,8 +134,12 @@ impl Counters {
         self.visits.insert(grant, visit);
     }
 
-    /// More or fewer were inside than were counted: in both courses, as nobody can tell otherwise.
-    pub(crate) fn occupy(&mut self, correction: &PastOccupancy) {
+    /// More or fewer were inside than were counted: in both courses, as nobody can tell otherwise. Of those who left unseen,
+    /// as many as would have been there.
+    pub(crate) fn occupy(&mut self, correction: &PastOccupancy, of_this_perk: bool) {
+        if !of_this_perk && !is_across_perks(&correction.scope) {
+            return;
+        }
         let at = correction.at.as_microsecond();
         self.latest = self.latest.max(at);
         let is_held = self.limits.get(&correction.limit).is_some_and(|(it, _)| matches!(it, Counting::Held { .. }));
@@ -147,27 +150,33 @@ impl Counters {
         for course in Timeline::BOTH {
             let line = self.line(counter, 0, course);
             line.last_used_at = line.last_used_at.max(at);
-            for stand in &correction.stands {
-                line.uses.add(stand.until.as_microsecond(), digest_of(&[&stand.name]), stand.cost);
+            for one in &correction.uses {
+                let until = one.until.as_microsecond();
+                line.uses.add(until, digest_of(&[&one.name]), one.cost);
+                line.uses.shrink_corrections(until);
             }
         }
     }
 
-    /// Counts a use again that was given back.
-    fn take_back(&mut self, course: Timeline, grant: Key, used: Use) {
+    /// Counts a use at another cost.
+    fn recount(&mut self, course: Timeline, grant: Key, used: &mut Use, cost: u64) {
         match used.stands {
             Stands::Sum { .. } => {
                 if let Some(sum) = self.sums.get_mut(&used.counter) {
                     let sum = sum.of(course);
-                    *sum = sum.saturating_add(used.cost);
+                    *sum = sum.saturating_sub(used.cost).saturating_add(cost);
                 }
             }
             Stands::Made { at, .. } | Stands::Held { until: at, .. } => {
                 if let Some(lines) = self.lines.get_mut(&used.counter) {
-                    lines.courses.of(course).uses.add(at, grant, i64::try_from(used.cost).unwrap_or(i64::MAX));
+                    let uses = &mut lines.courses.of(course).uses;
+                    uses.remove(at, &grant);
+                    uses.add(at, grant, i64::try_from(cost).unwrap_or(i64::MAX));
+                    uses.shrink_corrections(at);
                 }
             }
         }
+        used.cost = cost;
     }
 
     /// Gives back what an end returned of the sums of the one check that will ask. They can be as many as a
@@ -221,7 +230,9 @@ impl Counters {
             }
             Stands::Made { at, .. } | Stands::Held { until: at, .. } => {
                 if let Some(lines) = self.lines.get_mut(&used.counter) {
-                    lines.courses.of(course).uses.remove(at, &grant);
+                    let uses = &mut lines.courses.of(course).uses;
+                    uses.remove(at, &grant);
+                    uses.shrink_corrections(at);
                 }
             }
         }

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::canonical::{Nullable, Text, facts};
 use super::check::GuestsGranted;
+use super::occupancy::OccupancyUseLeft;
 
 facts! {
     /// The facts of a correction. Why, and the ages of the children, are sealed.
@@ -48,6 +49,8 @@ facts! {
 
     /// A limit that counts a grant otherwise.
     pub struct LimitCorrected<'a> {
+        /// Corrections of who is inside that had taken off these people already.
+        corrections: Option<Vec<OccupancyUseLeft<'a>>>,
         cost: u64,
         /// Up to where uses had lapsed, where they lapse one by one.
         horizon: Option<Timestamp>,

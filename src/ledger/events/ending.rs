@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::canonical::{Nullable, Text, facts, present};
 use super::check::GuestsGranted;
+use super::occupancy::OccupancyUseLeft;
 
 facts! {
     /// The facts of the end of a grant. Earlier events have `null` for what the token states where claims couldn't be
@@ -41,6 +42,8 @@ facts! {
 
     /// The use of one limit that came back.
     pub struct UseReturned<'a> {
+        /// Corrections of who is inside that had taken off these people already.
+        corrections: Option<Vec<OccupancyUseLeft<'a>>>,
         cost: u64,
         id: Text<'a>,
         scope: Text<'a>,

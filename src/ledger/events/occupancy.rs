@@ -20,18 +20,25 @@ facts! {
         perk_id: Text<'a>,
         reason: Text<'a>,
         scope: Text<'a>,
-        /// The uses that it makes of the limit.
-        stands: Vec<StandingCorrected<'a>>,
         /// How many are inside from now on.
         used: u64,
+        /// The uses that it makes of the limit.
+        uses: Vec<OccupancyUse<'a>>,
     }
 
     /// One use of a correction, below zero for those who left.
-    pub struct StandingCorrected<'a> {
+    pub struct OccupancyUse<'a> {
         cost: i64,
         /// The name of the use, in the place of a grant's.
         id: Text<'a>,
         /// When it lapses.
         until: Timestamp,
+    }
+
+    /// A use of a correction whose people were taken off twice, as they turned out to have left, or to come in after all.
+    pub struct OccupancyUseLeft<'a> {
+        /// What it costs from now on, at most nothing; one of no cost is no more.
+        cost: i64,
+        id: Text<'a>,
     }
 }

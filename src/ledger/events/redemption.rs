@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::canonical::{Nullable, Text, facts, present};
 use super::check::GuestsGranted;
+use super::occupancy::OccupancyUseLeft;
 
 facts! {
     /// The facts of `token.redeemed`. The first events had nothing of what the token states, from `party` to `tier`, and
@@ -43,6 +44,8 @@ facts! {
 
     /// A place under a concurrent limit, and when it is free at the latest.
     pub struct PlaceHeld<'a> {
+        /// Corrections of who is inside that had taken off these people, who come in all the same.
+        corrections: Option<Vec<OccupancyUseLeft<'a>>>,
         id: Text<'a>,
         scope: Text<'a>,
         until: Timestamp,

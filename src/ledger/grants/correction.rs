@@ -250,10 +250,11 @@ impl Locked {
                 wanted.entry(key).or_default().horizons.push((now, arithmetic::behind(*counting)));
             }
         }
-        let counters = counters::lock(conn, &wanted)?;
+        let mut counters = counters::lock(conn, &wanted)?;
         let mut held = store::lock_grants(conn, &[&found.id])?;
         let grant = held.pop().filter(|row| row.merchant_id == merchant.as_str()).ok_or(CorrectionError::NotFound)?;
         let uses = store::list_uses_of(conn, &[&found.id])?;
+        counters::read_corrections(conn, &mut counters, uses.iter())?;
         Ok(Self { grant, counters, uses, now })
     }
 
@@ -271,9 +272,9 @@ impl Locked {
             let key = key_of(&self.grant, limit);
             let Some(counter) = self.counters.get_mut(&key) else { continue };
             let was_cost = before.cost_of(&limit.id, limit.cost);
-            let counts = if limit.horizon.is_none() {
+            let (counts, left) = if limit.horizon.is_none() {
                 counter.recount(was_cost, cost);
-                true
+                (true, Vec::new())
             } else {
                 let Some(held) = self.uses.iter().find(|held| counters::key_of(held) == key) else { continue };
                 let behind = arithmetic::behind(*counting).unwrap_or(0);
@@ -287,6 +288,7 @@ impl Locked {
                 refusals.push(Reason { limit: id, at_most, ..Reason::new(ReasonCode::LimitReached) });
             }
             recounts.push(LimitCorrected {
+                corrections: counters::uses_left(&left),
                 cost,
                 horizon: limit.horizon.map(|_| from_micros(counter.uses.horizon())),
                 id: limit.id.clone().into_owned().into(),

@@ -132,25 +132,29 @@ impl Locked {
             let wanted = wanted.entry(counters::key_of(&held)).or_default();
             wanted.horizons.push((now.as_microsecond(), Some(behind)));
         }
-        let counters = counters::lock(conn, &wanted)?;
+        let mut counters = counters::lock(conn, &wanted)?;
         let grants_held = store::lock_grants(conn, grants)?;
         let mut uses: HashMap<String, Vec<UseRow>> = HashMap::new();
         for held in store::list_uses_of(conn, grants)? {
             uses.entry(held.grant_id.clone()).or_default().push(held);
         }
+        counters::read_corrections(conn, &mut counters, uses.values().flatten())?;
         Ok(Self { grants: grants_held, counters, uses })
     }
 
     /// Takes away those of the grant's uses that `which` says; returns them.
-    fn take_uses(&mut self, grant: &str, which: impl Fn(&UseRow) -> bool) -> Vec<UseRow> {
-        let mut taken = self.uses.remove(grant).unwrap_or_default();
-        taken.retain(which);
-        for held in &taken {
-            if let Some(counter) = self.counters.get_mut(&counters::key_of(held)) {
-                counter.remove_use(held);
-            }
+    fn take_uses(&mut self, grant: &str, which: impl Fn(&UseRow) -> bool) -> Vec<UseReturned<'static>> {
+        let taken = self.uses.remove(grant).unwrap_or_default().into_iter().filter(which);
+        let mut returned = Vec::new();
+        for held in taken {
+            let counter = self.counters.get_mut(&counters::key_of(&held));
+            let left = counter.map(|counter| counter.remove_use(&held)).unwrap_or_default();
+            let window = if held.stay > 0 { CONCURRENT } else { ROLLING };
+            let cost = u64::try_from(held.cost).unwrap_or(0);
+            let corrections = counters::uses_left(&left);
+            returned.push(UseReturned { corrections, ..part(&held.limit_id, &held.scope_key, window, cost) });
         }
-        taken
+        returned
     }
 
     /// Gives back all that the grant used: its single uses, and `sums`.
@@ -160,22 +164,13 @@ impl Locked {
         standing: &PartyStanding,
         sums: &[(CounterKey, u64)],
     ) -> Vec<UseReturned<'static>> {
-        let owned = |id: &str, scope: &str, window: &str, cost: u64| UseReturned {
-            cost,
-            id: id.to_owned().into(),
-            scope: scope.to_owned().into(),
-            window: window.to_owned().into(),
-        };
-        let window = |held: &UseRow| if held.stay > 0 { CONCURRENT } else { ROLLING };
-        let each = self.take_uses(grant, |_| true).into_iter();
-        let each = each.map(|it| owned(&it.limit_id, &it.scope_key, window(&it), u64::try_from(it.cost).unwrap_or(0)));
-        let mut back: Vec<UseReturned<'static>> = each.collect();
+        let mut back = self.take_uses(grant, |_| true);
         for (key, cost) in sums {
             if let Some(counter) = self.counters.get_mut(key) {
                 let [_, _, limit, scope, window] = key;
                 let cost = standing.cost_of(limit, *cost);
                 counter.give_back(cost);
-                back.push(owned(limit, scope, window, cost));
+                back.push(part(limit, scope, window, cost));
             }
         }
         back
@@ -211,7 +206,7 @@ pub(crate) fn release(
     let facts = GrantEnded {
         kiosk: Some(Nullable::text(leaving.kiosk.as_deref())),
         location: Some(Nullable::text(leaving.location.as_deref())),
-        returned: freed.iter().map(|held| returned(held, CONCURRENT)).collect(),
+        returned: freed,
         ..ended(&row, &claims, &PartyStanding::of(&row)?, now)
     };
     events.push(event(merchant, &leaving.actor, RELEASED, &row.id, &facts));
@@ -253,9 +248,7 @@ pub(crate) fn void(
         taken.released += u64::from(row.released_at.is_some());
         let gives_back = !was_spent && !taking.keep_uses;
         // A place that no guest has taken yet is free in any case; one that has keeps it until it leaves.
-        let freed = locked.take_uses(&row.id, |held| !was_spent && (gives_back || held.stay > 0));
-        let mut back: Vec<UseReturned<'_>> =
-            freed.iter().map(|held| returned(held, if held.stay > 0 { CONCURRENT } else { ROLLING })).collect();
+        let mut back = locked.take_uses(&row.id, |held| !was_spent && (gives_back || held.stay > 0));
         let standing = PartyStanding::of(row)?;
         for (key, cost) in sums.get(&row.id).into_iter().flatten().filter(|_| gives_back) {
             if let Some(counter) = locked.counters.get_mut(key) {
@@ -342,12 +335,9 @@ pub(super) fn ended<'a>(
     }
 }
 
-fn returned<'a>(held: &'a UseRow, window: &'a str) -> UseReturned<'a> {
-    part(&held.limit_id, &held.scope_key, window, u64::try_from(held.cost).unwrap_or(0))
-}
-
-fn part<'a>(limit: &'a str, scope: &'a str, window: &'a str, cost: u64) -> UseReturned<'a> {
-    UseReturned { cost, id: limit.into(), scope: scope.into(), window: window.into() }
+fn part(limit: &str, scope: &str, window: &str, cost: u64) -> UseReturned<'static> {
+    let [id, scope, window] = [limit, scope, window].map(|text| text.to_owned().into());
+    UseReturned { corrections: None, cost, id, scope, window }
 }
 
 pub(super) fn event(

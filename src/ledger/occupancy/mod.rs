@@ -1,13 +1,14 @@
 //! Who is inside: the uses of a perk's concurrent limit, read as they stand and corrected by those who can see the room.
 //!
 //! A correction is uses of the same counter that no grant made. Those who are inside unseen stay for as long as guests may.
-//! Those who left unseen are taken off where the guests stand who lapse first: nobody knows who it was, and a later place
-//! would let others in for guests who are still there. So the counter never says fewer than are inside, if the correction was
-//! right, and what was taken off lapses with what it was taken off from.
+//! Those who left unseen are taken off where others stand, as nobody knows who it was: of undone grants first, whose places
+//! are free soon in any case, then of guests who came in, those who lapse first, then of places that are only held. What was
+//! taken off lapses with what it was taken off from, and takes off no more than stands there: where a grant ends or comes to
+//! hold its place for longer, the correction shrinks with it. So a counter never says fewer than none, at any time.
 
 mod standing;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
@@ -16,9 +17,9 @@ use crate::foundation::clock::from_micros;
 use crate::foundation::ids::{MerchantId, OccupancyId, PerkId, PerkSlug};
 use crate::ledger::LedgerError;
 use crate::ledger::entry::{Actor, EventDraft, LogOwner};
-use crate::ledger::events::occupancy::{OccupancyCorrected, StandingCorrected};
+use crate::ledger::events::occupancy::{OccupancyCorrected, OccupancyUse};
 use crate::ledger::events::{Nullable, WrittenFacts};
-use crate::ledger::store::{self, UseRow, standing as rows};
+use crate::ledger::store::{UseRow, standing as rows};
 use crate::ledger::write::counters::{self, CounterKey, Wanted};
 use crate::rules::limit::CONCURRENT;
 use crate::rules::occupancy::House;
@@ -108,10 +109,9 @@ pub(crate) fn correct(
     let pieces = if *delta < 0 {
         taken_off(conn, place, at, delta.saturating_neg())?
     } else {
-        // A sum that guests who left twice took below zero is made up for, so that the count is what was said.
-        vec![(at.saturating_add(longest), delta.saturating_sub(counter.uses.total().min(0)))]
+        vec![(at.saturating_add(longest), *delta)]
     };
-    let mut stands = Vec::with_capacity(pieces.len());
+    let mut uses = Vec::with_capacity(pieces.len());
     for (nth, (until, cost)) in pieces.into_iter().enumerate() {
         let name = format!("{id}.{nth}");
         let [merchant_id, perk_id, limit_id, scope_key, window_key] = key.clone();
@@ -126,12 +126,12 @@ pub(crate) fn correct(
             cost,
             stay: longest,
         });
-        stands.push(StandingCorrected { cost, id: name.into(), until: from_micros(until) });
+        uses.push(OccupancyUse { cost, id: name.into(), until: from_micros(until) });
     }
     counter.last_used_at = at;
     let used = counter.uses.sum();
     counters::store(conn, counters)?;
-    let until = stands.iter().map(|stand| stand.until).max().unwrap_or(from_micros(at));
+    let until = uses.iter().map(|it| it.until).max().unwrap_or(from_micros(at));
     let facts = OccupancyCorrected {
         corrected_at: from_micros(at),
         correction: id.as_str().into(),
@@ -143,8 +143,8 @@ pub(crate) fn correct(
         perk_id: place.perk.as_str().into(),
         reason: reason.as_str().into(),
         scope: place.house.scope.as_str().into(),
-        stands,
         used,
+        uses,
     };
     events.push(EventDraft {
         log: LogOwner::Merchant(place.merchant.clone()),
@@ -157,45 +157,23 @@ pub(crate) fn correct(
     Ok(OccupancyCorrectedAt { at: from_micros(at), inside: used, until })
 }
 
-/// Where so many people are taken off, each with a cost below zero: first from guests who came in, then from places that
-/// are only held; the earliest to lapse first.
+/// Where so many people are taken off, each with a cost below zero: first from undone grants that are about to be freed,
+/// then from guests who came in, then from places that are only held; the earliest to lapse first.
 fn taken_off(
     conn: &mut AnyConnection,
     place: &CountedPlace,
     at: i64,
     mut left: i64,
 ) -> Result<Vec<(i64, i64)>, DatabaseError> {
-    let mut taken: BTreeMap<i64, i64> = BTreeMap::new();
-    let mut held: BTreeMap<i64, i64> = BTreeMap::new();
-    let mut after = (at, AFTER_ALL.to_owned());
-    while left > 0 {
-        let page = rows::list_standing(conn, &place.merchant, &place.counter(), (after.0, &after.1))?;
-        let Some(last) = page.last() else { break };
-        after = (last.counts_at, last.grant_id.clone());
-        let grants: Vec<&str> = page.iter().map(|row| row.grant_id.as_str()).collect();
-        let entered: HashSet<String> =
-            store::list_redemptions(conn, &grants)?.into_iter().map(|row| row.grant_id).collect();
-        // Corrections name no grant, and are of people who are in, or were.
-        let is_in = |row: &UseRow| !row.grant_id.starts_with("grt_") || entered.contains(&row.grant_id);
-        let mut standing: BTreeMap<i64, i64> = BTreeMap::new();
-        for row in &page {
-            *if is_in(row) { &mut standing } else { &mut held }.entry(row.counts_at).or_default() += row.cost;
-        }
-        take(&standing, &mut left, &mut taken);
-    }
-    take(&held, &mut left, &mut taken);
-    Ok(taken.into_iter().collect())
-}
-
-/// Takes up to `left` people off where they stand.
-fn take(standing: &BTreeMap<i64, i64>, left: &mut i64, taken: &mut BTreeMap<i64, i64>) {
-    for (until, cost) in standing {
-        let some = (*cost).clamp(0, *left);
+    let mut taken = Vec::new();
+    for row in rows::list_positions(conn, &place.merchant, &place.counter(), at, left)? {
+        let some = row.cost.min(left);
         if some > 0 {
-            *taken.entry(*until).or_default() -= some;
-            *left -= some;
+            taken.push((row.counts_at, -some));
+            left -= some;
         }
     }
+    Ok(taken)
 }
 
 /// Sorts behind every id.

@@ -8,7 +8,7 @@ use crate::foundation::json::Json;
 use crate::foundation::subject::{Pseudonym, SubjectRef};
 use crate::ledger::events::correction::{GrantCorrected, LimitCorrected};
 use crate::ledger::events::ending::{GrantEnded, UseReturned};
-use crate::ledger::events::occupancy::{OccupancyCorrected, StandingCorrected};
+use crate::ledger::events::occupancy::{OccupancyCorrected, OccupancyUse};
 use crate::ledger::events::redemption::{PlaceHeld, TokenRedeemed};
 use crate::ledger::events::{Nullable, StoredEvent, Text};
 use crate::ledger::write::check::{StoredCheck, decided_of, open, party_of};
@@ -37,12 +37,12 @@ pub struct PastOccupancy {
     pub scope: String,
     /// How many were inside from then on.
     pub used: u64,
-    pub stands: Vec<PastStanding>,
+    pub uses: Vec<PastOccupancyUse>,
 }
 
 /// One use of such a correction.
 #[derive(Debug, Clone)]
-pub struct PastStanding {
+pub struct PastOccupancyUse {
     pub name: String,
     pub cost: i64,
     pub until: jiff::Timestamp,
@@ -234,7 +234,7 @@ pub(crate) fn correction(event: StoredEvent<GrantCorrected<'static>>) -> PastCor
 /// The correction of how many are inside as its event records it.
 pub(crate) fn occupancy(event: StoredEvent<OccupancyCorrected<'static>>) -> PastOccupancy {
     let facts = event.facts;
-    let standing = |stand: StandingCorrected<'static>| PastStanding {
+    let one_use = |stand: OccupancyUse<'static>| PastOccupancyUse {
         name: stand.id.into_owned(),
         cost: stand.cost,
         until: stand.until,
@@ -245,7 +245,7 @@ pub(crate) fn occupancy(event: StoredEvent<OccupancyCorrected<'static>>) -> Past
         limit: facts.limit.into_owned(),
         scope: facts.scope.into_owned(),
         used: facts.used,
-        stands: facts.stands.into_iter().map(standing).collect(),
+        uses: facts.uses.into_iter().map(one_use).collect(),
     }
 }
 

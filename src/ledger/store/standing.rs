@@ -1,5 +1,7 @@
 //! The uses that stand in one counter: who is inside.
 
+use std::collections::BTreeSet;
+
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 
@@ -44,6 +46,45 @@ pub fn sum_standing(
         .load(c)?))
 }
 
+/// What stands at one position of a counter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, QueryableByName)]
+pub struct PositionRow {
+    #[diesel(sql_type = BigInt)]
+    pub counts_at: i64,
+    #[diesel(sql_type = BigInt)]
+    pub cost: i64,
+}
+
+/// Up to `limit` positions of a counter behind `after` where people stand: first of undone grants, then where a guest came
+/// in, then what is only held; by when they lapse.
+pub fn list_positions(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    counter: &[&str; 4],
+    after: i64,
+    limit: i64,
+) -> Result<Vec<PositionRow>> {
+    const POSITIONS: &str = "SELECT used.counts_at, CAST(sum(used.cost) AS BIGINT) AS cost, min(CASE \
+        WHEN used.cost < 0 THEN 2 \
+        WHEN substr(used.grant_id, 1, 4) = 'occ_' THEN 1 \
+        WHEN EXISTS (SELECT 1 FROM grants WHERE grants.id = used.grant_id AND grants.frees_at IS NOT NULL) THEN 0 \
+        WHEN EXISTS (SELECT 1 FROM redemptions WHERE redemptions.grant_id = used.grant_id) THEN 1 \
+        ELSE 2 END) AS turn FROM limit_uses AS used \
+        WHERE used.merchant_id = $1 AND used.perk_id = $2 AND used.limit_id = $3 AND used.scope_key = $4 \
+        AND used.window_key = $5 AND used.counts_at > $6 GROUP BY used.counts_at HAVING sum(used.cost) > 0 \
+        ORDER BY turn, used.counts_at LIMIT $7";
+    let [perk, limit_id, scope, window] = *counter;
+    Ok(on_either!(conn, |c| diesel::sql_query(POSITIONS)
+        .bind::<Text, _>(merchant.as_str())
+        .bind::<Text, _>(perk)
+        .bind::<Text, _>(limit_id)
+        .bind::<Text, _>(scope)
+        .bind::<Text, _>(window)
+        .bind::<BigInt, _>(after)
+        .bind::<BigInt, _>(limit)
+        .load(c)?))
+}
+
 /// Up to [`PAGE_OF_USES`] uses of a counter behind a position and a name, in the order in which they lapse.
 pub fn list_standing(
     conn: &mut AnyConnection,
@@ -63,4 +104,33 @@ pub fn list_standing(
         .limit(i64::try_from(PAGE_OF_USES).unwrap_or(i64::MAX))
         .select(UseRow::as_select())
         .load(c)?))
+}
+
+/// The uses, or of them the corrections that take people off, of the same counters at the same positions as `uses`.
+pub fn list_beside(conn: &mut AnyConnection, uses: &[&UseRow], only_corrections: bool) -> Result<Vec<UseRow>> {
+    /// Bounded binds a statement.
+    const AT_ONCE: usize = 1000;
+    let at = |row: &UseRow| {
+        let UseRow { merchant_id, perk_id, limit_id, scope_key, window_key, counts_at, .. } = row.clone();
+        (merchant_id, perk_id, limit_id, scope_key, window_key, counts_at)
+    };
+    let mut found = Vec::new();
+    for chunk in uses.chunks(AT_ONCE) {
+        let wanted: BTreeSet<_> = chunk.iter().map(|row| at(row)).collect();
+        let distinct = |text: fn(&UseRow) -> &str| chunk.iter().map(|row| text(row)).collect::<BTreeSet<_>>();
+        let positions: BTreeSet<i64> = chunk.iter().map(|row| row.counts_at).collect();
+        let most = if only_corrections { -1 } else { i64::MAX };
+        let rows: Vec<UseRow> = on_either!(conn, |c| limit_uses::table
+            .filter(limit_uses::merchant_id.eq_any(distinct(|row| &row.merchant_id)))
+            .filter(limit_uses::perk_id.eq_any(distinct(|row| &row.perk_id)))
+            .filter(limit_uses::limit_id.eq_any(distinct(|row| &row.limit_id)))
+            .filter(limit_uses::scope_key.eq_any(distinct(|row| &row.scope_key)))
+            .filter(limit_uses::window_key.eq_any(distinct(|row| &row.window_key)))
+            .filter(limit_uses::counts_at.eq_any(&positions))
+            .filter(limit_uses::cost.le(most))
+            .select(UseRow::as_select())
+            .load(c)?);
+        found.extend(rows.into_iter().filter(|row| wanted.contains(&at(row))));
+    }
+    Ok(found)
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use jiff::Timestamp;
 
 use super::arithmetic::{self, ClaimTime, Met};
-use super::counters::{self, Counter, CounterKey, Wanted};
+use super::counters::{self, Counter, CounterKey, UseLeft, Wanted};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::decision::decided::Admission;
 use crate::foundation::clock::from_micros;
@@ -29,6 +29,8 @@ pub(crate) struct HeldPlace {
     pub scope: String,
     /// When it is free at the latest.
     pub until: Timestamp,
+    /// That had taken the guest off.
+    pub corrections: Vec<UseLeft>,
 }
 
 impl LimitCounters {
@@ -50,9 +52,10 @@ impl LimitCounters {
                 wanted.horizons.push((at.as_microsecond(), Some(0)));
             }
         }
-        let rows = counters::lock(conn, &wanted)?;
+        let mut rows = counters::lock(conn, &wanted)?;
         // Read again under the lock: another replica may have moved them since.
         let holds = if held.is_empty() { held } else { counters::list_holds(conn, held.keys().map(String::as_str))? };
+        counters::read_corrections(conn, &mut rows, holds.values().flatten())?;
         Ok(Self { rows, holds })
     }
 
@@ -211,12 +214,14 @@ impl LimitCounters {
         let mut moved = Vec::with_capacity(begun.len());
         for (hold, now) in begun {
             let until = entered.map_or(now, Timestamp::as_microsecond).saturating_add(hold.stay);
+            let mut corrections = Vec::new();
             if let Some(counter) = self.rows.get_mut(&counters::key_of(&hold)) {
                 counter.uses.move_to(now);
                 counter.last_used_at = now;
-                counter.move_use(&hold, until);
+                corrections = counter.move_use(&hold, until);
             }
             held.push(HeldPlace {
+                corrections,
                 limit: hold.limit_id.clone(),
                 scope: hold.scope_key.clone(),
                 until: from_micros(until),

@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, HashMap};
 use super::uses::{AHEAD, Uses};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::ids::MerchantId;
-use crate::ledger::store::{self, CounterRow, PAGE_OF_USES, UseRow, UsesWanted};
+use crate::ledger::events::occupancy::OccupancyUseLeft;
+use crate::ledger::store::{self, CounterRow, PAGE_OF_USES, UseRow, UsesWanted, standing};
 
 /// merchant, perk, limit, scope value, window.
 pub(crate) type CounterKey = [String; 5];
@@ -26,12 +27,36 @@ pub(crate) struct Counter {
     has_changed: bool,
     fresh: Vec<UseRow>,
     removed: Vec<UseRow>,
+    /// All uses at the positions where a correction takes people off.
+    corrected: BTreeMap<i64, Vec<UseRow>>,
+}
+
+/// A use of a correction that takes fewer people off than it did: those whom it took off have left by themselves, or came
+/// in after all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct UseLeft {
+    pub id: String,
+    /// At most nothing.
+    pub cost: i64,
+}
+
+/// As an event states them.
+pub(crate) fn uses_left(left: &[UseLeft]) -> Option<Vec<OccupancyUseLeft<'static>>> {
+    let stated = |left: &UseLeft| OccupancyUseLeft { cost: left.cost, id: left.id.clone().into() };
+    (!left.is_empty()).then(|| left.iter().map(stated).collect())
 }
 
 impl Counter {
     fn of(row: &CounterRow) -> Self {
         let uses = Uses::new(row.used, row.horizon);
-        Self { uses, last_used_at: row.last_used_at, has_changed: false, fresh: Vec::new(), removed: Vec::new() }
+        Self {
+            uses,
+            last_used_at: row.last_used_at,
+            has_changed: false,
+            fresh: Vec::new(),
+            removed: Vec::new(),
+            corrected: BTreeMap::new(),
+        }
     }
 
     /// Counts more of what never lapses.
@@ -43,7 +68,7 @@ impl Counter {
 
     /// Takes back what never lapses.
     pub(crate) fn give_back(&mut self, cost: u64) {
-        self.uses = Uses::new(self.uses.total().saturating_sub(signed(cost)), self.uses.horizon());
+        self.uses = Uses::new(self.uses.total().saturating_sub(signed(cost)).max(0), self.uses.horizon());
         self.has_changed = true;
     }
 
@@ -53,27 +78,62 @@ impl Counter {
     }
 
     /// Counts one use at another cost, at `now`, with the horizon so far behind the counter's time. Tells whether it
-    /// still counts.
-    pub(crate) fn recount_use(&mut self, row: &UseRow, cost: u64, now: i64, behind: i64) -> bool {
+    /// still counts, and which corrections shrank.
+    pub(crate) fn recount_use(&mut self, row: &UseRow, cost: u64, now: i64, behind: i64) -> (bool, Vec<UseLeft>) {
         self.last_used_at = self.last_used_at.max(now);
         self.uses.move_to(self.last_used_at.saturating_sub(behind));
-        let counted = self.remove_use(row);
+        let counted = self.remove(row);
         self.add_use(UseRow { cost: i64::try_from(cost).unwrap_or(i64::MAX), ..row.clone() });
-        counted
+        (counted, self.shrink_corrections(row.counts_at))
     }
 
     pub(crate) fn add_use(&mut self, row: UseRow) {
         self.uses.add(row.counts_at, row.grant_id.clone(), row.cost);
+        if let Some(here) = self.corrected.get_mut(&row.counts_at) {
+            here.push(row.clone());
+        }
         self.fresh.push(row);
         self.has_changed = true;
     }
 
+    /// Takes one use away; returns the corrections that shrank with it.
+    pub(crate) fn remove_use(&mut self, row: &UseRow) -> Vec<UseLeft> {
+        self.remove(row);
+        self.shrink_corrections(row.counts_at)
+    }
+
+    /// Lets corrections at a position take off no more people than are left there: those whom they took off are accounted
+    /// for now, and a counter never says fewer than none.
+    fn shrink_corrections(&mut self, at: i64) -> Vec<UseLeft> {
+        let Some(here) = self.corrected.get(&at) else { return Vec::new() };
+        let mut beyond = here.iter().fold(0_i64, |sum, row| sum.saturating_add(row.cost)).saturating_neg();
+        let mut corrections: Vec<UseRow> = here.iter().filter(|row| row.cost < 0).cloned().collect();
+        corrections.sort_by(|one, other| one.grant_id.cmp(&other.grant_id));
+        let mut left = Vec::new();
+        for row in corrections {
+            if beyond <= 0 {
+                break;
+            }
+            let cost = row.cost.saturating_add(beyond).min(0);
+            beyond = beyond.saturating_sub(cost.saturating_sub(row.cost));
+            self.remove(&row);
+            left.push(UseLeft { id: row.grant_id.clone(), cost });
+            if cost < 0 {
+                self.add_use(UseRow { cost, ..row });
+            }
+        }
+        left
+    }
+
     /// Takes one use away; whether it still counted.
-    pub(crate) fn remove_use(&mut self, row: &UseRow) -> bool {
+    fn remove(&mut self, row: &UseRow) -> bool {
         // One that wasn't read stands beyond what was: it counts.
         self.uses.know(row.counts_at, row.grant_id.clone(), row.cost);
         let counted = row.counts_at > self.uses.horizon();
         self.uses.remove(row.counts_at, &row.grant_id);
+        if let Some(here) = self.corrected.get_mut(&row.counts_at) {
+            here.retain(|it| it.grant_id != row.grant_id);
+        }
         match self.fresh.iter().position(|fresh| fresh.grant_id == row.grant_id && fresh.counts_at == row.counts_at) {
             Some(at) => drop(self.fresh.swap_remove(at)),
             None => self.removed.push(row.clone()),
@@ -82,10 +142,11 @@ impl Counter {
         counted
     }
 
-    /// Lets a use stand at another position.
-    pub(crate) fn move_use(&mut self, row: &UseRow, counts_at: i64) {
-        self.remove_use(row);
+    /// Lets a use stand at another position; returns the corrections that shrank where it stood.
+    pub(crate) fn move_use(&mut self, row: &UseRow, counts_at: i64) -> Vec<UseLeft> {
+        self.remove(row);
         self.add_use(UseRow { counts_at, ..row.clone() });
+        self.shrink_corrections(row.counts_at)
     }
 }
 
@@ -115,6 +176,27 @@ pub(crate) fn peek(
     let mut found: BTreeMap<_, _> = found.into_iter().map(|row| (key_of_row(&row), row)).collect();
     let rows: Vec<CounterRow> = wanted.keys().map(|key| found.remove(key).unwrap_or_else(|| row_of(key))).collect();
     read_uses(conn, wanted, &rows)
+}
+
+/// Reads the corrections where these uses stand, whose counters are locked.
+pub(crate) fn read_corrections<'a>(
+    conn: &mut AnyConnection,
+    counters: &mut BTreeMap<CounterKey, Counter>,
+    uses: impl Iterator<Item = &'a UseRow>,
+) -> Result<(), DatabaseError> {
+    let held: Vec<&UseRow> = uses.filter(|row| row.stay > 0).collect();
+    // Few or none: the others there are read only for these.
+    let corrections = standing::list_beside(conn, &held, true)?;
+    let rows = standing::list_beside(conn, &corrections.iter().collect::<Vec<_>>(), false)?;
+    for row in rows {
+        if let Some(counter) = counters.get_mut(&key_of(&row)) {
+            let here = counter.corrected.entry(row.counts_at).or_default();
+            if !here.iter().any(|known| known.grant_id == row.grant_id) {
+                here.push(row);
+            }
+        }
+    }
+    Ok(())
 }
 
 fn read_uses(
@@ -150,6 +232,12 @@ fn read_uses(
             let used = if forward { used.saturating_sub(sum) } else { used.saturating_add(sum) };
             counter.uses = Uses::new(used, low);
         }
+    }
+    // Nobody's doing but of who changed rows by hand: it would admit any number.
+    if let Some((key, counter)) = counters.iter().find(|(_, counter)| counter.uses.total() < 0) {
+        let [_, _, limit, scope, _] = key;
+        let detail = format!("`{limit}` of {scope} says {}", counter.uses.total());
+        return Err(DatabaseError::corrupt("limit counter", detail));
     }
     while !ahead.is_empty() {
         let pages = store::list_uses(conn, &ahead)?;

@@ -6,6 +6,7 @@ use aws_lc_rs::digest;
 
 use super::admission::{HeldPlace, LimitCounters};
 use super::append::Leaf;
+use super::counters::uses_left;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::clock::from_micros;
 use crate::foundation::ids::{KeyId, MerchantId};
@@ -243,7 +244,12 @@ fn earlier(row: &RedemptionRow) -> EarlierRedemption {
 }
 
 fn place_held(hold: &HeldPlace) -> PlaceHeld<'_> {
-    PlaceHeld { id: hold.limit.as_str().into(), scope: hold.scope.as_str().into(), until: hold.until }
+    PlaceHeld {
+        corrections: uses_left(&hold.corrections),
+        id: hold.limit.as_str().into(),
+        scope: hold.scope.as_str().into(),
+        until: hold.until,
+    }
 }
 
 /// The digest that ties a redemption's row to its event: SHA-256 over the parts, each ended by a NUL.

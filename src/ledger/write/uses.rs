@@ -15,8 +15,8 @@ pub const AHEAD: usize = 128;
 /// all beyond it, whether they are known one by one or not, so that a counter with a million uses
 /// needs only those that the horizon passes over.
 ///
-/// A correction of who is inside may cost less than nothing. The sum then falls below zero when those whom it took
-/// off are released after all; a counter is never less than empty.
+/// A correction of who is inside may cost less than nothing, but takes off no more at a position than stands there: where
+/// a use is taken away, it shrinks with it. So the sum is never below zero, wherever the horizon is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Uses<G> {
     sum: i64,
@@ -36,7 +36,7 @@ impl<G: PartialEq> Uses<G> {
         u64::try_from(self.sum).unwrap_or(0)
     }
 
-    /// The sum as it is stored, which corrections may have taken below zero.
+    /// The sum as it is stored.
     pub const fn total(&self) -> i64 {
         self.sum
     }
@@ -72,6 +72,25 @@ impl<G: PartialEq> Uses<G> {
         }
         if at > self.horizon {
             self.sum = self.sum.saturating_sub(cost);
+        }
+    }
+
+    /// The known uses at a position, together.
+    pub fn sum_at(&self, at: i64) -> i64 {
+        self.known.get(&at).into_iter().flatten().fold(0_i64, |sum, (_, cost)| sum.saturating_add(*cost))
+    }
+
+    /// Lets corrections at a position, all of whose uses are known, take off no more than is left there.
+    pub fn shrink_corrections(&mut self, at: i64) {
+        let beyond = self.sum_at(at).min(0).saturating_neg();
+        let mut left = beyond;
+        for (_, cost) in self.known.get_mut(&at).into_iter().flatten().filter(|(_, cost)| *cost < 0) {
+            let shrunk = cost.saturating_add(left).min(0);
+            left = left.saturating_sub(shrunk.saturating_sub(*cost));
+            *cost = shrunk;
+        }
+        if at > self.horizon {
+            self.sum = self.sum.saturating_add(beyond);
         }
     }
 
@@ -113,12 +132,6 @@ impl<G: PartialEq> Uses<G> {
     /// Forgets those at or behind the horizon, which then can't go back any more.
     pub fn forget_lapsed(&mut self) {
         self.known = self.known.split_off(&self.horizon.saturating_add(1));
-    }
-
-    /// The known uses that have not lapsed, by position.
-    pub fn beyond(&self) -> impl Iterator<Item = (i64, &G, i64)> {
-        let beyond = self.known.range((Excluded(self.horizon), Unbounded));
-        beyond.flat_map(|(at, here)| here.iter().map(|(grant, cost)| (*at, grant, *cost)))
     }
 
     /// Tells whether no use is known.
@@ -202,16 +215,22 @@ mod tests {
     }
 
     #[test]
-    fn what_is_taken_off_comes_back_when_it_lapses_and_empty_is_the_least() {
+    fn what_is_taken_off_lapses_with_it_and_is_not_taken_off_twice() {
         let mut uses = Uses::new(0, 0);
         uses.add(10, "a", 2);
         uses.add(30, "b", 1);
-        uses.add(10, "fewer", -2);
+        uses.add(10, "fewer", -1);
+        uses.add(10, "fewer still", -1);
         assert_eq!((uses.sum(), uses.room_at(1, 1)), (1, Some(30)));
         uses.remove(10, &"a");
-        assert_eq!((uses.sum(), uses.total()), (0, -1));
-        assert_eq!(uses.beyond().map(|(at, _, cost)| (at, cost)).collect::<Vec<_>>(), [(10, -2), (30, 1)]);
+        assert_eq!(uses.total(), -1, "until the corrections shrink");
+        uses.shrink_corrections(10);
+        assert_eq!((uses.total(), uses.sum_at(10)), (1, 0));
+        uses.shrink_corrections(10);
+        uses.shrink_corrections(30);
         uses.move_to(10);
-        assert_eq!((uses.sum(), uses.total()), (1, 1));
+        assert_eq!(uses.total(), 1);
+        uses.move_to(9);
+        assert_eq!(uses.total(), 1);
     }
 }

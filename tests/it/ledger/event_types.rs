@@ -67,7 +67,7 @@ fn what_is_written_of_attributes_of_erasures_with_them_and_of_who_is_inside_has_
     };
     let terms = r#""attribute":"status","max_age":"P30D","on_missing":"ignore","purpose":"lounge","value_type":"text""#;
     let without_age = r#""attribute":"status","on_missing":"deny","purpose":"event","value_type":"list""#;
-    let inside = r#""corrected_at":"2026-05-08T19:00:00Z","correction":"occ_1","delta":-2,"limit":"seats","location":null,"max":60,"perk":"lounge","perk_id":"prk_1","reason":"By the other door.","scope":"/perk","stands":[{"cost":-2,"id":"occ_1.0","until":"2026-05-08T21:00:00Z"}],"used":39"#;
+    let inside = r#""corrected_at":"2026-05-08T19:00:00Z","correction":"occ_1","delta":-2,"limit":"seats","location":null,"max":60,"perk":"lounge","perk_id":"prk_1","reason":"By the other door.","scope":"/perk","used":39,"uses":[{"cost":-2,"id":"occ_1.0","until":"2026-05-08T21:00:00Z"}]"#;
     for (kind, facts) in [
         ("occupancy.corrected", inside),
         ("attribute.declared", terms),

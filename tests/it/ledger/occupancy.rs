@@ -1,5 +1,6 @@
 //! Who is inside equals the sum of the log's events, after any number of kills.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -35,9 +36,16 @@ async fn sum_of_events(world: &World, merchant: &Merchant) -> (i64, usize) {
         Ok::<_, DatabaseError>(bodies)
     });
     let (mut inside, mut corrections) = (0, 0);
+    let mut uses: BTreeMap<String, i64> = BTreeMap::new();
     for body in bodies.await.unwrap() {
         let event = StoredEvent::parse(&body.unwrap()).unwrap();
         let whole = |json: &Json, name: &str| json.member(name).and_then(Json::as_whole).unwrap();
+        // What a use of a correction costs from now on.
+        let mut take = |list: &Json| {
+            for one in list.as_list().unwrap() {
+                uses.insert(one.member("id").and_then(Json::as_text).unwrap().to_owned(), whole(one, "cost"));
+            }
+        };
         match event.kind.as_str() {
             "check.decided" if event.facts.member("decision").and_then(Json::as_text) == Some("granted") => {
                 let limits = event.facts.member("limits").and_then(Json::as_list).unwrap();
@@ -46,15 +54,20 @@ async fn sum_of_events(world: &World, merchant: &Merchant) -> (i64, usize) {
             "grant.released" => {
                 let returned = event.facts.member("returned").and_then(Json::as_list).unwrap();
                 inside -= returned.iter().map(|part| whole(part, "cost")).sum::<i64>();
+                for part in returned {
+                    if let Some(left) = part.member("corrections") {
+                        take(left);
+                    }
+                }
             }
             "occupancy.corrected" => {
-                inside += whole(&event.facts, "delta");
+                take(event.facts.member("uses").unwrap());
                 corrections += 1;
             }
             _ => {}
         }
     }
-    (inside, corrections)
+    (inside + uses.values().sum::<i64>(), corrections)
 }
 
 struct Gate {

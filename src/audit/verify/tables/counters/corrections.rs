@@ -1,10 +1,11 @@
 //! Corrections: the counters of a grant go on from another cost, that of a place from another number of people inside.
 
 use super::{Counted, CounterState, Counters, counter_of, signed};
-use crate::audit::reader::guests::{CorrectionFacts, OccupancyFacts, RecountFacts};
+use crate::audit::reader::guests::{CorrectionFacts, OccupancyFacts, RecountFacts, UseLeftFacts};
 use crate::audit::reader::instant::Instant;
 use crate::audit::verify::findings::{At, Findings, Wrong};
 use crate::audit::verify::missing_events::Gaps;
+use crate::ledger::occupancy::MOST;
 use crate::rules::limit::{CONCURRENT, LIFETIME};
 
 impl Counters {
@@ -50,26 +51,52 @@ impl Counters {
         counted.index = at.index;
         let uses = counted.uses.get_or_insert_default();
         uses.move_to(now);
-        let before = signed(uses.sum());
-        for stand in &facts.stands {
-            let name = self.fingerprints.of(&[&stand.id]);
-            uses.add(stand.until.0, name, stand.cost);
-            self.uses.insert((key, name), CounterState { counts_at: stand.until.0, cost: stand.cost, index: at.index });
+        let may_lack = gaps.may_count(CONCURRENT, now);
+        let mut takes_too_many = false;
+        for (nth, one) in facts.uses.iter().enumerate() {
+            if *one.id != *format!("{}.{nth}", &*facts.correction) {
+                findings.add(at, Wrong::Incoherent { reason: "a use of a correction has another's name" });
+                continue;
+            }
+            let name = self.fingerprints.of(&[&one.id]);
+            uses.add(one.until.0, name, one.cost);
+            takes_too_many |= one.cost < 0 && uses.sum_at(one.until.0) < 0;
+            self.uses.insert((key, name), CounterState { counts_at: one.until.0, cost: one.cost, index: at.index });
         }
-        let sum = uses.sum();
-        let may_lack = gaps.may_count(CONCURRENT, now) && (gaps.is_part() || facts.used > sum);
-        if facts.used != sum && !may_lack {
-            let wrong = Wrong::Used { limit: facts.limit.to_string(), said: facts.used, counted: sum };
+        // Those who are inside may have come by events that are not here.
+        let lacks = may_lack && (gaps.is_part() || signed(facts.used) > uses.total());
+        if signed(facts.used) != uses.total() && !lacks {
+            let wrong = Wrong::Used { limit: facts.limit.to_string(), said: facts.used, counted: uses.sum() };
             findings.add(at, wrong);
         }
-        if facts.delta == 0 || (before.saturating_add(facts.delta) != signed(facts.used) && !may_lack) {
-            findings.add(
-                at,
-                Wrong::Incoherent { reason: "those inside differ by another number than it was corrected by" },
-            );
+        if takes_too_many && !may_lack {
+            findings.add(at, Wrong::Incoherent { reason: "a correction takes off more people than are there" });
         }
-        if facts.stands.iter().any(|stand| stand.until.0 <= now || (stand.cost < 0) != (facts.delta < 0)) {
+        let sum = facts.uses.iter().fold(0_i64, |sum, one| sum.saturating_add(one.cost));
+        if sum != facts.delta || facts.delta == 0 || facts.delta.unsigned_abs() > MOST.unsigned_abs() {
+            findings.add(at, Wrong::Incoherent { reason: "the uses of a correction are of another number of people" });
+        }
+        if facts.uses.iter().any(|one| one.until.0 <= now || (one.cost < 0) != (facts.delta < 0)) {
             findings.add(at, Wrong::Incoherent { reason: "a use of a correction has lapsed, or has the other sign" });
+        }
+    }
+
+    /// Corrections take fewer people off from now on. One that is not so is left as it was, and its row differs.
+    pub(super) fn shrink(&mut self, key: u128, left: Option<&[UseLeftFacts<'_>]>) {
+        for UseLeftFacts { cost, id } in left.into_iter().flatten() {
+            let name = self.fingerprints.of(&[id]);
+            let Some(state) = self.uses.get_mut(&(key, name)) else { continue };
+            let Some(uses) = self.counted.get_mut(&key).and_then(|counted| counted.uses.as_mut()) else { continue };
+            if !(state.cost < *cost && *cost <= 0) {
+                continue;
+            }
+            uses.remove(state.counts_at, &name);
+            if *cost == 0 {
+                self.uses.remove(&(key, name));
+            } else {
+                state.cost = *cost;
+                uses.add(state.counts_at, name, *cost);
+            }
         }
     }
 
@@ -99,9 +126,10 @@ impl Counters {
         uses.remove(state.counts_at, &grant);
         state.cost = signed(limit.cost);
         uses.add(state.counts_at, grant, state.cost);
-        match uses.sum() {
-            sum if may_lack && (gaps.is_part() || limit.used > sum) => limit.used,
-            sum => sum,
+        self.shrink(key, limit.corrections.as_deref());
+        match self.counted.get(&key).and_then(|counted| counted.uses.as_ref()) {
+            Some(uses) if may_lack && (gaps.is_part() || signed(limit.used) > uses.total()) => limit.used,
+            uses => uses.map_or(0, |uses| uses.sum()),
         }
     }
 }

@@ -24,6 +24,9 @@ pub(crate) struct Counters {
     uses: ByFingerprint<(u128, u128), CounterState>,
 }
 
+/// Corrections shrink where those whom they took off are found to have left.
+const FEWER_THAN_NONE: &str = "a counter says fewer than none";
+
 struct Counted {
     used: u64,
     /// The check that used it last.
@@ -69,7 +72,7 @@ impl Counters {
             }
             let counted = match limit.horizon {
                 None => self.take_sum(at, check, limit, is_granted, gaps, decided),
-                Some(horizon) => self.take_use(at, check, limit, horizon.0, gaps),
+                Some(horizon) => self.take_use((at, &mut *findings), check, limit, horizon.0, gaps),
             };
             if counted != limit.used {
                 let wrong = Wrong::Used { limit: limit.id.to_string(), said: limit.used, counted };
@@ -114,7 +117,7 @@ impl Counters {
     /// The same where uses lapse one by one.
     fn take_use(
         &mut self,
-        at: At<'_>,
+        (at, findings): (At<'_>, &mut Findings),
         check: &CheckFacts<'_>,
         limit: &LimitFacts<'_>,
         horizon: i64,
@@ -132,10 +135,14 @@ impl Counters {
             counted.index = at.index;
             self.uses.insert((key, grant), CounterState { counts_at, cost, index: at.index });
         }
-        match uses.sum() {
+        let may_lack = gaps.may_count(&limit.window, horizon);
+        if uses.total() < 0 && !may_lack {
+            findings.add(at, Wrong::Incoherent { reason: FEWER_THAN_NONE });
+        }
+        match uses.total() {
             // There may be more than can be counted here; and of a part of the log, fewer, which others gave back.
-            sum if gaps.may_count(&limit.window, horizon) && (gaps.is_part() || limit.used > sum) => limit.used,
-            sum => sum,
+            sum if may_lack && (gaps.is_part() || signed(limit.used) > sum) => limit.used,
+            _ => uses.sum(),
         }
     }
 
@@ -144,6 +151,7 @@ impl Counters {
         for hold in facts.holds.iter().flatten() {
             let key = counter_of(&self.fingerprints, &facts.perk_id, &hold.id, &hold.scope, CONCURRENT);
             self.stand(key, self.fingerprints.of(&[grant]), Some(hold.until.0));
+            self.shrink(key, hold.corrections.as_deref());
         }
     }
 
@@ -153,6 +161,7 @@ impl Counters {
             let key = counter_of(&self.fingerprints, &facts.perk_id, &part.id, &part.scope, &part.window);
             if matches!(&*part.window, ROLLING | CONCURRENT) {
                 self.stand(key, self.fingerprints.of(&[grant]), None);
+                self.shrink(key, part.corrections.as_deref());
             } else if let Some(counted) = self.counted.get_mut(&key) {
                 counted.used = counted.used.saturating_sub(part.cost);
             }

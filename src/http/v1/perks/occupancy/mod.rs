@@ -12,15 +12,16 @@ use crate::access::Principal;
 use crate::access::role::permit::CountInside;
 use crate::eligibility::occupancy::{ExpectedRelease, Occupancy, OccupancyRequestError, PlaceAsked};
 use crate::foundation::field_error::FieldError;
-use crate::foundation::ids::{self, MAX_NOTE, OccupancyId, PerkSlug};
+use crate::foundation::ids::{self, MAX_LABEL, MAX_NOTE, OccupancyId, PerkSlug};
 use crate::gateway::Gateway;
 use crate::http::once::{Created, once};
 use crate::http::openapi::problems::{
-    ProblemsOfBody, ProblemsOfCounting, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfOccupancy,
-    ProblemsOfQuery,
+    ProblemsOfActing, ProblemsOfBody, ProblemsOfCounting, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames,
+    ProblemsOfOccupancy, ProblemsOfQuery,
 };
 use crate::ledger::occupancy::{MOST, OccupancyError};
 use crate::web::auth::Authorized;
+use crate::web::clerk::Acting;
 use crate::web::extract::{Body, IdempotencyKey, Params, Path};
 use crate::web::problem::{Kind, Problem};
 
@@ -44,7 +45,7 @@ pub struct OccupancyView {
     /// None where the perk is counted as a whole.
     #[schema(example = "SFO-A")]
     location: Option<String>,
-    /// The limit that counts who is inside.
+    /// The limit that counts who is inside: people where its `cost` is `party`, else visits.
     #[schema(example = "seats")]
     limit: String,
     /// Those who hold a place: granted and awaited, or in.
@@ -54,7 +55,8 @@ pub struct OccupancyView {
     capacity: u64,
     #[schema(example = 19)]
     free: u64,
-    /// When places are free at the latest, by the quarter of an hour, the next day ahead: guests leave earlier.
+    /// When places are free by themselves, by the quarter of an hour, up to 96 of them: most guests leave earlier, and one
+    /// who was granted and comes in only then has it for longer.
     expected_releases: Vec<ExpectedReleaseView>,
     /// The most that were inside at once since midnight in the perk's zone.
     #[schema(example = 58)]
@@ -131,8 +133,15 @@ impl From<OccupancyRequestError> for Problem {
     }
 }
 
-fn asked(caller: &Principal, perk: PerkSlug, location: Option<String>) -> PlaceAsked {
-    PlaceAsked { perk, location, own: caller.location.clone() }
+/// The place of a query.
+fn asked(caller: &Principal, perk: PerkSlug, query: PlaceQuery) -> Result<PlaceAsked, Problem> {
+    let named = |location: String| ids::label(&location, MAX_LABEL);
+    let location = query
+        .location
+        .map(named)
+        .transpose()
+        .map_err(|error| Problem::invalid(vec![FieldError::at("/location", "invalid_value", error.to_string())]))?;
+    Ok(PlaceAsked { perk, location, own: caller.location.clone() })
 }
 
 /// Count who is inside
@@ -154,7 +163,7 @@ pub(crate) async fn get_occupancy(
     perk: Path<PerkSlug>,
     query: Params<PlaceQuery>,
 ) -> Result<HttpResponse, Problem> {
-    let asked = asked(&caller, perk.clone(), query.into_inner().location);
+    let asked = asked(&caller, perk.clone(), query.into_inner())?;
     let found = gateway.floor.occupancy(caller.merchant()?, &asked).await?;
     Ok(HttpResponse::Ok().json(OccupancyView::from(found)))
 }
@@ -167,17 +176,18 @@ pub(crate) async fn get_occupancy(
     tag = "perks",
     params(
         ("perk" = String, Path, description = "The perk's short name", example = "sfo-lounge"),
-        ("Idempotency-Key" = Option<String>, Header, description = "1–255 printable ASCII characters: a retry gets the first answer")
+        ("Idempotency-Key" = Option<String>, Header, description = "1–255 printable ASCII characters: a retry gets the first answer"),
+        ("Perkgate-Clerk" = Option<String>, Header, description = "The session of a clerk: needed with the key of a desk, once there are clerks")
     ),
     request_body = OccupancyCorrectionBody,
     responses(
         (status = 201, description = "It counts", body = OccupancyCorrectedView),
-        ProblemsOfOccupancy, ProblemsOfCounting, ProblemsOfNames, ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys
+        ProblemsOfActing, ProblemsOfOccupancy, ProblemsOfCounting, ProblemsOfNames, ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys
     )
 )]
 #[post("/perks/{perk}/occupancy/corrections")]
 pub(crate) async fn correct_occupancy(
-    caller: Authorized<CountInside>,
+    caller: Acting<CountInside>,
     gateway: Data<Gateway>,
     perk: Path<PerkSlug>,
     key: IdempotencyKey,
@@ -186,7 +196,7 @@ pub(crate) async fn correct_occupancy(
     let request = body.hash();
     let OccupancyCorrectionBody { delta, reason, location } = body.into_inner();
     let mut errors = Vec::new();
-    if delta == 0 || delta.abs() > MOST {
+    if delta == 0 || !(-MOST..=MOST).contains(&delta) {
         let detail = format!("write a whole number from -{MOST} to {MOST}, and not 0");
         errors.push(FieldError::at("/delta", "invalid_value", detail));
     }
@@ -194,8 +204,14 @@ pub(crate) async fn correct_occupancy(
     if let Err(error) = &reason {
         errors.push(FieldError::at("/reason", "invalid_value", error.to_string()));
     }
-    let (true, Ok(reason)) = (errors.is_empty(), reason) else { return Err(Problem::invalid(errors)) };
-    let asked = asked(&caller, perk.clone(), location);
+    let location = location.map(|location| ids::label(&location, MAX_LABEL)).transpose();
+    if let Err(error) = &location {
+        errors.push(FieldError::at("/location", "invalid_value", error.to_string()));
+    }
+    let (true, Ok(reason), Ok(location)) = (errors.is_empty(), reason, location) else {
+        return Err(Problem::invalid(errors));
+    };
+    let asked = PlaceAsked { perk: perk.clone(), location, own: caller.location.clone() };
     let work = async {
         let made = gateway.floor.correct(caller.merchant()?, &asked, caller.actor(), (delta, reason)).await?;
         let view = OccupancyCorrectedView {

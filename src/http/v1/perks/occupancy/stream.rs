@@ -66,7 +66,7 @@ pub(crate) async fn watch_occupancy(
     query: Params<PlaceQuery>,
     req: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let asked = asked(&caller, perk.clone(), query.into_inner().location);
+    let asked = asked(&caller, perk.clone(), query.into_inner())?;
     let permit = state.streams.open(&caller.key)?;
     let watched = gateway.floor.watch(caller.merchant()?, &asked).await?;
     let mut response = HttpResponse::Ok();
@@ -133,6 +133,7 @@ impl Events {
                 () = self.ending.cancelled() => return None,
                 changed = self.watched.changed() => {
                     let now = changed?;
+                    self.gateway.directory.recognize(self.secret.expose_secret(), self.gateway.clock.now()).ok()?;
                     if let Some(event) = self.event(&now) {
                         return Some(event.into());
                     }

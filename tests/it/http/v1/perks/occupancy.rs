@@ -197,6 +197,9 @@ async fn a_location_is_counted_by_itself_and_what_nobody_counts_is_said() {
         assert!(unnamed.text.contains("name one"), "{}", unnamed.text);
         app.world.perk(&app.cathay, "open", OPEN_LOUNGE).await;
         app.world.perk(&app.cathay, "seats", SEATS).await;
+        let long = admin.get(&format!("{PATH}?location={}", "x".repeat(3000))).await;
+        long.problem(422, "invalid_request");
+        assert_eq!(admin.get(&format!("{PATH}?location=SFO-A%20")).await.is(200)["inside"], 1, "as keys name it");
         admin.get("/v1/perks/open/occupancy").await.problem(409, "no_occupancy");
         admin.get("/v1/perks/open/occupancy/stream").await.problem(409, "no_occupancy");
         admin.get("/v1/perks/seats/occupancy?location=SFO-A").await.problem(409, "no_occupancy");
@@ -211,11 +214,131 @@ async fn a_location_is_counted_by_itself_and_what_nobody_counts_is_said() {
             (json!({"delta": 1}), "/reason", "missing_field"),
             (json!({"delta": 1, "reason": ""}), "/reason", "invalid_value"),
             (json!({"delta": 1, "reason": "x".repeat(501)}), "/reason", "invalid_value"),
+            (json!({"delta": 1, "reason": "x", "location": "x".repeat(3000)}), "/location", "invalid_value"),
+            (json!({"delta": 1, "reason": "x", "location": "A\u{200b}"}), "/location", "invalid_value"),
+            (json!({"delta": 1, "reason": "x", "location": ""}), "/location", "invalid_value"),
         ] {
             let spot = admin.post("/v1/perks/seats/occupancy/corrections", &body).await.spot(422, "invalid_request");
             assert_eq!(spot, (pointer.to_owned(), code.to_owned()), "{body}");
         }
         assert_eq!(findings(&app.world), [""; 0]);
+    }
+}
+
+const ONE: &str = r#"{"tiers":[{"id":"t","name":"T"}],"token":{"ttl":"PT15M"},"limits":[
+  {"id":"seats","scope":["perk"],"max":3,"cost":"party","window":{"concurrent":{"max_stay":"PT4H"}}}]}"#;
+
+/// Ways in which those whom a correction took off are accounted for afterwards.
+#[derive(Debug, Clone, Copy)]
+enum End {
+    Released,
+    Voided,
+    Undone,
+    Fewer,
+    ComesIn,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn those_who_were_taken_off_are_not_taken_off_again_when_their_end_is_heard_of() {
+    for end in [End::Released, End::Voided, End::Undone, End::Fewer, End::ComesIn] {
+        for app in TestApp::all().await {
+            app.lounge(ONE, "47.25").await;
+            let (kiosk, admin) = (app.kiosk().await, app.admin(&app.cathay).await);
+            let ada = come(&kiosk, "ada", 3).await;
+            let grant = ada.text_of("grant");
+            if matches!(end, End::Released) {
+                enter(&kiosk, &ada).await;
+            }
+            assert_eq!(correct(&admin, -2).await.is(201)["inside"], 1);
+            assert_eq!(correct(&admin, -1).await.is(201)["inside"], 0);
+            match end {
+                End::Released => drop(kiosk.post(&format!("/v1/grants/{grant}/release"), &json!({})).await.is(200)),
+                End::Voided => {
+                    drop(admin.post(&format!("/v1/grants/{grant}/void"), &json!({"note": "x"})).await.is(200))
+                }
+                End::Undone => {
+                    kiosk.post(&format!("/v1/grants/{grant}/undo"), &json!({"reason": "left"})).await.is(200);
+                    app.world.pass(15 * 60 + 60);
+                    app.world.gateway.ledger.free_undone().await.unwrap();
+                }
+                End::Fewer => {
+                    let fewer = json!({"party": 1, "reason": "Two left."});
+                    let ask = kiosk.ask(reqwest::Method::PATCH, &format!("/v1/grants/{grant}")).header("if-match", "*");
+                    ask.json(fewer.to_string()).await.is(200);
+                }
+                End::ComesIn => enter(&kiosk, &ada).await,
+            }
+            let stands = if matches!(end, End::ComesIn) { 3 } else { 0 };
+            assert_eq!(inside(&admin).await.0, stands, "{end:?}");
+            assert_eq!(findings(&app.world), [""; 0], "{end:?}");
+            let full = if stands == 0 { "granted" } else { "denied" };
+            assert_eq!(come(&kiosk, "bob", 3).await.is(200)["decision"], full, "{end:?}");
+            assert_eq!(come(&kiosk, "carol", 1).await.is(200)["decision"], "denied", "{end:?}");
+            assert_eq!(inside(&admin).await.0, 3, "{end:?}");
+            assert_eq!(findings(&app.world), [""; 0], "{end:?}");
+            let run = admin.post("/v1/perks/sfo-lounge/backtest", &json!({"from": "2012-05-08T00:00:00Z"})).await;
+            assert_eq!(run.is(200)["reproduction"]["mismatches"], 0, "{end:?}: {}", run.text);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_counter_below_zero_lets_nobody_in() {
+    for app in TestApp::all().await {
+        let day = r#"{"tiers":[{"id":"t","name":"T"}],"limits":[{"id":"day","scope":["perk"],"max":1,"window":{"calendar":"day"}}]}"#;
+        app.lounge(day, "47.25").await;
+        let kiosk = app.kiosk().await;
+        come(&kiosk, "ada", 1).await.is(200);
+        let write = app.world.gateway.database.write(move |conn| {
+            let set = "UPDATE limit_counters SET used = -5";
+            perkgate::on_either!(conn, |c| diesel::sql_query(set).execute(c)).map_err(DatabaseError::from)
+        });
+        write.await.unwrap();
+        assert_ne!(come(&kiosk, "bob", 1).await.status, 200);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn corrections_of_guests_whose_checks_are_pruned_are_no_findings() {
+    for app in TestApp::all().await {
+        app.lounge(SEATS, "47.25").await;
+        let (kiosk, admin) = (app.kiosk().await, app.admin(&app.cathay).await);
+        for who in ["ada", "bob", "carol"] {
+            enter(&kiosk, &come(&kiosk, who, 1).await).await;
+        }
+        assert_eq!(correct(&admin, -3).await.is(201)["inside"], 0);
+        let before = app.world.now().checked_add(jiff::SignedDuration::from_hours(1)).unwrap();
+        app.world.pass(400 * 86_400);
+        let ledger = &app.world.gateway.ledger;
+        let plan = ledger.plan_pruning(&app.cathay.id, before, |_, _| ()).await.unwrap();
+        assert!(ledger.prune(&plan, CLI, |_, _| ()).await.unwrap() >= 3);
+        assert_eq!(findings(&app.world), [""; 0]);
+        let asked = PlaceAsked { perk: "sfo-lounge".parse().unwrap(), location: None, own: None };
+        let floor = &app.world.gateway.floor;
+        for delta in [2, -1] {
+            floor.correct(&app.cathay, &asked, CLI, (delta, "Counted.".into())).await.unwrap();
+        }
+        assert_eq!(findings(&app.world), [""; 0]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn corrections_of_another_perk_are_not_this_ones() {
+    let shared = SEATS.replace(
+        "\"limits\":[",
+        "\"limits\":[{\"id\":\"house\",\"scope\":[\"merchant\"],\"max\":9,\"window\":{\"calendar\":\"day\"}},",
+    );
+    for app in TestApp::all().await {
+        app.lounge(&shared, "47.25").await;
+        app.world.perk(&app.cathay, "other", &shared).await;
+        let (kiosk, admin) = (app.kiosk().await, app.admin(&app.cathay).await);
+        let body = json!({"delta": 5, "reason": "A crew."});
+        admin.post("/v1/perks/other/occupancy/corrections", &body).await.is(201);
+        for who in ["ada", "bob"] {
+            assert_eq!(come(&kiosk, who, 1).await.is(200)["decision"], "granted");
+        }
+        let run = admin.post("/v1/perks/sfo-lounge/backtest", &json!({"from": "2012-05-08T00:00:00Z"})).await;
+        assert_eq!(run.is(200)["reproduction"]["mismatches"], 0, "{}", run.text);
     }
 }
 
@@ -289,6 +412,18 @@ async fn a_stream_tells_of_each_change_also_of_another_replica_and_once() {
         assert_eq!(seen.block().await.unwrap(), "retry: 2000\n: perkgate");
         correct(&admin, 1).await.is(201);
         assert_eq!((seen.event().await.1, behind.event().await.1), (3, 3));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_ends_where_the_perk_is_retired() {
+    for app in TestApp::all().await {
+        app.lounge(SEATS, "47.25").await;
+        let admin = app.admin(&app.cathay).await;
+        let mut stream = Stream::open(&app, &admin, None).await;
+        assert_eq!(stream.event().await.1, 0);
+        admin.post("/v1/perks/sfo-lounge/retire", &json!({"change_note": "It closes."})).await.is(200);
+        assert_eq!(stream.block().await, None);
     }
 }
 
