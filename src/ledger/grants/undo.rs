@@ -131,7 +131,7 @@ pub(crate) fn undo(
     let mut locked = Locked::lock(conn, &ids, sums.iter().map(|(key, _)| key.clone()), now)?;
     let row = locked.grants.pop().ok_or(UndoError::NotFound)?;
     if row.voided_at.is_some() {
-        return undone_before(conn, merchant, &row.id, actor, reason)?.ok_or(UndoError::Voided);
+        return undone_before(conn, merchant, &row.id, &by.actor, reason)?.ok_or(UndoError::Voided);
     }
     if !store::list_redemptions(conn, &ids)?.is_empty() {
         return Err(UndoError::Redeemed);
