@@ -102,7 +102,8 @@ pub struct OverridesQuery {
 /// Within 30 minutes of it, once, and on the terms of the version of the rule that refused: for one of its reasons, to one of
 /// its tiers, as often as it says. A new check is granted in the place of the refused one, about the same visit; its limits
 /// are used like any other's, and those that the rule names even past their maximum. Its token says so in its claim
-/// `override`.
+/// `override`. With an `Idempotency-Key` a retry gets the first answer and the very same token, whichever clerk sends it with
+/// the key of the desk, once one is signed in. Where the place is closed, or the perk paused, nobody is let in by hand either.
 #[utoipa::path(
     tag = "desk",
     params(

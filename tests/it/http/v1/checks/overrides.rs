@@ -334,6 +334,46 @@ async fn of_many_at_once_no_more_than_the_rule_lets_come_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_grant_by_override_ends_as_any_other() {
+    for app in TestApp::all().await {
+        let (desk, kiosk) = desk_and_kiosk(&app).await;
+        let admin = app.admin(&app.cathay).await;
+        for (who, end, by, body) in [
+            ("twitter:ada", "undo", &desk, json!({"reason": "mistake"})),
+            ("twitter:bob", "void", &admin, json!({"note": "No."})),
+            ("twitter:cy", "release", &admin, json!({})),
+        ] {
+            let granted = override_it(&desk, &ask(&kiosk, who).await, &courtesy()).await;
+            let grant = granted.is(201)["grant"].as_str().unwrap().to_owned();
+            by.post(&format!("/v1/grants/{grant}/{end}"), &body).await.is(200);
+            assert_eq!(findings(&app.world), [""; 0], "{end}");
+        }
+        app.world.pass(24 * 3600);
+        override_it(&desk, &ask(&kiosk, "twitter:ada").await, &courtesy()).await.is(201);
+        assert_eq!(findings(&app.world), [""; 0]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_desk_looks_at_every_check_and_opens_the_door_for_its_own() {
+    for app in TestApp::all().await {
+        let (desk, kiosk) = desk_and_kiosk(&app).await;
+        let path = |check: &Value| format!("/v1/checks/{}", check["check"].as_str().unwrap());
+        let theirs = ask(&kiosk, "member:1").await.is(200);
+        assert_eq!(kiosk.get(&path(&theirs)).await.is(200)["token"], theirs["token"]);
+        let seen = desk.get(&path(&theirs)).await.is(200);
+        assert_eq!((&seen["decision"], seen.get("token").and_then(Value::as_str)), (&json!("granted"), None));
+        let refused = ask(&kiosk, "twitter:ada").await;
+        let listed = desk.get("/v1/checks?decision=denied").await.is(200);
+        assert_eq!(listed["checks"][0]["check"], refused.text_of("check"));
+        let by_hand = override_it(&desk, &refused, &courtesy()).await.is(201);
+        for client in [&desk, &kiosk] {
+            assert_eq!(client.get(&path(&by_hand)).await.is(200)["token"], by_hand["token"]);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_row_that_was_bent_is_found() {
     for app in TestApp::all().await {
         let (desk, kiosk) = desk_and_kiosk(&app).await;
