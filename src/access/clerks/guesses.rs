@@ -23,7 +23,7 @@ struct Bound {
     period: SignedDuration,
 }
 
-/// Of a clerk, at whichever desk.
+/// For a clerk, at all desks together.
 const CLERK_DAY: Bound = Bound { name: "day", most: 30, period: SignedDuration::from_hours(24) };
 /// At one key, of all clerks together.
 const DESK_HOUR: Bound = Bound { name: "hour", most: 20, period: SignedDuration::from_hours(1) };
@@ -51,7 +51,7 @@ pub(super) struct PinAttempt {
 
 /// The counts that a try stands in, in the order in which they are locked everywhere.
 struct Counts {
-    /// Of the clerk at this desk, so that nobody locks a clerk out of the others.
+    /// The clerk's at this desk, so that nobody locks a clerk out of the others.
     pair: GuessRow,
     clerk_day: GuessRow,
     desk_hour: GuessRow,
