@@ -254,7 +254,7 @@ async fn what_was_added_to_a_case_is_made_good_with_it() {
         override_it(&desk, &added, &courtesy()).await.is(201);
         let case = format!("/v1/contests/{}", first.text_of("check"));
         admin.post(&format!("{case}/overturn"), &overturn).await.problem(409, "already_overridden");
-        admin.post(&format!("{case}/uphold"), &json!({"note": "let in by hand"})).await.is(200);
+        admin.post(&format!("{case}/uphold"), &json!({"note": "let in by hand"})).await.is(201);
         // The case is overturned: what was added to it is not overridden any more.
         let (first, added) = (ask(&kiosk, "twitter:bob").await, ask(&kiosk, "twitter:bob").await);
         contest(&first).await.is(201);
