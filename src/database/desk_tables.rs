@@ -26,8 +26,9 @@ diesel::table! {
 }
 
 diesel::table! {
-    pin_guesses (key_id) {
+    pin_guesses (key_id, counted) {
         key_id -> Text,
+        counted -> Text,
         merchant_id -> Text,
         failures -> BigInt,
         since -> BigInt,

@@ -43,6 +43,8 @@ pub enum ReferralDecisionError {
     NotFound,
     #[error("a person has decided this already")]
     AlreadyDecided,
+    #[error("a desk overrode it: `{granted}` was granted in its place")]
+    AlreadyOverridden { granted: CheckId },
     #[error("the rule that referred it has no such tier; it has {}", .0.join(", "))]
     UnknownTier(Vec<String>),
     #[error("a limit has no room for it")]
@@ -62,6 +64,7 @@ impl From<ResolveError> for ReferralDecisionError {
         match error {
             ResolveError::NotFound => Self::NotFound,
             ResolveError::AlreadyDecided => Self::AlreadyDecided,
+            ResolveError::AlreadyOverridden { granted } => Self::AlreadyOverridden { granted },
             ResolveError::NoRoom(reasons) => Self::NoRoom(reasons),
             ResolveError::Ledger(error) => Self::Check(error.into()),
         }

@@ -269,6 +269,10 @@ impl From<ContestError> for Problem {
             ContestError::AlreadyContested => {
                 Self::new(kind, "This refusal was contested before: see its case for how it stands.")
             }
+            ContestError::Overridden { granted } => {
+                let detail = format!("A desk has made this good: `{granted}` was granted in its place.");
+                Self::new(kind, detail)
+            }
             ContestError::Full(case) => {
                 let detail = format!(
                     "The case about {case} is open, and {MOST_ADDED} more refusals were added to it already: wait until \
@@ -292,6 +296,11 @@ impl From<ReferralDecisionError> for Problem {
             ReferralDecisionError::NotFound => Self::not_found(),
             ReferralDecisionError::AlreadyDecided => {
                 Self::new(kind, "A person has decided this already: see how at its address.")
+            }
+            ReferralDecisionError::AlreadyOverridden { granted } => {
+                let detail =
+                    format!("A desk overrode this, and `{granted}` was granted: all that is left is to uphold it.");
+                Self::new(kind, detail)
             }
             ReferralDecisionError::UnknownTier(known) => Self::invalid(vec![FieldError::at(
                 "/tier",

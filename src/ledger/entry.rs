@@ -189,22 +189,22 @@ pub struct CheckEntry {
     /// The check in whose place this one is granted, by a person.
     pub resolves: Option<CheckId>,
     /// Why a desk grants it, in the place of one that was refused.
-    pub overrides: Option<OverrideGiven>,
+    pub overrides: Option<OverrideReason>,
     pub idempotency: Option<Idempotency>,
 }
 
 /// Why a desk overrides a refusal.
 #[derive(Clone, PartialEq, Eq)]
-pub struct OverrideGiven {
+pub struct OverrideReason {
     /// One of those that the rule names.
     pub reason: String,
     /// Personal, as it may name people.
     pub note: Option<String>,
 }
 
-impl fmt::Debug for OverrideGiven {
+impl fmt::Debug for OverrideReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OverrideGiven").field("reason", &self.reason).finish_non_exhaustive()
+        f.debug_struct("OverrideReason").field("reason", &self.reason).finish_non_exhaustive()
     }
 }
 

@@ -72,7 +72,7 @@ use crate::foundation::ids::{GrantId, MerchantId};
 use crate::foundation::subject::hex;
 use crate::keyring::rotation::{Revocation, Rotation};
 use cases::contest::{self, Contest, ContestError, Objection};
-use cases::overrides::{self, OverrideRefused, Overriding};
+use cases::overrides::{self, OverrideEntry, OverrideRefused};
 use cases::referral::{self, Resolution, ResolveError, Resolved};
 use door::{RedeemEntry, Redeemed};
 use entry::{Actor, CheckEntry, CheckRecord, EventDraft, Idempotency};
@@ -231,7 +231,7 @@ impl Ledger {
     /// Overrides a refusal: the check that is granted in its place is counted in its limits, those that its rule names even
     /// past their maximum. Held until the commit: the case about the refusal, and the person. A retry gets
     /// [`OverrideRefused::AlreadyOverridden`].
-    pub async fn override_refusal(&self, overriding: Overriding) -> Result<Recorded<CheckRecord>, OverrideRefused> {
+    pub async fn override_refusal(&self, overriding: OverrideEntry) -> Result<Recorded<CheckRecord>, OverrideRefused> {
         let event = Some(overriding.entry.event.clone());
         let granted = self.writer.in_writer(event, move |tx, _| overrides::record(tx, &overriding)).await?;
         Ok(Recorded::new(*granted))

@@ -74,7 +74,7 @@ fn read_header(req: &HttpRequest) -> Result<Option<String>, Problem> {
     let Some(value) = values.next() else { return Ok(None) };
     match (value.to_str(), values.next()) {
         (Ok(text), None) => Ok(Some(text.trim().to_owned())),
-        _ => Err(ClerkRefused::Over.into()),
+        _ => Err(ClerkRefused::InvalidSession.into()),
     }
 }
 
@@ -85,10 +85,18 @@ impl From<ClerkRefused> for Problem {
                 Kind::ClerkRequired,
                 "A clerk does this: sign in by `POST /v1/desk/sign-in`, and send the session as the header `Perkgate-Clerk`.",
             ),
-            ClerkRefused::Over => Self::new(
-                Kind::ClerkSessionOver,
-                "The session in the header `Perkgate-Clerk` is over, or was not made with this key: sign in again.",
+            ClerkRefused::InvalidSession => Self::new(
+                Kind::ClerkSessionInvalid,
+                "The session in the header `Perkgate-Clerk` has ended, or was not made with this key: sign in again.",
             ),
+            ClerkRefused::NoDesk => Self::new(
+                Kind::ClerkSessionInvalid,
+                "Clerks act with the key of a desk, and this is none: leave the header `Perkgate-Clerk` out.",
+            ),
+            ClerkRefused::Unavailable => {
+                Self::new(Kind::Unavailable, "The clerks can't be looked up at the moment: send this again.")
+                    .retry_after(1)
+            }
         }
     }
 }

@@ -142,6 +142,7 @@ impl From<&ContestError> for Kind {
             ContestError::NotRefused(_) | ContestError::Decided { .. } | ContestError::Erased => Self::WrongStatus,
             ContestError::AlreadyContested => Self::AlreadyExists,
             ContestError::Full(_) => Self::CaseFull,
+            ContestError::Overridden { .. } => Self::AlreadyOverridden,
             ContestError::Ledger(error) => error.into(),
         }
     }
@@ -152,6 +153,7 @@ impl From<&ReferralDecisionError> for Kind {
         match error {
             ReferralDecisionError::NotFound => Self::NotFound,
             ReferralDecisionError::AlreadyDecided => Self::AlreadyDecided,
+            ReferralDecisionError::AlreadyOverridden { .. } => Self::AlreadyOverridden,
             ReferralDecisionError::UnknownTier(_) => Self::InvalidRequest,
             ReferralDecisionError::NoRoom(_) => Self::LimitReached,
             ReferralDecisionError::PerkPaused => Self::PerkPaused,
@@ -167,7 +169,7 @@ impl From<&OverrideError> for Kind {
         match error {
             OverrideError::NotFound => Self::NotFound,
             OverrideError::NotRefused(_) => Self::NotRefused,
-            OverrideError::Over => Self::OverrideOver,
+            OverrideError::TooLate => Self::OverrideWindowClosed,
             OverrideError::NotOverridable => Self::NotOverridable,
             OverrideError::UnknownReason(_) | OverrideError::UnknownTier(_) => Self::InvalidRequest,
             OverrideError::AlreadyOverridden { .. } => Self::AlreadyOverridden,
@@ -177,6 +179,7 @@ impl From<&OverrideError> for Kind {
             OverrideError::NoRoom(_) => Self::LimitReached,
             OverrideError::PerkPaused => Self::PerkPaused,
             OverrideError::PerkRetired => Self::PerkRetired,
+            OverrideError::PlaceClosed { .. } => Self::PlaceClosed,
             OverrideError::Check(error) => error.into(),
         }
     }

@@ -44,7 +44,7 @@ kinds! {
     RevokedKey = 401 "revoked_key" "The API key was revoked";
     Forbidden = 403 "forbidden" "The key may not do this";
     ClerkRequired = 403 "clerk_required" "A clerk must sign in";
-    ClerkSessionOver = 403 "clerk_session_over" "The clerk must sign in again";
+    ClerkSessionInvalid = 403 "clerk_session_invalid" "The clerk must sign in again";
     OriginNotAllowed = 403 "origin_not_allowed" "Pages of this origin may not ask";
     SelfApproval = 403 "self_approval" "Another person must do this";
     WrongPin = 403 "wrong_pin" "The PIN is wrong";
@@ -69,7 +69,7 @@ kinds! {
     NotOverridable = 409 "not_overridable" "This can't be overridden";
     NotRefused = 409 "not_refused" "The check was not refused";
     OverrideExhausted = 409 "override_exhausted" "The overrides are used up";
-    OverrideOver = 409 "override_over" "It is too late to override this";
+    OverrideWindowClosed = 409 "override_window_closed" "It is too late to override this";
     NotADraft = 409 "not_a_draft" "The version is no draft any more";
     AlreadyScheduled = 409 "already_scheduled" "Another version is scheduled";
     ApprovalRequired = 409 "approval_required" "Another person must approve it first";

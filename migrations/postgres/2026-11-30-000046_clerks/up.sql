@@ -7,11 +7,14 @@ CREATE TABLE clerks (
 );
 CREATE INDEX clerks_by_merchant ON clerks (merchant_id, key_id);
 
--- Wrong PINs, by the clerk and by the key of the desk at which they were tried.
+-- Wrong PINs, by the clerk and by the key of the desk at which they were tried: of a clerk at one desk, whose id
+-- `counted` is, or of a period.
 CREATE TABLE pin_guesses (
-  key_id TEXT NOT NULL PRIMARY KEY REFERENCES api_keys (id),
+  key_id TEXT NOT NULL REFERENCES api_keys (id),
+  counted TEXT NOT NULL,
   merchant_id TEXT NOT NULL REFERENCES merchants (id),
   failures BIGINT NOT NULL,
   since BIGINT NOT NULL,
-  locked_until BIGINT NOT NULL
+  locked_until BIGINT NOT NULL,
+  PRIMARY KEY (key_id, counted)
 );

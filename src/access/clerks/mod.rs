@@ -10,8 +10,9 @@ pub mod session;
 mod store;
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::sync::Semaphore;
 
-use self::guesses::Guesses;
+use self::guesses::PinAttempt;
 use self::pin::{Pin, PinHash, PinSalt};
 use self::session::{Session, SessionText};
 use super::directory::Directory;
@@ -32,6 +33,9 @@ pub const SESSION: SignedDuration = SignedDuration::from_mins(10);
 
 /// The most clerks of a merchant that work.
 pub const MOST_CLERKS: usize = 500;
+
+/// The turns of hashing PINs.
+static HASHING: Semaphore = Semaphore::const_new(1);
 
 /// A clerk who has signed in.
 #[derive(Debug)]
@@ -59,8 +63,15 @@ pub enum SignInError {
 pub enum ClerkRefused {
     #[error("a clerk must sign in first")]
     Missing,
-    #[error("the session of the clerk is over, or another key's")]
-    Over,
+    /// It has ended, is another key's, or no session at all.
+    #[error("the session of the clerk has ended, or is another key's")]
+    InvalidSession,
+    /// Clerks act with the key of a desk only.
+    #[error("this key has no clerks")]
+    NoDesk,
+    /// Nobody can say at the moment who is a clerk.
+    #[error("the clerks can't be looked up")]
+    Unavailable,
 }
 
 impl Directory {
@@ -80,12 +91,12 @@ impl Directory {
         let (id, salt) = (KeyId::new(now, &self.entropy), PinSalt::new(&self.entropy));
         let hash = self.hash_of(&id, pin, salt).await?;
         // No text has this hash: it is as random as a key's own text.
-        let nobodys = self.entropy.bytes::<32>();
+        let unusable_hash = self.entropy.bytes::<32>();
         let made = self.ledger.change(move |conn, events| {
             if store::count_working(conn, &merchant)? >= MOST_CLERKS {
                 return Err(AccessError::TooManyClerks);
             }
-            let key = change::create_key(conn, events, id, new, &nobodys, now, &actor)?;
+            let key = change::create_key(conn, events, id, new, &unusable_hash, now, &actor)?;
             store::insert(conn, &merchant, &key.id, salt, hash)?;
             Ok(key)
         });
@@ -150,8 +161,8 @@ impl Directory {
         pin: Pin,
     ) -> Result<SignedIn, SignInError> {
         let now = self.clock.now();
-        let guesses = Guesses { merchant: merchant.clone(), clerk: clerk.clone(), desk: desk.clone(), at: now };
-        let counted = guesses.clone();
+        let attempt = PinAttempt { merchant: merchant.clone(), clerk: clerk.clone(), desk: desk.clone(), at: now };
+        let counted = attempt.clone();
         let found = self.database.write(move |conn| {
             let Some(found) = store::find(conn, &counted.merchant, &counted.clerk)? else { return Ok(None) };
             counted.take(conn).map(|locked| Some((found, locked)))
@@ -161,9 +172,10 @@ impl Directory {
             return Err(SignInError::Locked { until });
         }
         if !self.hash_of(&clerk, pin, known.salt).await?.is(&known.hash) {
+            self.database.write(move |conn: &mut AnyConnection| attempt.fail(conn)).await?;
             return Err(SignInError::WrongPin);
         }
-        self.database.write(move |conn: &mut AnyConnection| guesses.give_back(conn)).await?;
+        self.database.write(move |conn: &mut AnyConnection| attempt.give_back(conn)).await?;
         let expires_at = Session::expiry(now);
         let session = Session { clerk, expires_at }.sign(|parts| self.blind(parts), merchant, desk);
         Ok(SignedIn { session, expires_at })
@@ -181,25 +193,27 @@ impl Directory {
         now: Timestamp,
     ) -> Result<Option<KeyId>, ClerkRefused> {
         let Some(merchant) = caller.merchant.as_ref().filter(|_| caller.role == Role::Desk) else {
-            return if session.is_some() { Err(ClerkRefused::Over) } else { Ok(None) };
+            return if session.is_some() { Err(ClerkRefused::NoDesk) } else { Ok(None) };
         };
         let Some(text) = session else {
             let has_clerks = self.known.now().content.has_clerks(&merchant.id);
             return if has_clerks { Err(ClerkRefused::Missing) } else { Ok(None) };
         };
         let session = Session::read(text, |parts| self.blind(parts), &merchant.id, &caller.key, now);
-        let session = session.ok_or(ClerkRefused::Over)?;
+        let session = session.ok_or(ClerkRefused::InvalidSession)?;
         let works = || self.known.now().content.is_clerk(&merchant.id, &session.clerk);
         if !works() {
-            // Made on another replica a moment ago; where the database can't be asked, nobody can say so.
-            self.known.catch_up().await.map_err(|_| ClerkRefused::Over)?;
+            // Perhaps made on another replica a moment ago.
+            self.known.catch_up().await.map_err(|_| ClerkRefused::Unavailable)?;
         }
-        if works() { Ok(Some(session.clerk)) } else { Err(ClerkRefused::Over) }
+        if works() { Ok(Some(session.clerk)) } else { Err(ClerkRefused::InvalidSession) }
     }
 
     /// The hash of a PIN. It takes its time, so not on a worker of the doors.
     async fn hash_of(&self, clerk: &KeyId, pin: Pin, salt: PinSalt) -> Result<PinHash, DatabaseError> {
         let (context, clerk) = (self.ledger.context().clone(), clerk.clone());
+        // One after another: many at once would leave the checks no core.
+        let _turn = HASHING.acquire().await.map_err(|_| DatabaseError::Interrupted)?;
         let hashed = tokio::task::spawn_blocking(move || {
             PinHash::of(&pin, salt, |pin| context.keyring.blind(&[b"pin\0", clerk.as_str().as_bytes(), b"\0", pin]))
         });

@@ -1,5 +1,6 @@
 //! PINs: what may be one, and the hash that is stored in its stead.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::num::NonZeroU32;
 
@@ -10,7 +11,8 @@ use serde::{Deserialize, Deserializer};
 
 use crate::foundation::entropy::Entropy;
 
-const SHORTEST: usize = 4;
+const SHORTEST: usize = 6;
+const FEWEST_KINDS: usize = 4;
 const LONGEST: usize = 12;
 
 /// The rounds that OWASP asks of PBKDF2 with HMAC-SHA-256 (2023). A PIN could be tried through all the same: what protects
@@ -26,7 +28,7 @@ pub struct Pin(Zeroizing<String>);
 pub enum WeakPin {
     #[error("a PIN is {SHORTEST} to {LONGEST} digits")]
     Form,
-    #[error("one digit throughout, or digits in a row, are the first that anyone tries: choose another PIN")]
+    #[error("few different digits, digits in a row, and dates are the first that anyone tries: choose another PIN")]
     Simple,
 }
 
@@ -42,10 +44,27 @@ impl Pin {
         }
         let steps = || digits.windows(2).filter_map(|pair| Some(i16::from(*pair.get(1)?) - i16::from(*pair.first()?)));
         let first = steps().next();
-        if matches!(first, Some(-1..=1)) && steps().all(|step| Some(step) == first) {
+        let is_row = matches!(first, Some(-1..=1)) && steps().all(|step| Some(step) == first);
+        let kinds: BTreeSet<u8> = digits.iter().copied().collect();
+        if is_row || kinds.len() < FEWEST_KINDS || is_date(&self.0) {
             return Err(WeakPin::Simple);
         }
         Ok(())
+    }
+}
+
+/// Tells whether it reads as a day, in any order of day, month and year.
+fn is_date(digits: &str) -> bool {
+    let part = |from: usize| digits.get(from..from + 2).and_then(|part| part.parse::<u8>().ok()).unwrap_or_default();
+    let is_day = |a: u8, b: u8| {
+        let is_so = |day: u8, month: u8| (1..=31).contains(&day) && (1..=12).contains(&month);
+        is_so(a, b) || is_so(b, a)
+    };
+    let is_century = |at: usize| matches!(part(at), 19 | 20);
+    match digits.len() {
+        6 => is_day(part(0), part(2)) || is_day(part(2), part(4)),
+        8 => is_century(0) && is_day(part(4), part(6)) || is_century(4) && is_day(part(0), part(2)),
+        _ => false,
     }
 }
 
@@ -140,17 +159,25 @@ mod tests {
 
     #[test]
     fn a_pin_is_digits_that_nobody_tries_first() {
-        for good in ["4711", "002580", "192837465564", "1243", "1122"] {
+        for good in ["470283", "002580", "192837465564", "12345670"] {
             assert_eq!(Pin::from(good).check(), Ok(()), "{good}");
         }
         for (bad, why) in [
             ("", WeakPin::Form),
             ("471", WeakPin::Form),
-            ("4711a", WeakPin::Form),
-            ("１２３４", WeakPin::Form),
+            ("47028a", WeakPin::Form),
+            ("４７０２８３", WeakPin::Form),
             ("1928374655641", WeakPin::Form),
-            ("0000", WeakPin::Simple),
-            ("1234", WeakPin::Simple),
+            ("47028", WeakPin::Form),
+            ("000000", WeakPin::Simple),
+            ("123456", WeakPin::Simple),
+            ("121212", WeakPin::Simple),
+            ("112233", WeakPin::Simple),
+            ("310785", WeakPin::Simple),
+            ("073185", WeakPin::Simple),
+            ("850731", WeakPin::Simple),
+            ("31071985", WeakPin::Simple),
+            ("19850731", WeakPin::Simple),
             ("987654", WeakPin::Simple),
         ] {
             assert_eq!(Pin::from(bad).check(), Err(why), "{bad}");

@@ -40,7 +40,7 @@ impl fmt::Debug for SessionText {
 }
 
 impl Session {
-    /// When a session ends that begins at `now`.
+    /// The end of a session that begins at `now`.
     #[must_use]
     pub fn expiry(now: Timestamp) -> Timestamp {
         from_seconds(now.as_second().saturating_add(SESSION.as_secs()))

@@ -16,11 +16,13 @@ pub(super) struct StoredPin {
     pub hash: PinHash,
 }
 
-/// Wrong PINs of one clerk, or at one key.
+/// A count of wrong PINs of one clerk, or at one key.
 #[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset)]
-#[diesel(table_name = pin_guesses, primary_key(key_id))]
+#[diesel(table_name = pin_guesses, primary_key(key_id, counted))]
 pub(super) struct GuessRow {
     pub key_id: String,
+    /// The desk of a clerk's row, or the period.
+    pub counted: String,
     pub merchant_id: String,
     pub failures: i64,
     pub since: i64,
@@ -63,10 +65,12 @@ pub(super) fn find(conn: &mut AnyConnection, merchant: &MerchantId, key: &KeyId)
         .transpose()
 }
 
-/// Deletes what is stored of a PIN.
+/// Deletes what is stored of a PIN, and how often it was wrong.
 pub(in crate::access) fn forget_pin(conn: &mut AnyConnection, merchant: &MerchantId, key: &KeyId) -> Result<()> {
     let whose = clerks::table.filter(clerks::merchant_id.eq(merchant.as_str()));
     diesel::delete(whose.filter(clerks::key_id.eq(key.as_str()))).execute(conn)?;
+    let whose = pin_guesses::table.filter(pin_guesses::merchant_id.eq(merchant.as_str()));
+    diesel::delete(whose.filter(pin_guesses::key_id.eq(key.as_str()))).execute(conn)?;
     Ok(())
 }
 
@@ -88,18 +92,24 @@ pub(in crate::access) fn list_working(conn: &mut AnyConnection) -> Result<Vec<(S
 }
 
 /// The count of this clerk or key, held until the transaction ends; made where there is none.
-pub(super) fn lock_guesses(conn: &mut AnyConnection, merchant: &MerchantId, key: &KeyId, now: i64) -> Result<GuessRow> {
+pub(super) fn lock_guesses(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    key: &KeyId,
+    counted: &str,
+    now: i64,
+) -> Result<GuessRow> {
     let (key_id, merchant_id) = (key.as_str().to_owned(), merchant.as_str().to_owned());
-    let row = GuessRow { key_id, merchant_id, failures: 0, since: now, locked_until: 0 };
+    let row = GuessRow { key_id, counted: counted.to_owned(), merchant_id, failures: 0, since: now, locked_until: 0 };
     on_either!(conn, |c| diesel::insert_into(pin_guesses::table).values(&row).on_conflict_do_nothing().execute(c)?);
     if let AnyConnection::Postgres(c) = conn {
-        pin_guesses::table.find(key.as_str()).select(pin_guesses::key_id).for_update().first::<String>(c)?;
+        pin_guesses::table.find((key.as_str(), counted)).select(pin_guesses::key_id).for_update().first::<String>(c)?;
     }
-    let whose = pin_guesses::table.find(key.as_str()).filter(pin_guesses::merchant_id.eq(merchant.as_str()));
+    let whose = pin_guesses::table.find((key.as_str(), counted)).filter(pin_guesses::merchant_id.eq(merchant.as_str()));
     Ok(whose.select(GuessRow::as_select()).first(conn)?)
 }
 
 pub(super) fn update_guesses(conn: &mut AnyConnection, row: &GuessRow) -> Result<()> {
-    diesel::update(pin_guesses::table.find(&row.key_id)).set(row).execute(conn)?;
+    diesel::update(pin_guesses::table.find((&row.key_id, &row.counted))).set(row).execute(conn)?;
     Ok(())
 }

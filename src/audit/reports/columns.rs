@@ -8,7 +8,7 @@ pub type Column = (&'static str, &'static str);
 const DECIDED: [Column; 4] =
     [("checks", "Checks"), ("granted", "Granted"), ("denied", "Refused"), ("referred", "Referred")];
 
-const REFUSED: [Column; 21] = [
+const REFUSED: [Column; 20] = [
     ("refused_score_below_threshold", "Score too low"),
     ("refused_score_missing", "Score missing"),
     ("refused_score_stale", "Score stale"),
@@ -27,7 +27,6 @@ const REFUSED: [Column; 21] = [
     ("refused_pass_date", "Pass of another day"),
     ("refused_guests_exceeded", "Too many guests"),
     ("refused_place_closed", "Place closed"),
-    ("refused_override_exhausted", "Overrides used up"),
     ("refused_attribute_stale", "Attribute stale"),
     ("refused_other", "Other"),
 ];

@@ -15,6 +15,9 @@ pub struct Checked {
     /// Rows whose events are pruned, in part at least: of who did what, and when, they are held to nothing.
     #[serde(skip_serializing_if = "is_none")]
     pub unheld: u64,
+    /// Overrides in exports: only the texts of their rules, which are not here, could hold them to their terms.
+    #[serde(skip_serializing_if = "is_none")]
+    pub unheld_overrides: u64,
     pub checkpoints: u64,
     pub anchors: u64,
     /// Anchors of logs that are not here, which were kept in one file with anchors of logs that are: held to nothing.

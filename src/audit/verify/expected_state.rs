@@ -99,7 +99,7 @@ impl ExpectedState {
             log,
             owner: Owner::default(),
             closures: Closures::default(),
-            overrides: Overrides::default(),
+            overrides: Overrides::new(self.fingerprints.clone()),
             counters: Counters::new(self.fingerprints.clone()),
             ends: EndsSoFar::new(self.fingerprints.clone()),
             parties: PartiesSoFar::new(self.fingerprints.clone()),
@@ -223,7 +223,7 @@ impl ExpectedLog<'_> {
                 }
                 self.rules.cited(at, body.at, check, self.gaps.is_part(), findings);
                 self.counters.take(at, body.at, check, &self.gaps, findings);
-                self.overrides.take(at, body, check, findings);
+                self.overrides.take(at, body, check, &self.gaps, findings);
                 self.subjects.seen(at, body.at, &check.subject);
                 self.referrals.asked(at, body, check, self.gaps.any(), findings);
                 if let Some(grant) = &check.grant {
@@ -370,6 +370,11 @@ impl ExpectedLog<'_> {
         self.pruned.unaccounted()
     }
 
+    /// Number of overrides that nothing in an export holds to the terms of their rules.
+    pub(crate) fn unheld_overrides(&self) -> u64 {
+        self.overrides.unheld()
+    }
+
     /// Compares what belongs to this log's owner.
     pub(crate) fn close(
         self,
@@ -391,7 +396,7 @@ impl ExpectedLog<'_> {
         checked.referrals += referrals.rows;
         checked.unheld += rules.unheld + referrals.unheld;
         self.closures.close(conn, name, merchant, gaps.is_part(), findings)?;
-        self.overrides.close(conn, name, merchant, gaps.any(), findings)?;
+        self.overrides.close(conn, name, merchant, &gaps, findings)?;
         self.ends.close(conn, name, merchant, gaps.any(), findings)?;
         self.additions.close(conn, name, merchant, findings)?;
         checked.erased += self.subjects.close(conn, name, merchant, &gaps, findings)?;

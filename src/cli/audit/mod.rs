@@ -195,7 +195,7 @@ impl Display for Verdict {
 
 /// Notes on what was left out of the comparison, and why.
 fn write_notes(f: &mut fmt::Formatter<'_>, checked: &Checked) -> fmt::Result {
-    let Checked { anchors_elsewhere, erased, unheld, unaccounted, .. } = *checked;
+    let Checked { anchors_elsewhere, erased, unheld, unheld_overrides, unaccounted, .. } = *checked;
     if anchors_elsewhere > 0 {
         let elsewhere = counted_as(anchors_elsewhere, "anchor is", "anchors are");
         write_line!(f, "{elsewhere} of logs that aren't here, and proved nothing: give the exports of those logs too")?;
@@ -209,6 +209,14 @@ fn write_notes(f: &mut fmt::Formatter<'_>, checked: &Checked) -> fmt::Result {
             f,
             "{} of events that are pruned: what they say of who did it, and when, was held to nothing",
             counted_as(unheld, "row is", "rows are")
+        )?;
+    }
+    if unheld_overrides > 0 {
+        write_line!(
+            f,
+            "{} not held to the terms of {} rule: rules' texts aren't in exports",
+            counted_as(unheld_overrides, "override was", "overrides were"),
+            if unheld_overrides == 1 { "its" } else { "their" }
         )?;
     }
     if unaccounted > 0 {

@@ -3,18 +3,19 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::checker::{Answer, CheckError, Checker};
 use crate::access::Merchant;
 use crate::decision::decide::Decision;
 use crate::decision::decided::Decided;
 use crate::decision::reason::{Reason, ReasonCode};
-use crate::foundation::ids::{CheckId, KeyId, PerkSlug};
+use crate::foundation::ids::{CheckId, KeyId};
 use crate::ledger::LedgerError;
-use crate::ledger::cases::overrides::{Overridden, OverrideRefused, Overriding, Refusal, Visitor};
-use crate::ledger::entry::{CheckEntry, CheckRequest, OverrideGiven};
+use crate::ledger::cases::overrides::{Overridden, OverrideEntry, OverrideRefused, Refusal, Visitor};
+use crate::ledger::entry::{CheckEntry, CheckRecord, CheckRequest, OverrideReason};
 use crate::perks::active_perk::Deciding;
+use crate::perks::closures::closed_until;
 use crate::perks::error::PerkError;
 use crate::perks::perk::PerkStatus;
 use crate::rules::limit::{Place, Scope};
@@ -38,7 +39,7 @@ pub struct OverrideRequest {
     pub note: Option<String>,
 }
 
-/// Why a refusal was not overridden. Everything is as it was.
+/// The reasons for which a refusal is not overridden. Everything is as it was.
 #[derive(Debug, thiserror::Error)]
 pub enum OverrideError {
     #[error("there is no such check")]
@@ -46,7 +47,7 @@ pub enum OverrideError {
     #[error("the check was {}", .0.as_str())]
     NotRefused(Decision),
     #[error("it was refused more than {} minutes ago", OPEN_FOR.as_mins())]
-    Over,
+    TooLate,
     #[error("the rule that refused it lets nobody override")]
     NotOverridable,
     #[error("the rule takes these reasons: {}", .0.join(", "))]
@@ -65,6 +66,8 @@ pub enum OverrideError {
     PerkPaused,
     #[error("the perk is retired, and grants nothing any more")]
     PerkRetired,
+    #[error("the place is closed until {until}")]
+    PlaceClosed { until: Timestamp },
     #[error(transparent)]
     Check(#[from] CheckError),
 }
@@ -122,7 +125,7 @@ impl Checker {
     ) -> Result<Answer, OverrideError> {
         let found = match self.ledger.reader().find_refusal(&merchant.id, &request.check).await {
             // Nothing is pruned as young as that.
-            Err(LedgerError::Pruned) => return Err(OverrideError::Over),
+            Err(LedgerError::Pruned) => return Err(OverrideError::TooLate),
             found => found.map_err(CheckError::from)?,
         };
         let refusal = found.ok_or(OverrideError::NotFound)?;
@@ -131,22 +134,31 @@ impl Checker {
             other => return Err(OverrideError::NotRefused(other)),
         }
         if self.clock.now().duration_since(refusal.asked.at) > OPEN_FOR {
-            return Err(OverrideError::Over);
+            return Err(OverrideError::TooLate);
         }
         let visitor = refusal.visitor.clone().ok_or(OverrideError::Erased)?;
-        self.require_active(merchant, &refusal.asked.perk).await?;
+        self.require_open(merchant, &refusal.asked).await?;
         let entry = self.overriding(by, merchant, (&refusal, visitor), &request).await?;
-        let overriding = Overriding { check: request.check, subject: refusal.subject, entry: Box::new(entry) };
+        let overriding = OverrideEntry { check: request.check, subject: refusal.subject, entry: Box::new(entry) };
         let recorded = self.ledger.override_refusal(overriding).await?;
         Ok(self.answer(recorded)?)
     }
 
-    async fn require_active(&self, merchant: &Merchant, perk: &PerkSlug) -> Result<(), OverrideError> {
-        match self.catalog.open_perk(&merchant.id, perk).await.map(|perk| perk.status) {
-            Ok(PerkStatus::Active) => Ok(()),
-            Ok(PerkStatus::Paused) => Err(OverrideError::PerkPaused),
-            Ok(PerkStatus::Retired) | Err(PerkError::NotFound(_)) => Err(OverrideError::PerkRetired),
-            Err(error) => Err(CheckError::from(error).into()),
+    /// A perk that grants nothing, or a place that is closed, lets nobody in by hand either.
+    async fn require_open(&self, merchant: &Merchant, asked: &CheckRecord) -> Result<(), OverrideError> {
+        let perk = match self.catalog.open_perk(&merchant.id, &asked.perk).await {
+            Ok(perk) => perk,
+            Err(PerkError::NotFound(_)) => return Err(OverrideError::PerkRetired),
+            Err(error) => return Err(CheckError::from(error).into()),
+        };
+        match perk.status {
+            PerkStatus::Active => {}
+            PerkStatus::Paused => return Err(OverrideError::PerkPaused),
+            PerkStatus::Retired => return Err(OverrideError::PerkRetired),
+        }
+        match closed_until(&perk.closures, asked.location.as_deref(), self.clock.now()) {
+            Some(until) => Err(OverrideError::PlaceClosed { until }),
+            None => Ok(()),
         }
     }
 
@@ -218,7 +230,7 @@ impl Checker {
         if let Some(grant) = &mut grant {
             grant.claims.override_reason = Some(request.reason.clone());
         }
-        let overrides = Some(OverrideGiven { reason: request.reason.clone(), note: request.note.clone() });
+        let overrides = Some(OverrideReason { reason: request.reason.clone(), note: request.note.clone() });
         Ok(CheckEntry { grant, overrides, resolves: Some(request.check.clone()), ..entry })
     }
 

@@ -99,9 +99,9 @@ problem_sets! {
     /// Grants that can't be corrected, or not so.
     ProblemsOfCorrections = [CorrectionClosed, GrantReleased, GrantVoided, LimitReached, PreconditionFailed, SubjectErased, GuestsExceeded, WeakTag];
     /// Refusals that can't be overridden, or not any more.
-    ProblemsOfOverrides = [AlreadyDecided, AlreadyOverridden, LimitReached, NotOverridable, NotRefused, OverrideExhausted, OverrideOver, PerkPaused, PerkRetired, RuleNewer, SubjectErased];
+    ProblemsOfOverrides = [AlreadyDecided, AlreadyOverridden, LimitReached, NotOverridable, NotRefused, OverrideExhausted, OverrideWindowClosed, PerkPaused, PlaceClosed, PerkRetired, RuleNewer, SubjectErased];
     /// Problems of acting for a clerk.
-    ProblemsOfActing = [ClerkRequired, ClerkSessionOver];
+    ProblemsOfActing = [ClerkRequired, ClerkSessionInvalid];
     /// Obstacles to one more clerk.
     ProblemsOfClerks = [TooManyClerks];
     /// Problems of signing in.
@@ -109,7 +109,7 @@ problem_sets! {
     /// A grant that can't be undone.
     ProblemsOfUndoing = [AlreadyRedeemed, GrantReleased, GrantVoided, UndoOver];
     /// Problems of contesting.
-    ProblemsOfContests = [AlreadyExists, CaseFull, SelfApproval, WrongStatus];
+    ProblemsOfContests = [AlreadyExists, AlreadyOverridden, CaseFull, SelfApproval, WrongStatus];
     /// Nobody counts who is inside.
     ProblemsOfOccupancy = [NoOccupancy, RuleNewer];
     /// A count that can't be corrected so.
@@ -117,7 +117,7 @@ problem_sets! {
     /// No more streams.
     ProblemsOfStreams = [TooManyStreams];
     /// Problems of a person's decision.
-    ProblemsOfRulings = [AlreadyDecided, LimitReached, PerkPaused, PlaceClosed, PerkRetired, RuleNewer];
+    ProblemsOfRulings = [AlreadyDecided, AlreadyOverridden, LimitReached, PerkPaused, PlaceClosed, PerkRetired, RuleNewer];
     /// Problems of a long run.
     ProblemsOfRuns = [TooManyRuns];
     /// Problems with a token.

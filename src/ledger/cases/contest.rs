@@ -7,8 +7,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::case;
 use super::model::{Referral, ReferralStatus, SealedNote};
+use super::{case, overrides};
 use crate::database::{Abort, DatabaseError};
 use crate::decision::decide::Decision;
 use crate::foundation::ids::{CheckId, EventId, MerchantId};
@@ -120,6 +120,9 @@ pub enum ContestError {
     Decided { status: ReferralStatus, at: Timestamp },
     #[error("a case about this check was opened before")]
     AlreadyContested,
+    /// A desk has made it good.
+    #[error("this check was overridden: `{granted}` was granted in its place")]
+    Overridden { granted: CheckId },
     /// So many were added to the open case already.
     #[error("{MOST_ADDED} refusals were added to the open case about {0} already")]
     Full(CheckId),
@@ -200,6 +203,9 @@ fn refused(
     let is_contested = own.as_ref().is_some_and(|row| row.contested_at.is_some());
     if is_contested || store::find_addition(tx.conn, merchant, check)?.is_some() {
         return Err(Abort::Refused(ContestError::AlreadyContested));
+    }
+    if let Some(overridden) = overrides::find(tx.conn, merchant, check)? {
+        return Err(Abort::Refused(ContestError::Overridden { granted: overridden.granted_check }));
     }
     // Otherwise pruning could take away meanwhile what the case is to be decided by.
     if let Some(log) = store::find_log(tx.conn, Some(merchant))? {

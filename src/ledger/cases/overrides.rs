@@ -1,8 +1,10 @@
 //! Refusals that a desk overrides: each once, and counted in the limits like any grant.
 //!
-//! One transaction: the case about the refusal, if there is one, is locked first, as its decision locks it; then the
-//! person, so that no erasure misses it; the row of the override, of which there can be one; and the check that is granted
-//! goes through `write/batch.rs`. One that a limit refuses is rolled back whole.
+//! One transaction: the person is held first, as in contests and erasures, so that none comes in between; then the case
+//! about the refusal, or to which it was added, as its decision locks it; the row of the override, of which there can be
+//! one; and the check that is granted goes through `write/batch.rs`. One that a limit refuses is rolled back whole.
+
+use std::iter;
 
 use jiff::Timestamp;
 
@@ -18,7 +20,7 @@ use crate::ledger::context::WriterContext;
 use crate::ledger::entry::{CheckEntry, CheckRecord};
 use crate::ledger::idempotency::replay;
 use crate::ledger::store::overrides::{self, OverrideRow};
-use crate::ledger::store::{self, people};
+use crate::ledger::store::{self, ReferralRow, people};
 use crate::ledger::write::batch::{self, CheckOutcome};
 use crate::ledger::write::check::{self, StoredCheck};
 use crate::ledger::write::prepared::PreparedCheck;
@@ -50,14 +52,14 @@ pub struct Visitor {
 
 /// A refusal that is overridden, with the check that is granted in its place.
 #[derive(Debug, Clone)]
-pub struct Overriding {
+pub struct OverrideEntry {
     pub check: CheckId,
     pub subject: String,
     /// The check that is granted, with its `overrides` and its `grant`.
     pub entry: Box<CheckEntry>,
 }
 
-/// Why nothing was overridden.
+/// The reasons for which nothing is overridden.
 #[derive(Debug, thiserror::Error)]
 pub enum OverrideRefused {
     #[error("it was overridden before")]
@@ -78,7 +80,7 @@ impl From<DatabaseError> for OverrideRefused {
     }
 }
 
-/// An override as it stands in the books.
+/// An override that was recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Overridden {
     pub check: CheckId,
@@ -141,16 +143,15 @@ pub(crate) fn find_refusal(
 /// Records the override and the check that is granted; a refusal rolls back whatever was written.
 pub(crate) fn record(
     tx: &mut Transaction<'_>,
-    overriding: &Overriding,
+    overriding: &OverrideEntry,
 ) -> Result<Box<CheckRecord>, Abort<OverrideRefused>> {
     let (check, entry) = (&overriding.check, overriding.entry.as_ref());
     let merchant = &entry.merchant;
-    let case = store::lock_referral(tx.conn, merchant, check)?;
-    if case.is_some_and(|case| case.status == ReferralStatus::Granted.as_str()) {
-        return Err(Abort::Refused(OverrideRefused::AlreadyGranted));
-    }
     if people::hold_subjects(tx.conn, merchant, &[&overriding.subject])?.is_empty() {
         return Err(Abort::Refused(OverrideRefused::Erased));
+    }
+    if lock_case(tx.conn, merchant, check)?.is_some_and(|case| case.status == ReferralStatus::Granted.as_str()) {
+        return Err(Abort::Refused(OverrideRefused::AlreadyGranted));
     }
     let row = row_of(check, entry)?;
     if overrides::insert_override(tx.conn, &row)? == 0 {
@@ -164,6 +165,35 @@ pub(crate) fn record(
         Some(CheckOutcome::Recorded(record)) => Err(Abort::Refused(OverrideRefused::NoRoom(record.decided.reasons))),
         Some(CheckOutcome::KeyReused) | None => Err(DatabaseError::NotFound.into()),
     }
+}
+
+/// The case about the refusal, or the one to which it was added, locked.
+fn lock_case(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    check: &CheckId,
+) -> Result<Option<ReferralRow>, DatabaseError> {
+    let Some(addition) = store::find_addition(conn, merchant, check)? else {
+        return store::lock_referral(conn, merchant, check);
+    };
+    let case = addition.case_id.parse().map_err(|e| DatabaseError::corrupt("referral", e))?;
+    store::lock_referral(conn, merchant, &case)
+}
+
+/// The check that was granted by override in place of this one, or of a refusal that was added to its case.
+pub(super) fn find_in_case(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    check: &CheckId,
+) -> Result<Option<CheckId>, DatabaseError> {
+    let added = store::list_additions(conn, merchant, &[check.as_str()])?;
+    for check in iter::once(check.as_str()).chain(added.iter().map(|addition| addition.check_id.as_str())) {
+        let check = check.parse().map_err(|e| DatabaseError::corrupt("check id", e))?;
+        if let Some(overridden) = find(conn, merchant, &check)? {
+            return Ok(Some(overridden.granted_check));
+        }
+    }
+    Ok(None)
 }
 
 fn row_of(check: &CheckId, entry: &CheckEntry) -> Result<OverrideRow, DatabaseError> {

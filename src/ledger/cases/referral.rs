@@ -95,6 +95,8 @@ pub enum ResolveError {
     NotFound,
     #[error("a person has decided this already")]
     AlreadyDecided,
+    #[error("a desk overrode it: `{granted}` was granted in its place")]
+    AlreadyOverridden { granted: CheckId },
     #[error("a limit has no room for it")]
     NoRoom(Vec<Reason>),
     #[error(transparent)]
@@ -171,9 +173,11 @@ pub(crate) fn decide(
     if row.status != ReferralStatus::Open.as_str() {
         return Err(Abort::Refused(ResolveError::AlreadyDecided));
     }
-    // A desk was first: one refusal is made good once.
-    if resolution.grant.is_some() && overrides::find(tx.conn, merchant, &resolution.check)?.is_some() {
-        return Err(Abort::Refused(ResolveError::AlreadyDecided));
+    // A desk was first: one dispute is made good once.
+    if resolution.grant.is_some()
+        && let Some(granted) = overrides::find_in_case(tx.conn, merchant, &resolution.check)?
+    {
+        return Err(Abort::Refused(ResolveError::AlreadyOverridden { granted }));
     }
     tx.known.subjects.leave_aside();
     let subject = subjects::find(tx.conn, &tx.context.keyring, merchant, &row.subject)?;

@@ -12,6 +12,7 @@ use crate::rules::tier::Tier;
 use crate::rules::tier::guests::GuestTerms;
 
 pub(super) fn lint(rule: &Rule, found: &mut Lint) {
+    lint_overrides(rule, found);
     let parties = parties(rule);
     for (at, limit) in rule.limits().iter().enumerate() {
         let pointer = format!("/limits/{at}");
@@ -38,6 +39,23 @@ pub(super) fn lint(rule: &Rule, found: &mut Lint) {
             let detail = format!("tokens outlive the window of `{}`: a held one adds to the next window", limit.id);
             found.warn("/token/ttl", "token_outlives_window", detail);
         }
+    }
+}
+
+/// Overrides of this perk fill what others are granted from, past a maximum that their rules hold.
+fn lint_overrides(rule: &Rule, found: &mut Lint) {
+    let Some(terms) = rule.overrides() else { return };
+    for limit in rule.limits().iter().filter(|limit| limit.is_across_perks() && terms.past_limits.contains(&limit.id)) {
+        let detail = format!(
+            "`{}` counts for all perks of the merchant together: overrides of this one go past the maximum of each",
+            limit.id
+        );
+        found.warn("/override/past_limits", "shared_counter", detail);
+    }
+    if terms.limit().is_across_perks() {
+        let detail =
+            "overrides are counted for all perks of the merchant together: each holds the sum to its own `max`";
+        found.warn("/override/scope", "shared_counter", detail);
     }
 }
 

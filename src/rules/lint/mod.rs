@@ -772,4 +772,24 @@ mod tests {
         let parsed = Rule::parse(&Json::parse(&rule).unwrap(), "sfo-lounge").unwrap();
         assert_eq!(lint(&parsed, &unknown), Lint::default());
     }
+
+    #[test]
+    fn overrides_that_fill_a_count_of_several_perks_are_pointed_out() {
+        let rule = |scope: &str, own: &str, past: &str| {
+            format!(
+                r#"{{"tiers":[{{"id":"main"}}],"limits":[{{"id":"house","scope":[{scope}],"max":5,"window":{{"calendar":"day"}}}}],
+                "override":{{"reasons":["courtesy"],"max":3,"window":{{"calendar":"day"}},"scope":[{own}],"past_limits":[{past}]}}}}"#
+            )
+        };
+        let codes = |rule: &str| -> Vec<String> {
+            let found = found(rule).into_iter().filter(|(_, code, _)| *code == "shared_counter");
+            found.map(|(path, ..)| path).collect()
+        };
+        assert_eq!(
+            codes(&rule(r#""merchant""#, r#""merchant""#, r#""house""#)),
+            ["/override/past_limits", "/override/scope"]
+        );
+        assert_eq!(codes(&rule(r#""merchant","perk""#, r#""perk""#, r#""house""#)), [""; 0]);
+        assert_eq!(codes(&rule(r#""merchant""#, r#""perk""#, "")), [""; 0]);
+    }
 }

@@ -89,6 +89,7 @@ fn what_earlier_builds_wrote_of_a_redemption_is_read_and_stays_as_it_is() {
         r#""kiosk":null,"location":"SFO","party":null,"perk":"lounge","perk_id":"prk_1","rule_version":2,"slot":"single","subject":"sub_1","tier":"main""#,
         // When claims couldn't be read.
         r#""kiosk":null,"location":null,"party":null,"perk":null,"perk_id":"prk_1","rule_version":null,"slot":"single","subject":null,"tier":null"#,
+        r#""kiosk":null,"location":null,"override_reason":"courtesy","party":1,"perk":"lounge","perk_id":"prk_1","rule_version":2,"slot":"single","subject":"sub_1","tier":"main""#,
         r#""holds":[{"id":"seats","scope":"/perk","until":"2012-05-08T21:00:00Z"}],"kiosk":"A","location":null,"party":2,"perk":"lounge","perk_id":"prk_1","rule_version":2,"slot":"single","subject":"sub_1","tier":"main""#,
     ] {
         let body = redemption(facts);
@@ -108,6 +109,11 @@ fn what_other_builds_wrote_of_checks_and_ends_is_read_and_stays_as_it_is() {
         (
             "check.decided",
             r#""decision":"denied","engine":1,"grant":null,"kiosk":null,"limits":[],"location":null,"next_eligible_at":null,"perk":"lounge","perk_id":"prk_1","reasons":[{"code":"of_a_newer_build"}],"refused_tier":null,"rule_hash":"sha256:0","rule_version":1,"subject":"sub_1","tier":null"#,
+        ),
+        // An override that went past a maximum.
+        (
+            "check.decided",
+            r#""decision":"granted","engine":2,"grant":null,"kiosk":null,"limits":[{"cost":1,"id":"house","max":2,"past_max":true,"resets_at":null,"scope":"/perk","used":3,"window":"day:2012-05-08@+00"},{"cost":1,"id":"_override","max":3,"resets_at":null,"scope":"/perk","used":1,"window":"day:2012-05-08@+00"}],"location":null,"next_eligible_at":null,"override_reason":"courtesy","party":1,"perk":"lounge","perk_id":"prk_1","reasons":[{"code":"granted_by_person"}],"refused_tier":null,"resolves":"chk_0","rule_hash":"sha256:0","rule_version":1,"subject":"sub_1","tier":"main""#,
         ),
         // Before ends said when they were.
         (

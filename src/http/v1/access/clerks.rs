@@ -56,10 +56,12 @@ pub struct ClerksView {
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"name": "Grace", "pin": "470283"}))]
 pub struct ClerkBody {
-    /// As the desk shows it, 1–80 characters.
+    /// As the desk shows it, 1–80 characters. It stands in a signed event for good, so that nobody can erase it: a first
+    /// name or a number will do.
     name: String,
-    /// 4 to 12 digits, not all alike and not in a row. It is stored as a slow hash and shown nowhere.
-    #[schema(value_type = String)]
+    /// 6 to 12 digits, at least four of them different, not in a row, and no date. It is stored as a slow hash and shown
+    /// nowhere.
+    #[schema(value_type = String, format = Password, min_length = 6, max_length = 12, pattern = "^[0-9]+$")]
     pin: Pin,
 }
 
@@ -70,7 +72,7 @@ pub struct ClerkBody {
 pub struct SignInBody {
     #[schema(value_type = String)]
     clerk: KeyId,
-    #[schema(value_type = String)]
+    #[schema(value_type = String, format = Password)]
     pin: Pin,
 }
 
@@ -154,8 +156,9 @@ pub(crate) async fn delete_clerk(
 
 /// Sign a clerk in
 ///
-/// With the key of a desk, for ten minutes. Five wrong PINs in a row make a clerk wait for 15 minutes, each further one
-/// twice as long, up to a day; 20 wrong ones with one key make everybody wait who signs in with it, for an hour at most.
+/// With the key of a desk, for ten minutes. Five wrong PINs in a row make a clerk wait for 15 minutes at this desk, each
+/// further one twice as long, up to a day. 20 wrong ones within an hour with one key, or 50 within a day, make everybody wait
+/// who signs in with it; 30 of one clerk within a day, the clerk at every desk. What is right in between changes none of these.
 #[utoipa::path(
     tag = "desk",
     request_body = SignInBody,

@@ -158,7 +158,7 @@ pub(crate) struct Wanted {
 }
 
 impl Wanted {
-    /// Limits it to what this caller may see: admins see their merchant's, others what their own key asked.
+    /// Limits it to what this caller may see: admins and desks see their merchant's, others what their own key asked.
     pub(crate) fn seen_by(self, caller: &Principal) -> Result<EventFilter, Problem> {
         let Self { perk, decision, kiosk, location, from, to, order } = self;
         if from.zip(to).is_some_and(|(from, to)| from >= to) {
@@ -172,7 +172,7 @@ impl Wanted {
             decision: decision.map(|decision| decision.as_str().to_owned()),
             kiosk,
             location,
-            actor: (!caller.role.may(Permission::ManagePerks)).then(|| caller.key.clone()),
+            actor: (!caller.role.may(Permission::SeeChecks)).then(|| caller.key.clone()),
             oldest_first: order == Some(Order::Asc),
             ..EventFilter::default()
         })
@@ -181,7 +181,7 @@ impl Wanted {
 
 /// List checks
 ///
-/// The newest first, by what is asked for; a kiosk sees the checks that its own key made. Dry runs are recorded
+/// The newest first, by what is asked for; a kiosk sees the checks that its own key made, a desk those of all. Dry runs are recorded
 /// nowhere and checks whose records were pruned are not listed. By person: `POST /v1/checks/search`.
 #[utoipa::path(
     tag = "checks",

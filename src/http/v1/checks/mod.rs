@@ -265,7 +265,8 @@ pub(super) fn read_context(context: Option<LooseJson>) -> Result<Context, Proble
 
 /// Show a check
 ///
-/// A kiosk sees the checks that its own key made, and what a person granted in their place.
+/// A kiosk sees the checks that its own key made, and what a person granted in their place; a desk sees all of them, and
+/// the tokens of those only that a kiosk with its key would see.
 #[utoipa::path(
     tag = "checks",
     params(
@@ -282,14 +283,22 @@ pub(crate) async fn get_check(
     languages: GuestLanguages,
 ) -> Result<HttpResponse, Problem> {
     let merchant = caller.merchant()?;
-    let answer = gateway.checker.find_check(merchant, &check).await?.ok_or_else(Problem::not_found)?;
-    let mut visible = sees(&caller, &answer);
+    let mut answer = gateway.checker.find_check(merchant, &check).await?.ok_or_else(Problem::not_found)?;
+    let sees_all = caller.role.may(Permission::ManagePerks);
+    let mut is_own = sees_all || answer.key == caller.key;
     // What a person granted in the place of a kiosk's check is for that kiosk to hand over.
-    if let (false, Some(asked)) = (visible, &answer.resolves) {
-        visible = gateway.checker.find_check(merchant, asked).await?.is_some_and(|asked| sees(&caller, &asked));
+    if let (false, Some(asked)) = (is_own, &answer.resolves) {
+        is_own = match gateway.checker.find_check(merchant, asked).await {
+            Err(CheckError::Ledger(LedgerError::Pruned)) if sees(&caller, &answer) => false,
+            asked => asked?.is_some_and(|asked| asked.key == caller.key),
+        };
     }
-    if !visible {
+    if !is_own && !sees(&caller, &answer) {
         return Err(Problem::not_found());
+    }
+    if !is_own {
+        // A desk looks at what others asked; the door is opened by who did.
+        answer.token = None;
     }
     let joins = answer.joins.clone();
     let (location, kiosk) = (answer.location.clone(), answer.kiosk.clone());
@@ -318,7 +327,7 @@ pub(crate) async fn get_check(
         Err(CheckError::Ledger(LedgerError::Pruned)) => None,
         Err(error) => return Err(error.into()),
     };
-    let referral = view.referral.map(|referral| referral.with_token(token));
+    let referral = view.referral.map(|referral| referral.with_token(token.filter(|_| is_own)));
     let view = CheckShown { referral, ..view };
     Ok(in_languages(&view.guest_languages()).json(view))
 }

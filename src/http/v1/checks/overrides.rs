@@ -8,6 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{CheckView, shown_to};
 use crate::access::role::permit::{ListOverrides, Override};
+use crate::decision::decide::Decision;
 use crate::decision::reason::Reason;
 use crate::eligibility::checker::{Answer, CheckError};
 use crate::eligibility::overrides::{OverrideError, OverrideRequest};
@@ -101,7 +102,8 @@ pub struct OverridesQuery {
 /// Within 30 minutes of it, once, and on the terms of the version of the rule that refused: for one of its reasons, to one of
 /// its tiers, as often as it says. A new check is granted in the place of the refused one, about the same visit; its limits
 /// are used like any other's, and those that the rule names even past their maximum. Its token says so in its claim
-/// `override`.
+/// `override`. With an `Idempotency-Key` a retry gets the first answer and the very same token, whichever clerk sends it with
+/// the key of the desk, once one is signed in. Where the place is closed, or the perk paused, nobody is let in by hand either.
 #[utoipa::path(
     tag = "desk",
     params(
@@ -186,20 +188,30 @@ impl From<OverrideError> for Problem {
             OverrideError::UnknownTier(_) => {
                 return Self::invalid(vec![FieldError::at("/tier", "invalid_value", error.to_string())]);
             }
-            OverrideError::NotRefused(decision) => {
-                format!("This check was {}: only what was denied is overridden.", decision.as_str())
+            OverrideError::NotRefused(decision) => match decision {
+                Decision::Referred => "A person decides this: an admin, at `/v1/referrals`.".to_owned(),
+                other => format!("This check was {}: only what was denied is overridden.", other.as_str()),
+            },
+            OverrideError::TooLate => {
+                "A refusal is overridden within 30 minutes: ask again, and override that.".to_owned()
             }
-            OverrideError::Over => "A refusal is overridden within 30 minutes: ask anew, and override that.".to_owned(),
             OverrideError::NotOverridable => "The rule that refused this lets nobody override.".to_owned(),
             OverrideError::AlreadyOverridden { granted } => {
-                format!("This was overridden before: `{granted}` was granted in its place.")
+                format!(
+                    "This was overridden before: `{granted}` was granted in its place. Where that was undone since, ask                      again, and override the new refusal."
+                )
             }
             OverrideError::AlreadyGranted => "A person has granted this already.".to_owned(),
             OverrideError::Erased => "The person was erased: nobody can be let in for them.".to_owned(),
             OverrideError::NoRoom(reasons) => {
-                let said: Vec<String> = reasons.iter().map(Reason::message).collect();
+                let mut said: Vec<String> = reasons.iter().map(Reason::message).collect();
+                // Each must have room: the latest says from when there is.
+                if let Some(next) = reasons.iter().filter_map(|reason| reason.next_eligible_at).max() {
+                    said.push(format!("There is room again at {next}: ask then."));
+                }
                 format!("{} Nothing was granted.", said.join(" "))
             }
+            OverrideError::PlaceClosed { until } => format!("The place is closed until {until}: ask again then."),
             OverrideError::PerkPaused => "The perk is paused, and grants nothing.".to_owned(),
             OverrideError::PerkRetired => "The perk is retired, and grants nothing any more.".to_owned(),
         };

@@ -131,7 +131,9 @@ async fn it_counts_in_every_limit_and_passes_only_those_that_are_named() {
             override_it(&desk, &ask(&kiosk, who).await, &courtesy()).await.is(201);
         }
         let fourth = ask(&kiosk, "twitter:cy").await;
-        override_it(&desk, &fourth, &courtesy()).await.problem(409, "override_exhausted");
+        let exhausted = override_it(&desk, &fourth, &courtesy()).await;
+        exhausted.problem(409, "override_exhausted");
+        assert!(exhausted.text.contains("There is room again at 2012-05-09T00:00:00Z"), "{}", exhausted.text);
         assert_eq!(
             ask(&kiosk, "member:4").await.is(200)["decision"],
             "denied",
@@ -201,7 +203,7 @@ async fn what_is_no_refusal_or_not_any_more_is_not_overridden() {
         app.world.pass(30 * 60);
         override_it(&desk, &in_time, &courtesy()).await.is(201);
         app.world.pass(1);
-        override_it(&desk, &late, &courtesy()).await.problem(409, "override_over");
+        override_it(&desk, &late, &courtesy()).await.problem(409, "override_window_closed");
 
         // A rule that says nothing of overrides has none; a perk that is paused grants nothing.
         let paused = ask(&kiosk, "twitter:eve").await;
@@ -226,12 +228,63 @@ async fn a_contested_refusal_is_made_good_once() {
         kiosk.post(&format!("/v1/checks/{check}/contest"), &json!({"reason": "It is me."})).await.is(201);
         override_it(&desk, &refused, &courtesy()).await.is(201);
         let overturn = json!({"tier": "main", "note": "in person"});
-        admin.post(&format!("/v1/contests/{check}/overturn"), &overturn).await.problem(409, "already_decided");
+        admin.post(&format!("/v1/contests/{check}/overturn"), &overturn).await.problem(409, "already_overridden");
         let other = ask(&kiosk, "twitter:bob").await;
         let check = other.text_of("check");
         kiosk.post(&format!("/v1/checks/{check}/contest"), &json!({"reason": "It is me."})).await.is(201);
         admin.post(&format!("/v1/contests/{check}/overturn"), &overturn).await.is(201);
         override_it(&desk, &other, &courtesy()).await.problem(409, "already_decided");
+        assert_eq!(findings(&app.world), [""; 0]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_added_to_a_case_is_made_good_with_it() {
+    for app in TestApp::all().await {
+        let (desk, kiosk) = desk_and_kiosk(&app).await;
+        let (admin, overturn) = (app.admin(&app.cathay).await, json!({"tier": "main", "note": "in person"}));
+        let contest = async |refused: &Reply| {
+            let path = format!("/v1/checks/{}/contest", refused.text_of("check"));
+            kiosk.post(&path, &json!({"reason": "It is me."})).await
+        };
+        // The added one is overridden: its case is not overturned any more.
+        let (first, added) = (ask(&kiosk, "twitter:ada").await, ask(&kiosk, "twitter:ada").await);
+        contest(&first).await.is(201);
+        contest(&added).await.is(201);
+        override_it(&desk, &added, &courtesy()).await.is(201);
+        let case = format!("/v1/contests/{}", first.text_of("check"));
+        admin.post(&format!("{case}/overturn"), &overturn).await.problem(409, "already_overridden");
+        admin.post(&format!("{case}/uphold"), &json!({"note": "let in by hand"})).await.is(201);
+        // The case is overturned: what was added to it is not overridden any more.
+        let (first, added) = (ask(&kiosk, "twitter:bob").await, ask(&kiosk, "twitter:bob").await);
+        contest(&first).await.is(201);
+        contest(&added).await.is(201);
+        admin.post(&format!("/v1/contests/{}/overturn", first.text_of("check")), &overturn).await.is(201);
+        override_it(&desk, &added, &courtesy()).await.problem(409, "already_decided");
+        // What a desk made good is not contested.
+        let third = ask(&kiosk, "twitter:cy").await;
+        override_it(&desk, &third, &courtesy()).await.is(201);
+        contest(&third).await.problem(409, "already_overridden");
+        assert_eq!(findings(&app.world), [""; 0]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_let_in_by_hand_where_it_is_closed() {
+    for app in TestApp::all().await {
+        let (desk, kiosk) = desk_and_kiosk(&app).await;
+        let (before, admin) = (ask(&kiosk, "twitter:ada").await, app.admin(&app.cathay).await);
+        let until = json!({"location": null, "until": "2012-05-08T19:10:00Z"});
+        admin.post("/v1/perks/sfo-lounge/closures", &until).await.is(201);
+        let closed = ask(&kiosk, "twitter:bob").await;
+        assert_eq!(closed.is(200)["reasons"][0]["code"], "place_closed");
+        for refused in [&before, &closed] {
+            override_it(&desk, refused, &courtesy()).await.problem(409, "place_closed");
+        }
+        app.world.pass(10 * 60);
+        for refused in [&before, &closed] {
+            override_it(&desk, refused, &courtesy()).await.is(201);
+        }
         assert_eq!(findings(&app.world), [""; 0]);
     }
 }
@@ -277,6 +330,46 @@ async fn of_many_at_once_no_more_than_the_rule_lets_come_in() {
         // Whatever an override took of the house, no check has: checks alone never pass the maximum.
         assert!(by_rule <= 7 && by_rule >= 7 - by_hand, "{by_rule}");
         assert_eq!(findings(&world), [""; 0]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_by_override_ends_as_any_other() {
+    for app in TestApp::all().await {
+        let (desk, kiosk) = desk_and_kiosk(&app).await;
+        let admin = app.admin(&app.cathay).await;
+        for (who, end, by, body) in [
+            ("twitter:ada", "undo", &desk, json!({"reason": "mistake"})),
+            ("twitter:bob", "void", &admin, json!({"note": "No."})),
+            ("twitter:cy", "release", &admin, json!({})),
+        ] {
+            let granted = override_it(&desk, &ask(&kiosk, who).await, &courtesy()).await;
+            let grant = granted.is(201)["grant"].as_str().unwrap().to_owned();
+            by.post(&format!("/v1/grants/{grant}/{end}"), &body).await.is(200);
+            assert_eq!(findings(&app.world), [""; 0], "{end}");
+        }
+        app.world.pass(24 * 3600);
+        override_it(&desk, &ask(&kiosk, "twitter:ada").await, &courtesy()).await.is(201);
+        assert_eq!(findings(&app.world), [""; 0]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_desk_looks_at_every_check_and_opens_the_door_for_its_own() {
+    for app in TestApp::all().await {
+        let (desk, kiosk) = desk_and_kiosk(&app).await;
+        let path = |check: &Value| format!("/v1/checks/{}", check["check"].as_str().unwrap());
+        let theirs = ask(&kiosk, "member:1").await.is(200);
+        assert_eq!(kiosk.get(&path(&theirs)).await.is(200)["token"], theirs["token"]);
+        let seen = desk.get(&path(&theirs)).await.is(200);
+        assert_eq!((&seen["decision"], seen.get("token").and_then(Value::as_str)), (&json!("granted"), None));
+        let refused = ask(&kiosk, "twitter:ada").await;
+        let listed = desk.get("/v1/checks?decision=denied").await.is(200);
+        assert_eq!(listed["checks"][0]["check"], refused.text_of("check"));
+        let by_hand = override_it(&desk, &refused, &courtesy()).await.is(201);
+        for client in [&desk, &kiosk] {
+            assert_eq!(client.get(&path(&by_hand)).await.is(200)["token"], by_hand["token"]);
+        }
     }
 }
 
