@@ -15,7 +15,7 @@ use crate::ledger::LedgerError;
 use crate::ledger::cases::overrides::{Overridden, OverrideEntry, OverrideRefused, Refusal, Visitor};
 use crate::ledger::entry::{CheckEntry, CheckRecord, CheckRequest, OverrideReason};
 use crate::perks::active_perk::Deciding;
-use crate::perks::closures::closed_until;
+use crate::perks::closures::closing;
 use crate::perks::error::PerkError;
 use crate::perks::perk::PerkStatus;
 use crate::rules::limit::{Place, Scope};
@@ -156,8 +156,8 @@ impl Checker {
             PerkStatus::Paused => return Err(OverrideError::PerkPaused),
             PerkStatus::Retired => return Err(OverrideError::PerkRetired),
         }
-        match closed_until(&perk.closures, asked.location.as_deref(), self.clock.now()) {
-            Some(until) => Err(OverrideError::PlaceClosed { until }),
+        match closing(&perk.closures, asked.location.as_deref(), self.clock.now()) {
+            Some(closure) => Err(OverrideError::PlaceClosed { until: closure.until }),
             None => Ok(()),
         }
     }

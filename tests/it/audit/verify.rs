@@ -28,6 +28,7 @@ async fn a_history_of_everything_is_well() {
             pruned: 0,
             unaccounted: 0,
             unheld: 0,
+            unheld_overrides: 0,
             checkpoints,
             anchors: 0,
             anchors_elsewhere: 0,
