@@ -8,7 +8,6 @@ use crate::audit::export::ExportError;
 use crate::database::DatabaseError;
 use crate::decision::decide::Decision;
 use crate::eligibility::checker::CheckError;
-use crate::eligibility::redeemer::RedeemError;
 use crate::eligibility::referral_decision::ReferralDecisionError;
 use crate::eligibility::rule_selection::TrialError;
 use crate::eligibility::subject_access::DisclosureError;
@@ -17,7 +16,6 @@ use crate::foundation::ids::NameError;
 use crate::http::v1::perks::version_steps::next_step;
 use crate::ledger::LedgerError;
 use crate::ledger::cases::contest::{ContestError, MOST_ADDED};
-use crate::ledger::grants::ending::ReturnError;
 use crate::ledger::read::browse::BrowseError;
 use crate::perks::error::{PerkError, WrongStatus};
 use crate::scores::ScoreError;
@@ -351,35 +349,6 @@ impl From<TrialError> for Problem {
             | TrialError::PeriodTooLong { .. } => of_field(error.field(), &error),
             TrialError::Running => Self::new(Kind::from(&error), error.to_string()).retry_after(2),
             TrialError::Crowded => Self::new(Kind::from(&error), error.to_string()).retry_after(5),
-        }
-    }
-}
-
-impl From<RedeemError> for Problem {
-    fn from(error: RedeemError) -> Self {
-        match error {
-            RedeemError::AlreadyRedeemed => Self::new(
-                Kind::AlreadyRedeemed,
-                "This token was spent at another door, with another key, or in another attempt.",
-            ),
-            RedeemError::Token(error) => {
-                let error = FieldError::at("/token", error.slug(), error.to_string());
-                Self { kind: Kind::InvalidToken, ..Self::invalid(vec![error]) }
-            }
-            RedeemError::Check(error) => error.into(),
-        }
-    }
-}
-
-impl From<ReturnError> for Problem {
-    fn from(error: ReturnError) -> Self {
-        match error {
-            ReturnError::NotFound => Self::not_found(),
-            ReturnError::Voided => {
-                Self::new(Kind::from(&ReturnError::Voided), "This grant was taken back: there is nothing to release.")
-            }
-            ReturnError::Ledger(error) => error.into(),
-            ReturnError::Database(error) => error.into(),
         }
     }
 }

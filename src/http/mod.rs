@@ -8,7 +8,7 @@
 //!    `web/extract.rs`, never actix's own.
 //! 2. Start every query from `caller.merchant()?.id`; another merchant's id is a 404 (promise 6).
 //! 3. Return `Result<HttpResponse, Problem>`. A new way to fail is a line in the table in
-//!    `web/problem.rs` and an arm of a `From` in `error_mapping.rs`; never a status code in a handler.
+//!    `web/problem.rs` and an arm of a `From` in `error_mapping.rs` or `door_errors.rs`; never a status code in a handler.
 //! 4. Request types take `#[serde(deny_unknown_fields)]`, views are `…View`; both derive `ToSchema`.
 //! 5. Name it in `routes.rs` with the same permit: the document's roles come from there. Everything else (key, rate,
 //!    request id, span, metrics, `HEAD`, 405, the refusal of query parameters that it doesn't document, the OpenAPI
@@ -17,6 +17,7 @@
 mod app;
 mod docs;
 mod documents;
+mod door_errors;
 mod enumerations;
 mod error_mapping;
 pub mod health;

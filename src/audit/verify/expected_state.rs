@@ -62,7 +62,7 @@ pub(crate) struct ExpectedLog<'a> {
     books: &'a mut ExpectedState,
     owner: Owner,
     closures: Closures,
-    overrides: Overrides,
+    pub(crate) overrides: Overrides,
     counters: Counters,
     ends: EndsSoFar,
     parties: PartiesSoFar,
@@ -370,11 +370,6 @@ impl ExpectedLog<'_> {
         self.pruned.unaccounted()
     }
 
-    /// Number of overrides that nothing in an export holds to the terms of their rules.
-    pub(crate) fn unheld_overrides(&self) -> u64 {
-        self.overrides.unheld()
-    }
-
     /// Compares what belongs to this log's owner.
     pub(crate) fn close(
         self,
@@ -391,9 +386,8 @@ impl ExpectedLog<'_> {
         self.owner.close(conn, name, merchant, findings)?;
         checked.unheld += self.approvals.close(conn, name, merchant, findings)?;
         let rules = self.rules.close(conn, name, merchant, findings)?;
-        checked.rules += rules.rows;
         let referrals = self.referrals.close(conn, name, merchant, &gaps, findings)?;
-        checked.referrals += referrals.rows;
+        (checked.rules, checked.referrals) = (checked.rules + rules.rows, checked.referrals + referrals.rows);
         checked.unheld += rules.unheld + referrals.unheld;
         self.closures.close(conn, name, merchant, gaps.is_part(), findings)?;
         self.overrides.close(conn, name, merchant, &gaps, findings)?;

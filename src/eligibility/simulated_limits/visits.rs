@@ -169,10 +169,10 @@ impl Counters {
             }
             Stands::Made { at, .. } | Stands::Held { until: at, .. } => {
                 if let Some(lines) = self.lines.get_mut(&used.counter) {
-                    let uses = &mut lines.courses.of(course).uses;
-                    uses.remove(at, &grant);
-                    uses.add(at, grant, i64::try_from(cost).unwrap_or(i64::MAX));
-                    uses.shrink_corrections(at);
+                    let line = &mut lines.courses.of(course).uses;
+                    line.remove(at, &grant);
+                    line.add(at, grant, i64::try_from(cost).unwrap_or(i64::MAX));
+                    line.shrink_corrections(at);
                 }
             }
         }
@@ -230,9 +230,9 @@ impl Counters {
             }
             Stands::Made { at, .. } | Stands::Held { until: at, .. } => {
                 if let Some(lines) = self.lines.get_mut(&used.counter) {
-                    let uses = &mut lines.courses.of(course).uses;
-                    uses.remove(at, &grant);
-                    uses.shrink_corrections(at);
+                    let line = &mut lines.courses.of(course).uses;
+                    line.remove(at, &grant);
+                    line.shrink_corrections(at);
                 }
             }
         }

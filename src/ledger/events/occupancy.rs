@@ -37,7 +37,7 @@ facts! {
 
     /// A use of a correction whose people were taken off twice, as they turned out to have left, or to come in after all.
     pub struct OccupancyUseLeft<'a> {
-        /// What it costs from now on, at most nothing; one of no cost is no more.
+        /// Its cost from now on, at most nothing; one of no cost is no more.
         cost: i64,
         id: Text<'a>,
     }

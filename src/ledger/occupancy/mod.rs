@@ -129,7 +129,7 @@ pub(crate) fn correct(
         uses.push(OccupancyUse { cost, id: name.into(), until: from_micros(until) });
     }
     counter.last_used_at = at;
-    let used = counter.uses.sum();
+    let inside = counter.uses.sum();
     counters::store(conn, counters)?;
     let until = uses.iter().map(|it| it.until).max().unwrap_or(from_micros(at));
     let facts = OccupancyCorrected {
@@ -143,7 +143,7 @@ pub(crate) fn correct(
         perk_id: place.perk.as_str().into(),
         reason: reason.as_str().into(),
         scope: place.house.scope.as_str().into(),
-        used,
+        used: inside,
         uses,
     };
     events.push(EventDraft {
@@ -154,7 +154,7 @@ pub(crate) fn correct(
         facts: WrittenFacts::of(&facts),
         personal: None,
     });
-    Ok(OccupancyCorrectedAt { at: from_micros(at), inside: used, until })
+    Ok(OccupancyCorrectedAt { at: from_micros(at), inside, until })
 }
 
 /// Where so many people are taken off, each with a cost below zero: first from undone grants that are about to be freed,

@@ -46,7 +46,7 @@ pub fn sum_standing(
         .load(c)?))
 }
 
-/// What stands at one position of a counter.
+/// All uses at one position of a counter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, QueryableByName)]
 pub struct PositionRow {
     #[diesel(sql_type = BigInt)]

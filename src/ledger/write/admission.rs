@@ -29,7 +29,7 @@ pub(crate) struct HeldPlace {
     pub scope: String,
     /// When it is free at the latest.
     pub until: Timestamp,
-    /// That had taken the guest off.
+    /// Those that had taken the guest off.
     pub corrections: Vec<UseLeft>,
 }
 

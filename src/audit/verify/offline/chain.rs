@@ -221,7 +221,7 @@ impl<'a> Chain<'a> {
         checked.logs += 1;
         checked.events += self.walk.events;
         checked.pruned += self.walk.pruned;
-        checked.unheld_overrides += self.books.unheld_overrides();
+        checked.unheld_overrides += self.books.overrides.unheld();
         checked.unaccounted += self.books.close_alone(self.is_to_end, findings);
         checked.checkpoints += self.walk.checkpoints;
         let root = self.walk.frontier().map(|frontier| root_text(&frontier.root())).unwrap_or_default();

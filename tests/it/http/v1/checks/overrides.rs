@@ -250,7 +250,7 @@ async fn what_was_added_to_a_case_is_made_good_with_it() {
         // The added one is overridden: its case is not overturned any more.
         let (first, added) = (ask(&kiosk, "twitter:ada").await, ask(&kiosk, "twitter:ada").await);
         contest(&first).await.is(201);
-        contest(&added).await.is(201);
+        contest(&added).await.is(200);
         override_it(&desk, &added, &courtesy()).await.is(201);
         let case = format!("/v1/contests/{}", first.text_of("check"));
         admin.post(&format!("{case}/overturn"), &overturn).await.problem(409, "already_overridden");
@@ -258,7 +258,7 @@ async fn what_was_added_to_a_case_is_made_good_with_it() {
         // The case is overturned: what was added to it is not overridden any more.
         let (first, added) = (ask(&kiosk, "twitter:bob").await, ask(&kiosk, "twitter:bob").await);
         contest(&first).await.is(201);
-        contest(&added).await.is(201);
+        contest(&added).await.is(200);
         admin.post(&format!("/v1/contests/{}/overturn", first.text_of("check")), &overturn).await.is(201);
         override_it(&desk, &added, &courtesy()).await.problem(409, "already_decided");
         // What a desk made good is not contested.
