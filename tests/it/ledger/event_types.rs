@@ -113,7 +113,7 @@ fn what_other_builds_wrote_of_checks_and_ends_is_read_and_stays_as_it_is() {
         // An override that went past a maximum.
         (
             "check.decided",
-            r#""decision":"granted","engine":2,"grant":null,"kiosk":null,"limits":[{"cost":1,"id":"house","max":2,"past_max":true,"resets_at":null,"scope":"/perk","used":3,"window":"day:2012-05-08@+00"},{"cost":1,"id":"_override","max":3,"resets_at":null,"scope":"/perk","used":1,"window":"day:2012-05-08@+00"}],"location":null,"next_eligible_at":null,"override_reason":"courtesy","party":1,"perk":"lounge","perk_id":"prk_1","reasons":[{"code":"granted_by_person"}],"refused_tier":null,"resolves":"chk_0","rule_hash":"sha256:0","rule_version":1,"subject":"sub_1","tier":"main""#,
+            r#""decision":"granted","engine":2,"grant":null,"kiosk":null,"limits":[{"cost":1,"id":"house","max":2,"past_max":true,"resets_at":null,"scope":"/perk","used":3,"window":"day:2012-05-08@+00"},{"cost":1,"id":"_override","max":3,"resets_at":null,"scope":"/perk","used":1,"window":"day:2012-05-08@+00"}],"location":null,"next_eligible_at":null,"override_reason":"courtesy","party":1,"perk":"lounge","perk_id":"prk_1","reasons":[{"code":"granted_by_person"}],"refused_tier":null,"resolves":"chk_00000000000000000000000000000000","rule_hash":"sha256:0","rule_version":1,"subject":"sub_1","tier":"main""#,
         ),
         // Before ends said when they were.
         (

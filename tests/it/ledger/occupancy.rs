@@ -107,7 +107,7 @@ async fn load(gate: Gate, round: usize, enough: usize) {
                 if gone.load(Ordering::SeqCst) {
                     break;
                 }
-                let answer = if (nth + time) % 4 == 0 {
+                let answer = if (nth + time).is_multiple_of(4) {
                     let delta = if time % 3 == 0 { 2 } else { -1 };
                     let body = json!({"delta": delta, "reason": "Seen."});
                     gate.post("/v1/perks/lounge/occupancy/corrections", &body).await

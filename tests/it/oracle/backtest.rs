@@ -168,13 +168,8 @@ async fn publish(
     }
 }
 
-async fn check_at_once(
-    world: &World,
-    merchant: &Merchant,
-    crowd: &mut Crowd,
-    history: &mut History,
-    runner: &mut TestRunner,
-) -> Vec<Pending> {
+/// Scores of a few people, as far as they are newer than what is known.
+async fn observe_some(world: &World, merchant: &Merchant, crowd: &mut Crowd, runner: &mut TestRunner) {
     for _ in 0..6 {
         let subject = handle(draw(runner, 0..SUBJECTS));
         let reference = world.gateway.keyring.subject_ref(&merchant.id, &subject.parse().unwrap());
@@ -186,6 +181,16 @@ async fn check_at_once(
             crowd.scores.insert(subject, score);
         }
     }
+}
+
+async fn check_at_once(
+    world: &World,
+    merchant: &Merchant,
+    crowd: &mut Crowd,
+    history: &mut History,
+    runner: &mut TestRunner,
+) -> Vec<Pending> {
+    observe_some(world, merchant, crowd, runner).await;
     let at = world.now();
     let closed = close_some(world, merchant, &history.perk, runner).await;
     let is_closed =

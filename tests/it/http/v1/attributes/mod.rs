@@ -399,7 +399,7 @@ async fn what_was_recorded_of_many_attributes_is_read_again() {
         for nth in 0..80 {
             let terms = json!({"type": "text", "purpose": "lounge", "on_missing": "refer"});
             admin.put(&format!("/v1/attributes/{}", name(nth)), &terms).await.is(201);
-            feed.push_str(&format!("ada,{},gold,2013-01-01T00:00:00Z\n", name(nth)));
+            feed.push_str(&["ada,", &name(nth), ",gold,2013-01-01T00:00:00Z\n"].concat());
         }
         import(&admin, &feed).await;
         let pair = |nth: usize| json!({"attr": format!("subject.{}", name(nth)), "op": "eq", "ref": format!("subject.{}", name(nth + 1))});

@@ -293,7 +293,7 @@ async fn of_a_grant_that_was_corrected_those_are_given_back_who_came() {
                 let path = format!("/v1/grants/{}", ada.text_of("grant"));
                 let body = json!({"party": {"adults": came}, "reason": "Counted at the desk."}).to_string();
                 kiosk.ask(reqwest::Method::PATCH, &path).header("if-match", "*").json(body).await.is(200);
-                let came = i64::try_from(came).unwrap();
+                let came = i64::from(came);
                 assert_eq!(used().await, [3 + came, 3 + came, held + came, 3 + came]);
                 undo(&kiosk, &ada, "mistake").await.is(200);
                 assert_eq!(findings(&app.world), [""; 0]);

@@ -113,8 +113,8 @@ async fn a_report_by_a_withdrawn_key_is_believed_if_the_grant_says_the_same() {
         app.admin(&app.cathay).await.post(&void, &json!({"note": "x"})).await.is(200);
         // The thief signs what the grant doesn't say, and a grant that nobody made.
         let forged = |name: &str, value: Value| {
-            let token = other.text_of("token");
-            let claims = BASE64URL.decode(token.split('.').nth(1).unwrap()).unwrap();
+            let real = other.text_of("token");
+            let claims = BASE64URL.decode(real.split('.').nth(1).unwrap()).unwrap();
             let mut claims: Value = serde_json::from_slice(&claims).unwrap();
             claims[name] = value;
             let message = format!("{}.{}", stolen.protected_header(), BASE64URL.encode(claims.to_string()));
