@@ -53,7 +53,8 @@ const ID_DIGITS: usize = 32;
         PlaceQuery
     ),
     responses(
-        (status = 200, description = "Events, until either side closes", body = String, content_type = "text/event-stream"),
+        (status = 200, description = "Events, until either side closes", body = String, content_type = "text/event-stream",
+            example = json!("id: 5f0c\nevent: occupancy\ndata: {\"inside\":41,\"capacity\":60,\"free\":19,\"expected_releases\":[],\"peak_today\":58,\"as_of\":\"2026-11-30T18:00:00Z\"}\n\n")),
         ProblemsOfOccupancy, ProblemsOfStreams, ProblemsOfNames, ProblemsOfQuery, ProblemsOfKeys
     )
 )]
