@@ -2,11 +2,11 @@
 
 use jiff::Timestamp;
 
-use super::clerks;
 use super::error::AccessError;
 use super::key::{ApiKey, KeyHash, NewKey};
 use super::merchant::Merchant;
 use super::store;
+use super::{accounts, clerks};
 use crate::database::followed::bump_epoch;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::entropy::Entropy;
@@ -149,6 +149,7 @@ pub(super) fn revoke_key(
         if let Some(merchant) = merchant {
             clerks::forget_pin(conn, merchant, id)?;
         }
+        accounts::forget(conn, merchant, id)?;
         bump_epoch(conn, store::EPOCH)?;
         events.push(event("key.revoked", &key, actor.clone()));
     }

@@ -1,5 +1,6 @@
 //! The errors of this room, as facts.
 
+use super::accounts::AccountName;
 use super::principal::Forbidden;
 use crate::database::DatabaseError;
 use crate::foundation::count::counted_as;
@@ -36,6 +37,11 @@ pub enum AccessError {
     UnknownKey,
     #[error("a merchant has at most {} clerks", super::clerks::MOST_CLERKS)]
     TooManyClerks,
+    /// Its name is another's: names are unique in the gateway, and nobody learns whose it is.
+    #[error("there is an account `{0}` already")]
+    AccountExists(AccountName),
+    #[error("no such account")]
+    UnknownAccount,
     /// The parts of a request don't fit together.
     #[error("{} fit", counted_as(.0.len(), "field doesn't", "fields don't"))]
     Unfit(Vec<FieldError>),

@@ -3,6 +3,7 @@
 //! - `merchant`, `key`, `role`: a tenant, an API key and the permissions of a role; `principal`: the caller they make
 //! - `directory`: the handle; `snapshot`: what it answers from; `change`, `store`: its writes and its rows
 //! - `clerks`: the people at a desk, who act under keys of their own that have no secret
+//! - `accounts`: the people who use the console, who act under such keys too
 //! - `last_use`: when keys were last used, to the hour
 //!
 //! `Directory` is the handle. It answers from a snapshot in memory, so that authenticating costs no
@@ -14,6 +15,7 @@
 //! `Ledger::change`, so that it stands in one transaction with its audit event, and bumps the epoch
 //! there: a bump before the commit would let a replica reload the old content and call it new.
 
+pub mod accounts;
 mod change;
 pub mod clerks;
 pub mod directory;

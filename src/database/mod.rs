@@ -15,6 +15,7 @@
 //! portable only: text, bigint, integer, boolean, bytes; times are microseconds UTC. A migration
 //! that has landed is never edited.
 
+mod account_tables;
 mod blank;
 pub mod columns;
 pub mod connection;

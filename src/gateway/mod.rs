@@ -209,6 +209,7 @@ impl Gateway {
         tasks.spawn(self.scores.follower().follow(cancel.clone()));
         tasks.spawn(self.scores.attributes().clone().sweep(self.clock.clone(), cancel.clone()));
         tasks.spawn(self.directory.clone().keep_writing_uses(cancel.clone()));
+        tasks.spawn(self.directory.clone().sweep_accounts(cancel.clone()));
         tasks.spawn(self.catalog.clone().follow(cancel.clone()));
         tasks.spawn(self.ledger.clone().tend(cancel.clone()));
         tasks.spawn(self.anchorer.clone().follow(cancel.clone()));

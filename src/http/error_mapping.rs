@@ -71,8 +71,10 @@ impl From<AccessError> for Problem {
             AccessError::MerchantExists(ref slug) => {
                 Self::new(Kind::from(&error), format!("There is a merchant `{slug}` already."))
             }
-            AccessError::UnknownMerchant | AccessError::UnknownKey => Self::not_found(),
-            AccessError::TooManyClerks => Self::new(Kind::from(&error), error.to_string()),
+            AccessError::UnknownMerchant | AccessError::UnknownKey | AccessError::UnknownAccount => Self::not_found(),
+            AccessError::AccountExists(_) | AccessError::TooManyClerks => {
+                Self::new(Kind::from(&error), error.to_string())
+            }
             AccessError::Unfit(errors) => Self::invalid(errors),
             AccessError::Forbidden(forbidden) => forbidden.into(),
             AccessError::Ledger(error) => error.into(),

@@ -67,8 +67,8 @@ impl From<&AttributeError> for Kind {
 impl From<&AccessError> for Kind {
     fn from(error: &AccessError) -> Self {
         match error {
-            AccessError::MerchantExists(_) => Self::AlreadyExists,
-            AccessError::UnknownMerchant | AccessError::UnknownKey => Self::NotFound,
+            AccessError::MerchantExists(_) | AccessError::AccountExists(_) => Self::AlreadyExists,
+            AccessError::UnknownMerchant | AccessError::UnknownKey | AccessError::UnknownAccount => Self::NotFound,
             AccessError::TooManyClerks => Self::TooManyClerks,
             AccessError::Unfit(_) => Self::InvalidRequest,
             AccessError::Forbidden(_) => Self::Forbidden,

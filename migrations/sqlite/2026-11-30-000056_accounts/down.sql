@@ -1,0 +1,4 @@
+DROP TABLE log_in_attempts;
+DROP TABLE account_links;
+DROP TABLE account_sessions;
+DROP TABLE accounts;

@@ -1,0 +1,266 @@
+//! The people who use the console. An account acts under a key of its own that has no secret, so that events, four eyes
+//! and verification name its person as they name every key. Nobody can call the API with it.
+//!
+//! - `name`, `password`: what an account may be called, and what is stored in its password's stead
+//! - `token`: the secrets of sessions and links; `session`: who is logged in, and for how long
+//! - `link`: links that each open once: to set a password, or to log in; `log_in`: by password, with `attempts`, the
+//!   bounds on wrong ones
+//! - `store`: the rows
+
+mod attempts;
+pub mod link;
+pub mod log_in;
+pub mod name;
+pub mod password;
+pub mod session;
+mod store;
+mod token;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use self::link::{NewLink, Purpose};
+use self::store::AccountRow;
+use super::change;
+use super::directory::Directory;
+use super::error::AccessError;
+use super::key::NewKey;
+use super::role::Role;
+use crate::database::{AnyConnection, DatabaseError};
+use crate::foundation::clock::from_micros;
+use crate::foundation::field_error::FieldError;
+use crate::foundation::ids::{KeyId, MerchantId};
+use crate::ledger::entry::Actor;
+
+pub use name::AccountName;
+pub use password::{Password, WeakPassword};
+pub use session::Session;
+pub use token::SecretToken;
+
+/// The roles that people have.
+pub const ROLES: [Role; 3] = [Role::Admin, Role::Auditor, Role::Operator];
+
+/// The most accounts of a merchant, and of the operator.
+pub const MOST_ACCOUNTS: usize = 500;
+
+/// The interval at which what is over is deleted; nobody waits for it.
+const SWEEP_EVERY: Duration = Duration::from_mins(10);
+
+/// An account as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// The key under which events name it.
+    pub key: KeyId,
+    /// None for the operator's.
+    pub merchant: Option<MerchantId>,
+    pub name: AccountName,
+    pub role: Role,
+    /// The key's label.
+    pub label: String,
+    pub has_password: bool,
+    pub created_at: Timestamp,
+}
+
+impl TryFrom<AccountRow> for Account {
+    type Error = DatabaseError;
+
+    fn try_from(row: AccountRow) -> Result<Self, DatabaseError> {
+        let merchant = row.merchant_id.map(|id| id.parse()).transpose();
+        Ok(Self {
+            key: row.key_id.parse().map_err(|e| DatabaseError::corrupt("key of an account", e))?,
+            merchant: merchant.map_err(|e| DatabaseError::corrupt("merchant of an account", e))?,
+            name: row.name.parse().map_err(|e| DatabaseError::corrupt("name of an account", e))?,
+            role: row.role.parse().map_err(|e| DatabaseError::corrupt("role", e))?,
+            label: row.label,
+            has_password: row.password_hash.is_some(),
+            created_at: from_micros(row.created_at),
+        })
+    }
+}
+
+/// The properties of an account to make.
+#[derive(Debug, Clone)]
+pub struct NewAccount {
+    pub name: AccountName,
+    /// One of [`ROLES`].
+    pub role: Role,
+    /// None for operators, and for them only.
+    pub merchant: Option<MerchantId>,
+    /// The name that events call it by, which nothing removes from them; the first part of its name unless given.
+    pub label: Option<String>,
+}
+
+impl Directory {
+    /// Makes an account: a key without a secret, with its event, and a link by which its person sets a password.
+    ///
+    /// # Errors
+    /// [`AccessError::Unfit`], [`AccessError::AccountExists`], [`AccessError::UnknownMerchant`], or the ledger's.
+    pub async fn create_account(&self, new: NewAccount, actor: Actor) -> Result<(Account, NewLink), AccessError> {
+        let now = self.clock.now();
+        let NewAccount { name, role, merchant, label } = new;
+        if !ROLES.contains(&role) {
+            let detail = "people are `admin`, `auditor` or `operator`; the other roles are of machines and desks";
+            return Err(AccessError::Unfit(vec![FieldError::at("/role", "not_allowed", detail)]));
+        }
+        let label = label.unwrap_or_else(|| name.short().to_owned());
+        let key = NewKey::of(role, merchant, &label).check(now).map_err(AccessError::Unfit)?;
+        let id = KeyId::new(now, &self.entropy);
+        // No text has this hash: it is as random as a key's own text.
+        let unusable_hash = self.entropy.bytes::<32>();
+        let link = NewLink::new(Purpose::SetPassword, now, &self.entropy);
+        let row = link.row(&id);
+        let made = self.ledger.change(move |conn, events| {
+            if store::is_taken(conn, &name)? {
+                return Err(AccessError::AccountExists(name));
+            }
+            let merchant = key.merchant.clone();
+            if store::list(conn, merchant.as_ref())?.len() >= MOST_ACCOUNTS {
+                let detail = format!("there are {MOST_ACCOUNTS} accounts, which is the most: disable one first");
+                return Err(AccessError::Unfit(vec![FieldError::at("/name", "too_many", detail)]));
+            }
+            let key = change::create_key(conn, events, id, key, &unusable_hash, now, &actor)?;
+            store::insert(conn, merchant.as_ref(), &key.id, &name, now.as_microsecond()).map_err(
+                |error| match error {
+                    // Another replica made it between the look and the insert.
+                    DatabaseError::Duplicate(_) => AccessError::AccountExists(name.clone()),
+                    error => error.into(),
+                },
+            )?;
+            store::insert_link(conn, &row)?;
+            let found = store::find_by_key(conn, key.id.as_str())?.ok_or(DatabaseError::NotFound)?;
+            Ok(Account::try_from(found)?)
+        });
+        let account = made.await?;
+        self.known.follow_own_change().await;
+        Ok((account, link))
+    }
+
+    /// The accounts of the merchant (none: of the operator), by name.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn list_accounts(&self, merchant: Option<MerchantId>) -> Result<Vec<Account>, AccessError> {
+        let rows = self.database.read(move |conn| store::list(conn, merchant.as_ref())).await?;
+        Ok(rows.into_iter().map(Account::try_from).collect::<Result<_, _>>()?)
+    }
+
+    /// The account of the merchant (none: of the operator) with this name.
+    ///
+    /// # Errors
+    /// [`AccessError::UnknownAccount`], for another merchant's too, or the database's.
+    pub async fn find_account(&self, merchant: Option<MerchantId>, name: AccountName) -> Result<Account, AccessError> {
+        let found = self.database.read(move |conn| find_own(conn, merchant.as_ref(), &name)).await?;
+        found.ok_or(AccessError::UnknownAccount)
+    }
+
+    /// Ends an account: its key is revoked, its sessions end at once, and its name and password are deleted.
+    ///
+    /// # Errors
+    /// [`AccessError::UnknownAccount`], for another merchant's too, or the ledger's.
+    pub async fn disable_account(
+        &self,
+        merchant: Option<MerchantId>,
+        name: AccountName,
+        actor: Actor,
+    ) -> Result<Account, AccessError> {
+        let now = self.clock.now();
+        let ended = self.ledger.change(move |conn, events| {
+            let account = find_own(conn, merchant.as_ref(), &name)?.ok_or(AccessError::UnknownAccount)?;
+            change::revoke_key(conn, events, merchant.as_ref(), &account.key, now, &actor)?;
+            Ok::<_, AccessError>(account)
+        });
+        let account = ended.await?;
+        self.known.follow_own_change().await;
+        Ok(account)
+    }
+
+    /// Ends an account's password and sessions, and makes a link by which its person sets another.
+    ///
+    /// # Errors
+    /// [`AccessError::UnknownAccount`], for another merchant's too, or the database's.
+    pub async fn reset_account(
+        &self,
+        merchant: Option<MerchantId>,
+        name: AccountName,
+    ) -> Result<(Account, NewLink), AccessError> {
+        self.make_link(merchant, name, Purpose::SetPassword).await
+    }
+
+    /// Makes a link that logs an account in.
+    ///
+    /// # Errors
+    /// As [`Directory::reset_account`].
+    pub async fn create_log_in_link(
+        &self,
+        merchant: Option<MerchantId>,
+        name: AccountName,
+    ) -> Result<(Account, NewLink), AccessError> {
+        self.make_link(merchant, name, Purpose::LogIn).await
+    }
+
+    async fn make_link(
+        &self,
+        merchant: Option<MerchantId>,
+        name: AccountName,
+        purpose: Purpose,
+    ) -> Result<(Account, NewLink), AccessError> {
+        let link = NewLink::new(purpose, self.clock.now(), &self.entropy);
+        let made = link.clone();
+        let written = self.database.write(move |conn: &mut AnyConnection| {
+            let Some(account) = find_own(conn, merchant.as_ref(), &name)? else { return Ok::<_, DatabaseError>(None) };
+            let key = account.key.as_str();
+            // There is one at a time: who asked for another has lost the first.
+            store::delete_links(conn, key)?;
+            if purpose == Purpose::SetPassword {
+                store::delete_sessions(conn, key)?;
+                store::update_password(conn, key, None)?;
+            }
+            store::insert_link(conn, &made.row(&account.key))?;
+            Ok(Some(Account { has_password: account.has_password && purpose == Purpose::LogIn, ..account }))
+        });
+        Ok((written.await?.ok_or(AccessError::UnknownAccount)?, link))
+    }
+
+    /// Deletes what is over until cancelled.
+    pub async fn sweep_accounts(self, cancel: CancellationToken) {
+        while cancel.run_until_cancelled(tokio::time::sleep(SWEEP_EVERY)).await.is_some() {
+            let now = self.clock.now().as_microsecond();
+            let before = |period: jiff::SignedDuration| {
+                now.saturating_sub(i64::try_from(period.as_micros()).unwrap_or(i64::MAX))
+            };
+            let (began, counted) = (before(session::LONGEST), before(attempts::PERIOD));
+            let swept =
+                self.database.write(move |conn: &mut AnyConnection| store::delete_ended(conn, began, now, counted));
+            if let Err(error) = swept.await {
+                // The next round tries again; a database that is away is said elsewhere.
+                tracing::debug!(%error, "ended sessions could not be deleted yet");
+            }
+        }
+    }
+
+    pub(super) fn blind_of_account(&self, parts: &[&[u8]]) -> [u8; 32] {
+        self.ledger.context().keyring.blind(parts)
+    }
+}
+
+fn find_own(
+    conn: &mut AnyConnection,
+    merchant: Option<&MerchantId>,
+    name: &AccountName,
+) -> Result<Option<Account>, DatabaseError> {
+    let found = store::find_by_name(conn, name.as_str())?.map(Account::try_from).transpose()?;
+    Ok(found.filter(|account| account.merchant.as_ref() == merchant))
+}
+
+/// Deletes all that is kept of the account of a key that was revoked, if it is one's.
+pub(super) fn forget(
+    conn: &mut AnyConnection,
+    merchant: Option<&MerchantId>,
+    key: &KeyId,
+) -> Result<(), DatabaseError> {
+    let is_own =
+        store::find_merchant(conn, key.as_str())?.is_some_and(|of| of.as_deref() == merchant.map(MerchantId::as_str));
+    if is_own { store::delete(conn, key.as_str()) } else { Ok(()) }
+}

@@ -1,0 +1,224 @@
+//! The rows of accounts, their sessions and links, and of wrong passwords.
+
+use diesel::prelude::*;
+
+use super::name::AccountName;
+use super::token::TokenHash;
+use crate::database::schema::{account_links, account_sessions, accounts, api_keys, log_in_attempts};
+use crate::database::{AnyConnection, DatabaseError};
+use crate::foundation::ids::{KeyId, MerchantId};
+use crate::on_either;
+
+type Result<T> = std::result::Result<T, DatabaseError>;
+
+/// An account, its key's role and label.
+#[derive(Debug, Clone, Queryable)]
+pub(super) struct AccountRow {
+    pub key_id: String,
+    pub merchant_id: Option<String>,
+    pub name: String,
+    pub password_hash: Option<String>,
+    pub created_at: i64,
+    pub role: String,
+    pub label: String,
+}
+
+/// A session of an account.
+#[derive(Debug, Clone, Queryable, Insertable)]
+#[diesel(table_name = account_sessions)]
+pub(super) struct SessionRow {
+    pub token_hash: Vec<u8>,
+    pub key_id: String,
+    pub began_at: i64,
+    pub used_at: i64,
+}
+
+/// A link that opens once.
+#[derive(Debug, Clone, Queryable, Insertable)]
+#[diesel(table_name = account_links)]
+pub(super) struct LinkRow {
+    pub token_hash: Vec<u8>,
+    pub key_id: String,
+    pub purpose: String,
+    pub expires_at: i64,
+}
+
+/// A count of wrong passwords.
+#[derive(Debug, Clone, Queryable, Insertable)]
+#[diesel(table_name = log_in_attempts)]
+pub(super) struct AttemptRow {
+    pub counted: Vec<u8>,
+    pub failures: i64,
+    pub since: i64,
+}
+
+/// Accounts whose keys work.
+macro_rules! working {
+    () => {
+        accounts::table
+            .inner_join(api_keys::table.on(api_keys::id.eq(accounts::key_id)))
+            .filter(api_keys::revoked_at.is_null())
+    };
+}
+
+const COLUMNS: (
+    accounts::key_id,
+    accounts::merchant_id,
+    accounts::name,
+    accounts::password_hash,
+    accounts::created_at,
+    api_keys::role,
+    api_keys::label,
+) = (
+    accounts::key_id,
+    accounts::merchant_id,
+    accounts::name,
+    accounts::password_hash,
+    accounts::created_at,
+    api_keys::role,
+    api_keys::label,
+);
+
+pub(super) fn insert(
+    conn: &mut AnyConnection,
+    merchant: Option<&MerchantId>,
+    key: &KeyId,
+    name: &AccountName,
+    created_at: i64,
+) -> Result<()> {
+    let row = (
+        accounts::key_id.eq(key.as_str()),
+        accounts::merchant_id.eq(merchant.map(MerchantId::as_str)),
+        accounts::name.eq(name.as_str()),
+        accounts::created_at.eq(created_at),
+    );
+    diesel::insert_into(accounts::table).values(row).execute(conn)?;
+    Ok(())
+}
+
+/// The accounts of the merchant (none: of the operator), by name.
+pub(super) fn list(conn: &mut AnyConnection, merchant: Option<&MerchantId>) -> Result<Vec<AccountRow>> {
+    Ok(match merchant {
+        Some(merchant) => {
+            let own = working!().filter(accounts::merchant_id.eq(merchant.as_str().to_owned()));
+            own.order(accounts::name).select(COLUMNS).load(conn)?
+        }
+        None => working!().filter(accounts::merchant_id.is_null()).order(accounts::name).select(COLUMNS).load(conn)?,
+    })
+}
+
+/// The account of this name, whosever it is: nothing else is known of who logs in.
+pub(super) fn find_by_name(conn: &mut AnyConnection, name: &str) -> Result<Option<AccountRow>> {
+    Ok(working!().filter(accounts::name.eq(name)).select(COLUMNS).first(conn).optional()?)
+}
+
+pub(super) fn find_by_key(conn: &mut AnyConnection, key: &str) -> Result<Option<AccountRow>> {
+    Ok(working!().filter(accounts::key_id.eq(key)).select(COLUMNS).first(conn).optional()?)
+}
+
+/// True if a name is taken, also where it is another merchant's.
+pub(super) fn is_taken(conn: &mut AnyConnection, name: &AccountName) -> Result<bool> {
+    let taken: Option<String> =
+        accounts::table.filter(accounts::name.eq(name.as_str())).select(accounts::key_id).first(conn).optional()?;
+    Ok(taken.is_some())
+}
+
+pub(super) fn update_password(conn: &mut AnyConnection, key: &str, hash: Option<&str>) -> Result<()> {
+    diesel::update(accounts::table.find(key)).set(accounts::password_hash.eq(hash)).execute(conn)?;
+    Ok(())
+}
+
+/// Deletes all that is kept of an account but its key.
+pub(super) fn delete(conn: &mut AnyConnection, key: &str) -> Result<()> {
+    delete_sessions(conn, key)?;
+    delete_links(conn, key)?;
+    diesel::delete(accounts::table.find(key)).execute(conn)?;
+    Ok(())
+}
+
+pub(super) fn insert_session(conn: &mut AnyConnection, row: &SessionRow) -> Result<()> {
+    diesel::insert_into(account_sessions::table).values(row).execute(conn)?;
+    Ok(())
+}
+
+pub(super) fn find_session(conn: &mut AnyConnection, token: &TokenHash) -> Result<Option<SessionRow>> {
+    Ok(account_sessions::table.find(token.as_slice()).first(conn).optional()?)
+}
+
+/// The sessions of an account, the newest first.
+pub(super) fn list_sessions(conn: &mut AnyConnection, key: &str) -> Result<Vec<SessionRow>> {
+    let own = account_sessions::table.filter(account_sessions::key_id.eq(key.to_owned()));
+    Ok(own.order(account_sessions::began_at.desc()).limit(100).load(conn)?)
+}
+
+/// Notes the use of a session, never backwards.
+pub(super) fn update_used(conn: &mut AnyConnection, token: &TokenHash, at: i64) -> Result<()> {
+    let earlier = account_sessions::table.find(token.as_slice()).filter(account_sessions::used_at.lt(at));
+    diesel::update(earlier).set(account_sessions::used_at.eq(at)).execute(conn)?;
+    Ok(())
+}
+
+pub(super) fn delete_session(conn: &mut AnyConnection, token: &TokenHash) -> Result<()> {
+    diesel::delete(account_sessions::table.find(token.as_slice())).execute(conn)?;
+    Ok(())
+}
+
+pub(super) fn delete_sessions(conn: &mut AnyConnection, key: &str) -> Result<()> {
+    let own = account_sessions::table.filter(account_sessions::key_id.eq(key.to_owned()));
+    diesel::delete(own).execute(conn)?;
+    Ok(())
+}
+
+/// Deletes what is over: sessions that began before an instant, links that expired before another, and counts of wrong
+/// passwords whose period is over.
+pub(super) fn delete_ended(conn: &mut AnyConnection, began_before: i64, now: i64, counted_before: i64) -> Result<()> {
+    diesel::delete(log_in_attempts::table.filter(log_in_attempts::since.le(counted_before))).execute(conn)?;
+    diesel::delete(account_sessions::table.filter(account_sessions::began_at.le(began_before))).execute(conn)?;
+    diesel::delete(account_links::table.filter(account_links::expires_at.le(now))).execute(conn)?;
+    Ok(())
+}
+
+pub(super) fn insert_link(conn: &mut AnyConnection, row: &LinkRow) -> Result<()> {
+    diesel::insert_into(account_links::table).values(row).execute(conn)?;
+    Ok(())
+}
+
+pub(super) fn find_link(conn: &mut AnyConnection, token: &TokenHash) -> Result<Option<LinkRow>> {
+    Ok(account_links::table.find(token.as_slice()).first(conn).optional()?)
+}
+
+/// Takes a link: true for the one who did, of any number at once.
+pub(super) fn delete_link(conn: &mut AnyConnection, token: &TokenHash) -> Result<bool> {
+    Ok(diesel::delete(account_links::table.find(token.as_slice())).execute(conn)? > 0)
+}
+
+pub(super) fn delete_links(conn: &mut AnyConnection, key: &str) -> Result<()> {
+    diesel::delete(account_links::table.filter(account_links::key_id.eq(key.to_owned()))).execute(conn)?;
+    Ok(())
+}
+
+/// The count, held until the transaction ends; made where there is none.
+pub(super) fn lock_attempts(conn: &mut AnyConnection, counted: &[u8; 32], now: i64) -> Result<AttemptRow> {
+    let row = AttemptRow { counted: counted.to_vec(), failures: 0, since: now };
+    on_either!(conn, |c| diesel::insert_into(log_in_attempts::table)
+        .values(&row)
+        .on_conflict_do_nothing()
+        .execute(c)?);
+    if let AnyConnection::Postgres(c) = conn {
+        let row = log_in_attempts::table.find(counted.as_slice()).select(log_in_attempts::since);
+        row.for_update().first::<i64>(c)?;
+    }
+    Ok(log_in_attempts::table.find(counted.as_slice()).first(conn)?)
+}
+
+pub(super) fn update_attempts(conn: &mut AnyConnection, row: &AttemptRow) -> Result<()> {
+    diesel::update(log_in_attempts::table.find(&row.counted))
+        .set((log_in_attempts::failures.eq(row.failures), log_in_attempts::since.eq(row.since)))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// The merchant of the account with this key, if it is one's.
+pub(super) fn find_merchant(conn: &mut AnyConnection, key: &str) -> Result<Option<Option<String>>> {
+    Ok(accounts::table.find(key).select(accounts::merchant_id).first(conn).optional()?)
+}

@@ -1,0 +1,37 @@
+//! The tables of accounts, as `schema` has the others.
+
+diesel::table! {
+    accounts (key_id) {
+        key_id -> Text,
+        merchant_id -> Nullable<Text>,
+        name -> Text,
+        password_hash -> Nullable<Text>,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    account_sessions (token_hash) {
+        token_hash -> Binary,
+        key_id -> Text,
+        began_at -> BigInt,
+        used_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    account_links (token_hash) {
+        token_hash -> Binary,
+        key_id -> Text,
+        purpose -> Text,
+        expires_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    log_in_attempts (counted) {
+        counted -> Binary,
+        failures -> BigInt,
+        since -> BigInt,
+    }
+}
