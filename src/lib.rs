@@ -38,12 +38,13 @@
 //! | [`eligibility`] | the only room that calls its siblings' handles: the [`Checker`](eligibility::checker::Checker) on the hot path, the [`Redeemer`](eligibility::redeemer::Redeemer), the [`Issuer`](eligibility::issuer::Issuer); trying rules out; what is held on one person |
 //! | [`gateway`] | the composition root: from settings to every handle |
 //! | [`web`] | what the web doors share, and the codes of errors that the command line names too |
-//! | [`http`], [`cli`] | the doors: the API and the command line. They never import each other |
+//! | [`http`], [`console`], [`cli`] | the doors: the API, the pages for people, and the command line. They never import each other |
 //! | [`server`] | the listening side of the web doors; `main.rs` hands it to the command line |
 
 pub mod access;
 pub mod audit;
 pub mod cli;
+pub mod console;
 pub mod database;
 pub mod decision;
 pub mod eligibility;

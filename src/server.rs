@@ -11,6 +11,7 @@ use actix_web::{App, web};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::WebDoors;
+use crate::console;
 use crate::gateway::Gateway;
 use crate::http::metrics_page::get_metrics;
 use crate::http::{Documents, app, openapi};
@@ -54,7 +55,7 @@ pub async fn serve(
     let port = listener.try_clone()?;
     let (shown, at_work) = (gateway.clone(), state.clone());
     let Running { connections, handle, mut task } =
-        listen(listener, how, move || app(shown.clone(), at_work.clone(), &documents))?;
+        listen(listener, how, move || app(shown.clone(), at_work.clone(), &documents, console::mount))?;
     let measuring = metrics
         .map(|(listener, metrics)| serve_metrics(listener, how, metrics, gateway.clone(), state.clone()))
         .transpose()?;

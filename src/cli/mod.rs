@@ -8,6 +8,7 @@
 //! `invocation.serving_settings(&args.serving)`; one that works on a gateway's database and ends
 //! goes through `invocation.with_gateway`; the others ask for `invocation.settings()`.
 
+mod account;
 mod approval;
 mod attribute;
 mod audit;
@@ -87,6 +88,8 @@ enum Command {
     Merchant(merchant::Args),
     /// Make, list and revoke keys.
     Key(key::Args),
+    /// Make, list and end the accounts of people who use the console.
+    Account(account::Args),
     /// Hold the database to its signed logs; prune them.
     Audit(audit::Args),
     /// Count what was granted, what is to be billed, and whom the rules turned away.
@@ -135,6 +138,7 @@ fn dispatch(command: Command, invocation: &Invocation) -> Result<Completion, Cli
         Command::Check(args) => check::run(args, invocation),
         Command::Grant(args) => grant::run(args, invocation),
         Command::Desk(args) => desk::run(args, invocation),
+        Command::Account(args) => account::run(args, invocation),
         Command::Referral(args) => referral::run(args, invocation),
         Command::Contest(args) => contest::run(args, invocation),
         Command::Approval(args) => approval::run(&args, invocation),

@@ -12,6 +12,7 @@
 //! - `cases`: a merchant's own tests of a rule, pure
 //! - `subject_access`: everything that is held on one person; `disclosure`: the same as both doors write it; `shown`:
 //!   checks, simulations, cases and versions as both doors write them
+//! - `today`: the numbers of each perk's day, for lists of perks
 //! - `exporter`: a log as a file, and the event that says so
 //!
 //! When rules can look at something new, the trials have to supply it too: their matches are exhaustive, so the compiler
@@ -41,5 +42,6 @@ pub mod shown;
 mod simulated_limits;
 pub mod simulator;
 pub mod subject_access;
+pub mod today;
 pub mod trial;
 mod words_behind;

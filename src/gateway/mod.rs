@@ -23,6 +23,7 @@ use crate::eligibility::redeemer::Redeemer;
 use crate::eligibility::runs::Runs;
 use crate::eligibility::simulator::Simulator;
 use crate::eligibility::subject_access::SubjectAccess;
+use crate::eligibility::today::Today;
 use crate::foundation::clock::Clock;
 use crate::foundation::count::counted;
 use crate::foundation::entropy::Entropy;
@@ -58,6 +59,7 @@ pub struct Gateway {
     pub checker: Checker,
     pub redeemer: Redeemer,
     pub floor: Floor,
+    pub today: Today,
     pub simulator: Simulator,
     pub backtester: Backtester,
     pub subject_access: SubjectAccess,
@@ -172,6 +174,7 @@ impl Gateway {
             entropy: entropy.clone(),
         };
         let floor = Floor::new(catalog.clone(), ledger.clone(), clock.clone(), entropy.clone(), handle.clone());
+        let today = Today::new(catalog.clone(), ledger.clone(), clock.clone());
         let (simulator, backtester) = trials(&checker);
         let reporter = Reporter::new(ledger.clone(), clock.clone());
         let subject_access = SubjectAccess::beside(&checker);
@@ -192,6 +195,7 @@ impl Gateway {
             checker,
             redeemer,
             floor,
+            today,
             simulator,
             backtester,
             subject_access,

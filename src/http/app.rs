@@ -4,7 +4,7 @@ use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::header::HeaderValue;
 use actix_web::middleware::from_fn;
-use actix_web::web::Data;
+use actix_web::web::{Data, ServiceConfig};
 use actix_web::{App, Error, HttpRequest, HttpResponse, web};
 use utoipa_actix_web::AppExt;
 
@@ -17,11 +17,12 @@ use crate::web::problem::{Kind, Problem};
 use crate::web::request::attend;
 use crate::web::state::State;
 
-/// The application that every worker runs.
+/// The application that every worker runs; `beside` adds what another door answers on the same port.
 pub fn app(
     gateway: Data<Gateway>,
     state: Data<State>,
     documents: &Documents,
+    beside: fn(&mut ServiceConfig),
 ) -> App<
     impl ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse<BoxBody>, Error = Error, InitError = ()>
     + use<>,
@@ -34,6 +35,7 @@ pub fn app(
         .configure(routes)
         .into_app()
         .configure(undocumented)
+        .configure(beside)
         .default_service(web::to(refuse_unrouted))
         .wrap(from_fn(attend))
         .wrap(from_fn(track))

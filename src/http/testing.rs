@@ -125,7 +125,7 @@ impl Rig {
     }
 
     pub(crate) async fn ask(&self, request: TestRequest) -> Answer {
-        let service = init_service(app(self.gateway.clone(), self.state.clone(), &self.documents)).await;
+        let service = init_service(app(self.gateway.clone(), self.state.clone(), &self.documents, |_| {})).await;
         Answer::read(service.call(request.to_request()).await).await
     }
 
@@ -135,7 +135,7 @@ impl Rig {
         request: TestRequest,
         body: impl Stream<Item = Result<Bytes, PayloadError>> + 'static,
     ) -> Answer {
-        let service = init_service(app(self.gateway.clone(), self.state.clone(), &self.documents)).await;
+        let service = init_service(app(self.gateway.clone(), self.state.clone(), &self.documents, |_| {})).await;
         let (request, _) = request.to_request().replace_payload(Payload::from(body.boxed_local()));
         Answer::read(service.call(request).await).await
     }

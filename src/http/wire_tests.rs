@@ -15,7 +15,7 @@ fn listen(rig: &Rig) -> (SocketAddr, ServerHandle) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let (gateway, state, documents) = (rig.gateway.clone(), rig.state.clone(), rig.documents.clone());
-    let server = HttpServer::new(move || app(gateway.clone(), state.clone(), &documents));
+    let server = HttpServer::new(move || app(gateway.clone(), state.clone(), &documents, |_| {}));
     let server = server.workers(1).disable_signals().listen(listener).unwrap().run();
     let handle = server.handle();
     actix_web::rt::spawn(server);

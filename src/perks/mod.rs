@@ -4,7 +4,7 @@
 //! perks at once) and `four_eyes` (who may approve), which do their work in `life`, `rollback` and `draft`, inside one
 //! transaction with its events. `attributes` are those of people that rules may look at; `closures` are places that are
 //! closed for a while. `active_perk` is what checks go by, from memory, and `snapshot` reads it; `schema`
-//! describes perk files to editors.
+//! describes perk files to editors, and `search` finds perks by a part of their names.
 //!
 //! To add a step to a version's life: a function in `life.rs` that runs inside the ledger's
 //! transaction with its event, its method in `versions.rs`, and what the event means in
@@ -27,6 +27,7 @@ pub mod purpose;
 mod required_status;
 mod rollback;
 pub mod schema;
+pub mod search;
 mod snapshot;
 mod status;
 pub mod store;

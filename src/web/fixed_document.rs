@@ -19,6 +19,7 @@ pub(crate) struct FixedDocument {
     tag: EntityTag,
     is_gzip: bool,
     is_for_any_origin: bool,
+    is_immutable: bool,
 }
 
 impl FixedDocument {
@@ -26,7 +27,14 @@ impl FixedDocument {
         let content = content.into();
         let hash = digest::digest(&digest::SHA256, &content);
         let tag = EntityTag::new_strong(hex(hash.as_ref().get(..16).unwrap_or_default()));
-        Self { content, content_type: content_type.into(), tag, is_gzip: false, is_for_any_origin: false }
+        Self {
+            content,
+            content_type: content_type.into(),
+            tag,
+            is_gzip: false,
+            is_for_any_origin: false,
+            is_immutable: false,
+        }
     }
 
     /// The content is compressed already.
@@ -41,6 +49,12 @@ impl FixedDocument {
         self
     }
 
+    /// Its address changes with it, so a copy may be used for good.
+    pub(crate) fn immutable(mut self) -> Self {
+        self.is_immutable = true;
+        self
+    }
+
     /// The document, or 304 for a caller that holds it.
     pub(crate) fn answer(&self, held: &IfNoneMatch) -> HttpResponse {
         let is_held = match held {
@@ -49,8 +63,9 @@ impl FixedDocument {
             IfNoneMatch::Items(tags) => tags.iter().any(|one| one.weak_eq(&self.tag)),
         };
         let mut response = if is_held { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+        let age = if self.is_immutable { "31536000, immutable".to_owned() } else { MAX_AGE.to_string() };
         response
-            .insert_header((header::CACHE_CONTROL, format!("public, max-age={MAX_AGE}")))
+            .insert_header((header::CACHE_CONTROL, format!("public, max-age={age}")))
             .insert_header((header::ETAG, self.tag.to_string()));
         if self.is_for_any_origin {
             response.insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"));

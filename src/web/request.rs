@@ -199,13 +199,15 @@ fn finish<A: MessageBody + 'static, B: MessageBody + 'static>(
             passage.note("unmatched", problem.kind.status(), Some(&problem), true);
             let (response, body) = problem.error_response().into_parts();
             let response = response.set_body(BoxBody::new(body));
-            return Err(
-                InternalError::from_response(problem.clone(), passage.dress(response, Some(&problem), false)).into()
-            );
+            return Err(InternalError::from_response(
+                problem.clone(),
+                passage.dress(response, Some(&problem), false, false),
+            )
+            .into());
         }
     };
-    let mut problem =
-        needs_body(response.response()).then(|| problem_of(response.response().error(), response.status()));
+    let form = refusal_form(response.response());
+    let mut problem = form.map(|_| problem_of(response.response().error(), response.status()));
     let route = response.request().match_pattern();
     if let Some(problem) = problem.as_mut().filter(|problem| problem.is_absent)
         && let Some(detail) = route.as_deref().and_then(|route| absence_of(route, response.request()))
@@ -216,7 +218,8 @@ fn finish<A: MessageBody + 'static, B: MessageBody + 'static>(
     passage.note(route.as_deref().unwrap_or("unmatched"), response.status(), problem.as_ref(), is_stranger);
     let (request, response) = response.into_parts();
     let is_withheld = request.extensions().get::<Readable>() == Some(&Readable::No);
-    let response = passage.dress(response.map_into_boxed_body(), problem.as_ref(), is_withheld);
+    let written = form == Some(Form::Written);
+    let response = passage.dress(response.map_into_boxed_body(), problem.as_ref(), written, is_withheld);
     Ok(ServiceResponse::new(request, response))
 }
 
@@ -236,12 +239,22 @@ fn absence_of(route: &str, request: &HttpRequest) -> Option<String> {
     })
 }
 
-/// A refusal whose body is not written yet: ours, and whatever actix says in plain text. What a
-/// handler wrote as JSON, as the OAuth standards want it, is kept.
-fn needs_body<B>(response: &HttpResponse<B>) -> bool {
+/// The state that a refusal's body is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// Ours, and whatever actix says in plain text: it becomes a problem.
+    Unwritten,
+    /// A page for people.
+    Written,
+}
+
+/// The form of a refusal; none for other answers, and for what a handler wrote as JSON, as the OAuth standards want it.
+fn refusal_form<B>(response: &HttpResponse<B>) -> Option<Form> {
     let content_type = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let is = |kind: &str| content_type.is_some_and(|text| text.contains(kind));
     let is_error = response.status().is_client_error() || response.status().is_server_error();
-    is_error && !content_type.is_some_and(|text| text.contains("json"))
+    let form = if is("text/html") { Form::Written } else { Form::Unwritten };
+    (is_error && !is("json")).then_some(form)
 }
 
 fn problem_of(error: Option<&Error>, status: StatusCode) -> Problem {
@@ -280,9 +293,10 @@ impl Passage {
         &self,
         mut response: HttpResponse<BoxBody>,
         problem: Option<&Problem>,
+        is_written: bool,
         is_withheld: bool,
     ) -> HttpResponse<BoxBody> {
-        if let Some(problem) = problem {
+        if let Some(problem) = problem.filter(|_| !is_written) {
             let kind = HeaderValue::from_static("application/problem+json");
             response = response.set_body(BoxBody::new(problem.body(self.id.as_str())));
             response.headers_mut().insert(header::CONTENT_TYPE, kind);

@@ -89,10 +89,11 @@ impl Directory {
         if written.await? { Ok(token) } else { Err(LogInError::Refused { left }) }
     }
 
-    /// Tells whether a password is the account's, and counts nothing: for someone who is logged in already.
+    /// Changes the password of someone who is logged in. The old one is asked for, and counted, as for a log-in; all
+    /// sessions of the account end, and the one that this returns begins.
     ///
     /// # Errors
-    /// [`LogInError::Busy`], or the database's.
+    /// As [`Directory::log_in`]; inside, why the new one is refused.
     pub async fn change_password(
         &self,
         session: &Session,

@@ -11,11 +11,13 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
+use super::account::link_address;
 use super::error::CliError;
 use super::flags::ServingFlags;
 use super::output::{write_block, write_line, write_part};
 use super::serve::{LAST_WORDS, Running, stop_signal};
 use super::{Completion, Invocation};
+use crate::access::accounts::{AccountName, NewAccount};
 use crate::access::{AccessError, Merchant, NewKey, Role};
 use crate::foundation::clock::from_seconds;
 use crate::foundation::ids::MerchantSlug;
@@ -47,6 +49,9 @@ pub(super) struct Args {
 }
 
 const ACTOR: Actor = Actor { key: None, role: "cli" };
+
+/// The account of the show.
+const ADMIN: &str = "demo@cathay.example";
 
 /// Cathay Pacific, San Francisco: from 8 May 2012 its lounge on the A concourse of the
 /// international terminal was open to anyone with a score of 40 or more, without a ticket on the
@@ -88,6 +93,8 @@ struct Show {
     steps: Vec<Step>,
     keys: Vec<(String, String)>,
     curl: String,
+    /// Logs an admin of cathay in, once.
+    console: String,
     held: bool,
     #[serde(skip)]
     once: bool,
@@ -120,6 +127,8 @@ impl fmt::Display for Show {
             return write_part!(f, "{}", if self.held { "All of it held." } else { "Not all of it held." });
         }
         write_line!(f, "Serving at {0}  (API: {0}/docs, keys: {0}/.well-known/jwks.json)\n", self.url)?;
+        write_line!(f, "The console, as an admin of cathay (the link logs you in once, within an hour):")?;
+        write_line!(f, "  {}\n", self.console)?;
         write_line!(f, "One key per role, of the merchant cathay where a role has one:")?;
         for (role, key) in &self.keys {
             write_line!(f, "  {role:<9} {key}")?;
@@ -208,9 +217,23 @@ async fn show(gateway: &Gateway, url: String, once: bool) -> Result<Show, CliErr
          -d '{{\"perk\":\"sfo-lounge\",\"subject\":\"twitter:justinbieber\",\"context\":{{\"concourse\":\"A\"}}}}'",
         key_of(Role::Kiosk)
     );
+    let console = console_link(gateway, &cathay, &url).await?;
     let held = steps.iter().all(|step| step.held);
     let database = gateway.settings.storage.database_url.to_string();
-    Ok(Show { database, url, steps, keys, curl, held, once })
+    Ok(Show { database, url, steps, keys, curl, console, held, once })
+}
+
+/// A link that logs the show's own admin in; an earlier show may have made the account.
+async fn console_link(gateway: &Gateway, cathay: &Merchant, url: &str) -> Result<String, CliError> {
+    let name: AccountName = ADMIN.parse().map_err(|error| CliError::Demo(format!("{error}")))?;
+    let merchant = Some(cathay.id.clone());
+    let new = NewAccount { name: name.clone(), role: Role::Admin, merchant: merchant.clone(), label: None };
+    match gateway.directory.create_account(new, ACTOR).await {
+        Ok(_) | Err(AccessError::AccountExists(_)) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let (_, link) = gateway.directory.create_log_in_link(merchant, name).await?;
+    Ok(link_address(url, &link))
 }
 
 /// The merchant, its perk and the scores; what an earlier show left in the directory is kept.

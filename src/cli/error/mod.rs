@@ -308,6 +308,10 @@ impl CliError {
                 "`perkgate key list --merchant SLUG` shows a merchant's keys, `--operator` the operator's; `key revoke` takes the same flags"
             }
             Self::Access(AccessError::MerchantExists(_)) => "`perkgate merchant list` shows it",
+            Self::Access(AccessError::AccountExists(_)) => "another name: each is unique in the gateway",
+            Self::Access(AccessError::UnknownAccount) => {
+                "`perkgate account list --merchant SLUG` shows a merchant's accounts, `--operator` the operator's"
+            }
             Self::UnknownTokenKey { published, .. } => {
                 return Some(format!("one of those that are published: {}", published.join(", ")));
             }

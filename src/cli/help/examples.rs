@@ -4,6 +4,16 @@ use clap::Command;
 
 /// The end of a command's help, by the command's path. A command that has more to say says it in its own file.
 const EXAMPLES: &[(&str, &[&str])] = &[
+    (
+        "account create",
+        &[
+            "perkgate account create mei@cathay.example --role admin --merchant cathay",
+            "perkgate account create ops@gate.example --role operator",
+        ],
+    ),
+    ("account disable", &["perkgate account disable mei@cathay.example --merchant cathay --yes"]),
+    ("account list", &["perkgate account list --merchant cathay", "perkgate account list --operator"]),
+    ("account reset", &["perkgate account reset mei@cathay.example --merchant cathay --yes"]),
     ("approval require", &["perkgate approval require --merchant cathay"]),
     ("approval show", &["perkgate approval show --merchant cathay --json"]),
     (

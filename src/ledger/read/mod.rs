@@ -7,7 +7,7 @@
 //! - `person`: what is held on one person
 //! - `history`, `decisions`: the past in the log's order, with what is needed to decide it again
 //! - `evidence`, `proof`: signed heads, and proofs that lead to them
-//! - `published`: the public keys
+//! - `published`: the public keys; `today`: the numbers of a day
 
 pub mod browse;
 pub mod decisions;
@@ -18,6 +18,7 @@ pub mod person;
 pub mod proof;
 pub mod published;
 pub(crate) mod searches;
+pub mod today;
 
 use std::collections::BTreeSet;
 

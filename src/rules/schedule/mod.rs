@@ -1,6 +1,7 @@
 //! When a perk is open: weekly hours and closed dates, as wall time in the rule's zone.
 
 mod clock_changes;
+mod closing;
 pub(crate) mod week;
 
 use jiff::civil::{Date, DateTime, Time, Weekday};

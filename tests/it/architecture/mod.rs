@@ -67,7 +67,9 @@ const MAX_FILES: usize = 20;
 type IsHome = fn(&SourceFile) -> bool;
 
 /// Where a crate may be named, by path.
-const HOMES: [(&str, IsHome); 15] = [
+const HOMES: [(&str, IsHome); 17] = [
+    ("argon2", |file| file.path == "access/accounts/password.rs"),
+    ("askama", |file| file.room() == "console"),
     ("diesel", |file| file.room() == "database" || is_store(file)),
     ("diesel_migrations", |file| file.room() == "database"),
     ("redis", |file| file.room() == "redis_link" || file.name() == "redis.rs"),

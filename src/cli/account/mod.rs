@@ -1,0 +1,203 @@
+//! `perkgate account`: the people who use the console.
+
+use std::fmt;
+
+use clap::Subcommand;
+use clap::builder::{PossibleValuesParser, TypedValueParser as _};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::error::CliError;
+use super::once::{self, ACTOR, MerchantFlag, Needs, OwnerFlag};
+use super::output::confirmation::Confirmation;
+use super::output::{table, write_line, write_part};
+use super::{Completion, Invocation};
+use crate::access::accounts::link::NewLink;
+use crate::access::accounts::{Account, AccountName, NewAccount, ROLES};
+use crate::access::{Merchant, Role};
+use crate::foundation::ids::{KeyId, MerchantSlug};
+use crate::gateway::Gateway;
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Make an account for the console. It prints a link by which its person sets a password: for an hour, and once.
+    Create(New),
+    /// List the accounts of a merchant, or with --operator those of the operator.
+    List {
+        #[command(flatten)]
+        owner: OwnerFlag,
+    },
+    /// End an account: its sessions end at once, and its name and password are deleted. Its key remains in the log.
+    Disable {
+        /// The name that its person logs in with.
+        #[arg(value_name = "NAME")]
+        name: AccountName,
+        #[command(flatten)]
+        owner: OwnerFlag,
+        #[command(flatten)]
+        confirmation: Confirmation,
+    },
+    /// End an account's password and sessions, and print a link by which its person sets another.
+    Reset {
+        /// The name that its person logs in with.
+        #[arg(value_name = "NAME")]
+        name: AccountName,
+        #[command(flatten)]
+        owner: OwnerFlag,
+        #[command(flatten)]
+        confirmation: Confirmation,
+    },
+}
+
+#[derive(clap::Args)]
+struct New {
+    /// The name that its person logs in with, such as an address for e-mail. It is unique in the gateway.
+    #[arg(value_name = "NAME")]
+    name: AccountName,
+    #[command(flatten)]
+    merchant: MerchantFlag,
+    /// The person's role: an admin runs a merchant's perks, an auditor reads, an operator runs the gateway.
+    #[arg(long, value_parser = PossibleValuesParser::new(ROLES.map(Role::as_str)).try_map(|text| text.parse::<Role>()))]
+    role: Role,
+    /// The name that the log calls its person by, for good; what stands before the @ unless given.
+    #[arg(long, value_name = "TEXT")]
+    label: Option<String>,
+}
+
+#[derive(Serialize)]
+struct AccountView {
+    account: AccountName,
+    role: Role,
+    label: String,
+    /// Null for the operator's.
+    merchant: Option<MerchantSlug>,
+    key: KeyId,
+    has_password: bool,
+    created_at: Timestamp,
+}
+
+impl AccountView {
+    fn of(account: Account, merchant: Option<&Merchant>) -> Self {
+        let Account { key, name, role, label, has_password, created_at, .. } = account;
+        let merchant = merchant.map(|merchant| merchant.slug.clone());
+        Self { account: name, role, label, merchant, key, has_password, created_at }
+    }
+}
+
+/// An account, and the link that its person opens.
+#[derive(Serialize)]
+struct Invited {
+    #[serde(flatten)]
+    account: AccountView,
+    link: String,
+    link_expires_at: Timestamp,
+}
+
+impl Invited {
+    fn of(gateway: &Gateway, account: Account, merchant: Option<&Merchant>, link: &NewLink) -> Self {
+        let address = link_address(&gateway.issuer_url, link);
+        Self { account: AccountView::of(account, merchant), link: address, link_expires_at: link.expires_at }
+    }
+}
+
+/// The address of a link, where the gateway is served at this URL.
+pub(super) fn link_address(url: &str, link: &NewLink) -> String {
+    format!("{}/console/links/{}", url.trim_end_matches('/'), link.token.expose())
+}
+
+impl fmt::Display for Invited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let AccountView { account, role, merchant, key, label, .. } = &self.account;
+        let of = merchant.as_ref().map_or(String::new(), |slug| format!(" of {slug}"));
+        write_line!(f, "{account} is {role}{of}; the log calls them {label} ({key})")?;
+        write_line!(f, "They set their password here, once, until {}:", self.link_expires_at)?;
+        write_part!(f, "  {}", self.link)
+    }
+}
+
+#[derive(Serialize)]
+struct Listed {
+    accounts: Vec<AccountView>,
+}
+
+impl fmt::Display for Listed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.accounts.is_empty() {
+            return f.write_str("There are no accounts.");
+        }
+        let rows = self.accounts.iter().map(|it| {
+            let password = if it.has_password { "set" } else { "none yet" };
+            let (role, key, since) = (it.role.to_string(), it.key.to_string(), it.created_at.to_string());
+            [it.account.to_string(), role, it.label.clone(), password.to_owned(), since, key]
+        });
+        f.write_str(&table(["account", "role", "label", "password", "since", "key"], rows))
+    }
+}
+
+#[derive(Serialize)]
+struct Disabled {
+    account: AccountName,
+    key: KeyId,
+    disabled: bool,
+}
+
+impl fmt::Display for Disabled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_part!(f, "{} can't log in any more; {} is revoked", self.account, self.key)
+    }
+}
+
+pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, CliError> {
+    match args.action {
+        Action::Create(New { name, merchant, role, label }) => {
+            let invited = invocation.with_gateway(Needs::Existing, async |gateway| {
+                let is_named = merchant.merchant.is_some();
+                let merchant = if role.has_merchant() || is_named {
+                    Some(once::merchant(gateway, &merchant).await?)
+                } else {
+                    None
+                };
+                let new = NewAccount { name, role, merchant: merchant.as_ref().map(|it| it.id.clone()), label };
+                let (account, link) = gateway.directory.create_account(new, ACTOR).await?;
+                Ok(Invited::of(gateway, account, merchant.as_ref(), &link))
+            })?;
+            invocation.output.show(&invited)?;
+        }
+        Action::List { owner } => {
+            let listed = invocation.with_gateway(Needs::Existing, async |gateway| {
+                let merchant = once::owner(gateway, &owner).await?;
+                let accounts = gateway.directory.list_accounts(merchant.as_ref().map(|it| it.id.clone())).await?;
+                let view = |account| AccountView::of(account, merchant.as_ref());
+                Ok(Listed { accounts: accounts.into_iter().map(view).collect() })
+            })?;
+            invocation.output.show(&listed)?;
+        }
+        Action::Disable { name, owner, confirmation } => {
+            let disabled = invocation.with_gateway(Needs::Existing, async |gateway| {
+                let merchant = once::owner(gateway, &owner).await?.map(|it| it.id);
+                let account = gateway.directory.find_account(merchant.clone(), name).await?;
+                confirmation.ask(&format!("end the account `{}`", account.name))?;
+                Ok(gateway.directory.disable_account(merchant, account.name, ACTOR).await?)
+            })?;
+            invocation.output.show(&Disabled { account: disabled.name, key: disabled.key, disabled: true })?;
+        }
+        Action::Reset { name, owner, confirmation } => {
+            let invited = invocation.with_gateway(Needs::Existing, async |gateway| {
+                let merchant = once::owner(gateway, &owner).await?;
+                let id = merchant.as_ref().map(|it| it.id.clone());
+                let account = gateway.directory.find_account(id.clone(), name).await?;
+                confirmation.ask(&format!("end the password and the sessions of `{}`", account.name))?;
+                let (account, link) = gateway.directory.reset_account(id, account.name).await?;
+                Ok(Invited::of(gateway, account, merchant.as_ref(), &link))
+            })?;
+            invocation.output.show(&invited)?;
+        }
+    }
+    Ok(Completion::Succeeded)
+}

@@ -1,0 +1,75 @@
+//! The person who asks, by their session.
+
+use std::future::{Ready, ready};
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
+
+use crate::access::Principal;
+use crate::access::accounts::Session;
+use crate::access::role::permit::Permit;
+use crate::web::problem::{Kind, Problem};
+
+/// Someone who is logged in and whose role has the permission `P`. As the first argument of a handler it refuses before the
+/// later ones are looked at.
+pub(super) struct Caller<P: Permit> {
+    session: Arc<Session>,
+    permission: PhantomData<P>,
+}
+
+impl<P: Permit> Caller<P> {
+    pub(super) fn session(&self) -> &Arc<Session> {
+        &self.session
+    }
+}
+
+impl<P: Permit> Deref for Caller<P> {
+    type Target = Principal;
+
+    fn deref(&self) -> &Principal {
+        &self.session.principal
+    }
+}
+
+/// The session of a request, if it has one.
+pub(super) fn session_of(req: &HttpRequest) -> Option<Arc<Session>> {
+    req.extensions().get::<Arc<Session>>().cloned()
+}
+
+/// The refusal of someone who is not logged in. The door makes a way to the log-in of it.
+pub(super) fn log_in_first() -> Problem {
+    Problem::new(Kind::MissingKey, "You are not logged in, or your session has ended.")
+}
+
+impl<P: Permit + 'static> FromRequest for Caller<P> {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(session_of(req).ok_or_else(log_in_first).and_then(|session| {
+            let role = session.principal.role;
+            if !role.may(P::PERMISSION) {
+                return Err(Problem::new(
+                    Kind::Forbidden,
+                    format!("Your account's role is {role}, which has not this page."),
+                ));
+            }
+            Ok(Self { session, permission: PhantomData })
+        }))
+    }
+}
+
+/// Someone's session, or none: for pages that need nobody to be logged in.
+pub(super) struct Visitor(pub Option<Arc<Session>>);
+
+impl FromRequest for Visitor {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Ok(Self(session_of(req))))
+    }
+}

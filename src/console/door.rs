@@ -1,0 +1,142 @@
+//! The way of every request to the console: over which connection, from which page, by whose session; and the form of
+//! the answer: headers that keep other pages out, and refusals as pages.
+
+use std::fmt::Display;
+use std::net::{IpAddr, Ipv4Addr};
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::http::{Method, StatusCode};
+use actix_web::middleware::Next;
+use actix_web::web::Data;
+use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse};
+use askama::Template;
+
+use super::caller::{log_in_first, session_of};
+use super::log_in::log_in_address;
+use super::transport::Transport;
+use super::{cookie, refusals, transport};
+use crate::gateway::Gateway;
+use crate::web::address;
+use crate::web::problem::{Kind, Problem};
+use crate::web::state::State;
+
+/// Only what we serve ourselves is loaded, run or sent to; no page shows ours within its own.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; \
+                      form-action 'self'; frame-ancestors 'none'; base-uri 'none'; manifest-src 'self'; worker-src 'self'";
+
+/// The headers of every answer here.
+const HEADERS: [(&str, &str); 6] = [
+    ("content-security-policy", POLICY),
+    // Not `no-referrer`: browsers would then leave our own forms without their origin.
+    ("referrer-policy", "same-origin"),
+    ("x-frame-options", "DENY"),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("cross-origin-resource-policy", "same-origin"),
+    ("permissions-policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
+];
+
+/// The middleware of the console. It stands before routing, so a page that forgets to ask for a caller still can't be sent
+/// a form from elsewhere.
+///
+/// # Errors
+/// The errors of the rest; its own refusals are answers.
+pub(super) async fn attend_page(
+    req: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let response = match admit(&req).await {
+        Ok(()) => next.call(req).await?.map_into_boxed_body(),
+        Err(problem) => req.error_response(problem),
+    };
+    let mut response = show_refusal(response);
+    let headers = response.headers_mut();
+    for (name, value) in HEADERS {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    Ok(response)
+}
+
+async fn admit(req: &ServiceRequest) -> Result<(), Problem> {
+    let (Some(gateway), Some(state)) = (req.app_data::<Data<Gateway>>(), req.app_data::<Data<State>>()) else {
+        return Err(Problem::new(Kind::Internal, "The door was built without its gateway."));
+    };
+    let transport = transport::of(req, &gateway.settings.server.trusted_proxies)?;
+    req.extensions_mut().insert(transport);
+    transport::require_own_page(req, transport)?;
+    if req.path().starts_with(super::assets::AT) {
+        return Ok(());
+    }
+    let Some(token) = cookie::read(req.headers(), transport) else { return Ok(()) };
+    if let Some(session) = gateway.directory.session(&token).await? {
+        state.limits.take(&session.principal.key)?;
+        tracing::Span::current().record("principal", session.principal.key.as_str());
+        req.extensions_mut().insert(session.principal.clone());
+        req.extensions_mut().insert(std::sync::Arc::new(session));
+    }
+    Ok(())
+}
+
+/// The way that the request came.
+pub(super) fn transport_of(req: &HttpRequest) -> Transport {
+    req.extensions().get::<Transport>().copied().unwrap_or(Transport::Https)
+}
+
+/// The address that a request came from, as log-ins are counted by it.
+pub(super) fn client_of(req: &HttpRequest, gateway: &Gateway) -> String {
+    let peer = req.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
+    let client = address::client(peer, req.headers(), &gateway.settings.server.trusted_proxies);
+    address::bucket(client).to_string()
+}
+
+/// Gives a refusal its page. Its error remains with it, for the log.
+fn show_refusal(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
+    let status = response.status();
+    let is_page =
+        response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
+    if !(status.is_client_error() || status.is_server_error()) || is_page {
+        return response;
+    }
+    let (request, response) = response.into_parts();
+    if status == StatusCode::UNAUTHORIZED && matches!(*request.method(), Method::GET | Method::HEAD) {
+        let wanted = request.uri().path_and_query().map_or("/console", |it| it.as_str()).to_owned();
+        let answer = see_other(&log_in_address(&wanted));
+        return ServiceResponse::new(request, answer);
+    }
+    let page = refusals::page(&request, status, response.error());
+    let mut response = response.set_body(BoxBody::new(page));
+    response.headers_mut().remove(header::WWW_AUTHENTICATE);
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(HTML));
+    ServiceResponse::new(request, response)
+}
+
+pub(super) const HTML: &str = "text/html; charset=utf-8";
+
+/// A page.
+///
+/// # Errors
+/// A template that can't be written out.
+pub(super) fn page(template: &impl Template) -> Result<HttpResponse, Problem> {
+    page_of(StatusCode::OK, template)
+}
+
+/// A page that says that something was not done.
+///
+/// # Errors
+/// A template that can't be written out.
+pub(super) fn page_of(status: StatusCode, template: &impl Template) -> Result<HttpResponse, Problem> {
+    let text = template.render().map_err(|error| Problem::internal(&error))?;
+    Ok(HttpResponse::build(status).content_type(HTML).body(text))
+}
+
+/// The way to another page, which the browser then asks for: so going back sends nothing twice.
+pub(super) fn see_other(address: &impl Display) -> HttpResponse {
+    HttpResponse::SeeOther().insert_header((header::LOCATION, address.to_string())).finish()
+}
+
+/// The answer for an address that is no page: for strangers the same as for every page.
+pub(super) async fn get_nothing(req: HttpRequest) -> Result<HttpResponse, Problem> {
+    session_of(&req).ok_or_else(log_in_first)?;
+    Err(Problem::not_found())
+}

@@ -1,0 +1,47 @@
+//! What a page of ours sends: a form with the token of the session that the page was made for.
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest};
+use aws_lc_rs::constant_time;
+use futures_util::future::LocalBoxFuture;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::caller::{log_in_first, session_of};
+use crate::web::extract::read;
+use crate::web::form::FORM;
+use crate::web::params::{fit, members};
+use crate::web::problem::{Kind, Problem};
+
+/// The field that every form has.
+const TOKEN: &str = "form_token";
+
+/// A form of type `T` that was sent from a page of the caller's own session; its fields read from text. Fields that are
+/// empty count as left out.
+pub(super) struct Posted<T>(pub T);
+
+impl<T: DeserializeOwned + 'static> FromRequest for Posted<T> {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (req, payload) = (req.clone(), payload.take());
+        Box::pin(async move {
+            let session = session_of(&req).ok_or_else(log_in_first)?;
+            let raw = read(&req, payload, FORM).await?;
+            let text = std::str::from_utf8(&raw).map_err(|_| Problem::new(Kind::BadRequest, "A form is UTF-8."))?;
+            let mut fields = members(text)?;
+            let sent = fields.remove(TOKEN);
+            let sent = sent.as_ref().and_then(Value::as_str).unwrap_or_default().as_bytes();
+            if constant_time::verify_slices_are_equal(sent, session.form_token.as_bytes()).is_err() {
+                return Err(Problem::new(
+                    Kind::Forbidden,
+                    "This form was made for another session, and nothing was done: you may have logged in again since. \
+                     Open the page again and send it from there.",
+                ));
+            }
+            fields.retain(|_, value| value.as_str() != Some(""));
+            fit(fields).map(Self)
+        })
+    }
+}

@@ -1,0 +1,140 @@
+//! The frame around every page: its title, the navigation of a role, the clocks, and who is logged in.
+
+use jiff::Timestamp;
+
+use super::words::{place_of, zone_of};
+use super::{assets, icon::Icon};
+use crate::access::Role;
+use crate::access::accounts::Session;
+
+/// A part of the console that the navigation names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Section {
+    Perks,
+    Merchants,
+    Account,
+    None,
+}
+
+impl Section {
+    /// The parts that each role has, in their order.
+    const ALL: [(Self, &'static str, &'static str, &'static [Role]); 2] = [
+        (Self::Merchants, "/console/merchants", "Merchants", &[Role::Operator]),
+        (Self::Perks, "/console/perks", "Perks", &[Role::Admin]),
+    ];
+}
+
+/// Where people of a role begin.
+pub(super) fn home_of(role: Role) -> &'static str {
+    let own = Section::ALL.iter().find(|(_, _, _, roles)| roles.contains(&role));
+    own.map_or("/console/account", |(_, address, _, _)| address)
+}
+
+/// A link of the navigation.
+pub(super) struct NavLink {
+    pub address: &'static str,
+    pub words: &'static str,
+    pub is_current: bool,
+}
+
+/// A clock of the band.
+pub(super) struct ClockView {
+    pub zone: String,
+    pub place: String,
+    pub time: String,
+    /// The day of the week, where it is another than the first clock's.
+    pub day: String,
+    /// A script puts the viewer's own zone there.
+    pub is_own: bool,
+}
+
+/// What stands around a page.
+pub(super) struct Frame {
+    pub page: String,
+    pub merchant: Option<String>,
+    /// The label of who is logged in.
+    pub me: Option<String>,
+    pub is_account: bool,
+    pub nav: Vec<NavLink>,
+    pub clocks: Vec<ClockView>,
+    pub form_token: String,
+    pub styles: &'static str,
+    pub scripts: &'static str,
+    pub icon: &'static str,
+}
+
+impl Frame {
+    /// The frame of a page for someone who is logged in.
+    pub(super) fn of(page: impl Into<String>, section: Section, session: &Session, now: Timestamp) -> Self {
+        let role = session.principal.role;
+        let merchant = session.principal.merchant.as_ref();
+        let own = Section::ALL.iter().filter(|(_, _, _, roles)| roles.contains(&role));
+        let nav = own.map(|(it, address, words, _)| NavLink { address, words, is_current: *it == section });
+        let zones = merchant.map(|merchant| merchant.time_zone.as_str()).into_iter().chain(["UTC"]);
+        Self {
+            merchant: Some(merchant.map_or_else(|| "Operator".to_owned(), |merchant| merchant.name.clone())),
+            me: Some(session.label.clone()),
+            is_account: section == Section::Account,
+            nav: nav.collect(),
+            clocks: clocks(zones, now),
+            form_token: session.form_token.clone(),
+            ..Self::bare(page)
+        }
+    }
+
+    /// The frame of a page for anyone: it names no merchant.
+    pub(super) fn bare(page: impl Into<String>) -> Self {
+        Self {
+            page: page.into(),
+            merchant: None,
+            me: None,
+            is_account: false,
+            nav: Vec::new(),
+            clocks: Vec::new(),
+            form_token: String::new(),
+            styles: assets::styles(),
+            scripts: assets::scripts(),
+            icon: assets::icon(),
+        }
+    }
+
+    /// Adds the clock of a perk, which comes first.
+    pub(super) fn in_zone(mut self, zone: &str, now: Timestamp) -> Self {
+        if !self.clocks.iter().any(|clock| clock.zone == zone) {
+            let known: Vec<String> = self.clocks.iter().map(|clock| clock.zone.clone()).collect();
+            self.clocks = clocks(std::iter::once(zone).chain(known.iter().map(String::as_str)), now);
+        }
+        self
+    }
+
+    /// The title: the page, the merchant, and whose console it is.
+    pub(super) fn title(&self) -> String {
+        let merchant = self.merchant.as_ref().map_or(String::new(), |name| format!(" · {name}"));
+        format!("{}{merchant} · perkgate", self.page)
+    }
+
+    pub(super) const fn person(&self) -> Icon {
+        Icon::Person
+    }
+}
+
+fn clocks<'a>(zones: impl Iterator<Item = &'a str>, now: Timestamp) -> Vec<ClockView> {
+    let mut shown: Vec<ClockView> = Vec::new();
+    let mut first_day = None;
+    for zone in zones {
+        let local = now.to_zoned(zone_of(zone));
+        let day = local.date();
+        let first = *first_day.get_or_insert(day);
+        shown.push(ClockView {
+            zone: zone.to_owned(),
+            place: place_of(zone),
+            time: local.strftime("%H:%M").to_string(),
+            day: if day == first { String::new() } else { format!(" {}", local.strftime("%a")) },
+            is_own: false,
+        });
+    }
+    if let Some(last) = shown.last_mut() {
+        last.is_own = true;
+    }
+    shown
+}

@@ -1,0 +1,224 @@
+//! `/console/login`, `/console/logout` and `/console` itself.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse, get, post, routes};
+use askama::Template;
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use super::caller::{Caller, Visitor};
+use super::door::{client_of, page, page_of, see_other, transport_of};
+use super::form::Posted;
+use super::frame::{Frame, home_of};
+use super::icon::Icon;
+use super::{cookie, words};
+use crate::access::accounts::log_in::LogInError;
+use crate::access::accounts::{Password, SecretToken};
+use crate::access::role::permit::ReadOwnKey;
+use crate::foundation::count::counted_as;
+use crate::gateway::Gateway;
+use crate::web::extract::Params;
+use crate::web::form::Form;
+use crate::web::problem::{Kind, Problem};
+
+/// The longest address to come back to.
+const LONGEST_RETURN: usize = 1_024;
+
+#[derive(Template)]
+#[template(path = "log_in.html", config = "src/console/askama.toml")]
+struct LogInPage {
+    frame: Frame,
+    account: String,
+    wanted: String,
+    /// What was wrong.
+    error: Option<String>,
+    /// What is well: someone has logged out.
+    notice: Option<&'static str>,
+}
+
+impl LogInPage {
+    fn new(wanted: Option<&str>) -> Self {
+        let wanted = wanted.and_then(own_address).unwrap_or_default().to_owned();
+        Self { frame: Frame::bare("Log in"), account: String::new(), wanted, error: None, notice: None }
+    }
+}
+
+/// An address of our own to come back to: anything else would lead people who trust this page elsewhere.
+fn own_address(text: &str) -> Option<&str> {
+    let rest = text.strip_prefix("/console")?;
+    let is_ours = rest.is_empty() || rest.starts_with(['/', '?']);
+    let is_plain = text.len() <= LONGEST_RETURN && text.bytes().all(|b| (b'!'..=b'~').contains(&b) && b != b'\\');
+    let is_page = !["/login", "/logout", "/links", "/assets"].iter().any(|no| rest.starts_with(no));
+    (is_ours && is_plain && is_page).then_some(text)
+}
+
+/// The log-in that comes back to an address.
+pub(super) fn log_in_address(wanted: &str) -> String {
+    match own_address(wanted).filter(|wanted| *wanted != "/console") {
+        Some(wanted) => format!("/console/login?return={}", words::encoded(wanted)),
+        None => "/console/login".to_owned(),
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct LogInQuery {
+    #[serde(rename = "return")]
+    wanted: Option<String>,
+    /// There after someone has logged out.
+    ended: Option<String>,
+}
+
+#[routes]
+#[get("")]
+#[get("/")]
+pub(super) async fn get_home(caller: Caller<ReadOwnKey>) -> HttpResponse {
+    see_other(&home_of(caller.role))
+}
+
+#[get("/login")]
+pub(super) async fn get_log_in(visitor: Visitor, query: Params<LogInQuery>) -> Result<HttpResponse, Problem> {
+    let LogInQuery { wanted, ended } = query.into_inner();
+    if visitor.0.is_some() {
+        return Ok(see_other(&wanted.as_deref().and_then(own_address).unwrap_or("/console")));
+    }
+    let notice = ended.map(|_| "You are logged out. On a shared machine, close the window too.");
+    page(&LogInPage { notice, ..LogInPage::new(wanted.as_deref()) })
+}
+
+#[derive(Deserialize)]
+pub(super) struct LogInFields {
+    account: Option<String>,
+    password: Option<Password>,
+    #[serde(rename = "return")]
+    wanted: Option<String>,
+}
+
+#[post("/login")]
+pub(super) async fn post_log_in(
+    req: HttpRequest,
+    visitor: Visitor,
+    gateway: Data<Gateway>,
+    fields: Form<LogInFields>,
+) -> Result<HttpResponse, Problem> {
+    let LogInFields { account, password, wanted } = fields.into_inner();
+    let shown = LogInPage { account: account.clone().unwrap_or_default(), ..LogInPage::new(wanted.as_deref()) };
+    let (Some(account), Some(password)) = (account, password) else {
+        let error = Some("Type your account’s name and its password.".to_owned());
+        return page_of(StatusCode::UNPROCESSABLE_ENTITY, &LogInPage { error, ..shown });
+    };
+    match gateway.directory.log_in(&account, password, &client_of(&req, &gateway)).await {
+        Ok(token) => {
+            if let Some(before) = visitor.0 {
+                gateway.directory.end_session(&before, false).await?;
+            }
+            let wanted = wanted.as_deref().and_then(own_address).unwrap_or("/console");
+            Ok(begun(&req, &token, wanted))
+        }
+        Err(LogInError::Refused { left }) => {
+            let error = Some(format!("That account and that password don’t go together. {}", left_words(left)));
+            page_of(StatusCode::UNPROCESSABLE_ENTITY, &LogInPage { error, ..shown })
+        }
+        Err(LogInError::Locked { until }) => {
+            let seconds = seconds_until(until, gateway.clock.now());
+            let minutes = counted_as(usize::try_from(seconds.div_ceil(60)).unwrap_or(1), "minute", "minutes");
+            let error = format!(
+                "Too many passwords were wrong. Nobody can log in with this account from here for {minutes}, with the right \
+                 one neither. If it was not you, tell your operator."
+            );
+            let mut answer = page_of(StatusCode::TOO_MANY_REQUESTS, &LogInPage { error: Some(error), ..shown })?;
+            answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            Ok(answer)
+        }
+        Err(LogInError::Busy) => Err(busy()),
+        Err(LogInError::Database(error)) => Err(error.into()),
+    }
+}
+
+/// The refusal of one of very many who log in at once.
+pub(super) fn busy() -> Problem {
+    Problem::new(
+        Kind::Unavailable,
+        "Very many people log in at this moment. Nothing was done: try again in a few seconds.",
+    )
+    .retry_after(5)
+}
+
+/// How many tries are left.
+pub(super) fn left_words(left: u32) -> String {
+    let tries = match left {
+        0 => "No more tries are".to_owned(),
+        1 => "One more try is".to_owned(),
+        left => format!("{left} more tries are"),
+    };
+    format!("{tries} taken in these 15 minutes.")
+}
+
+pub(super) fn seconds_until(until: Timestamp, now: Timestamp) -> u64 {
+    u64::try_from(until.duration_since(now).as_secs()).unwrap_or(0).saturating_add(1)
+}
+
+/// The answer that begins a session: always a new one, so that nobody can have planted its token before.
+pub(super) fn begun(req: &HttpRequest, token: &SecretToken, wanted: &str) -> HttpResponse {
+    let mut answer = see_other(&wanted);
+    answer.headers_mut().append(header::SET_COOKIE, cookie::write(Some(token), transport_of(req)));
+    answer
+}
+
+#[get("/logout")]
+pub(super) async fn get_log_out(visitor: Visitor) -> HttpResponse {
+    see_other(if visitor.0.is_some() { &"/console/account" } else { &"/console/login" })
+}
+
+#[derive(Deserialize)]
+pub(super) struct Nothing {}
+
+#[post("/logout")]
+pub(super) async fn post_log_out(
+    req: HttpRequest,
+    caller: Caller<ReadOwnKey>,
+    gateway: Data<Gateway>,
+    _form: Posted<Nothing>,
+) -> Result<HttpResponse, Problem> {
+    gateway.directory.end_session(caller.session(), false).await?;
+    Ok(ended(&req))
+}
+
+/// The answer that ends a session in the browser too.
+pub(super) fn ended(req: &HttpRequest) -> HttpResponse {
+    let mut answer = see_other(&"/console/login?ended=yes");
+    answer.headers_mut().append(header::SET_COOKIE, cookie::write(None, transport_of(req)));
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_our_own_pages_are_returned_to() {
+        for own in ["/console", "/console/perks", "/console/perks?q=a%20b&cursor=x", "/console?x=1"] {
+            assert_eq!(own_address(own), Some(own));
+        }
+        for foreign in [
+            "",
+            "/",
+            "//evil.example",
+            "https://evil.example/console",
+            "/consoles",
+            "/console\\evil",
+            "/console/a b",
+            "/console/\u{e9}",
+            "/console\r\nSet-Cookie: x",
+            "/console/login",
+            "/console/logout",
+            "javascript:alert(1)",
+            "/v1/perks",
+        ] {
+            assert_eq!(own_address(foreign), None, "{foreign}");
+        }
+        assert_eq!(log_in_address("/console/perks?q=a"), "/console/login?return=/console/perks%3Fq%3Da");
+        assert_eq!(log_in_address("https://evil.example"), "/console/login");
+    }
+}

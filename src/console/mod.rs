@@ -1,0 +1,40 @@
+//! The console's door: pages for merchants' admins and auditors, and for the operator. It turns requests into calls of
+//! the rooms, and their answers into HTML that works without scripts.
+//!
+//! - `routes`: every page; `door`: the way of every request here, and the form of its refusal
+//! - `transport`: over which connections it answers, and which pages may send forms; `cookie`: where a session is held
+//! - `caller`: who asks, by their session; `form`: what they send, with the proof that one of our pages sent it
+//! - `frame`: what stands around every page; `words`: instants and numbers as pages say them; `icon`, `assets`: pictures,
+//!   styles and scripts
+//! - `log_in`, `links`, `account`, `merchants`, `perks`: the pages; `refusals`: errors as pages
+//!
+//! To add a page:
+//! 1. Write the handler with actix's `#[get("/…")]` (the scope adds `/console`). Its first argument is
+//!    `caller: Caller<permit::…>`, which is refused before anything else is read; then `Path` and `Params` of the room `web`.
+//! 2. Its template goes into `templates/`, extends `page.html` and has a `frame: Frame`; `#[template(path = "…", config =
+//!    "src/console/askama.toml")]`. Templates escape what they are given: never `safe`. What they show is made ready here.
+//! 3. What changes something is a `#[post("/…")]` that reads a `Posted<T>`; it ends with [`door::see_other`], so that
+//!    nothing is sent twice. What can't be taken back asks once more on a page of its own.
+//! 4. Return `Result<HttpResponse, Problem>`: `door` makes the page of a refusal, the same for foreign and unknown ids.
+//! 5. Name it in `routes.rs`, and in the navigation of `frame.rs`, with the same permit.
+//!
+//! Pages stand in no OpenAPI document: that describes the API alone. `design.md` has the components and their states.
+
+mod account;
+mod assets;
+mod caller;
+mod cookie;
+mod door;
+mod form;
+mod frame;
+mod icon;
+mod links;
+mod log_in;
+mod merchants;
+mod perks;
+mod refusals;
+mod routes;
+mod transport;
+mod words;
+
+pub use routes::mount;

@@ -1,0 +1,90 @@
+//! Errors as pages: what does not work, what still does, and what to do. Nothing of them says what belongs to others.
+
+use actix_web::http::StatusCode;
+use actix_web::web::Data;
+use actix_web::{Error, HttpMessage, HttpRequest};
+use askama::Template;
+
+use super::caller::session_of;
+use super::frame::{Frame, Section, home_of};
+use super::icon::Icon;
+use super::log_in::log_in_address;
+use crate::foundation::escape;
+use crate::gateway::Gateway;
+use crate::web::problem::{Kind, Problem};
+use crate::web::request::RequestId;
+
+#[derive(Template)]
+#[template(path = "refusal.html", config = "src/console/askama.toml")]
+struct RefusalPage {
+    frame: Frame,
+    digits: Vec<char>,
+    heading: &'static str,
+    lead: String,
+    facts: Vec<(Icon, &'static str, &'static str)>,
+    errors: Vec<String>,
+    way: Option<(String, &'static str)>,
+    request_id: String,
+    code: &'static str,
+}
+
+/// The page of a refusal.
+pub(super) fn page(req: &HttpRequest, status: StatusCode, error: Option<&Error>) -> String {
+    let problem = error.and_then(Error::as_error::<Problem>).cloned();
+    let problem = problem.unwrap_or_else(|| {
+        let kind = Kind::of_status(status);
+        Problem::new(kind, kind.title())
+    });
+    let session = session_of(req);
+    let home = session.as_ref().map(|session| (home_of(session.principal.role).to_owned(), "Back to the beginning"));
+    let detail = problem.detail.to_string();
+    let (heading, lead, way) = match (problem.kind, status.as_u16()) {
+        (Kind::MissingKey, _) => {
+            let lead = "Nothing was done. Log in again, open the page and send what you typed once more: your browser's Back \
+                        still shows it.";
+            ("Your session has ended", lead.to_owned(), Some((log_in_address("/console"), "Log in")))
+        }
+        (_, 404) => {
+            let lead = "There is nothing at this address, or not for your account. It may have been removed, or the address \
+                        was mistyped.";
+            ("There is nothing here", lead.to_owned(), home)
+        }
+        (_, 403) => ("That is not possible from here", detail, home),
+        (_, 409 | 412) => ("It has changed meanwhile", detail, home),
+        (_, 413) => ("That is too much at once", detail, home),
+        (_, 429) => ("Too many requests", format!("{detail} Wait a moment, then load the page again."), None),
+        (_, 503) => ("We can’t do this right now", detail, None),
+        (_, 500..) => ("Something went wrong here", detail, home),
+        _ => ("That can’t be done", detail, home),
+    };
+    let facts = if status == StatusCode::SERVICE_UNAVAILABLE {
+        vec![
+            (
+                Icon::Cross,
+                "No new grants while the database is away.",
+                "Kiosks say so and try again every few seconds.",
+            ),
+            (Icon::Tick, "Doors go on.", "Tokens given before are verified with keys that doors hold."),
+            (Icon::Tick, "Limits hold.", "Nothing was granted that isn’t recorded."),
+        ]
+    } else {
+        Vec::new()
+    };
+    let frame = match (&session, req.app_data::<Data<Gateway>>()) {
+        (Some(session), Some(gateway)) => Frame::of(heading, Section::None, session, gateway.clock.now()),
+        _ => Frame::bare(heading),
+    };
+    let page = RefusalPage {
+        frame,
+        digits: status.as_str().chars().collect(),
+        heading,
+        lead,
+        facts,
+        errors: problem.errors.iter().map(|error| escape::line(&error.detail).into_owned()).collect(),
+        way,
+        request_id: req.extensions().get::<RequestId>().map_or_else(String::new, ToString::to_string),
+        code: problem.kind.code(),
+    };
+    // Its parts are texts: writing them to memory fails for nobody.
+    page.render().unwrap_or_default()
+}

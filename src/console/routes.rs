@@ -1,0 +1,33 @@
+//! Every page of the console.
+
+use actix_web::middleware::from_fn;
+use actix_web::web::{self, ServiceConfig};
+
+use super::door::{attend_page, get_nothing};
+use super::perks::{list, show, versions};
+use super::{account, assets, links, log_in, merchants};
+
+/// Adds the console's pages.
+pub fn mount(config: &mut ServiceConfig) {
+    config.service(
+        web::scope("/console")
+            .wrap(from_fn(attend_page))
+            .service(assets::get_asset)
+            .service(log_in::get_log_in)
+            .service(log_in::post_log_in)
+            .service(log_in::get_log_out)
+            .service(log_in::post_log_out)
+            .service(links::get_link)
+            .service(links::post_link)
+            .service(account::get_account)
+            .service(account::post_password)
+            .service(account::post_end_sessions)
+            .service(log_in::get_home)
+            .service(list::get_perks)
+            .service(show::get_perk)
+            .service(versions::get_version)
+            .service(versions::post_step)
+            .service(merchants::get_merchants)
+            .default_service(web::to(get_nothing)),
+    );
+}

@@ -1,0 +1,233 @@
+//! The numbers of each perk's own day: what was granted and refused, what is used of the daily limit, who is inside, and
+//! until when it is open. They are for people who look at a list of perks; nothing is decided by them.
+//!
+//! - `tally`: the decisions of the last day, read off the log's end as it grows
+
+mod tally;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::Timestamp;
+
+use crate::access::Merchant;
+use crate::foundation::clock::Clock;
+use crate::foundation::ids::MerchantId;
+use crate::foundation::subject::Pseudonym;
+use crate::ledger::Ledger;
+use crate::ledger::occupancy::CountedPlace;
+use crate::ledger::read::today::{CountersAsked, read_counters};
+use crate::perks::active_perk::ActivePerk;
+use crate::perks::catalog::Catalog;
+use crate::perks::error::PerkError;
+use crate::perks::perk::{Perk, PerkStatus};
+use crate::rules::availability::Availability;
+use crate::rules::limit::{Cost, Limit, Place, Scope, ScopeDigests, Unit, Window};
+use crate::rules::occupancy::House;
+use crate::rules::rule::Rule;
+use tally::Tally;
+
+/// The ability of a perk to admit anyone now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PerkState {
+    /// Nothing of it is published.
+    Draft,
+    Paused,
+    Retired,
+    /// This build can't read its rule.
+    Unreadable,
+    Open {
+        until: Option<Timestamp>,
+    },
+    /// Out of hours.
+    Closed {
+        opens: Option<Timestamp>,
+    },
+    /// Someone closed the place.
+    PlaceClosed {
+        until: Timestamp,
+    },
+    Blackout {
+        until: Timestamp,
+    },
+    NotYetValid {
+        from: Timestamp,
+    },
+    NoLongerValid,
+}
+
+/// The use of a limit, of so many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UsedOf {
+    pub used: u64,
+    pub most: u64,
+    /// It counts each person of a party.
+    pub counts_people: bool,
+}
+
+/// One perk's numbers of its own day.
+#[derive(Debug, Clone)]
+pub struct PerkToday {
+    /// The version that decides, and its rule.
+    pub deciding: Option<(i32, Arc<Rule>)>,
+    pub state: PerkState,
+    pub granted: u64,
+    pub refused: u64,
+    /// The daily limit of the perk as a whole; none where it has none.
+    pub limit: Option<UsedOf>,
+    /// Who is inside; none where nobody counts.
+    pub inside: Option<UsedOf>,
+}
+
+/// The numbers of several perks.
+#[derive(Debug, Clone)]
+pub struct Numbers {
+    pub at: Timestamp,
+    /// False while so many decisions of the day are unread that the next look will find more.
+    pub is_complete: bool,
+    /// In the order of the perks.
+    pub perks: Vec<PerkToday>,
+}
+
+/// The numbers of each perk's day. Cheap to clone.
+#[derive(Clone)]
+pub struct Today {
+    catalog: Catalog,
+    ledger: Ledger,
+    clock: Clock,
+    tallies: Arc<Mutex<HashMap<MerchantId, Arc<tokio::sync::Mutex<Tally>>>>>,
+}
+
+/// Where the counters of a perk are among those that were asked for.
+#[derive(Default)]
+struct Places {
+    limit: Option<(usize, u64, bool)>,
+    inside: Option<(usize, u64)>,
+}
+
+impl Today {
+    pub(crate) fn new(catalog: Catalog, ledger: Ledger, clock: Clock) -> Self {
+        Self { catalog, ledger, clock, tallies: Arc::default() }
+    }
+
+    /// The numbers of these perks of the merchant, now.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn numbers(&self, merchant: &Merchant, perks: &[Perk]) -> Result<Numbers, PerkError> {
+        let now = self.clock.now();
+        let (mut shown, mut places, mut asked) = (Vec::new(), Vec::new(), CountersAsked::default());
+        for perk in perks {
+            let (state, active, deciding) = self.state_of(merchant, perk, now).await?;
+            let rule = deciding.as_ref().map(|(_, rule)| rule);
+            let of = rule.zip(active.as_ref()).map(|(rule, active)| ask(merchant, active, rule, now, &mut asked));
+            places.push(of.unwrap_or_default());
+            shown.push(PerkToday { deciding, state, granted: 0, refused: 0, limit: None, inside: None });
+        }
+        let of = merchant.id.clone();
+        let read = self
+            .ledger
+            .context()
+            .database
+            .read(move |conn| read_counters(conn, &of, &asked, now).map(|it| (it, asked)));
+        let (counters, asked) = read.await.map_err(PerkError::from)?;
+        let tally = self.tally_of(&merchant.id);
+        let mut tally = tally.lock().await;
+        let is_complete = tally.catch_up(&self.ledger, &merchant.id, now).await?;
+        for ((perk, shown), place) in perks.iter().zip(&mut shown).zip(&places) {
+            let zone = shown.deciding.as_ref().map(|(_, rule)| rule.time_zone().clone());
+            let midnight = zone.and_then(|zone| now.to_zoned(zone).start_of_day().ok()).map(|day| day.timestamp());
+            (shown.granted, shown.refused) = tally.since(perk.id.as_str(), midnight.unwrap_or(now));
+            shown.limit = place.limit.and_then(|(nth, most, counts_people)| {
+                let used = counters.used.get(asked.counters.get(nth)?).copied().unwrap_or(0);
+                Some(UsedOf { used, most, counts_people })
+            });
+            shown.inside = place
+                .inside
+                .and_then(|(nth, most)| Some(UsedOf { used: *counters.inside.get(nth)?, most, counts_people: true }));
+        }
+        Ok(Numbers { at: now, is_complete, perks: shown })
+    }
+
+    #[expect(clippy::type_complexity, reason = "three parts of one answer, taken apart at once")]
+    async fn state_of(
+        &self,
+        merchant: &Merchant,
+        perk: &Perk,
+        now: Timestamp,
+    ) -> Result<(PerkState, Option<Arc<ActivePerk>>, Option<(i32, Arc<Rule>)>), PerkError> {
+        if perk.status == PerkStatus::Retired {
+            return Ok((PerkState::Retired, None, None));
+        }
+        let active = match self.catalog.open_perk(&merchant.id, &perk.slug).await {
+            Ok(active) => active,
+            Err(PerkError::NotFound(_)) => return Ok((PerkState::Draft, None, None)),
+            Err(error) => return Err(error),
+        };
+        let deciding = match self.catalog.deciding(&merchant.id, &active, now).await {
+            Ok(deciding) => deciding,
+            Err(PerkError::RuleNewer { .. }) => return Ok((PerkState::Unreadable, Some(active), None)),
+            Err(PerkError::NotFound(_)) => return Ok((PerkState::Draft, Some(active), None)),
+            Err(error) => return Err(error),
+        };
+        let state = match active.status {
+            PerkStatus::Paused => PerkState::Paused,
+            PerkStatus::Active | PerkStatus::Retired => state_at(&active, &deciding.rule, now),
+        };
+        Ok((state, Some(active), Some((deciding.version, deciding.rule.clone()))))
+    }
+
+    fn tally_of(&self, merchant: &MerchantId) -> Arc<tokio::sync::Mutex<Tally>> {
+        /// Each is read off the log again.
+        const MOST: usize = 1_000;
+        let mut tallies = self.tallies.lock().unwrap_or_else(PoisonError::into_inner);
+        if tallies.len() >= MOST && !tallies.contains_key(merchant) {
+            tallies.clear();
+        }
+        tallies.entry(merchant.clone()).or_default().clone()
+    }
+}
+
+/// The state of a perk that is on offer, for people at no location in particular.
+fn state_at(active: &ActivePerk, rule: &Rule, now: Timestamp) -> PerkState {
+    if let Some(closure) = active.closures.iter().find(|closure| closure.closes(None, now)) {
+        return PerkState::PlaceClosed { until: closure.until };
+    }
+    match rule.availability(now) {
+        Availability::NotYetValid { from } => PerkState::NotYetValid { from },
+        Availability::NoLongerValid => PerkState::NoLongerValid,
+        Availability::Blackout { until, .. } => PerkState::Blackout { until },
+        Availability::Closed { opens } => PerkState::Closed { opens },
+        Availability::Open => {
+            let hours = rule.schedule().next_closing(rule.time_zone(), now);
+            let valid = rule.valid().until.map(|(_, until)| until);
+            let blackouts =
+                rule.blackouts().iter().filter_map(|it| it.next(rule.time_zone(), now)).map(|(from, _)| from);
+            // One that is far off is no part of today.
+            let near = blackouts.filter(|from| from.duration_since(now) < jiff::SignedDuration::from_hours(24)).min();
+            PerkState::Open { until: [hours, valid, near].into_iter().flatten().min() }
+        }
+    }
+}
+
+/// Asks for the counters of a perk.
+fn ask(merchant: &Merchant, active: &ActivePerk, rule: &Rule, now: Timestamp, asked: &mut CountersAsked) -> Places {
+    let mut places = Places::default();
+    let is_daily = |limit: &&Limit| limit.scope == [Scope::Perk] && matches!(limit.window, Window::Calendar(Unit::Day));
+    if let Some(limit) = rule.limits().iter().find(is_daily) {
+        let at = Place { merchant: merchant.id.as_str(), location: None, kiosk: None, pass_month: None };
+        let claim = limit.claims(rule.time_zone(), "", 1, &at, now).next();
+        let scope =
+            claim.as_ref().and_then(|it| it.scope.resolve(&Pseudonym::stored(""), &ScopeDigests::default()).ok());
+        if let Some((claim, scope)) = claim.zip(scope) {
+            places.limit = Some((asked.counters.len(), claim.max, limit.cost == Cost::Party));
+            asked.counters.push([active.id.as_str().to_owned(), limit.id.clone(), scope, claim.window_key]);
+        }
+    }
+    if let Ok(house) = House::of(rule, None, None) {
+        places.inside = Some((asked.places.len(), house.capacity));
+        let (merchant, perk, slug) = (merchant.id.clone(), active.id.clone(), active.slug.clone());
+        asked.places.push(CountedPlace { merchant, perk, slug, house });
+    }
+    places
+}
