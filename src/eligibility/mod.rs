@@ -7,8 +7,8 @@
 //!   decides what a rule has left open; `grants`: a grant as it is shown; `words_behind`: an answer's words for guests
 //! - `overrides`: a desk lets someone in by hand; `occupancy`: who is inside
 //! - `simulator`: a rule tried on one question (`trial`), at any instant (`limits_at`), or on everyone whose score is known
-//!   (`population`); `backtester` replays the ledger's checks (`replay`) with `simulated_limits`; `rule_selection`, `runs`
-//!   and `caveats` are what all of them share
+//!   (`population`); `backtester` replays the ledger's checks (`replay`) with `simulated_limits`; `picture` shows how many
+//!   people a threshold lets in; `rule_selection`, `runs` and `caveats` are what all of them share
 //! - `cases`: a merchant's own tests of a rule, pure
 //! - `subject_access`: everything that is held on one person; `disclosure`: the same as both doors write it; `shown`:
 //!   checks, simulations, cases and versions as both doors write them
@@ -32,6 +32,7 @@ pub mod late_reports;
 mod limits_at;
 pub mod occupancy;
 pub mod overrides;
+pub mod picture;
 pub mod population;
 pub mod redeemer;
 pub mod referral_decision;

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::caveats::{attributes_unknown, party_never_fits};
+use super::picture::Scale;
 use crate::decision::decide::{Decision, judge};
 use crate::decision::decided::Decided;
 use crate::decision::facts::{Context, Facts, ScoreFact};
@@ -233,7 +234,7 @@ impl Tally {
     /// Where a score lies, whatever is decided about it.
     fn place(&mut self, value: Decimal) {
         let Source { minimum, maximum, .. } = self.question.source;
-        let bin = bin_of(value, minimum, maximum, self.bins.len());
+        let bin = Scale { minimum, maximum, bins: self.bins.len() }.bin_of(value);
         if let Some(count) = self.bins.get_mut(bin) {
             *count += 1;
         }
@@ -303,25 +304,10 @@ impl Tally {
     }
 }
 
-/// Which of `bins` bars a score belongs to; what lies off the scale counts at its end.
-fn bin_of(value: Decimal, minimum: Decimal, maximum: Decimal, bins: usize) -> usize {
-    let span = i128::from(maximum.minus(minimum).thousandths()).max(1);
-    let bins = i128::try_from(bins).unwrap_or(1);
-    let into = i128::from(value.minus(minimum).thousandths());
-    usize::try_from((into * bins / span).clamp(0, bins - 1)).unwrap_or(0)
-}
-
 fn distribution(source: &Source, counts: &[u64]) -> Distribution {
     let (minimum, maximum) = (source.minimum, source.maximum);
-    let span = i128::from(maximum.minus(minimum).thousandths());
-    let bins = i128::try_from(counts.len()).unwrap_or(1).max(1);
-    // The least score that `bin_of` puts into the bar.
-    let edge = |at: usize| {
-        let steps = span * i128::try_from(at).unwrap_or(0);
-        let up = (steps + bins - 1) / bins;
-        Decimal::from_thousandths(minimum.thousandths().saturating_add(i64::try_from(up).unwrap_or(i64::MAX)))
-    };
-    let bar = |(at, subjects): (usize, &u64)| Bin { from: edge(at), to: edge(at + 1), subjects: *subjects };
+    let scale = Scale { minimum, maximum, bins: counts.len() };
+    let bar = |(at, subjects): (usize, &u64)| Bin { from: scale.edge(at), to: scale.edge(at + 1), subjects: *subjects };
     Distribution { minimum, maximum, bins: counts.iter().enumerate().map(bar).collect() }
 }
 
@@ -439,24 +425,6 @@ mod tests {
         // 40 and 43 are new; all who had it keep it, and only their tiers' names differ.
         assert_eq!(got.published, Some(Against { version: 1, newly_admitted: 2, newly_refused: 0, tier_changed: 3 }));
         assert!(got.warnings.is_empty());
-    }
-
-    #[test]
-    fn every_score_falls_into_the_bar_whose_edges_hold_it() {
-        for (low, high) in [("0", "100"), ("-7", "13.5"), ("0", "0.003"), ("1", "1.017"), ("300", "850")] {
-            let source =
-                Source::new("own".parse().unwrap(), low.parse().unwrap(), high.parse().unwrap(), None).unwrap();
-            let (from, to) = (source.minimum.thousandths(), source.maximum.thousandths());
-            let bins = usize::try_from((to - from).clamp(1, BINS)).unwrap();
-            let shown = distribution(&source, &vec![0; bins]).bins;
-            assert_eq!((shown[0].from, shown[bins - 1].to), (source.minimum, source.maximum));
-            let step = ((to - from) / 1000).max(1);
-            for value in (from..=to).step_by(usize::try_from(step).unwrap()).map(Decimal::from_thousandths) {
-                let at = bin_of(value, source.minimum, source.maximum, bins);
-                let bar = shown[at];
-                assert!(bar.from <= value && (value < bar.to || at == bins - 1), "{value} in {bar:?}");
-            }
-        }
     }
 
     #[test]

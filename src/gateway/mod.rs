@@ -19,6 +19,7 @@ use crate::eligibility::checker::Checker;
 use crate::eligibility::exporter::Exporter;
 use crate::eligibility::issuer::Issuer;
 use crate::eligibility::occupancy::Floor;
+use crate::eligibility::picture::Pictures;
 use crate::eligibility::redeemer::Redeemer;
 use crate::eligibility::runs::Runs;
 use crate::eligibility::simulator::Simulator;
@@ -62,6 +63,7 @@ pub struct Gateway {
     pub today: Today,
     pub simulator: Simulator,
     pub backtester: Backtester,
+    pub pictures: Pictures,
     pub subject_access: SubjectAccess,
     pub anchorer: Anchorer,
     pub exporter: Exporter,
@@ -176,6 +178,7 @@ impl Gateway {
         let floor = Floor::new(catalog.clone(), ledger.clone(), clock.clone(), entropy.clone(), handle.clone());
         let today = Today::new(catalog.clone(), ledger.clone(), clock.clone());
         let (simulator, backtester) = trials(&checker);
+        let pictures = Pictures::new(catalog.clone(), scores.clone(), ledger.clone(), clock.clone());
         let reporter = Reporter::new(ledger.clone(), clock.clone());
         let subject_access = SubjectAccess::beside(&checker);
         let exporter = Exporter { ledger: ledger.clone(), clock: clock.clone() };
@@ -198,6 +201,7 @@ impl Gateway {
             today,
             simulator,
             backtester,
+            pictures,
             subject_access,
             anchorer,
             exporter,

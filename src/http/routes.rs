@@ -16,7 +16,9 @@ use super::v1::audit::{export, proofs, search};
 use super::v1::cases::{contests, referrals};
 use super::v1::checks::{batch, lists as check_lists, overrides};
 use super::v1::grants::lists as grant_lists;
-use super::v1::perks::{approvals, backtests, closures, diff, occupancy, simulations, steps, version_steps, versions};
+use super::v1::perks::{
+    approvals, backtests, closures, diff, occupancy, picture, simulations, steps, version_steps, versions,
+};
 use super::v1::scores::sources;
 use super::v1::{attributes, audit, checks, grants, perks, reports, scores, subjects, tokens};
 use super::well_known::{get_jwks, get_log_keys};
@@ -107,6 +109,7 @@ pub fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>) 
                 .service(permitted(ManagePerks, steps::pause_perk))
                 .service(permitted(ManagePerks, steps::resume_perk))
                 .service(permitted(ManagePerks, steps::retire_perk))
+                .service(permitted(ManagePerks, picture::get_picture))
                 .service(permitted(ClosePlaces, closures::create_closure))
                 .service(permitted(ClosePlaces, closures::list_closures))
                 .service(permitted(ClosePlaces, closures::delete_closure))

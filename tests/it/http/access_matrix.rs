@@ -238,6 +238,7 @@ pub(super) const SAMPLES: &[Sample] = &[
     sample("delete_closure", Foreign::NotFound, |it| {
         (Method::DELETE, format!("/v1/perks/{}/closures/{}", it.perk, it.closure), Value::Null)
     }),
+    sample("get_picture", Foreign::NotFound, |it| get(format!("/v1/perks/{}/picture", it.perk))),
     sample("get_occupancy", Foreign::NotFound, |it| get(format!("/v1/perks/{}/occupancy", it.perk))),
     sample("watch_occupancy", Foreign::NotFound, |it| get(format!("/v1/perks/{}/occupancy/stream", it.perk))),
     sample("correct_occupancy", Foreign::NotFound, |it| {

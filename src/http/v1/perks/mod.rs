@@ -7,6 +7,7 @@ pub mod diff;
 pub mod guest_terms;
 pub mod occupancy;
 pub mod override_terms;
+pub mod picture;
 pub mod rules;
 pub mod simulations;
 pub mod steps;

@@ -8,6 +8,7 @@ mod four_eyes;
 mod lint;
 mod newer_rules;
 mod occupancy;
+mod picture;
 mod rules;
 mod simulate;
 mod steps;

@@ -1,0 +1,104 @@
+//! The thresholds of a rule that a picture can show as handles.
+
+use serde::Serialize;
+
+use crate::foundation::decimal::Decimal;
+use crate::rules::attribute::Attribute;
+use crate::rules::condition::Condition;
+use crate::rules::leaf::{Comparison, Leaf, Test};
+use crate::rules::rule::Rule;
+
+/// The threshold of one tier.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Handle {
+    pub tier: String,
+    pub name: String,
+    /// The least score that is enough, as far as the score decides.
+    pub at_least: Decimal,
+    /// True if the score is not all that the tier asks for.
+    pub asks_more: bool,
+}
+
+/// The handles of a rule, lowest rank first. A tier has one where its condition, together with the rule's own, holds the
+/// score to exactly one lower bound; where it says more than one thing of the score (either–or, exceptions, upper bounds)
+/// no single handle would be true.
+pub(super) fn handles(rule: &Rule) -> Vec<Handle> {
+    let of_rule = rule.when().map(bounds);
+    let mut tiers: Vec<_> = rule.tiers().iter().collect();
+    tiers.sort_by_key(|tier| tier.rank);
+    let handle = |tier: &&crate::rules::tier::Tier| {
+        let of_tier = tier.when.as_ref().map(bounds);
+        let parts = [of_rule, of_tier];
+        let mut parts = parts.iter().flatten();
+        let both = parts.try_fold(Bounds::default(), |all, part| all.and((*part)?));
+        let Bounds { at_least, asks_more } = both?;
+        Some(Handle { tier: tier.id.clone(), name: tier.name.clone(), at_least: at_least?, asks_more })
+    };
+    tiers.iter().filter_map(handle).collect()
+}
+
+/// The part of a condition that is about the score.
+#[derive(Debug, Clone, Copy, Default)]
+struct Bounds {
+    at_least: Option<Decimal>,
+    asks_more: bool,
+}
+
+impl Bounds {
+    fn and(self, other: Self) -> Option<Self> {
+        // Both hold: the higher one decides.
+        let at_least = self.at_least.max(other.at_least);
+        Some(Self { at_least, asks_more: self.asks_more || other.asks_more })
+    }
+}
+
+/// None where the score decides by more than one lower bound.
+fn bounds(condition: &Condition) -> Option<Bounds> {
+    match condition {
+        Condition::Leaf(Leaf { attribute: Attribute::Score, test: Test::Compares(Comparison::Gte, at_least) }) => {
+            Some(Bounds { at_least: Some(*at_least), asks_more: false })
+        }
+        Condition::All(members) => members.iter().try_fold(Bounds::default(), |all, member| all.and(bounds(member)?)),
+        other => (!mentions_score(other)).then_some(Bounds { at_least: None, asks_more: true }),
+    }
+}
+
+fn mentions_score(condition: &Condition) -> bool {
+    let mut found = false;
+    condition.each_leaf(&mut |leaf| {
+        found |= leaf.attribute == Attribute::Score || leaf.test.other() == Some(&Attribute::Score);
+    });
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::foundation::json::Json;
+
+    fn of(rule: &str) -> Vec<(String, String, bool)> {
+        let rule = Rule::parse(&Json::parse(rule).unwrap(), "lounge").unwrap();
+        handles(&rule).into_iter().map(|it| (it.tier, it.at_least.to_string(), it.asks_more)).collect()
+    }
+
+    #[test]
+    fn a_tier_has_a_handle_where_one_lower_bound_decides() {
+        assert_eq!(of(r#"{"at_least":40,"score":"klout"}"#), [("standard".into(), "40".into(), false)]);
+        let two = r#"{"score":{"source":"klout"},"when":{"attr":"score","op":"gte","value":30},"tiers":[
+            {"id":"first","rank":2,"when":{"all":[{"attr":"score","op":"gte","value":60},
+                {"attr":"context.cabin","op":"eq","value":"first"}]}},
+            {"id":"main","rank":1,"when":{"attr":"score","op":"gte","value":20}}]}"#;
+        // The rule's own bound is the higher one for the main tier.
+        assert_eq!(of(two), [("main".into(), "30".into(), false), ("first".into(), "60".into(), true)]);
+    }
+
+    #[test]
+    fn a_tier_by_either_or_or_without_a_score_has_none() {
+        let either = r#"{"score":{"source":"klout"},"tiers":[
+            {"id":"gold","rank":3,"when":{"attr":"context.status","op":"eq","value":"gold"}},
+            {"id":"either","rank":2,"when":{"any":[{"attr":"score","op":"gte","value":60},
+                {"attr":"context.status","op":"eq","value":"silver"}]}},
+            {"id":"between","rank":1,"when":{"attr":"score","op":"between","value":[10,20]}}]}"#;
+        assert!(of(either).is_empty());
+    }
+}
