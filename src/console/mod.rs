@@ -6,7 +6,7 @@
 //! - `caller`: who asks, by their session; `form`: what they send, with the proof that one of our pages sent it
 //! - `frame`: what stands around every page; `words`: instants and numbers as pages say them; `icon`, `assets`: pictures,
 //!   styles and scripts
-//! - `log_in`, `links`, `account`, `merchants`, `perks`: the pages; `refusals`: errors as pages
+//! - `log_in`, `links`, `account`, `merchants`, `perks`, `picture`: the pages; `refusals`: errors as pages
 //!
 //! To add a page:
 //! 1. Write the handler with actix's `#[get("/…")]` (the scope adds `/console`). Its first argument is
@@ -32,6 +32,7 @@ mod links;
 mod log_in;
 mod merchants;
 mod perks;
+mod picture;
 mod refusals;
 mod routes;
 mod transport;

@@ -5,7 +5,7 @@ use actix_web::web::{self, ServiceConfig};
 
 use super::door::{attend_page, get_nothing};
 use super::perks::{list, show, versions};
-use super::{account, assets, links, log_in, merchants};
+use super::{account, assets, links, log_in, merchants, picture};
 
 /// Adds the console's pages.
 pub fn mount(config: &mut ServiceConfig) {
@@ -25,6 +25,10 @@ pub fn mount(config: &mut ServiceConfig) {
             .service(log_in::get_home)
             .service(list::get_perks)
             .service(show::get_perk)
+            .service(picture::get_picture)
+            .service(picture::get_picture_data)
+            .service(picture::post_redraw)
+            .service(picture::post_picture)
             .service(versions::get_version)
             .service(versions::post_step)
             .service(merchants::get_merchants)

@@ -102,6 +102,7 @@ mod tests {
             name: tier.to_owned(),
             at_least: whole(at),
             asks_more: false,
+            is_own: true,
         };
         Picture {
             perk: "sfo-lounge".parse().unwrap(),

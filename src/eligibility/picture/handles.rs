@@ -1,8 +1,9 @@
-//! The thresholds of a rule that a picture can show as handles.
+//! The thresholds of a rule that a picture can show as handles, and a rule with other ones.
 
 use serde::Serialize;
 
 use crate::foundation::decimal::Decimal;
+use crate::foundation::json::Json;
 use crate::rules::attribute::Attribute;
 use crate::rules::condition::Condition;
 use crate::rules::leaf::{Comparison, Leaf, Test};
@@ -17,6 +18,8 @@ pub struct Handle {
     pub at_least: Decimal,
     /// True if the score is not all that the tier asks for.
     pub asks_more: bool,
+    /// True if the bound stands in the tier's own condition, so that it can be moved for this tier alone.
+    pub is_own: bool,
 }
 
 /// The handles of a rule, lowest rank first. A tier has one where its condition, together with the rule's own, holds the
@@ -32,9 +35,45 @@ pub(super) fn handles(rule: &Rule) -> Vec<Handle> {
         let mut parts = parts.iter().flatten();
         let both = parts.try_fold(Bounds::default(), |all, part| all.and((*part)?));
         let Bounds { at_least, asks_more } = both?;
-        Some(Handle { tier: tier.id.clone(), name: tier.name.clone(), at_least: at_least?, asks_more })
+        let is_own = of_tier.flatten().is_some_and(|own| own.at_least.is_some() && own.at_least == at_least);
+        Some(Handle { tier: tier.id.clone(), name: tier.name.clone(), at_least: at_least?, asks_more, is_own })
     };
     tiers.iter().filter_map(handle).collect()
+}
+
+/// The rule, in its canonical form, with another threshold for some tiers; none where one of them has no lower bound of
+/// its own in just one place.
+#[must_use]
+pub fn with_thresholds(rule: &Json, moved: &[(String, Decimal)]) -> Option<Json> {
+    let mut rule = rule.clone();
+    for (tier, at_least) in moved {
+        let tiers = member_mut(&mut rule, "tiers")?;
+        let Json::List(tiers) = tiers else { return None };
+        let tier = tiers.iter_mut().find(|it| it.member("id").and_then(Json::as_text) == Some(tier))?;
+        (replace_bound(member_mut(tier, "when")?, *at_least) == 1).then_some(())?;
+    }
+    Some(rule)
+}
+
+/// Replaces the lower bounds of the score that the condition asks for in any case, and returns their number.
+fn replace_bound(condition: &mut Json, at_least: Decimal) -> usize {
+    if let Some(Json::List(members)) = member_mut(condition, "all") {
+        return members.iter_mut().map(|member| replace_bound(member, at_least)).sum();
+    }
+    let says = |name: &str| condition.member(name).and_then(Json::as_text).map(str::to_owned);
+    if says("attr").as_deref() != Some("score") || says("op").as_deref() != Some("gte") {
+        return 0;
+    }
+    let Some(value) = member_mut(condition, "value") else { return 0 };
+    *value = Json::Number(at_least);
+    1
+}
+
+fn member_mut<'a>(object: &'a mut Json, name: &str) -> Option<&'a mut Json> {
+    match object {
+        Json::Object(members) => members.iter_mut().find(|(it, _)| it == name).map(|(_, value)| value),
+        _ => None,
+    }
 }
 
 /// The part of a condition that is about the score.
@@ -74,7 +113,6 @@ fn mentions_score(condition: &Condition) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::foundation::json::Json;
 
     fn of(rule: &str) -> Vec<(String, String, bool)> {
         let rule = Rule::parse(&Json::parse(rule).unwrap(), "lounge").unwrap();
@@ -90,6 +128,25 @@ mod tests {
             {"id":"main","rank":1,"when":{"attr":"score","op":"gte","value":20}}]}"#;
         // The rule's own bound is the higher one for the main tier.
         assert_eq!(of(two), [("main".into(), "30".into(), false), ("first".into(), "60".into(), true)]);
+    }
+
+    #[test]
+    fn a_moved_threshold_stands_where_the_old_one_stood() {
+        let text = r#"{"score":{"source":"klout"},"when":{"attr":"score","op":"gte","value":30},"tiers":[
+            {"id":"first","rank":2,"when":{"all":[{"attr":"score","op":"gte","value":60},
+                {"attr":"context.cabin","op":"eq","value":"first"}]}},
+            {"id":"main","rank":1,"when":{"attr":"context.cabin","op":"exists"}}]}"#;
+        let parsed = Rule::parse(&Json::parse(text).unwrap(), "lounge").unwrap();
+        let canonical = Json::parse(parsed.canonical()).unwrap();
+        let first = [("first".to_owned(), "62.5".parse().unwrap())];
+        let moved = with_thresholds(&canonical, &first).unwrap();
+        let moved = Rule::parse(&moved, "lounge").unwrap();
+        let expected = Rule::parse(&Json::parse(&text.replace("60", "62.5")).unwrap(), "lounge").unwrap();
+        assert_eq!(moved.hash(), expected.hash());
+        assert_eq!(handles(&moved).iter().map(|it| it.is_own).collect::<Vec<_>>(), [false, true]);
+        // The main tier's threshold is the rule's own.
+        assert!(with_thresholds(&canonical, &[("main".to_owned(), "50".parse().unwrap())]).is_none());
+        assert!(with_thresholds(&canonical, &[("none".to_owned(), "50".parse().unwrap())]).is_none());
     }
 
     #[test]

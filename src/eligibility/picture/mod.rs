@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::foundation::decimal::Decimal;
 use crate::foundation::ids::{PerkSlug, SourceName};
-pub use handles::Handle;
+pub use handles::{Handle, with_thresholds};
 pub use maker::Pictures;
 
 /// The most bars.

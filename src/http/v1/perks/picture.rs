@@ -82,6 +82,8 @@ pub struct HandleView {
     at_least: f64,
     /// True if the score is not all that the tier asks for.
     asks_more: bool,
+    /// True if it stands in the tier's own condition, so that it can be moved for this tier alone.
+    is_own: bool,
 }
 
 /// The thresholds of the version that decides.

@@ -1,0 +1,234 @@
+//! `/console/perks/{perk}/picture`: whom a threshold lets in. Handles move it, a page counts at once, and a button makes a
+//! draft of it. `plot` is the drawing, made here as well as by the page's script from the same counts.
+
+mod plot;
+
+use std::collections::BTreeMap;
+
+use actix_web::web::Data;
+use actix_web::{HttpResponse, get, post};
+use askama::Template;
+use serde::Deserialize;
+
+use super::assets;
+use super::caller::Caller;
+use super::door::{page, see_other};
+use super::form::Posted;
+use super::frame::{Frame, Section};
+use super::icon::Icon;
+use super::words::{When, encoded, grouped, zone_of};
+use crate::access::role::permit::ManagePerks;
+use crate::eligibility::picture::{Handle, Picture, with_thresholds};
+use crate::eligibility::rule_selection::TrialError;
+use crate::foundation::decimal::Decimal;
+use crate::foundation::field_error::FieldError;
+use crate::foundation::ids::PerkSlug;
+use crate::foundation::json::Json;
+use crate::gateway::Gateway;
+use crate::perks::life::Expected;
+use crate::perks::perk::{NewVersion, VersionStatus};
+use crate::web::extract::{Params, Path};
+use crate::web::problem::{Kind, Problem};
+use plot::Plot;
+
+/// What the field of a tier's threshold begins with.
+const FIELD: &str = "from-";
+
+/// The version and the thresholds that a picture is of.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PictureQuery {
+    version: Option<i32>,
+    /// Thresholds by tier: `main:45,first:60`.
+    at: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "picture.html", config = "src/console/askama.toml")]
+struct PicturePage {
+    frame: Frame,
+    slug: String,
+    name: String,
+    number: i32,
+    is_draft: bool,
+    etag: String,
+    script: &'static str,
+    /// Where the script finds the counts.
+    data: String,
+    lead: String,
+    /// None where no tier has a handle.
+    plot: Option<Plot>,
+    asks_more: Vec<String>,
+    /// Tiers whose threshold is not theirs to move.
+    fixed: Vec<String>,
+}
+
+/// The page of a rule without a score.
+#[derive(Template)]
+#[template(path = "picture_none.html", config = "src/console/askama.toml")]
+struct NoPicture {
+    frame: Frame,
+    slug: String,
+    name: String,
+}
+
+#[get("/perks/{perk}/picture")]
+pub(super) async fn get_picture(
+    caller: Caller<ManagePerks>,
+    gateway: Data<Gateway>,
+    slug: Path<PerkSlug>,
+    query: Params<PictureQuery>,
+) -> Result<HttpResponse, Problem> {
+    let merchant = caller.merchant()?;
+    let PictureQuery { version, at } = query.into_inner();
+    let perk = gateway.catalog.find_perk(&merchant.id, &slug).await?;
+    let now = gateway.clock.now();
+    let title = format!("Who comes in · {}", perk.name);
+    let picture = match gateway.pictures.picture(merchant, &slug, version).await {
+        Ok(picture) => picture,
+        Err(TrialError::NoScore) => {
+            let frame = Frame::of(title, Section::Perks, caller.session(), now);
+            return page(&NoPicture { frame, slug: slug.to_string(), name: perk.name });
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let thresholds = read_thresholds(&picture, at.as_deref().unwrap_or_default())?;
+    let version = gateway.catalog.find_version(&merchant.id, &slug, picture.version).await?;
+    let rule = Json::parse(&version.rule).map_err(|error| Problem::internal(&error))?;
+    let zone_name = rule.member("time_zone").and_then(Json::as_text).unwrap_or(&merchant.time_zone).to_owned();
+    let names = |of: &dyn Fn(&&Handle) -> bool| picture.tiers.iter().filter(|it| of(it)).map(|it| it.name.clone());
+    let view = PicturePage {
+        frame: Frame::of(title, Section::Perks, caller.session(), now).in_zone(&zone_name, now),
+        slug: slug.to_string(),
+        name: perk.name,
+        number: picture.version,
+        is_draft: version.status == VersionStatus::Draft,
+        etag: version.etag(),
+        script: assets::picture_script(),
+        data: format!("/console/perks/{}/picture.json?version={}", *slug, picture.version),
+        lead: lead(&picture, &When::of(picture.at, &zone_of(&zone_name), now)),
+        asks_more: names(&|it| it.asks_more).collect(),
+        fixed: names(&|it| !it.is_own).collect(),
+        plot: (!picture.tiers.is_empty()).then(|| Plot::of(&picture, &thresholds)),
+    };
+    page(&view)
+}
+
+#[get("/perks/{perk}/picture.json")]
+pub(super) async fn get_picture_data(
+    caller: Caller<ManagePerks>,
+    gateway: Data<Gateway>,
+    slug: Path<PerkSlug>,
+    query: Params<PictureQuery>,
+) -> Result<HttpResponse, Problem> {
+    let picture = gateway.pictures.picture(caller.merchant()?, &slug, query.version).await?;
+    Ok(HttpResponse::Ok().json(picture))
+}
+
+/// The picture again, with other thresholds: for browsers without scripts.
+#[post("/perks/{perk}/picture/redraw")]
+pub(super) async fn post_redraw(
+    caller: Caller<ManagePerks>,
+    gateway: Data<Gateway>,
+    slug: Path<PerkSlug>,
+    fields: Posted<BTreeMap<String, String>>,
+) -> Result<HttpResponse, Problem> {
+    let version = version_of(&fields.0)?;
+    let picture = gateway.pictures.picture(caller.merchant()?, &slug, Some(version)).await?;
+    let thresholds = posted_thresholds(&picture, &fields.0)?;
+    let at = picture.tiers.iter().zip(&thresholds).map(|(tier, at)| format!("{}:{at}", tier.tier));
+    let at = encoded(&at.collect::<Vec<_>>().join(","));
+    Ok(see_other(&format!("/console/perks/{}/picture?version={version}&at={at}#picture", *slug)))
+}
+
+/// The draft with these thresholds: the one that was looked at, or a new one beside a version that is none any more.
+#[post("/perks/{perk}/picture")]
+pub(super) async fn post_picture(
+    caller: Caller<ManagePerks>,
+    gateway: Data<Gateway>,
+    slug: Path<PerkSlug>,
+    fields: Posted<BTreeMap<String, String>>,
+) -> Result<HttpResponse, Problem> {
+    let merchant = caller.merchant()?;
+    let number = version_of(&fields.0)?;
+    let picture = gateway.pictures.picture(merchant, &slug, Some(number)).await?;
+    let thresholds = posted_thresholds(&picture, &fields.0)?;
+    let pairs = picture.tiers.iter().zip(&thresholds).filter(|(tier, at)| tier.at_least != **at);
+    let changed: Vec<_> = pairs.collect();
+    if changed.is_empty() {
+        return Err(Problem::new(Kind::Conflict, "No threshold was moved, so there is nothing to save."));
+    }
+    let version = gateway.catalog.find_version(&merchant.id, &slug, number).await?;
+    let rule = Json::parse(&version.rule).map_err(|error| Problem::internal(&error))?;
+    let moved: Vec<_> = changed.iter().map(|(tier, at)| (tier.tier.clone(), **at)).collect();
+    let rule = with_thresholds(&rule, &moved).ok_or_else(|| {
+        Problem::new(
+            Kind::Conflict,
+            "One of these thresholds can't be moved by itself: change the rule where it says so.",
+        )
+    })?;
+    let note = changed.iter().map(|(tier, at)| format!("{} from {at} (was {})", tier.name, tier.at_least));
+    let change_note = Some(note.collect::<Vec<_>>().join(", "));
+    let new = NewVersion { rule, publish: false, change_note };
+    let made = if version.status == VersionStatus::Draft {
+        let expected = Expected::OneOf(vec![fields.0.get("etag").cloned().unwrap_or_default()]);
+        gateway.catalog.edit_version(&merchant.id, caller.actor(), &slug, number, new, expected).await?
+    } else {
+        gateway.catalog.create_version(&merchant.id, caller.actor(), &slug, new).await?
+    };
+    Ok(see_other(&format!("/console/perks/{}/versions/{}", *slug, made.version.version)))
+}
+
+fn version_of(fields: &BTreeMap<String, String>) -> Result<i32, Problem> {
+    fields.get("version").and_then(|text| text.parse().ok()).ok_or_else(Problem::not_found)
+}
+
+/// The thresholds of a query, one for each handle; where it doesn't name a tier, the version's own.
+fn read_thresholds(picture: &Picture, at: &str) -> Result<Vec<Decimal>, Problem> {
+    let mut named: BTreeMap<String, String> = BTreeMap::new();
+    for part in at.split(',').filter(|part| !part.is_empty()) {
+        let (tier, at) = part.split_once(':').unwrap_or((part, ""));
+        named.insert(format!("{FIELD}{tier}"), at.to_owned());
+    }
+    posted_thresholds(picture, &named)
+}
+
+fn posted_thresholds(picture: &Picture, fields: &BTreeMap<String, String>) -> Result<Vec<Decimal>, Problem> {
+    let mut errors = Vec::new();
+    let mut read = |tier: &Handle| {
+        let Some(text) = fields.get(&format!("{FIELD}{}", tier.tier)).filter(|_| tier.is_own) else {
+            return tier.at_least;
+        };
+        // Some keyboards have only a comma.
+        match text.trim().replace(',', ".").parse::<Decimal>() {
+            Ok(at) if (picture.minimum..=picture.maximum).contains(&at) => at,
+            _ => {
+                let detail = format!(
+                    "The threshold of {} is a score from {} to {}, with at most three decimals.",
+                    tier.name, picture.minimum, picture.maximum
+                );
+                errors.push(FieldError::of_parameter(&tier.tier, "invalid_value", detail));
+                tier.at_least
+            }
+        }
+    };
+    let thresholds = picture.tiers.iter().map(&mut read).collect();
+    if errors.is_empty() { Ok(thresholds) } else { Err(Problem::invalid(errors)) }
+}
+
+fn lead(picture: &Picture, at: &When) -> String {
+    let about = if picture.is_estimated() { "About " } else { "" };
+    let (total, source) = (grouped(picture.total), &picture.source);
+    let (people, have) = if picture.total == 1 { ("person", "has") } else { ("people", "have") };
+    let stale = match picture.stale {
+        0 => String::new(),
+        1 => " One of them is too old to count now.".to_owned(),
+        stale => format!(" {}{} of them are too old to count now.", about, grouped(stale)),
+    };
+    let sample = if picture.is_estimated() {
+        format!(" Counted from {} of them, taken at random.", grouped(picture.counted))
+    } else {
+        String::new()
+    };
+    format!("{about}{total} {people} {have} a {source} score, read at {}.{stale}{sample}", at.text)
+}
