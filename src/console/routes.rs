@@ -4,7 +4,7 @@ use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
 
 use super::door::{attend_page, get_nothing};
-use super::perks::{list, show, versions};
+use super::perks::{edit, list, new, show, versions};
 use super::{account, assets, links, log_in, merchants, picture};
 
 /// Adds the console's pages.
@@ -24,7 +24,11 @@ pub fn mount(config: &mut ServiceConfig) {
             .service(account::post_end_sessions)
             .service(log_in::get_home)
             .service(list::get_perks)
+            .service(new::get_new_perk)
+            .service(new::post_new_perk)
             .service(show::get_perk)
+            .service(edit::get_rule)
+            .service(edit::post_rule)
             .service(picture::get_picture)
             .service(picture::get_picture_data)
             .service(picture::post_redraw)

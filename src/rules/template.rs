@@ -2,6 +2,8 @@
 
 /// The line of a template that names its perk.
 const PERK: &str = "perk: ";
+/// The line above its rule.
+const RULE: &str = "rule:";
 /// The line of its cases that names the file with the perk.
 const PERK_FILE: &str = "perk_file: ";
 
@@ -55,8 +57,7 @@ impl Template {
     /// The perk's short name, unless another is given.
     #[must_use]
     pub fn slug(self) -> &'static str {
-        let line = self.text().lines().find_map(|line| line.strip_prefix(PERK));
-        line.unwrap_or_else(|| self.name())
+        self.line(PERK).unwrap_or_else(|| self.name())
     }
 
     const fn text(self) -> &'static str {
@@ -87,6 +88,30 @@ impl Template {
         with_line(self.text(), PERK, slug)
     }
 
+    /// The rule of its perk file, with its comments.
+    #[must_use]
+    pub fn rule_text(self) -> String {
+        let lines = self.text().lines().skip_while(|line| *line != RULE).skip(1);
+        lines.map(|line| format!("{}\n", line.strip_prefix("  ").unwrap_or(line))).collect()
+    }
+
+    /// The value of a line of its perk file; none where it has no such line.
+    fn line(self, key: &str) -> Option<&'static str> {
+        self.text().lines().find_map(|line| line.strip_prefix(key))
+    }
+
+    /// The perk's name, unless another is given.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        self.line("name: ").unwrap_or_else(|| self.name())
+    }
+
+    /// The purpose that it declares.
+    #[must_use]
+    pub fn purpose(self) -> &'static str {
+        self.line("purpose: ").unwrap_or("other")
+    }
+
     /// Its cases, which look for the perk file at `perk_file`: YAML, quoted where need be.
     #[must_use]
     pub fn cases(self, perk_file: &str) -> String {
@@ -112,6 +137,16 @@ mod tests {
     use crate::rules::attribute::ValueType;
     use crate::rules::lint::{Lint, LintContext, lint};
     use crate::rules::rule::Rule;
+
+    #[test]
+    fn the_rule_of_a_template_stands_by_itself() {
+        for template in Template::ALL {
+            let file = yaml::read(&template.perk_file("our-perk")).unwrap();
+            assert_eq!(Some(&yaml::read(&template.rule_text()).unwrap()), file.member("rule"), "{}", template.name());
+            assert_eq!(file.member("name").unwrap().as_text(), Some(template.title()));
+            assert_eq!(file.member("purpose").unwrap().as_text(), Some(template.purpose()));
+        }
+    }
 
     /// They must last: no template may be odd in a year from now.
     #[test]

@@ -1,0 +1,189 @@
+//! `/console/perks/{perk}/rule`: the rule as text, with what is wrong or odd at its lines. It is checked without being
+//! saved, and saved as a draft.
+
+use actix_web::http::StatusCode;
+use actix_web::web::Data;
+use actix_web::{HttpResponse, get, post};
+use askama::Template;
+use serde::Deserialize;
+
+use super::rule_text::{Finding, MAX_TEXT, located, read};
+use crate::access::role::permit::ManagePerks;
+use crate::console::caller::Caller;
+use crate::console::door::{page, page_of, see_other};
+use crate::console::form::Posted;
+use crate::console::frame::{Frame, Section};
+use crate::console::icon::Icon;
+use crate::foundation::ids::{MerchantId, PerkSlug};
+use crate::foundation::json::Json;
+use crate::foundation::yaml;
+use crate::gateway::Gateway;
+use crate::perks::error::PerkError;
+use crate::perks::life::Expected;
+use crate::perks::perk::{NewVersion, RuleVersion, VersionStatus};
+use crate::rules::lint::Lint;
+use crate::rules::rule::Rule;
+use crate::web::extract::{Params, Path};
+use crate::web::problem::Problem;
+
+#[derive(Template)]
+#[template(path = "rule_text.html", config = "src/console/askama.toml")]
+struct RulePage {
+    frame: Frame,
+    slug: String,
+    name: String,
+    number: i32,
+    is_draft: bool,
+    etag: String,
+    text: String,
+    rows: usize,
+    most: usize,
+    note: String,
+    /// None until it was checked.
+    errors: Option<Vec<Finding>>,
+    warnings: Vec<Finding>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::console) struct RuleQuery {
+    version: Option<i32>,
+}
+
+#[derive(Deserialize)]
+pub(in crate::console) struct RuleFields {
+    version: i32,
+    #[serde(default)]
+    etag: String,
+    #[serde(default)]
+    text: String,
+    note: Option<String>,
+    /// Given by the button that saves.
+    save: Option<String>,
+}
+
+#[get("/perks/{perk}/rule")]
+pub(in crate::console) async fn get_rule(
+    caller: Caller<ManagePerks>,
+    gateway: Data<Gateway>,
+    slug: Path<PerkSlug>,
+    query: Params<RuleQuery>,
+) -> Result<HttpResponse, Problem> {
+    let merchant = caller.merchant()?;
+    let perk = gateway.catalog.find_perk(&merchant.id, &slug).await?;
+    // What is being written comes first.
+    let number = query.version.unwrap_or(perk.latest_version);
+    let version = gateway.catalog.find_version(&merchant.id, &slug, number).await?;
+    let rule = Json::parse(&version.rule).map_err(|error| Problem::internal(&error))?;
+    let text = yaml::write::write(&rule);
+    let view = view(&gateway, &caller, &slug, perk.name, &version, text);
+    page(&view)
+}
+
+fn view(
+    gateway: &Gateway,
+    caller: &Caller<ManagePerks>,
+    slug: &PerkSlug,
+    name: String,
+    version: &RuleVersion,
+    text: String,
+) -> RulePage {
+    RulePage {
+        frame: Frame::of(format!("Rule of {name}"), Section::Perks, caller.session(), gateway.clock.now()),
+        slug: slug.to_string(),
+        name,
+        number: version.version,
+        is_draft: version.status == VersionStatus::Draft,
+        etag: version.etag(),
+        rows: text.lines().count().clamp(12, 60) + 2,
+        text,
+        most: MAX_TEXT,
+        note: String::new(),
+        errors: None,
+        warnings: Vec::new(),
+    }
+}
+
+#[post("/perks/{perk}/rule")]
+pub(in crate::console) async fn post_rule(
+    caller: Caller<ManagePerks>,
+    gateway: Data<Gateway>,
+    slug: Path<PerkSlug>,
+    fields: Posted<RuleFields>,
+) -> Result<HttpResponse, Problem> {
+    let RuleFields { version: number, etag, text, note, save } = fields.0;
+    let merchant = &caller.merchant()?.id;
+    let perk = gateway.catalog.find_perk(merchant, &slug).await?;
+    let version = gateway.catalog.find_version(merchant, &slug, number).await?;
+    // A browser sends the ends of lines of its own.
+    let text = text.replace("\r\n", "\n");
+    let checked = check(&gateway, merchant, &slug, &text).await?;
+    let mut view = view(&gateway, &caller, &slug, perk.name, &version, text);
+    view.etag.clone_from(&etag);
+    view.note = note.clone().unwrap_or_default();
+    let rule = match checked {
+        Ok((rule, warnings)) => {
+            view.errors = Some(Vec::new());
+            view.warnings = warnings;
+            rule
+        }
+        Err(errors) => {
+            view.errors = Some(errors);
+            let status = if save.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+            return page_of(status, &view);
+        }
+    };
+    if save.is_none() {
+        return page(&view);
+    }
+    let new = NewVersion { rule, publish: false, change_note: note };
+    let made = if version.status == VersionStatus::Draft {
+        let expected = Expected::OneOf(vec![etag]);
+        gateway.catalog.edit_version(merchant, caller.actor(), &slug, number, new, expected).await
+    } else {
+        gateway.catalog.create_version(merchant, caller.actor(), &slug, new).await
+    };
+    match made {
+        Ok(made) => Ok(see_other(&format!("/console/perks/{}/versions/{}", *slug, made.version.version))),
+        // What was written is not lost: it stands in the page that says so.
+        Err(PerkError::Rule(errors)) => {
+            view.errors = Some(located(&view.text, &errors));
+            page_of(StatusCode::UNPROCESSABLE_ENTITY, &view)
+        }
+        Err(error @ (PerkError::Stale | PerkError::NotADraft(_))) => {
+            let detail = format!(
+                "{} Your text stands below and was not saved: copy it before you open the draft again.",
+                Problem::from(error).detail
+            );
+            view.errors = Some(vec![Finding { line: None, pointer: String::new(), detail }]);
+            page_of(StatusCode::PRECONDITION_FAILED, &view)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Reads a text and lints it as the perk's next version, or as the first of a new perk.
+///
+/// # Errors
+/// The outer one is the database's; the inner one is what stops the rule.
+pub(super) async fn check(
+    gateway: &Gateway,
+    merchant: &MerchantId,
+    slug: &PerkSlug,
+    text: &str,
+) -> Result<Result<(Json, Vec<Finding>), Vec<Finding>>, Problem> {
+    let json = match read(text) {
+        Ok(json) => json,
+        Err(finding) => return Ok(Err(vec![finding])),
+    };
+    let rule = match Rule::parse(&json, slug.as_str()) {
+        Ok(rule) => rule,
+        Err(errors) => return Ok(Err(located(text, &errors))),
+    };
+    let Lint { errors, warnings } = match gateway.catalog.lint(merchant, slug, &rule).await {
+        Ok(lint) => lint,
+        Err(PerkError::Rule(errors)) => Lint { errors, warnings: Vec::new() },
+        Err(error) => return Err(error.into()),
+    };
+    Ok(if errors.is_empty() { Ok((json, located(text, &warnings))) } else { Err(located(text, &errors)) })
+}
