@@ -28,7 +28,7 @@ use crate::gateway::Gateway;
 use crate::perks::life::Expected;
 use crate::perks::perk::{NewVersion, VersionStatus};
 use crate::web::extract::{Params, Path};
-use crate::web::problem::{Kind, Problem};
+use crate::web::problem::Problem;
 use plot::Plot;
 
 /// What the field of a tier's threshold begins with.
@@ -96,7 +96,10 @@ pub(super) async fn get_picture(
     let version = gateway.catalog.find_version(&merchant.id, &slug, picture.version).await?;
     let rule = Json::parse(&version.rule).map_err(|error| Problem::internal(&error))?;
     let zone_name = rule.member("time_zone").and_then(Json::as_text).unwrap_or(&merchant.time_zone).to_owned();
-    let names = |of: &dyn Fn(&&Handle) -> bool| picture.tiers.iter().filter(|it| of(it)).map(|it| it.name.clone());
+    let names = |of: fn(&Handle) -> bool| {
+        let tiers = picture.tiers.iter().filter(move |it| of(it));
+        tiers.map(|it| it.name.clone()).collect::<Vec<_>>()
+    };
     let view = PicturePage {
         frame: Frame::of(title, Section::Perks, caller.session(), now).in_zone(&zone_name, now),
         slug: slug.to_string(),
@@ -107,8 +110,8 @@ pub(super) async fn get_picture(
         script: assets::picture_script(),
         data: format!("/console/perks/{}/picture.json?version={}", *slug, picture.version),
         lead: lead(&picture, &When::of(picture.at, &zone_of(&zone_name), now)),
-        asks_more: names(&|it| it.asks_more).collect(),
-        fixed: names(&|it| !it.is_own).collect(),
+        asks_more: names(|it| it.asks_more),
+        fixed: names(|it| !it.is_own),
         plot: (!picture.tiers.is_empty()).then(|| Plot::of(&picture, &thresholds)),
     };
     page(&view)
@@ -156,16 +159,15 @@ pub(super) async fn post_picture(
     let pairs = picture.tiers.iter().zip(&thresholds).filter(|(tier, at)| tier.at_least != **at);
     let changed: Vec<_> = pairs.collect();
     if changed.is_empty() {
-        return Err(Problem::new(Kind::Conflict, "No threshold was moved, so there is nothing to save."));
+        let detail = "No threshold was moved, so there is nothing to save.";
+        return Err(Problem::invalid(vec![FieldError::of_parameter("thresholds", "unchanged", detail)]));
     }
     let version = gateway.catalog.find_version(&merchant.id, &slug, number).await?;
     let rule = Json::parse(&version.rule).map_err(|error| Problem::internal(&error))?;
     let moved: Vec<_> = changed.iter().map(|(tier, at)| (tier.tier.clone(), **at)).collect();
     let rule = with_thresholds(&rule, &moved).ok_or_else(|| {
-        Problem::new(
-            Kind::Conflict,
-            "One of these thresholds can't be moved by itself: change the rule where it says so.",
-        )
+        let detail = "One of these thresholds can't be moved by itself: change the rule where it says so.";
+        Problem::invalid(vec![FieldError::of_parameter("thresholds", "not_alone", detail)])
     })?;
     let note = changed.iter().map(|(tier, at)| format!("{} from {at} (was {})", tier.name, tier.at_least));
     let change_note = Some(note.collect::<Vec<_>>().join(", "));

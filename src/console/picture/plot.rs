@@ -34,7 +34,6 @@ pub(super) struct Plot {
     pub minimum: String,
     pub maximum: String,
     pub is_inexact: bool,
-    pub within: String,
 }
 
 pub(super) struct BarView {
@@ -118,7 +117,6 @@ impl Plot {
             minimum: picture.minimum.to_string(),
             maximum: picture.maximum.to_string(),
             is_inexact: cut.is_inexact,
-            within: picture.within.to_string(),
         }
     }
 }
