@@ -4,7 +4,7 @@ use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
 
 use super::door::{attend_page, get_nothing};
-use super::perks::{edit, list, new, show, versions};
+use super::perks::{edit, list, new, show, simulate, versions};
 use super::{account, assets, links, log_in, merchants, picture};
 
 /// Adds the console's pages.
@@ -29,6 +29,8 @@ pub fn mount(config: &mut ServiceConfig) {
             .service(show::get_perk)
             .service(edit::get_rule)
             .service(edit::post_rule)
+            .service(simulate::get_try)
+            .service(simulate::post_try)
             .service(picture::get_picture)
             .service(picture::get_picture_data)
             .service(picture::post_redraw)

@@ -86,6 +86,19 @@ pub(crate) fn fit<T: DeserializeOwned>(members: Map<String, Value>) -> Result<T,
     })
 }
 
+/// A version's number; query parameters come as text.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(try_from = "String")]
+pub struct VersionNumber(pub i32);
+
+impl TryFrom<String> for VersionNumber {
+    type Error = &'static str;
+    fn try_from(text: String) -> Result<Self, &'static str> {
+        let number = text.parse().ok().filter(|number| *number > 0 && text.bytes().all(|b| b.is_ascii_digit()));
+        number.map(Self).ok_or("give the number of a version, such as 2")
+    }
+}
+
 /// Why a text with a NUL is refused: PostgreSQL's text can't hold one, SQLite's can, and one answer on every database
 /// is better than a failure on one. Not so in forms: a token that holds one is one that is not alive.
 pub(crate) const NUL: &str = "a NUL character (U+0000) can't stand in any text here: leave it out";

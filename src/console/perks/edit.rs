@@ -24,6 +24,7 @@ use crate::perks::perk::{NewVersion, RuleVersion, VersionStatus};
 use crate::rules::lint::Lint;
 use crate::rules::rule::Rule;
 use crate::web::extract::{Params, Path};
+use crate::web::params::VersionNumber;
 use crate::web::problem::Problem;
 
 #[derive(Template)]
@@ -47,12 +48,12 @@ struct RulePage {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::console) struct RuleQuery {
-    version: Option<i32>,
+    version: Option<VersionNumber>,
 }
 
 #[derive(Deserialize)]
 pub(in crate::console) struct RuleFields {
-    version: i32,
+    version: VersionNumber,
     #[serde(default)]
     etag: String,
     #[serde(default)]
@@ -72,7 +73,7 @@ pub(in crate::console) async fn get_rule(
     let merchant = caller.merchant()?;
     let perk = gateway.catalog.find_perk(&merchant.id, &slug).await?;
     // What is being written comes first.
-    let number = query.version.unwrap_or(perk.latest_version);
+    let number = query.version.map_or(perk.latest_version, |VersionNumber(version)| version);
     let version = gateway.catalog.find_version(&merchant.id, &slug, number).await?;
     let rule = Json::parse(&version.rule).map_err(|error| Problem::internal(&error))?;
     let text = yaml::write::write(&rule);
@@ -111,7 +112,7 @@ pub(in crate::console) async fn post_rule(
     slug: Path<PerkSlug>,
     fields: Posted<RuleFields>,
 ) -> Result<HttpResponse, Problem> {
-    let RuleFields { version: number, etag, text, note, save } = fields.0;
+    let RuleFields { version: VersionNumber(number), etag, text, note, save } = fields.0;
     let merchant = &caller.merchant()?.id;
     let perk = gateway.catalog.find_perk(merchant, &slug).await?;
     let version = gateway.catalog.find_version(merchant, &slug, number).await?;

@@ -28,6 +28,7 @@ use crate::gateway::Gateway;
 use crate::perks::life::Expected;
 use crate::perks::perk::{NewVersion, VersionStatus};
 use crate::web::extract::{Params, Path};
+use crate::web::params::VersionNumber;
 use crate::web::problem::Problem;
 use plot::Plot;
 
@@ -38,7 +39,7 @@ const FIELD: &str = "from-";
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PictureQuery {
-    version: Option<i32>,
+    version: Option<VersionNumber>,
     /// Thresholds by tier: `main:45,first:60`.
     at: Option<String>,
 }
@@ -84,7 +85,7 @@ pub(super) async fn get_picture(
     let perk = gateway.catalog.find_perk(&merchant.id, &slug).await?;
     let now = gateway.clock.now();
     let title = format!("Who comes in · {}", perk.name);
-    let picture = match gateway.pictures.picture(merchant, &slug, version).await {
+    let picture = match gateway.pictures.picture(merchant, &slug, version.map(|VersionNumber(version)| version)).await {
         Ok(picture) => picture,
         Err(TrialError::NoScore) => {
             let frame = Frame::of(title, Section::Perks, caller.session(), now);
@@ -124,7 +125,8 @@ pub(super) async fn get_picture_data(
     slug: Path<PerkSlug>,
     query: Params<PictureQuery>,
 ) -> Result<HttpResponse, Problem> {
-    let picture = gateway.pictures.picture(caller.merchant()?, &slug, query.version).await?;
+    let version = query.version.map(|VersionNumber(version)| version);
+    let picture = gateway.pictures.picture(caller.merchant()?, &slug, version).await?;
     Ok(HttpResponse::Ok().json(picture))
 }
 

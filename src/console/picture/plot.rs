@@ -29,6 +29,8 @@ pub(super) struct Plot {
     pub days: Vec<DayView>,
     /// Where the limit's line is.
     pub limit: Option<(u64, String)>,
+    /// True if anyone asked last week.
+    pub was_asked: bool,
     /// The sentence about last week.
     pub week: String,
     pub minimum: String,
@@ -113,6 +115,7 @@ impl Plot {
             description: description(picture, thresholds, &cut),
             days,
             limit,
+            was_asked: asked(picture) > 0,
             week: week(picture, &cut),
             minimum: picture.minimum.to_string(),
             maximum: picture.maximum.to_string(),
@@ -297,9 +300,13 @@ fn days(picture: &Picture, cut: &Cut) -> (Vec<DayView>, Option<(u64, String)>) {
     (cut.days.iter().enumerate().map(day).collect(), limit)
 }
 
+/// The number of checks of last week.
+fn asked(picture: &Picture) -> u64 {
+    picture.week.iter().map(|day| day.asked.iter().sum::<u64>() + day.unknown).sum()
+}
+
 fn week(picture: &Picture, cut: &Cut) -> String {
-    let asked: u64 = picture.week.iter().map(|day| day.asked.iter().sum::<u64>() + day.unknown).sum();
-    if asked == 0 {
+    if asked(picture) == 0 {
         return "Nobody asked in the last seven days.".to_owned();
     }
     let came: u64 = cut.days.iter().map(|day| day.came).sum();

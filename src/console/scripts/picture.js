@@ -124,7 +124,7 @@ function start(root, picture) {
     }
     const text = weekText(now);
     root.querySelector("[data-week]").textContent = text;
-    root.querySelector(".chart").setAttribute("aria-label", text);
+    root.querySelector(".chart")?.setAttribute("aria-label", text);
   }
 
   function weekText(now) {

@@ -19,6 +19,7 @@ use crate::rules::lint::restarts;
 use crate::rules::rule::Rule;
 use crate::web::auth::Authorized;
 use crate::web::extract::{Params, Path};
+use crate::web::params::VersionNumber;
 use crate::web::problem::Problem;
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -31,19 +32,6 @@ pub struct DiffQuery {
     /// The version to arrive at; the latest one unless given.
     #[param(value_type = Option<i32>, example = 2)]
     to: Option<VersionNumber>,
-}
-
-/// A version's number; query parameters come as text.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(try_from = "String")]
-pub struct VersionNumber(i32);
-
-impl TryFrom<String> for VersionNumber {
-    type Error = &'static str;
-    fn try_from(text: String) -> Result<Self, &'static str> {
-        let number = text.parse().ok().filter(|number| *number > 0 && text.bytes().all(|b| b.is_ascii_digit()));
-        number.map(Self).ok_or("give the number of a version, such as 2")
-    }
 }
 
 /// The differences between two versions.

@@ -11,6 +11,7 @@ use crate::gateway::Gateway;
 use crate::http::openapi::problems::{ProblemsOfKeys, ProblemsOfNames, ProblemsOfQuery};
 use crate::web::auth::Authorized;
 use crate::web::extract::{Params, Path};
+use crate::web::params::VersionNumber;
 use crate::web::problem::Problem;
 
 /// The version that is meant.
@@ -19,8 +20,8 @@ use crate::web::problem::Problem;
 #[into_params(parameter_in = Query)]
 pub struct PictureQuery {
     /// Which version; the published one without it, or the latest draft while nothing is published.
-    #[param(minimum = 1, example = 8)]
-    version: Option<i32>,
+    #[param(value_type = Option<i32>, example = 8)]
+    version: Option<VersionNumber>,
 }
 
 /// Who has which score, and where a rule's thresholds lie.
@@ -141,6 +142,7 @@ pub(crate) async fn get_picture(
     perk: Path<PerkSlug>,
     query: Params<PictureQuery>,
 ) -> Result<HttpResponse, Problem> {
-    let picture = gateway.pictures.picture(caller.merchant()?, &perk, query.version).await?;
+    let version = query.version.map(|VersionNumber(version)| version);
+    let picture = gateway.pictures.picture(caller.merchant()?, &perk, version).await?;
     Ok(HttpResponse::Ok().json(picture))
 }

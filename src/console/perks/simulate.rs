@@ -1,0 +1,468 @@
+//! `/console/perks/{perk}/try`: would one person come in? The answer, and every part of the rule as a checklist.
+
+use actix_web::http::StatusCode;
+use actix_web::web::Data;
+use actix_web::{HttpResponse, get, post};
+use askama::Template;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
+
+use crate::access::role::permit::ManagePerks;
+use crate::console::caller::Caller;
+use crate::console::door::{page, page_of};
+use crate::console::form::Posted;
+use crate::console::frame::{Frame, Section};
+use crate::console::icon::Icon;
+use crate::console::words::{When, place_of, zone_of};
+use crate::decision::decide::Decision;
+use crate::decision::facts::Context;
+use crate::decision::person::PersonFacts;
+use crate::decision::shown_value::ShownValue;
+use crate::decision::trace::{LeafTrace, Node, Passed, Trace};
+use crate::eligibility::rule_selection::{Choice, TrialError};
+use crate::eligibility::shown::simulation::SimulationShown;
+use crate::eligibility::trial::Trial;
+use crate::foundation::count::counted;
+use crate::foundation::decimal::Decimal;
+use crate::foundation::field_error::FieldError;
+use crate::foundation::ids::PerkSlug;
+use crate::foundation::json::Json;
+use crate::foundation::language::Languages;
+use crate::foundation::subject::SubjectHandle;
+use crate::foundation::yaml;
+use crate::gateway::Gateway;
+use crate::rules::tier::party::{MAX_PARTY, Party};
+use crate::rules::time_window::WITHIN;
+use crate::web::extract::{Params, Path};
+use crate::web::params::VersionNumber;
+use crate::web::problem::{Problem, sentence};
+
+/// A day and a time of day, as a page writes it.
+const INSTANT: &str = "%Y-%m-%d %H:%M";
+
+#[derive(Template)]
+#[template(path = "try.html", config = "src/console/askama.toml")]
+struct TryPage {
+    frame: Frame,
+    slug: String,
+    name: String,
+    number: i32,
+    place: String,
+    fields: TryFields,
+    most_people: i64,
+    errors: Vec<String>,
+    answer: Option<AnswerView>,
+}
+
+/// The decision, in the words of a page.
+struct AnswerView {
+    class: &'static str,
+    icon: Icon,
+    headline: String,
+    messages: Vec<String>,
+    next: Option<When>,
+    lines: Vec<Line>,
+    limits: Vec<(String, u64)>,
+    warnings: Vec<String>,
+}
+
+/// A part of the rule: what it wanted, and what it had.
+struct Line {
+    icon: Icon,
+    word: &'static str,
+    class: &'static str,
+    wanted: String,
+    had: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::console) struct TryQuery {
+    version: Option<VersionNumber>,
+}
+
+#[derive(Debug, Default, Clone, Deserialize)]
+#[serde(default)]
+pub(in crate::console) struct TryFields {
+    version: Option<VersionNumber>,
+    person: String,
+    score: String,
+    at: String,
+    people: String,
+    location: String,
+    facts: String,
+}
+
+#[get("/perks/{perk}/try")]
+pub(in crate::console) async fn get_try(
+    caller: Caller<ManagePerks>,
+    gateway: Data<Gateway>,
+    slug: Path<PerkSlug>,
+    query: Params<TryQuery>,
+) -> Result<HttpResponse, Problem> {
+    let fields = TryFields { version: query.version, people: "1".to_owned(), ..TryFields::default() };
+    let (view, _) = view(&gateway, &caller, &slug, fields).await?;
+    page(&view)
+}
+
+/// The page, without an answer, and the zone of its times.
+async fn view(
+    gateway: &Gateway,
+    caller: &Caller<ManagePerks>,
+    slug: &PerkSlug,
+    mut fields: TryFields,
+) -> Result<(TryPage, TimeZone), Problem> {
+    let merchant = caller.merchant()?;
+    let perk = gateway.catalog.find_perk(&merchant.id, slug).await?;
+    let asked = fields.version.map(|VersionNumber(version)| version);
+    let number = asked.or(perk.published_version).unwrap_or(perk.latest_version);
+    let version = gateway.catalog.find_version(&merchant.id, slug, number).await?;
+    let rule = Json::parse(&version.rule).map_err(|error| Problem::internal(&error))?;
+    let zone_name = rule.member("time_zone").and_then(Json::as_text).unwrap_or(&merchant.time_zone).to_owned();
+    let (zone, now) = (zone_of(&zone_name), gateway.clock.now());
+    if fields.at.is_empty() {
+        fields.at = now.to_zoned(zone.clone()).strftime(INSTANT).to_string();
+    }
+    let view = TryPage {
+        frame: Frame::of(format!("Try {}", perk.name), Section::Perks, caller.session(), now).in_zone(&zone_name, now),
+        slug: slug.to_string(),
+        name: perk.name,
+        number,
+        place: place_of(&zone_name),
+        fields,
+        most_people: MAX_PARTY,
+        errors: Vec::new(),
+        answer: None,
+    };
+    Ok((view, zone))
+}
+
+#[post("/perks/{perk}/try")]
+pub(in crate::console) async fn post_try(
+    caller: Caller<ManagePerks>,
+    gateway: Data<Gateway>,
+    slug: Path<PerkSlug>,
+    fields: Posted<TryFields>,
+) -> Result<HttpResponse, Problem> {
+    let (mut view, zone) = view(&gateway, &caller, &slug, fields.0).await?;
+    let now = gateway.clock.now();
+    let trial = match read(&view.fields, &slug, view.number, &zone, now) {
+        Ok(trial) => trial,
+        Err(errors) => {
+            view.errors = errors;
+            return page_of(StatusCode::UNPROCESSABLE_ENTITY, &view);
+        }
+    };
+    match gateway.simulator.simulate(caller.merchant()?, &caller.actor(), trial).await {
+        Ok(simulated) => {
+            let shown = SimulationShown::of(simulated, &Languages::default());
+            view.answer = Some(answer(shown, &zone, now));
+            page(&view)
+        }
+        Err(error @ (TrialError::OffScale { .. } | TrialError::Unobserved)) => {
+            view.errors = vec![sentence(&error.to_string())];
+            page_of(StatusCode::UNPROCESSABLE_ENTITY, &view)
+        }
+        Err(TrialError::Context(errors)) => {
+            let detail = |error: &FieldError| format!("{}: {}", error.path.as_str(), sentence(&error.detail));
+            view.errors = errors.iter().map(detail).collect();
+            page_of(StatusCode::UNPROCESSABLE_ENTITY, &view)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The question of the form; its errors in sentences.
+fn read(
+    fields: &TryFields,
+    slug: &PerkSlug,
+    version: i32,
+    zone: &TimeZone,
+    now: Timestamp,
+) -> Result<Trial, Vec<String>> {
+    let mut errors = Vec::new();
+    let person = fields.person.trim();
+    let subject = (!person.is_empty()).then(|| person.parse::<SubjectHandle>());
+    let subject = subject.transpose().unwrap_or_else(|error| {
+        errors.push(format!("The person can’t be that: {error}."));
+        None
+    });
+    let score = fields.score.trim().replace(',', ".");
+    let score = (!score.is_empty()).then(|| score.parse::<Decimal>());
+    let score = score.transpose().unwrap_or_else(|error| {
+        errors.push(format!("The score can’t be that: {error}."));
+        None
+    });
+    let at = match DateTime::strptime(INSTANT, fields.at.trim().replace('T', " ")) {
+        Ok(local) => zone.to_ambiguous_timestamp(local).compatible().ok(),
+        Err(_) => None,
+    };
+    if at.is_none() {
+        errors.push(format!("Write the time as {}.", now.to_zoned(zone.clone()).strftime(INSTANT)));
+    }
+    // The minute that was shown is now: limits are then as they stand.
+    let at = at.filter(|at| now.duration_since(*at) >= SignedDuration::from_mins(1) || *at > now);
+    let people = match fields.people.trim() {
+        "" => Some(1),
+        people => people.parse::<u64>().ok().filter(|people| (1..=MAX_PARTY.unsigned_abs()).contains(people)),
+    };
+    if people.is_none() {
+        errors.push(format!("The number of people goes from 1 to {MAX_PARTY}."));
+    }
+    let context = match fields.facts.trim() {
+        "" => Ok(Context::default()),
+        text => yaml::read_loose(&text.replace("\r\n", "\n"))
+            .map_err(|error| vec![format!("What the kiosk knows, line {}: {}.", error.mark.line, error.fault)])
+            .and_then(|json| {
+                let wrong = |it: &FieldError| format!("What the kiosk knows, {}: {}.", it.path.as_str(), it.detail);
+                Context::parse_loose(&json).map_err(|errors| errors.iter().map(wrong).collect())
+            }),
+    };
+    let context = context.unwrap_or_else(|found| {
+        errors.extend(found);
+        Context::default()
+    });
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    let location = Some(fields.location.trim().to_owned()).filter(|location| !location.is_empty());
+    Ok(Trial {
+        perk: slug.clone(),
+        choice: Choice::Version(version),
+        subject,
+        score: score.map(|value| (value, None)),
+        attributes: PersonFacts::default(),
+        network: None,
+        context: context.with_party(Party::of(people.unwrap_or(1))),
+        at,
+        location,
+        kiosk: None,
+        boarding_pass: None,
+        airports: Vec::new(),
+    })
+}
+
+fn answer(shown: SimulationShown, zone: &TimeZone, now: Timestamp) -> AnswerView {
+    let tier = shown.tier.as_deref().unwrap_or_default();
+    let tier = shown.trace.tiers.iter().find(|it| it.tier == tier).map_or(tier, |it| it.name.as_str());
+    let (class, icon, headline) = match shown.decision {
+        Decision::Granted => {
+            let guests = shown.guests.map_or_else(String::new, |guests| match (guests.admitted, guests.charged) {
+                (0, _) => String::new(),
+                (admitted, 0) => format!(", with {}, free", counted(admitted, "guest")),
+                (admitted, charged) => format!(", with {}, {charged} to be charged", counted(admitted, "guest")),
+            });
+            ("granted", Icon::Tick, format!("{tier}{guests}"))
+        }
+        Decision::Denied => ("denied", Icon::Cross, "Not now".to_owned()),
+        Decision::Referred => ("wait", Icon::Person, "Asks a person".to_owned()),
+    };
+    AnswerView {
+        class,
+        icon,
+        headline,
+        messages: shown.reasons.iter().map(|reason| sentence(&reason.message)).collect(),
+        next: shown.next_eligible_at.map(|at| When::of(at, zone, now)),
+        lines: checklist(&shown.trace, zone, now),
+        limits: shown.limits.iter().map(|limit| (limit.id.clone(), limit.remaining)).collect(),
+        warnings: shown.warnings.into_iter().map(|warning| sentence(&warning.detail)).collect(),
+    }
+}
+
+fn line(passed: Passed, depth: usize, wanted: impl Into<String>, had: impl Into<String>) -> Line {
+    let (icon, word) = match passed {
+        Passed::True => (Icon::Tick, "Held: "),
+        Passed::False => (Icon::Cross, "Did not hold: "),
+        Passed::Unknown => (Icon::Warning, "Not known: "),
+    };
+    let class = match depth {
+        0 => "",
+        1 => "in",
+        2 => "in in2",
+        _ => "in in3",
+    };
+    Line { icon, word, class, wanted: wanted.into(), had: had.into() }
+}
+
+const fn truth(passed: bool) -> Passed {
+    if passed { Passed::True } else { Passed::False }
+}
+
+fn checklist(trace: &Trace, zone: &TimeZone, now: Timestamp) -> Vec<Line> {
+    let when = |at: Timestamp| When::of(at, zone, now).text;
+    let mut lines = Vec::new();
+    if trace.valid.from.is_some() || trace.valid.until.is_some() || !trace.valid.passed {
+        let from = trace.valid.from.map(|from| format!("from {}", when(from)));
+        let until = trace.valid.until.map(|until| format!("until {}", when(until)));
+        let reach: Vec<_> = from.into_iter().chain(until).collect();
+        lines.push(line(truth(trace.valid.passed), 0, format!("The rule holds {}", reach.join(", ")), ""));
+    }
+    if let Some(blackouts) = &trace.blackouts {
+        let had = blackouts.id.as_ref().zip(blackouts.until);
+        let had = had.map_or_else(String::new, |(id, until)| format!("{id}, until {}", when(until)));
+        lines.push(line(truth(blackouts.passed), 0, "No blackout", had));
+    }
+    let opens = trace.schedule.opens.map_or_else(String::new, |opens| format!("opens {}", when(opens)));
+    lines.push(line(truth(trace.schedule.passed), 0, "Open", opens));
+    if let Some(share) = &trace.rollout {
+        let had = share
+            .had
+            .map_or_else(|| "nobody was named".to_owned(), |had| format!("at {}.{:02} %", had / 100, had % 100));
+        lines.push(line(truth(share.passed), 0, format!("Among the first {} %", share.percent), had));
+    }
+    if let Some(score) = &trace.score {
+        let age = score.max_age_seconds.map_or_else(String::new, |most| format!(", at most {} old", lasting(most)));
+        let had = match (score.had, score.age_seconds) {
+            (Some(had), Some(age)) => format!("{had}, {} old", lasting(age.max(0))),
+            (Some(had), None) => had.to_string(),
+            (None, _) => "none".to_owned(),
+        };
+        lines.push(line(truth(score.passed), 0, format!("A {} score{age}", score.source), had));
+    }
+    if let Some(lacking) = &trace.attributes {
+        lines.push(line(
+            truth(lacking.passed),
+            0,
+            "Everything is known of the person",
+            format!("missing: {}", lacking.missing.join(", ")),
+        ));
+    }
+    if let Some(when) = &trace.when {
+        push_node(&mut lines, when, 0);
+    }
+    for tier in &trace.tiers {
+        lines.push(line(tier.passed, 0, tier.name.clone(), ""));
+        if let Some(when) = &tier.when {
+            push_node(&mut lines, when, 1);
+        }
+        if let Some(guests) = &tier.guests {
+            lines.push(line(truth(guests.passed), 1, format!("At most {} guests", guests.max), guests.had.to_string()));
+        }
+    }
+    lines
+}
+
+fn push_node(lines: &mut Vec<Line>, node: &Node, depth: usize) {
+    match node {
+        Node::All { passed, members } | Node::Any { passed, members } => {
+            let all = matches!(node, Node::All { .. });
+            lines.push(line(*passed, depth, if all { "All of these" } else { "One of these" }, ""));
+            members.iter().for_each(|member| push_node(lines, member, depth + 1));
+        }
+        Node::Not { passed, member } => {
+            lines.push(line(*passed, depth, "Not this", ""));
+            push_node(lines, member, depth + 1);
+        }
+        Node::Leaf(leaf) => lines.push(line(leaf.passed, depth, wanted(leaf), had(leaf))),
+    }
+}
+
+fn wanted(leaf: &LeafTrace) -> String {
+    let attr = leaf.attr.strip_prefix("context.").or_else(|| leaf.attr.strip_prefix("subject.")).unwrap_or(&leaf.attr);
+    let name = capital(&attr.replace(['_', '.'], " "));
+    let against = leaf.against.as_ref().map(|other| format!("{other}, which is ")).unwrap_or_default();
+    let value = leaf.wanted.as_ref().map(shown).unwrap_or_default();
+    let value = format!("{against}{value}");
+    match leaf.op {
+        "gte" => format!("{name} of at least {value}"),
+        "gt" => format!("{name} of more than {value}"),
+        "lte" => format!("{name} of at most {value}"),
+        "lt" => format!("{name} of less than {value}"),
+        "eq" => format!("{name} is {value}"),
+        "neq" => format!("{name} is not {value}"),
+        "in" => format!("{name} is one of {value}"),
+        "not_in" => format!("{name} is none of {value}"),
+        "exists" => format!("{name} is known"),
+        "contains" => format!("{name} holds {value}"),
+        "starts_with" => format!("{name} begins with {value}"),
+        "between" => format!("{name} is between {}", value.replace(", ", " and ")),
+        WITHIN if leaf.passed == Passed::Unknown => format!("Now is in the time around {name}"),
+        WITHIN => format!("Now is within {}", value.replace(", ", " to ")),
+        op => format!("{name} {op} {value}"),
+    }
+}
+
+fn had(leaf: &LeafTrace) -> String {
+    leaf.had.as_ref().map_or_else(|| "not known".to_owned(), shown)
+}
+
+fn shown(value: &ShownValue) -> String {
+    match value {
+        ShownValue::Bool(true) => "yes".to_owned(),
+        ShownValue::Bool(false) => "no".to_owned(),
+        ShownValue::Number(number) => number.to_string(),
+        ShownValue::Text(text) => text.clone(),
+        ShownValue::List(items) => items.iter().map(shown).collect::<Vec<_>>().join(", "),
+    }
+}
+
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
+    format!("{first}{}", letters.as_str())
+}
+
+/// So long, in the largest unit that is full.
+fn lasting(seconds: i64) -> String {
+    let units = [(86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")];
+    let (size, unit) = units.into_iter().find(|(size, _)| seconds >= *size).unwrap_or((1, "second"));
+    let count = seconds / size;
+    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields() -> TryFields {
+        TryFields { at: "2026-11-27 18:00".to_owned(), people: "2".to_owned(), ..TryFields::default() }
+    }
+
+    fn trial(fields: &TryFields) -> Result<Trial, Vec<String>> {
+        let now = "2026-11-27T22:32:10Z".parse().unwrap();
+        read(fields, &"lounge".parse().unwrap(), 3, &zone_of("America/Los_Angeles"), now)
+    }
+
+    #[test]
+    fn a_form_is_a_question() {
+        let asked = TryFields {
+            person: "twitter:sol".to_owned(),
+            score: "47,25".to_owned(),
+            facts: "concourse: A\r\ndeparture: 2026-11-27T19:30:00-08:00\r\n".to_owned(),
+            ..fields()
+        };
+        let trial = trial(&asked).unwrap();
+        assert_eq!(trial.at, Some("2026-11-28T02:00:00Z".parse().unwrap()));
+        assert_eq!((trial.score.unwrap().0.to_string(), trial.context.party().size()), ("47.25".to_owned(), 2));
+    }
+
+    #[test]
+    fn the_minute_that_was_shown_is_now() {
+        assert_eq!(trial(&TryFields { at: "2026-11-27 14:32".to_owned(), ..fields() }).unwrap().at, None);
+        assert!(trial(&TryFields { at: "2026-11-27 14:31".to_owned(), ..fields() }).unwrap().at.is_some());
+        assert!(trial(&TryFields { at: "2026-11-27T14:33".to_owned(), ..fields() }).unwrap().at.is_some());
+    }
+
+    #[test]
+    fn everything_wrong_is_said_at_once() {
+        let wrong = TryFields {
+            person: "sol".repeat(200),
+            score: "many".to_owned(),
+            at: "tomorrow".to_owned(),
+            people: "0".to_owned(),
+            facts: "a: [".to_owned(),
+            ..TryFields::default()
+        };
+        let errors = trial(&wrong).unwrap_err();
+        assert_eq!(errors.len(), 5, "{errors:?}");
+        assert!(errors.iter().any(|error| error == "Write the time as 2026-11-27 14:32."), "{errors:?}");
+    }
+
+    #[test]
+    fn a_length_of_time_is_said_in_its_largest_unit() {
+        let said: Vec<_> = [0, 1, 59, 60, 7_199, 86_400, 604_800].into_iter().map(lasting).collect();
+        assert_eq!(said, ["0 seconds", "1 second", "59 seconds", "1 minute", "1 hour", "1 day", "7 days"]);
+    }
+}
