@@ -22,7 +22,7 @@ use crate::perks::perk::{MAX_NAME, NewVersion};
 use crate::perks::purpose::Purpose;
 use crate::rules::template::Template as PerkTemplate;
 use crate::web::extract::Params;
-use crate::web::problem::Problem;
+use crate::web::problem::{Problem, sentence};
 
 #[derive(Template)]
 #[template(path = "perk_new.html", config = "src/console/askama.toml")]
@@ -45,7 +45,7 @@ struct NewPerkPage {
 struct TemplateView {
     name: &'static str,
     title: &'static str,
-    summary: &'static str,
+    summary: String,
     is_current: bool,
 }
 
@@ -113,7 +113,7 @@ fn view(
     let template = |it: PerkTemplate| TemplateView {
         name: it.name(),
         title: it.title(),
-        summary: it.summary(),
+        summary: sentence(it.summary()),
         is_current: current == Some(it),
     };
     let purpose = |it: Purpose| (it.as_str(), purpose_words(it), it.as_str() == fields.purpose);

@@ -4,6 +4,7 @@ use crate::foundation::field_error::FieldError;
 use crate::foundation::json::Json;
 use crate::foundation::unicode::text_without_bom;
 use crate::foundation::yaml;
+use crate::web::problem::sentence;
 
 /// The longest text of a rule, in bytes: far beyond any rule, and within what a form may send.
 pub(super) const MAX_TEXT: usize = 48 * 1024;
@@ -32,10 +33,10 @@ pub(super) fn read(text: &str) -> Result<Json, Finding> {
     if text.trim_start().starts_with('{') {
         return Json::parse(text).map_err(|error| {
             let line = yaml::locate(text, [error.pointer()]).remove(error.pointer()).map(|mark| mark.line);
-            whole(line.filter(|_| !error.pointer().is_empty()), error.pointer(), capital(&error.to_string()))
+            whole(line.filter(|_| !error.pointer().is_empty()), error.pointer(), said(&error.to_string()))
         });
     }
-    yaml::read(text).map_err(|error| whole(Some(error.mark.line), "", capital(&error.fault.to_string())))
+    yaml::read(text).map_err(|error| whole(Some(error.mark.line), "", said(&error.fault.to_string())))
 }
 
 /// The errors of a rule with the lines of `text` that they are about.
@@ -46,18 +47,21 @@ pub(super) fn located(text: &str, errors: &[FieldError]) -> Vec<Finding> {
         Finding {
             line: marks.get(pointer).map(|mark| mark.line),
             pointer: pointer.to_owned(),
-            detail: capital(&error.detail),
+            detail: said(&error.detail),
         }
     };
     errors.iter().map(finding).collect()
 }
 
-/// The text as a sentence.
-fn capital(text: &str) -> String {
-    let mut letters = text.chars();
-    let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
-    let end = if text.ends_with(['.', '?', ')']) { "" } else { "." };
-    format!("{first}{}{end}", letters.as_str())
+/// The text as a sentence of a page, with quotation marks around what the API marks as code.
+fn said(text: &str) -> String {
+    let mut parts = text.split('`');
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for (nth, part) in parts.enumerate() {
+        out.push(if nth % 2 == 0 { '“' } else { '”' });
+        out.push_str(part);
+    }
+    sentence(&out)
 }
 
 #[cfg(test)]
@@ -83,8 +87,8 @@ mod tests {
     #[test]
     fn an_error_has_the_line_it_is_about() {
         let text = "score: klout\nat_least: 400\n";
-        let errors = [FieldError::at("/at_least", "off_scale", "klout goes from 0 to 100")];
+        let errors = [FieldError::at("/at_least", "off_scale", "no score of `klout` reaches `standard`")];
         let found = located(text, &errors);
-        assert_eq!((found[0].line, found[0].detail.as_str()), (Some(2), "Klout goes from 0 to 100."));
+        assert_eq!((found[0].line, found[0].detail.as_str()), (Some(2), "No score of “klout” reaches “standard”."));
     }
 }

@@ -95,7 +95,7 @@ async fn there_is_no_picture_without_a_score_a_version_or_the_perk() {
         let problem = admin.get(PICTURE).await.is(422);
         assert_eq!(problem["errors"][0]["code"], "no_score");
         admin.get("/v1/perks/sfo-lounge/picture?version=9").await.is(404);
-        admin.get("/v1/perks/sfo-lounge/picture?version=0").await.is(404);
+        admin.get("/v1/perks/sfo-lounge/picture?version=0").await.is(422);
         admin.get("/v1/perks/nowhere/picture").await.is(404);
         let other = app.admin(&app.american).await;
         other.get(PICTURE).await.is(404);
