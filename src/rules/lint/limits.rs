@@ -44,18 +44,22 @@ pub(super) fn lint(rule: &Rule, found: &mut Lint) {
 
 /// Overrides of this perk fill what others are granted from, past a maximum that their rules hold.
 fn lint_overrides(rule: &Rule, found: &mut Lint) {
-    let Some(terms) = rule.overrides() else { return };
-    for limit in rule.limits().iter().filter(|limit| limit.is_across_perks() && terms.past_limits.contains(&limit.id)) {
-        let detail = format!(
-            "`{}` counts for all perks of the merchant together: overrides of this one go past the maximum of each",
-            limit.id
-        );
-        found.warn("/override/past_limits", "shared_counter", detail);
-    }
-    if terms.limit().is_across_perks() {
-        let detail =
-            "overrides are counted for all perks of the merchant together: each holds the sum to its own `max`";
-        found.warn("/override/scope", "shared_counter", detail);
+    for (name, terms) in rule.by_hand().each() {
+        let are = if name == "paid" { "paid entries" } else { "overrides" };
+        let shared = |limit: &&Limit| limit.is_across_perks() && terms.past_limits.contains(&limit.id);
+        for limit in rule.limits().iter().filter(shared) {
+            let detail = format!(
+                "`{}` counts for all perks of the merchant together: {are} of this one go past the maximum of each",
+                limit.id
+            );
+            found.warn(format!("/{name}/past_limits"), "shared_counter", detail);
+        }
+        if terms.limit().is_across_perks() {
+            let detail = format!(
+                "{are} are counted for all perks of the merchant together: each holds the sum to its own `max`"
+            );
+            found.warn(format!("/{name}/scope"), "shared_counter", detail);
+        }
     }
 }
 
