@@ -22,6 +22,9 @@ diesel::table! {
         reason -> Text,
         overridden_by -> Text,
         overridden_at -> BigInt,
+        reference -> Nullable<Text>,
+        amount -> Nullable<Text>,
+        currency -> Nullable<Text>,
     }
 }
 

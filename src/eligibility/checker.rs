@@ -357,6 +357,7 @@ impl Checker {
                 loc: entry.location.clone(),
                 online_only: terms.online_only,
                 override_reason: None,
+                is_paid: false,
             },
             single_use: terms.single_use,
             id,

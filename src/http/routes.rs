@@ -14,7 +14,7 @@ use super::v1::access::{clerks, keys, me, merchants};
 use super::v1::attributes::import as attribute_import;
 use super::v1::audit::{export, proofs, search};
 use super::v1::cases::{contests, referrals};
-use super::v1::checks::{batch, lists as check_lists, overrides};
+use super::v1::checks::{batch, lists as check_lists, overrides, paid};
 use super::v1::grants::lists as grant_lists;
 use super::v1::perks::{approvals, backtests, closures, diff, occupancy, simulations, steps, version_steps, versions};
 use super::v1::scores::sources;
@@ -50,6 +50,7 @@ pub fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>) 
                 .service(permitted(Check, check_lists::search_checks))
                 .service(permitted(Check, checks::get_check))
                 .service(permitted(Override, overrides::override_check))
+                .service(permitted(Override, paid::enter_paid))
                 .service(permitted(ListOverrides, overrides::list_overrides))
                 // Before what fits their addresses too, so that logs and metrics name the right route.
                 .service(permitted(Check, grant_lists::list_grants))

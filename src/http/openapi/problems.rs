@@ -99,6 +99,7 @@ problem_sets! {
     /// Grants that can't be corrected, or not so.
     ProblemsOfCorrections = [CorrectionClosed, GrantReleased, GrantVoided, LimitReached, PreconditionFailed, SubjectErased, GuestsExceeded, WeakTag];
     /// Refusals that can't be overridden, or not any more.
+    ProblemsOfPayments = [PaymentUsed];
     ProblemsOfOverrides = [AlreadyDecided, AlreadyOverridden, LimitReached, NotOverridable, NotRefused, OverrideExhausted, OverrideWindowClosed, PerkPaused, PlaceClosed, PerkRetired, RuleNewer, SubjectErased];
     /// Problems of acting for a clerk.
     ProblemsOfActing = [ClerkRequired, ClerkSessionInvalid];

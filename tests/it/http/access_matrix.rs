@@ -130,6 +130,11 @@ pub(super) const SAMPLES: &[Sample] = &[
     sample("override_check", Foreign::NotFound, |it| {
         (Method::POST, format!("/v1/checks/{}/override", it.refused[0]), json!({"reason": "courtesy", "tier": "t"}))
     }),
+    sample("enter_paid", Foreign::NotFound, |it| {
+        let price = json!({"amount": "45.00", "currency": "USD"});
+        let body = json!({"reference": it.refused[0], "amount": price});
+        (Method::POST, format!("/v1/checks/{}/paid", it.refused[0]), body)
+    }),
     sample("list_overrides", Foreign::Nothing, |_| get("/v1/overrides".into())),
     sample("list_contests", Foreign::Nothing, |_| get("/v1/contests".into())),
     sample("get_contest", Foreign::NotFound, |it| get(format!("/v1/contests/{}", it.refused[1]))),
@@ -347,6 +352,7 @@ pub(super) async fn things(app: &TestApp, merchant: &Merchant, caller: &'static 
     let lounge = r#"{"score":{"source":"klout"},"tiers":[{"id":"t","when":{"attr":"score","op":"gte","value":40}}],
       "limits":[{"id":"seats","scope":["perk"],"max":100,"window":{"concurrent":{"max_stay":"PT4H"}}}],
       "token":{"audience":"sfo-lounge"},
+      "paid":{"max":20,"window":{"calendar":"day"}},
       "override":{"reasons":["courtesy"],"max":20,"window":{"calendar":"day"}}}"#;
     app.world.perk(merchant, &perk, lounge).await;
     let admin = app.admin(merchant).await;

@@ -26,6 +26,7 @@ const WITH_BODY: &[(&str, &str)] = &[
     ("POST", "/v1/tokens/redeem"),
     ("POST", "/v1/tokens/redeem/late"),
     ("POST", "/v1/checks/chk_00000000000070008000000000000001/override"),
+    ("POST", "/v1/checks/chk_00000000000070008000000000000001/paid"),
     ("POST", "/v1/desk/clerks"),
     ("POST", "/v1/desk/sign-in"),
     ("POST", "/v1/perks"),

@@ -21,6 +21,7 @@ const VERBS: &[&str] = &[
     "decide",
     "delete",
     "edit",
+    "enter",
     "erase",
     "get",
     "import",

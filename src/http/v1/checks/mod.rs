@@ -4,6 +4,7 @@ pub mod batch;
 pub mod explanation;
 pub mod lists;
 pub mod overrides;
+pub mod paid;
 pub mod visitor;
 
 use std::time::{Duration, Instant};

@@ -13,6 +13,7 @@ mod limits_restart;
 mod lists;
 mod maxima;
 mod overrides;
+mod paid;
 mod parties;
 mod promises;
 mod windows;
