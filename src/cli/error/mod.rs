@@ -16,6 +16,7 @@ use crate::database::DatabaseError;
 use crate::eligibility::checker::CheckError;
 use crate::eligibility::grants::CorrectionRequestError;
 use crate::eligibility::occupancy::OccupancyRequestError;
+use crate::eligibility::overrides::OverrideError;
 use crate::eligibility::referral_decision::ReferralDecisionError;
 use crate::eligibility::rule_selection::TrialError;
 use crate::eligibility::subject_access::DisclosureError;
@@ -124,6 +125,8 @@ pub enum CliError {
     ReferralDecision(ReferralDecisionError),
     #[error(transparent)]
     Contest(ContestError),
+    #[error(transparent)]
+    Override(OverrideError),
     #[error(transparent)]
     Return(ReturnError),
     #[error("a party is of at most 100 people")]
@@ -359,6 +362,7 @@ impl CliError {
             | Self::Check(_)
             | Self::ReferralDecision(_)
             | Self::Contest(_)
+            | Self::Override(_)
             | Self::Return(_)
             | Self::Correction(_)
             | Self::NothingToCorrect

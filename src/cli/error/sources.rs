@@ -4,6 +4,7 @@ use super::CliError;
 use crate::eligibility::checker::CheckError;
 use crate::eligibility::grants::CorrectionRequestError;
 use crate::eligibility::occupancy::OccupancyRequestError;
+use crate::eligibility::overrides::OverrideError;
 use crate::eligibility::referral_decision::ReferralDecisionError;
 use crate::gateway::GatewayError;
 use crate::ledger::cases::contest::ContestError;
@@ -49,6 +50,15 @@ impl From<ContestError> for CliError {
         match error {
             ContestError::Ledger(error) => error.into(),
             other => Self::Contest(other),
+        }
+    }
+}
+
+impl From<OverrideError> for CliError {
+    fn from(error: OverrideError) -> Self {
+        match error {
+            OverrideError::Check(error) => error.into(),
+            other => Self::Override(other),
         }
     }
 }

@@ -40,7 +40,19 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("demo", &["perkgate demo", "perkgate demo --once --json"]),
     ("desk add-clerk", &["perkgate desk add-clerk --name Grace --pin-file pin.txt"]),
     ("desk clerks", &["perkgate desk clerks"]),
+    (
+        "desk override",
+        &[
+            "perkgate desk override chk_019abf3e5c1f7d0a8e4b2f6c1d3a5b70 --reason courtesy --tier standard --key-file desk.key",
+        ],
+    ),
     ("desk overrides", &["perkgate desk overrides --perk sfo-lounge"]),
+    (
+        "desk paid",
+        &[
+            "perkgate desk paid chk_019abf3e5c1f7d0a8e4b2f6c1d3a5b70 --reference R-0508/17 --amount 45.00 --currency USD --key-file desk.key",
+        ],
+    ),
     ("desk remove-clerk", &["perkgate desk remove-clerk key_019abf3e5c1f7d0a8e4b2f6c1d3a5b70"]),
     ("doctor", &["perkgate doctor", "perkgate doctor --config /etc/perkgate/perkgate.toml --json"]),
     (
