@@ -117,11 +117,10 @@ impl Day {
                 }
             }
             PastEvent::Occupied(correction) if correction.at >= self.peak.midnight => {
-                if !is_its(&correction.limit, &correction.scope, CONCURRENT) {
-                    return;
+                for inside in correction.limits.iter().filter(|it| is_its(&it.limit, &it.scope, CONCURRENT)) {
+                    self.peak.most = self.peak.most.max(inside.used);
+                    inside.uses.iter().for_each(|one| self.made(&one.name));
                 }
-                self.peak.most = self.peak.most.max(correction.used);
-                correction.uses.iter().for_each(|one| self.made(&one.name));
             }
             PastEvent::Check(_)
             | PastEvent::Redeemed(_)
