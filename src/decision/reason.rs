@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::foundation::decimal::Decimal;
-use crate::rules::attribute::{BOARDING_PASS, ValueType};
+use crate::rules::attribute::{BOARDING_PASS, OCCUPANCY, ValueType};
 use crate::rules::limit::LimitClaim;
 use crate::rules::overrides::{OVERRIDE, PAID};
 use crate::rules::tier::Tier;
@@ -384,7 +384,11 @@ fn guests(number: u64) -> String {
 
 /// An attribute in a sentence.
 pub(super) fn in_words(attribute: &str) -> &str {
-    if attribute == BOARDING_PASS { "a boarding pass" } else { attribute }
+    match attribute {
+        BOARDING_PASS => "a boarding pass",
+        OCCUPANCY => "the number of guests inside",
+        other => other,
+    }
 }
 
 fn points(gap: Decimal) -> String {

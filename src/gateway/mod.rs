@@ -19,6 +19,7 @@ use crate::eligibility::checker::Checker;
 use crate::eligibility::exporter::Exporter;
 use crate::eligibility::issuer::Issuer;
 use crate::eligibility::occupancy::Floor;
+use crate::eligibility::occupancy::sample::Samples;
 use crate::eligibility::redeemer::Redeemer;
 use crate::eligibility::runs::Runs;
 use crate::eligibility::simulator::Simulator;
@@ -163,6 +164,7 @@ impl Gateway {
             clock: clock.clone(),
             entropy: entropy.clone(),
             seen: ObservedAttributes::new(database.clone(), clock.clone()),
+            samples: Samples::default(),
         };
         let redeemer = Redeemer {
             verifier: Verifier::new(keyring.clone(), &issuer_url),

@@ -115,6 +115,7 @@ pub fn subject(attribute: &str) -> &str {
     match attribute {
         "score.age" => "age of the score",
         "subject.network" => "network",
+        "occupancy.percent" => "percent of the place that is taken",
         "boarding_pass.carrier" => "carrier on the boarding pass",
         "boarding_pass.flight" => "flight number on the boarding pass",
         "boarding_pass.date" => "date of the flight",

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::attribute::{Attribute, PARTY, PassField};
+use super::attribute::{Attribute, OCCUPANCY, PARTY, PassField};
 use super::blackout::Blackout;
 use super::condition::Condition;
 use super::limit::{Cost, Limit, LimitClaim, Place, Scope};
@@ -174,7 +174,8 @@ impl Rule {
         }
         context.extend(digested.iter().filter_map(Scope::member).map(str::to_owned));
         let canonical = parts.to_json().canonical();
-        let needs_more = looks_at_pass || !digested.is_empty() || !of_subject.is_empty();
+        let looks_at_occupancy = attributes.contains(&Attribute::Occupancy);
+        let needs_more = looks_at_pass || looks_at_occupancy || !digested.is_empty() || !of_subject.is_empty();
         let (hash, engine) = (hash_of(&canonical), parts.engine(&instants, needs_more));
         let Parts { zone, valid, score, schedule, blackouts, when, tiers, limits, token, rollout, otherwise, by_hand } =
             parts;
@@ -343,6 +344,12 @@ impl Rule {
     #[must_use]
     pub fn of_subject(&self) -> &BTreeSet<String> {
         &self.of_subject
+    }
+
+    /// True if a condition looks at how full the place is.
+    #[must_use]
+    pub fn looks_at_occupancy(&self) -> bool {
+        self.context.contains(OCCUPANCY)
     }
 
     /// Tells whether facts say when its conditions turn: an instant of the visit or of what is kept of the person, the

@@ -1,9 +1,10 @@
 //! Who is inside a perk's place: the count of its concurrent limit as the ledger has it, and its corrections.
 //!
 //! - `peak`: the most that were inside today, from the log
-//! - `watch`: one question a second for all who watch one place; `words`: why nobody can say
+//! - `sample`: how full it is, for rules; `watch`: one question a second for all who watch one place; `words`: why nobody can say
 
 mod peak;
+pub mod sample;
 mod watch;
 mod words;
 

@@ -184,7 +184,7 @@ pub struct ConditionView {
     #[schema(no_recursion)]
     not: Option<Box<ConditionView>>,
     /// `score`, `score.age`, `subject.network`, a field of the boarding pass such as `boarding_pass.days_from_today`,
-    /// `context.party`, or another name of the context.
+    /// `occupancy.percent`, `context.party`, or another name of the context.
     #[schema(example = "score")]
     attr: Option<String>,
     op: Option<Operator>,

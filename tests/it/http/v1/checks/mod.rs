@@ -9,6 +9,7 @@ mod fallbacks;
 mod guest_terms;
 mod guests;
 mod handles;
+mod how_full;
 mod limits_restart;
 mod lists;
 mod maxima;
