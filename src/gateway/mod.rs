@@ -18,6 +18,7 @@ use crate::eligibility::backtester::Backtester;
 use crate::eligibility::checker::Checker;
 use crate::eligibility::exporter::Exporter;
 use crate::eligibility::issuer::Issuer;
+use crate::eligibility::links::Links;
 use crate::eligibility::occupancy::Floor;
 use crate::eligibility::occupancy::sample::Samples;
 use crate::eligibility::redeemer::Redeemer;
@@ -59,6 +60,7 @@ pub struct Gateway {
     pub checker: Checker,
     pub redeemer: Redeemer,
     pub floor: Floor,
+    pub links: Links,
     pub simulator: Simulator,
     pub backtester: Backtester,
     pub subject_access: SubjectAccess,
@@ -173,6 +175,13 @@ impl Gateway {
             clock: clock.clone(),
             entropy: entropy.clone(),
         };
+        let links = Links {
+            base: settings.server.link_base.as_deref().map(Arc::from),
+            keyring: keyring.clone(),
+            directory: directory.clone(),
+            ledger: ledger.clone(),
+            clock: clock.clone(),
+        };
         let floor = Floor::new(catalog.clone(), ledger.clone(), clock.clone(), entropy.clone(), handle.clone());
         let (simulator, backtester) = trials(&checker);
         let reporter = Reporter::new(ledger.clone(), clock.clone());
@@ -194,6 +203,7 @@ impl Gateway {
             checker,
             redeemer,
             floor,
+            links,
             simulator,
             backtester,
             subject_access,

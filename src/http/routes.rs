@@ -18,7 +18,7 @@ use super::v1::checks::{batch, lists as check_lists, overrides, paid};
 use super::v1::grants::lists as grant_lists;
 use super::v1::perks::{approvals, backtests, closures, diff, occupancy, simulations, steps, version_steps, versions};
 use super::v1::scores::sources;
-use super::v1::{attributes, audit, checks, grants, perks, reports, scores, subjects, tokens};
+use super::v1::{attributes, audit, checks, grants, links, perks, reports, scores, subjects, tokens};
 use super::well_known::{get_jwks, get_log_keys};
 use crate::access::role::permit::{
     AnswerSubjects, Audit, Check, ClosePlaces, CountInside, Decide, Introspect, ListClerks, ListOverrides,
@@ -38,7 +38,14 @@ pub fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>) 
         .service(public(get_log_keys))
         .service(public(get_perk_schema))
         .service(
-            // Everything under /v1 but a browser's question before it asks needs a key, and then knows its parameters:
+            // Before those that need a key: the link is enough.
+            scope("/v1/my")
+                .wrap(from_fn(refuse_unknown_parameters))
+                .service(public(links::get_own_answer))
+                .service(public(links::create_own_contest)),
+        )
+        .service(
+            // Everything else under /v1 but a browser's question before it asks needs a key, and then knows its parameters:
             // the last one is asked first.
             scope("/v1")
                 .wrap(from_fn(refuse_unknown_parameters))

@@ -6,6 +6,7 @@ pub mod audit;
 pub mod cases;
 pub mod checks;
 pub mod grants;
+pub mod links;
 pub mod perks;
 pub mod reports;
 pub mod scores;
