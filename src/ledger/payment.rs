@@ -50,7 +50,7 @@ impl Payment {
         &self.reference
     }
 
-    /// What was paid.
+    /// The sum that was paid.
     #[must_use]
     pub const fn price(&self) -> &Price {
         &self.price

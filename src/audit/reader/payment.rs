@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::canonical::{Canonical, put, read_members};
 use super::text::Text;
 
-/// What was paid, and the digest of the merchant's own name for the payment.
+/// A sum of money, and the digest of the merchant's own name for the payment.
 #[derive(Debug, Deserialize)]
 pub(crate) struct PaymentFacts<'a> {
     #[serde(borrow)]

@@ -98,19 +98,22 @@ pub(super) fn override_check(args: OverrideArgs, invocation: &Invocation) -> Res
 
 pub(super) fn enter_paid(args: PaidArgs, invocation: &Invocation) -> Result<Completion, CliError> {
     let PaidArgs { check, reference, amount, currency, tier, key } = args;
-    let payment = Payment::new(&reference, &amount, &currency).map_err(|errors| {
-        let flag = |error: FieldError| match error.path.as_str() {
-            "/amount/amount" => FieldError::at("/amount", error.code, error.detail),
-            "/amount/currency" => FieldError::at("/currency", error.code, error.detail),
-            _ => error,
-        };
-        AccessError::Unfit(errors.into_iter().map(flag).collect())
-    })?;
-    let request = PaidEntryRequest { check, payment, tier };
     let_in(&key.key_file, invocation, async |gateway, by, caller| {
         let merchant = caller.merchant().map_err(AccessError::from)?;
-        Ok(Box::pin(gateway.checker.enter_paid(by, merchant, request.clone())).await?)
+        let payment = Payment::new(&reference, &amount, &currency).map_err(unfit_payment)?;
+        let request = PaidEntryRequest { check: check.clone(), payment, tier: tier.clone() };
+        Ok(Box::pin(gateway.checker.enter_paid(by, merchant, request)).await?)
     })
+}
+
+/// The errors of a payment, by the flags that say it.
+fn unfit_payment(errors: Vec<FieldError>) -> AccessError {
+    let flag = |error: FieldError| match error.path.as_str() {
+        "/amount/amount" => FieldError::at("/amount", error.code, error.detail),
+        "/amount/currency" => FieldError::at("/currency", error.code, error.detail),
+        _ => error,
+    };
+    AccessError::Unfit(errors.into_iter().map(flag).collect())
 }
 
 fn let_in(

@@ -121,7 +121,7 @@ struct OverrideView {
     paid: Option<PaymentView>,
 }
 
-/// What was paid, as the API has it.
+/// A payment, as the API has it.
 #[derive(Serialize)]
 struct PaymentView {
     reference: String,

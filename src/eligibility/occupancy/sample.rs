@@ -1,4 +1,4 @@
-//! How full a place is, for rules that look at it: as it was a second ago at most, so that not every check counts anew. No
+//! How full a place is, for rules that look at it: as it was a second ago at most, so that not every check counts again. No
 //! limit is held by it: what must be exact is a limit's to say.
 
 use std::collections::HashMap;

@@ -35,7 +35,7 @@ use super::idempotency::{answered, replay};
 use super::retention::pruning;
 use super::store::{ends, heads, history as rows};
 
-use super::write::{batch, subjects};
+use super::write::{batch, check, subjects};
 use super::{LedgerError, Recorded, WriterContext, digests};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::decision::decided::Decided;
@@ -183,8 +183,8 @@ impl LedgerReader {
 
     /// The merchant of a check, by its id alone: for those who have proved that they may ask about it, of any of them.
     pub async fn merchant_of(&self, check: &CheckId) -> Result<Option<MerchantId>, LedgerError> {
-        let check = check.clone();
-        let found = self.read(move |conn| rows::find_merchant_of(conn, &check)).await?;
+        let asked = check.clone();
+        let found = self.read(move |conn| rows::find_merchant_of(conn, &asked, check::KIND)).await?;
         Ok(found.map(|id| id.parse().map_err(|e| DatabaseError::corrupt("merchant id", e))).transpose()?)
     }
 

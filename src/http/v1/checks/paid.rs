@@ -35,7 +35,7 @@ pub struct AmountView {
     currency: String,
 }
 
-/// What was paid, and what the merchant calls the payment.
+/// A payment that was made elsewhere: how much it was, and its name.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"reference": "R-2012-0508/17", "amount": {"amount": "45.00", "currency": "USD"}, "tier": "standard"}))]

@@ -96,7 +96,7 @@ async fn a_rule_that_nobody_counts_for_is_refused() {
         let admin = app.admin(&app.cathay).await;
         let uncounted = HALF.replace(r#"{"concurrent":{"max_stay":"PT4H"}}"#, r#"{"calendar":"day"}"#);
         let body = json!({"rule": serde_json::from_str::<Value>(&uncounted).unwrap(), "publish": true});
-        let spot = admin.post("/v1/perks/sfo-lounge/versions", &body).await.spot(422, "rule_invalid");
+        let spot = admin.post("/v1/perks/sfo-lounge/versions", &body).await.spot(422, "invalid_request");
         assert_eq!(spot, ("/rule/tiers/0/when/attr".to_owned(), "occupancy_uncounted".to_owned()));
         let trial = admin.post("/v1/perks/sfo-lounge/simulate", &json!({"subject": "twitter:ada"})).await.is(200);
         let warnings = trial["warnings"].as_array().unwrap();
