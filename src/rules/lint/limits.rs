@@ -4,12 +4,16 @@ use super::Lint;
 use super::reach::Reach;
 use crate::foundation::decimal::Decimal;
 use crate::foundation::document::below;
+use crate::foundation::period::Period;
 use crate::rules::attribute::{Attribute, PARTY};
 use crate::rules::condition::Condition;
 use crate::rules::limit::{Cost, Limit, MAX_PARTY, Scope, Unit, Window};
 use crate::rules::rule::Rule;
 use crate::rules::tier::Tier;
 use crate::rules::tier::guests::GuestTerms;
+
+/// A stay of two days is no visit.
+const LONG_STAY: Period = Period::from_days(2);
 
 pub(super) fn lint(rule: &Rule, found: &mut Lint) {
     lint_overrides(rule, found);
@@ -29,6 +33,7 @@ pub(super) fn lint(rule: &Rule, found: &mut Lint) {
             }
         }
         lint_shared_counter(&pointer, limit, found);
+        lint_long_stay(&pointer, limit, found);
         let Window::Calendar(unit) = limit.window else { continue };
         let hours = match unit {
             Unit::Hour => 1,
@@ -60,6 +65,18 @@ fn lint_overrides(rule: &Rule, found: &mut Lint) {
             );
             found.warn(format!("/{name}/scope"), "shared_counter", detail);
         }
+    }
+}
+
+/// Guests who leave unseen hold their places for as long as a stay may be.
+fn lint_long_stay(pointer: &str, limit: &Limit, found: &mut Lint) {
+    let Window::Concurrent { max_stay } = limit.window else { return };
+    if max_stay.seconds() > LONG_STAY.seconds() {
+        let detail = format!(
+            "who leaves `{}` unseen holds a place for {max_stay}: let `max_stay` be as long as guests really stay",
+            limit.id
+        );
+        found.warn(below(&below(&below(pointer, "window"), "concurrent"), "max_stay"), "long_stay", detail);
     }
 }
 
