@@ -111,7 +111,9 @@ impl Day {
             }
             PastEvent::Ended(end) if end.at >= self.peak.midnight => {
                 let Some(since) = &mut self.since_midnight else { return };
-                for part in end.returned.iter().filter(|it| is_its(&it.limit, &it.scope, &it.window)) {
+                let stood = |lapsed_at: Option<Timestamp>| lapsed_at.is_none_or(|at| at > self.peak.midnight);
+                let ours = end.returned.iter().filter(|it| is_its(&it.limit, &it.scope, &it.window));
+                for part in ours.filter(|it| stood(it.lapsed_at)) {
                     let cost = i64::try_from(part.cost).unwrap_or(i64::MAX);
                     since.uses.entry(end.grant.clone()).or_insert(cost);
                 }

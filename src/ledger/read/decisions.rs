@@ -129,6 +129,8 @@ pub struct PastReturn {
     pub scope: String,
     pub window: String,
     pub cost: u64,
+    /// When it had been free by itself, where it was.
+    pub lapsed_at: Option<jiff::Timestamp>,
 }
 
 /// One `check.decided` of the log.
@@ -278,6 +280,7 @@ pub(crate) fn end(event: StoredEvent<GrantEnded<'static>>, is_void: bool) -> Pas
         scope: part.scope.into_owned(),
         window: part.window.into_owned(),
         cost: part.cost,
+        lapsed_at: part.lapsed_at,
     };
     PastEnd {
         grant: event.about,

@@ -155,6 +155,28 @@ async fn who_is_in_at_midnight_counts_for_the_new_day() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn guests_who_had_lapsed_before_midnight_are_none_of_the_new_days() {
+    for app in TestApp::all().await {
+        app.lounge(SEATS, "47.25").await;
+        let (kiosk, admin) = (app.kiosk().await, app.admin(&app.cathay).await);
+        // Nine hours before midnight there, for four hours at most.
+        app.world.pass(12 * 3600);
+        let straggler = come(&kiosk, "ada", 3).await;
+        enter(&kiosk, &straggler).await;
+        app.world.pass(6 * 3600);
+        // Another comes three hours before it, and leaves after it, as the straggler does.
+        let stayed = come(&kiosk, "bob", 2).await;
+        enter(&kiosk, &stayed).await;
+        app.world.pass(3 * 3600 + 60);
+        for who in [&straggler, &stayed] {
+            kiosk.post(&format!("/v1/grants/{}/release", who.text_of("grant")), &json!({})).await.is(200);
+        }
+        assert_eq!(inside(&admin).await, (0, 2));
+        assert_eq!(findings(&app.world), [""; 0]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_correction_that_is_tampered_with_is_found() {
     for set in [
         "UPDATE limit_uses SET cost = cost + 1 WHERE grant_id LIKE 'occ_%'",
@@ -259,14 +281,14 @@ async fn a_correction_counts_in_each_limit_of_the_place() {
             let limits = here.post("/v1/checks", &asked).await.is(200)["limits"].clone();
             limits.as_array().unwrap().iter().map(|it| it["remaining"].as_u64().unwrap()).collect::<Vec<_>>()
         };
-        assert_eq!((counts().await, remaining().await), ([2, 2], vec![2, 4, 6]));
+        assert_eq!((counts().await, remaining().await), ([2, 2], vec![1, 3, 5]));
         assert_eq!(correct(1, Some("SFO-A")).await.is(201)["inside"], 3);
-        assert_eq!((counts().await, remaining().await), ([3, 3], vec![1, 3, 5]));
+        assert_eq!((counts().await, remaining().await), ([3, 3], vec![0, 2, 4]));
         assert_eq!(correct(-2, Some("SFO-A")).await.is(201)["inside"], 1);
-        assert_eq!((counts().await, remaining().await), ([1, 1], vec![3, 5, 7]));
+        assert_eq!((counts().await, remaining().await), ([1, 1], vec![2, 4, 6]));
         // Of the house as a whole nobody knows in which room.
         assert_eq!(correct(2, None).await.is(201)["inside"], 3);
-        assert_eq!((counts().await, remaining().await), ([1, 3], vec![3, 3, 5]));
+        assert_eq!((counts().await, remaining().await), ([1, 3], vec![2, 2, 4]));
         assert_eq!(findings(&app.world), [""; 0]);
         // What is counted less takes off less: the room has lapsed, and the house has not.
         app.world.pass(3600);
