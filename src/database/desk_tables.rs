@@ -29,6 +29,21 @@ diesel::table! {
 }
 
 diesel::table! {
+    subject_requests (id) {
+        id -> Text,
+        merchant_id -> Text,
+        check_id -> Text,
+        subject -> Text,
+        kind -> Text,
+        status -> Text,
+        asked_at -> BigInt,
+        decided_at -> Nullable<BigInt>,
+        decided_by -> Nullable<Text>,
+        due_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
     pin_guesses (key_id, counted) {
         key_id -> Text,
         counted -> Text,

@@ -124,6 +124,8 @@ ids! {
     OccupancyId = "occ";
     /// A place that is closed for a while.
     ClosureId = "clo";
+    /// A request of a person by the link of an answer.
+    SubjectRequestId = "srq";
 }
 
 macro_rules! slugs {

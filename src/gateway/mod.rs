@@ -22,6 +22,7 @@ use crate::eligibility::links::Links;
 use crate::eligibility::occupancy::Floor;
 use crate::eligibility::occupancy::sample::Samples;
 use crate::eligibility::redeemer::Redeemer;
+use crate::eligibility::requests::SubjectRequests;
 use crate::eligibility::runs::Runs;
 use crate::eligibility::simulator::Simulator;
 use crate::eligibility::subject_access::SubjectAccess;
@@ -61,6 +62,7 @@ pub struct Gateway {
     pub redeemer: Redeemer,
     pub floor: Floor,
     pub links: Links,
+    pub requests: SubjectRequests,
     pub simulator: Simulator,
     pub backtester: Backtester,
     pub subject_access: SubjectAccess,
@@ -182,6 +184,14 @@ impl Gateway {
             ledger: ledger.clone(),
             clock: clock.clone(),
         };
+        let requests = SubjectRequests {
+            ledger: ledger.clone(),
+            scores: scores.clone(),
+            keyring: keyring.clone(),
+            catalog: catalog.clone(),
+            clock: clock.clone(),
+            entropy: entropy.clone(),
+        };
         let floor = Floor::new(catalog.clone(), ledger.clone(), clock.clone(), entropy.clone(), handle.clone());
         let (simulator, backtester) = trials(&checker);
         let reporter = Reporter::new(ledger.clone(), clock.clone());
@@ -204,6 +214,7 @@ impl Gateway {
             redeemer,
             floor,
             links,
+            requests,
             simulator,
             backtester,
             subject_access,
@@ -225,6 +236,7 @@ impl Gateway {
         tasks.spawn(self.ledger.clone().tend(cancel.clone()));
         tasks.spawn(self.anchorer.clone().follow(cancel.clone()));
         tasks.spawn(self.keys.clone().follow(cancel.clone()));
+        tasks.spawn(self.requests.clone().follow(cancel.clone()));
     }
 
     /// Warnings about a key, held against the rules of its merchant.

@@ -18,7 +18,7 @@ use super::v1::checks::{batch, lists as check_lists, overrides, paid};
 use super::v1::grants::lists as grant_lists;
 use super::v1::perks::{approvals, backtests, closures, diff, occupancy, simulations, steps, version_steps, versions};
 use super::v1::scores::sources;
-use super::v1::{attributes, audit, checks, grants, links, perks, reports, scores, subjects, tokens};
+use super::v1::{attributes, audit, checks, grants, links, perks, reports, scores, subject_requests, subjects, tokens};
 use super::well_known::{get_jwks, get_log_keys};
 use crate::access::role::permit::{
     AnswerSubjects, Audit, Check, ClosePlaces, CountInside, Decide, Introspect, ListClerks, ListOverrides,
@@ -42,7 +42,8 @@ pub fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>) 
             scope("/v1/my")
                 .wrap(from_fn(refuse_unknown_parameters))
                 .service(public(links::get_own_answer))
-                .service(public(links::create_own_contest)),
+                .service(public(links::create_own_contest))
+                .service(public(links::requests::create_own_request)),
         )
         .service(
             // Everything else under /v1 but a browser's question before it asks needs a key, and then knows its parameters:
@@ -81,6 +82,9 @@ pub fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>) 
                 .service(permitted(Audit, search::search_events))
                 .service(permitted(AnswerSubjects, subjects::erase_subject))
                 .service(permitted(AnswerSubjects, subjects::get_record))
+                .service(permitted(AnswerSubjects, subject_requests::list_subject_requests))
+                .service(permitted(AnswerSubjects, subject_requests::confirm_subject_request))
+                .service(permitted(AnswerSubjects, subject_requests::decline_subject_request))
                 .service(permitted(Audit, proofs::get_event_proof))
                 .service(permitted(Audit, proofs::list_checkpoints))
                 .service(permitted(Audit, proofs::get_consistency))

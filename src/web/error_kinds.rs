@@ -14,6 +14,7 @@ use crate::eligibility::rule_selection::TrialError;
 use crate::eligibility::subject_access::DisclosureError;
 use crate::ledger::LedgerError;
 use crate::ledger::cases::contest::ContestError;
+use crate::ledger::cases::requests::SubjectRequestError;
 use crate::ledger::grants::correction::CorrectionError;
 use crate::ledger::grants::ending::ReturnError;
 use crate::ledger::occupancy::OccupancyError;
@@ -144,6 +145,18 @@ impl From<&ContestError> for Kind {
             ContestError::Full(_) => Self::CaseFull,
             ContestError::Overridden { .. } => Self::AlreadyOverridden,
             ContestError::Ledger(error) => error.into(),
+        }
+    }
+}
+
+impl From<&SubjectRequestError> for Kind {
+    fn from(error: &SubjectRequestError) -> Self {
+        match error {
+            SubjectRequestError::NotFound => Self::NotFound,
+            SubjectRequestError::Decided(_) => Self::AlreadyDecided,
+            SubjectRequestError::Erased => Self::SubjectErased,
+            SubjectRequestError::Ledger(error) => error.into(),
+            SubjectRequestError::Database(error) => error.into(),
         }
     }
 }

@@ -28,6 +28,7 @@ use crate::gateway::GatewayError;
 use crate::keyring::KeyringError;
 use crate::ledger::LedgerError;
 use crate::ledger::cases::contest::ContestError;
+use crate::ledger::cases::requests::SubjectRequestError;
 use crate::ledger::grants::ending::ReturnError;
 use crate::perks::attributes::AttributeError;
 use crate::perks::error::PerkError;
@@ -127,6 +128,8 @@ pub enum CliError {
     Contest(ContestError),
     #[error(transparent)]
     Override(OverrideError),
+    #[error(transparent)]
+    SubjectRequest(SubjectRequestError),
     #[error(transparent)]
     Return(ReturnError),
     #[error("a party is of at most 100 people")]
@@ -291,6 +294,7 @@ impl CliError {
             Self::SeveralOwners { .. } => "--merchant SLUG, or --operator",
             Self::SeveralMerchants { .. } => "--merchant SLUG, or PERKGATE_MERCHANT=SLUG in the environment",
             Self::Absent { kind: "grant" | "check", .. } => "its id, as the answer of the check says",
+            Self::Absent { kind: "request of a person", .. } => "`perkgate subject requests` shows them",
             Self::Absent { .. } => "`perkgate referral list` and `perkgate contest list` show them",
             Self::Unconfirmed(_) => "--yes, if it is meant",
             Self::UnknownPerk(_) => "`perkgate perk list --merchant SLUG` shows them",
@@ -363,6 +367,7 @@ impl CliError {
             | Self::ReferralDecision(_)
             | Self::Contest(_)
             | Self::Override(_)
+            | Self::SubjectRequest(_)
             | Self::Return(_)
             | Self::Correction(_)
             | Self::NothingToCorrect

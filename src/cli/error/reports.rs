@@ -97,6 +97,7 @@ impl CliError {
             Self::ReferralDecision(error) => error.into(),
             Self::Contest(error) => error.into(),
             Self::Override(error) => error.into(),
+            Self::SubjectRequest(error) => error.into(),
             Self::Return(error) => error.into(),
             Self::Correction(error) => error.into(),
             Self::Occupancy(error) => error.into(),

@@ -8,6 +8,7 @@ use crate::eligibility::overrides::OverrideError;
 use crate::eligibility::referral_decision::ReferralDecisionError;
 use crate::gateway::GatewayError;
 use crate::ledger::cases::contest::ContestError;
+use crate::ledger::cases::requests::SubjectRequestError;
 use crate::ledger::grants::correction::CorrectionError;
 use crate::ledger::grants::ending::ReturnError;
 use crate::ledger::occupancy::OccupancyError;
@@ -59,6 +60,16 @@ impl From<OverrideError> for CliError {
         match error {
             OverrideError::Check(error) => error.into(),
             other => Self::Override(other),
+        }
+    }
+}
+
+impl From<SubjectRequestError> for CliError {
+    fn from(error: SubjectRequestError) -> Self {
+        match error {
+            SubjectRequestError::Ledger(error) => error.into(),
+            SubjectRequestError::Database(error) => error.into(),
+            other => Self::SubjectRequest(other),
         }
     }
 }

@@ -100,6 +100,8 @@ problem_sets! {
     ProblemsOfCorrections = [CorrectionClosed, GrantReleased, GrantVoided, LimitReached, PreconditionFailed, SubjectErased, GuestsExceeded, WeakTag];
     /// Problems of who follows a link, and has no key.
     ProblemsOfLinks = [BadRequest, RateLimited, InvalidRequest, Internal, InDoubt, Unavailable];
+    /// A request that can't be made or decided.
+    ProblemsOfRequests = [AlreadyDecided, SubjectErased];
     /// A payment that was for something else.
     ProblemsOfPayments = [PaymentUsed];
     /// Refusals that can't be overridden, or not any more.

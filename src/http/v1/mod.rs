@@ -10,5 +10,6 @@ pub mod links;
 pub mod perks;
 pub mod reports;
 pub mod scores;
+pub mod subject_requests;
 pub mod subjects;
 pub mod tokens;

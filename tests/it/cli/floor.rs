@@ -2,6 +2,7 @@
 
 use perkgate::access::{NewKey, Role};
 use perkgate::foundation::clock::Clock;
+use perkgate::ledger::cases::requests::RequestKind;
 use perkgate::ledger::grants::undo::{UndoReason, Undoing};
 use serde_json::{Value, json};
 
@@ -151,6 +152,43 @@ async fn someone_is_let_in_by_hand_and_for_pay_with_a_key_from_a_file() {
         assert!(text.starts_with("granted (main): sfo-lounge, version 1") && text.contains("token eyJ"), "{text}");
         let listed = terminal.read("desk overrides");
         assert!(listed.contains("45.00 USD, R-1") && listed.contains("courtesy"), "{listed}");
+        assert_eq!(terminal.ask("audit verify")["ok"], true);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_people_asked_for_is_listed_confirmed_and_declined() {
+    for terminal in Terminal::all() {
+        if terminal.is_on_postgres() {
+            terminal.run("migrate");
+        }
+        terminal.ask("merchant create cathay --name 'Cathay Pacific'");
+        terminal.write("lounge.json", LOUNGE);
+        terminal.ask("perk apply -f lounge.json --merchant cathay --publish");
+        assert_eq!(terminal.read("subject requests"), "Nobody asked for anything.\n");
+        let gateway = terminal.gateway().await;
+        let cathay = gateway.directory.find_merchant("cathay".parse().unwrap()).await.unwrap();
+        let key = NewKey::of(Role::Kiosk, Some(cathay.id.clone()), "A12");
+        let (_, secret) = gateway.directory.create_key(key, CLI).await.unwrap();
+        let kiosk = gateway.directory.authenticate(secret.expose(), gateway.clock.now()).await.unwrap();
+        let refused = Box::pin(gateway.checker.check(&kiosk, &cathay, question("sfo-lounge", "twitter:ada"))).await;
+        let check = refused.unwrap().check.unwrap();
+        for kind in RequestKind::ALL {
+            gateway.requests.make(&cathay.id, &check, kind).await.unwrap();
+        }
+        let listed = terminal.ask("subject requests --status open");
+        let ids: Vec<&str> =
+            listed["requests"].as_array().unwrap().iter().map(|it| it["request"].as_str().unwrap()).collect();
+        assert_eq!((ids.len(), &listed["requests"][0]["subject"]), (2, &json!("twitter:ada")));
+        let confirmed = terminal.ask(&format!("subject confirm {} --note 'They showed their passport.'", ids[1]));
+        assert_eq!((&confirmed["status"], confirmed["due_at"].is_string()), (&json!("confirmed"), true));
+        assert_eq!(terminal.ask(&format!("subject decline {}", ids[0]))["status"], "declined");
+        let again = terminal.refused(&format!("subject decline {}", ids[1]), 1).concat();
+        assert!(again.contains("confirmed already"), "{again}");
+        terminal.refused("subject confirm srq_00000000000070008000000000000001", 1);
+        let text = terminal.read("subject requests");
+        assert!(text.contains("declined") && text.contains("erasure"), "{text}");
+        assert_eq!(gateway.requests.carry_out_due().await.unwrap(), 1);
         assert_eq!(terminal.ask("audit verify")["ok"], true);
     }
 }

@@ -16,9 +16,11 @@ const COMMITTED: &str = include_str!("../../../openapi/perkgate.json");
 const VERBS: &[&str] = &[
     "approve",
     "backtest",
+    "confirm",
     "correct",
     "create",
     "decide",
+    "decline",
     "delete",
     "edit",
     "enter",

@@ -12,7 +12,7 @@ use perkgate::ledger::events::perks::{
     ApprovalsChanged, AttributeChanged, PerkChanged, PlaceClosed, SourceCreated, VersionChanged,
 };
 use perkgate::ledger::events::redemption::TokenRedeemed;
-use perkgate::ledger::events::subjects::{RecordRead, SubjectErased};
+use perkgate::ledger::events::subjects::{RecordRead, RequestDecided, RequestMade, SubjectErased};
 use perkgate::ledger::events::{CanonicalValue, EventError, KINDS, StoredEvent};
 use serde::de::DeserializeOwned;
 
@@ -32,6 +32,8 @@ pub(super) fn rewritten(kind: &str, body: &str) -> Result<String, EventError> {
         }
         "contest.opened" | "contest.added" => again::<ContestOpened<'_>>(body),
         "subject.erased" => again::<SubjectErased<'_>>(body),
+        "subject.request_made" => again::<RequestMade<'_>>(body),
+        "subject.request_confirmed" | "subject.request_declined" => again::<RequestDecided<'_>>(body),
         "subject.record_read" => again::<RecordRead<'_>>(body),
         "audit.pruned" => again::<EventsPruned>(body),
         "audit.exported" => again::<LogExported<'_>>(body),
@@ -78,6 +80,15 @@ fn what_is_written_of_attributes_of_erasures_with_them_and_of_who_is_inside_has_
         ("attribute.deleted", r#""attribute":"status""#),
         ("subject.erased", r#""attributes":2,"limits":0,"referrals":0,"scores":1,"subject":"sub_1""#),
         ("subject.erased", r#""limits":0,"referrals":0,"scores":1,"subject":null"#),
+        (
+            "subject.request_made",
+            r#""asked_at":"2026-05-08T19:00:00Z","check":"chk_1","request":"erasure","subject":"sub_1""#,
+        ),
+        (
+            "subject.request_confirmed",
+            r#""decided_at":"2026-05-08T19:00:00Z","due_at":"2026-05-15T19:00:00Z","request":"erasure","subject":"sub_1""#,
+        ),
+        ("subject.request_declined", r#""decided_at":"2026-05-08T19:00:00Z","request":"record","subject":"sub_1""#),
     ] {
         let body = body(kind, facts);
         assert_eq!(rewritten(kind, &body).as_ref(), Ok(&body));

@@ -1,5 +1,7 @@
 //! `/v1/my/{link}`: what the person of a check sees of it by the link of its answer, and says about it. No key is needed.
 
+pub mod requests;
+
 use std::net::{IpAddr, Ipv4Addr};
 
 use actix_web::http::header;
@@ -13,6 +15,7 @@ use super::checks::explanation::{GuestsView, OfferView};
 use crate::decision::decide::Decision;
 use crate::eligibility::checker::{Answer, CheckError};
 use crate::eligibility::links::Linked;
+use crate::eligibility::requests::PERSON;
 use crate::eligibility::shown::check::CheckShown;
 use crate::eligibility::shown::explanation::{GuestsShown, OfferShown};
 use crate::foundation::field_error::FieldError;
@@ -25,15 +28,12 @@ use crate::http::openapi::problems::{
 use crate::ledger::LedgerError;
 use crate::ledger::cases::contest::{Contest, ContestStatus, MAX_REASON, Objection};
 use crate::ledger::cases::model::{Referral, ReferralStatus};
-use crate::ledger::entry::Actor;
 use crate::telemetry::meters;
 use crate::web::address;
 use crate::web::extract::{Body, GuestLanguages, Path};
 use crate::web::problem::Problem;
 use crate::web::state::State;
-
-/// The one whom events name where a person acts by a link.
-const PERSON: Actor = Actor { key: None, role: "person" };
+use requests::OwnRequestView;
 
 /// An answer as its person may see it.
 #[derive(Debug, Serialize, ToSchema)]
@@ -49,7 +49,7 @@ pub struct OwnAnswerView {
     decided_at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     tier: Option<String>,
-    /// What speaks against it, in the words for guests.
+    /// The reasons that speak against it, in the words for guests.
     messages: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<OfferView>)]
@@ -70,6 +70,9 @@ pub struct OwnAnswerView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<enumerations::ReferralStatus>)]
     referral: Option<ReferralStatus>,
+    /// The requests that were made by this link.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    requests: Vec<OwnRequestView>,
     /// When the link leads nowhere any more.
     #[schema(value_type = String, format = DateTime)]
     link_expires_at: Timestamp,
@@ -141,6 +144,7 @@ pub(crate) async fn get_own_answer(
         can_be_contested: shown.decision == Decision::Denied && case.is_none() && !is_overridden,
         contest,
         referral: case.filter(|case| case.contest.is_none()).map(|case| case.status),
+        requests: requests::shown_of(&gateway, &linked).await?,
         link_expires_at: linked.expires_at,
     }))
 }
@@ -206,7 +210,7 @@ async fn is_overridden(gateway: &Gateway, linked: &Linked) -> Result<bool, Check
     Ok(gateway.ledger.reader().find_override(&linked.merchant.id, &linked.check).await?.is_some())
 }
 
-/// What stands at a secret address lies in no cache, and the address is told to nobody.
+/// An answer at a secret address: it lies in no cache, and pages that it leads to don't learn the address.
 fn guarded(mut response: HttpResponseBuilder) -> HttpResponseBuilder {
     response.insert_header((header::CACHE_CONTROL, "no-store"));
     response.insert_header((header::REFERRER_POLICY, "no-referrer"));
