@@ -177,13 +177,16 @@ async fn what_people_asked_for_is_listed_confirmed_and_declined() {
             gateway.requests.make(&cathay.id, &check, kind).await.unwrap();
         }
         let listed = terminal.ask("subject requests --status open");
-        let ids: Vec<&str> =
-            listed["requests"].as_array().unwrap().iter().map(|it| it["request"].as_str().unwrap()).collect();
-        assert_eq!((ids.len(), &listed["requests"][0]["subject"]), (2, &json!("twitter:ada")));
-        let confirmed = terminal.ask(&format!("subject confirm {} --note 'They showed their passport.'", ids[1]));
+        let of = |kind: &str| {
+            let mut all = listed["requests"].as_array().unwrap().iter();
+            all.find(|it| it["kind"] == kind).unwrap()["request"].as_str().unwrap().to_owned()
+        };
+        let (record, erasure) = (of("record"), of("erasure"));
+        assert_eq!(listed["requests"][0]["subject"], "twitter:ada");
+        let confirmed = terminal.ask(&format!("subject confirm {erasure} --note 'They showed their passport.'"));
         assert_eq!((&confirmed["status"], confirmed["due_at"].is_string()), (&json!("confirmed"), true));
-        assert_eq!(terminal.ask(&format!("subject decline {}", ids[0]))["status"], "declined");
-        let again = terminal.refused(&format!("subject decline {}", ids[1]), 1).concat();
+        assert_eq!(terminal.ask(&format!("subject decline {record}"))["status"], "declined");
+        let again = terminal.refused(&format!("subject decline {erasure}"), 1).concat();
         assert!(again.contains("confirmed already"), "{again}");
         terminal.refused("subject confirm srq_00000000000070008000000000000001", 1);
         let text = terminal.read("subject requests");

@@ -403,7 +403,7 @@ pub(super) async fn things(app: &TestApp, merchant: &Merchant, caller: &'static 
     let linked = json!({"perk": perk, "subject": format!("{subject}-linked")});
     let linked = asks.post("/v1/checks", &linked).await.is(200);
     let link = linked["link"].as_str().and_then(|link| link.rsplit('/').next()).unwrap_or("x").to_owned();
-    let mut requests = ["srq_x", "srq_x"].map(String::from);
+    let mut requests = ["srq_00000000000070008000000000000001"; 2].map(String::from);
     if link != "x" {
         for kind in ["erasure", "record"] {
             app.anonymous().post(&format!("/v1/my/{link}/requests"), &json!({"kind": kind})).await.is(201);

@@ -31,7 +31,7 @@ use crate::ledger::cases::model::{Referral, ReferralStatus};
 use crate::telemetry::meters;
 use crate::web::address;
 use crate::web::extract::{Body, GuestLanguages, Path};
-use crate::web::problem::Problem;
+use crate::web::problem::{Kind, Problem};
 use crate::web::state::State;
 use requests::OwnRequestView;
 
@@ -101,6 +101,7 @@ pub struct OwnContestView {
 /// it. No key is needed, and nothing is changed. Of a link that is bent, invented or too old there is one and the same 404.
 #[utoipa::path(
     tag = "links",
+    security(()),
     params(
         ("link" = String, Path, description = "The end of the address that the check's answer has as `link`", example = "chk_019abf3e5c1f7d0a8e4b2f6c1d3a5b70.9f86d081884c7d659a2feaa0c55ad015"),
         ("Accept-Language" = Option<String>, Header, description = "The person's languages, as when they were checked")
@@ -116,7 +117,7 @@ pub(crate) async fn get_own_answer(
     languages: GuestLanguages,
 ) -> Result<HttpResponse, Problem> {
     let linked = follow(&req, &gateway, &state, &link).await?;
-    let answer = gateway.checker.find_check(&linked.merchant, &linked.check).await?.ok_or_else(Problem::not_found)?;
+    let answer = gateway.checker.find_check(&linked.merchant, &linked.check).await?.ok_or_else(leads_nowhere)?;
     let case = case_of(&gateway, &linked, &answer).await?;
     let is_overridden = answer.decided.decision == Decision::Denied && is_overridden(&gateway, &linked).await?;
     let decided_at = answer.at;
@@ -154,6 +155,7 @@ pub(crate) async fn get_own_answer(
 /// As a kiosk does in the person's name: a person decides about it. Once a check.
 #[utoipa::path(
     tag = "links",
+    security(()),
     params(("link" = String, Path, description = "The end of the address that the check's answer has as `link`", example = "chk_019abf3e5c1f7d0a8e4b2f6c1d3a5b70.9f86d081884c7d659a2feaa0c55ad015")),
     request_body = OwnObjectionBody,
     responses(
@@ -191,7 +193,7 @@ async fn follow(req: &HttpRequest, gateway: &Gateway, state: &State, link: &str)
     let peer = req.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
     let client = address::client(peer, req.headers(), &gateway.settings.server.trusted_proxies);
     state.limits.take_unnamed(client)?;
-    gateway.links.find(link).await?.ok_or_else(Problem::not_found)
+    gateway.links.find(link).await?.ok_or_else(leads_nowhere)
 }
 
 /// The case that an answer belongs to, if a person decides or decided about it.
@@ -208,6 +210,11 @@ async fn case_of(gateway: &Gateway, linked: &Linked, answer: &Answer) -> Result<
 
 async fn is_overridden(gateway: &Gateway, linked: &Linked) -> Result<bool, CheckError> {
     Ok(gateway.ledger.reader().find_override(&linked.merchant.id, &linked.check).await?.is_some())
+}
+
+/// The one answer to links that are bent, invented or too old. It doesn't repeat them.
+fn leads_nowhere() -> Problem {
+    Problem::new(Kind::NotFound, "This link leads nowhere: it is not whole, or its day is over.")
 }
 
 /// An answer at a secret address: it lies in no cache, and pages that it leads to don't learn the address.

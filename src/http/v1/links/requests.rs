@@ -71,6 +71,7 @@ pub(super) async fn shown_of(gateway: &Gateway, linked: &Linked) -> Result<Vec<O
 /// a visit of the person, and 30 days after the request at most: the answer says when.
 #[utoipa::path(
     tag = "links",
+    security(()),
     params(("link" = String, Path, description = "The end of the address that the check's answer has as `link`", example = "chk_019abf3e5c1f7d0a8e4b2f6c1d3a5b70.9f86d081884c7d659a2feaa0c55ad015")),
     request_body = OwnRequestBody,
     responses(
