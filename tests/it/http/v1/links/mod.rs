@@ -75,7 +75,8 @@ async fn a_link_shows_the_answer_as_its_guest_may_see_it_and_changes_nothing() {
         let again = path_of(&ask(&kiosk, "twitter:bob").await);
         let chinese = guest.ask(reqwest::Method::GET, &again).header("accept-language", "zh-HK").await;
         assert_eq!(chinese.is(200)["messages"], json!(["請明天再來。"]));
-        assert_eq!((chinese.header("content-language"), chinese.header("vary")), ("zh-HK", "Accept-Language"));
+        assert_eq!(chinese.header("content-language"), "zh-HK");
+        assert!(chinese.header("vary").contains("Accept-Language"), "{}", chinese.header("vary"));
         let dry = json!({"perk": "sfo-lounge", "subject": "twitter:ada", "dry_run": true});
         assert!(kiosk.post("/v1/checks", &dry).await.is(200).get("link").is_none());
     }
