@@ -22,6 +22,24 @@ diesel::table! {
         reason -> Text,
         overridden_by -> Text,
         overridden_at -> BigInt,
+        reference -> Nullable<Text>,
+        amount -> Nullable<Text>,
+        currency -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    subject_requests (id) {
+        id -> Text,
+        merchant_id -> Text,
+        check_id -> Text,
+        subject -> Text,
+        kind -> Text,
+        status -> Text,
+        asked_at -> BigInt,
+        decided_at -> Nullable<BigInt>,
+        decided_by -> Nullable<Text>,
+        due_at -> Nullable<BigInt>,
     }
 }
 

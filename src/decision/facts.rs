@@ -13,7 +13,7 @@ use crate::foundation::decimal::{Decimal, DecimalError};
 use crate::foundation::document::{FieldErrors, Node, below};
 use crate::foundation::field_error::FieldError;
 use crate::foundation::json::{Json, LooseJson};
-use crate::rules::attribute::{Attribute, PARTY, PassField, ValueType, is_context_name};
+use crate::rules::attribute::{Attribute, OCCUPANCY, PARTY, PassField, ValueType, is_context_name};
 use crate::rules::condition::MAX_LEAVES;
 use crate::rules::limit::{MAX_PARTY, Scope};
 use crate::rules::rule::Rule;
@@ -204,6 +204,13 @@ impl Context {
         self
     }
 
+    /// The same where the place is so full, in percent; none is not known.
+    #[must_use]
+    pub fn with_occupancy(mut self, percent: Option<Decimal>) -> Self {
+        self.members.extend(percent.map(|percent| (OCCUPANCY.to_owned(), Json::Number(percent))));
+        self
+    }
+
     /// The days from `now` to the flight, in the zone of its days.
     fn days_to_flight(&self, now: Timestamp) -> Option<i32> {
         let date: Date = self.members.get(PassField::Date.attribute())?.as_text()?.parse().ok()?;
@@ -263,7 +270,7 @@ impl Context {
         let given = node.members(errors)?;
         let most = if node.is_stored() {
             // A leaf may look at two of a person's attributes.
-            MAX_MEMBERS + PassField::ALL.len() + 1 + RECORDED_OF_ONE * 2 * MAX_LEAVES
+            MAX_MEMBERS + PassField::ALL.len() + 2 + RECORDED_OF_ONE * 2 * MAX_LEAVES
         } else {
             MAX_MEMBERS
         };
@@ -278,8 +285,8 @@ impl Context {
             {
                 continue;
             }
-            let is_of_pass = || name == UNDATED || PassField::named(name).is_some();
-            let is_taken = is_context_name(name) || (node.is_stored() && is_of_pass());
+            let is_ours = || name == UNDATED || name == OCCUPANCY || PassField::named(name).is_some();
+            let is_taken = is_context_name(name) || (node.is_stored() && is_ours());
             if !is_taken {
                 // The name itself isn't sent back: it can be long, or look like another.
                 errors.add(node.pointer(), "bad_form", "name members with up to 32 of a-z, 0-9 and _, a letter first");
@@ -363,14 +370,8 @@ impl Context {
 impl Facts {
     /// The value of an attribute, if it is known and an instant.
     pub(crate) fn instant(&self, attribute: &Attribute) -> Option<Timestamp> {
-        match attribute {
-            Attribute::Context(name) => self.context.instants.get(name).copied(),
-            Attribute::Score
-            | Attribute::ScoreAge
-            | Attribute::Network
-            | Attribute::Subject(_)
-            | Attribute::BoardingPass(_) => None,
-        }
+        let Attribute::Context(name) = attribute else { return None };
+        self.context.instants.get(name).copied()
     }
 
     /// The value of an attribute, if it is known.
@@ -389,6 +390,7 @@ impl Facts {
             Attribute::Subject(name) => Value::of(self.context.person.value(name, now)?),
             Attribute::Context(name) => Value::of(self.context.members.get(name)?),
             Attribute::BoardingPass(field) => Value::of(self.context.members.get(field.attribute())?),
+            Attribute::Occupancy => Value::of(self.context.members.get(OCCUPANCY)?),
         }
     }
 }

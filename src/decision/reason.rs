@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::foundation::decimal::Decimal;
-use crate::rules::attribute::{BOARDING_PASS, ValueType};
+use crate::rules::attribute::{BOARDING_PASS, OCCUPANCY, ValueType};
 use crate::rules::limit::LimitClaim;
-use crate::rules::overrides::OVERRIDE;
+use crate::rules::overrides::{OVERRIDE, PAID};
 use crate::rules::tier::Tier;
 use crate::rules::tier::party::Party;
 
@@ -252,7 +252,10 @@ impl Reason {
             limit: Some(claim.limit.clone()),
             at_most,
             next_eligible_at: room_at.filter(|_| at_most.is_none()),
-            ..Self::new(if claim.limit == OVERRIDE { ReasonCode::OverrideExhausted } else { ReasonCode::LimitReached })
+            ..Self::new(match claim.limit.as_str() {
+                OVERRIDE | PAID => ReasonCode::OverrideExhausted,
+                _ => ReasonCode::LimitReached,
+            })
         }
     }
 
@@ -339,6 +342,9 @@ impl Reason {
             ReasonCode::NoLongerValid => "This perk has ended.".into(),
             ReasonCode::PerkPaused => "This perk is paused.".into(),
             ReasonCode::PlaceClosed => "This place is closed at the moment.".into(),
+            ReasonCode::OverrideExhausted if self.limit.as_deref() == Some(PAID) => {
+                "The paid entries of this time are used up.".into()
+            }
             ReasonCode::OverrideExhausted => "The overrides of this time are used up.".into(),
             ReasonCode::LimitReached => match (&self.limit, self.at_most) {
                 (Some(limit), Some(most)) => format!("The limit {limit} admits at most {most} at once."),
@@ -378,7 +384,11 @@ fn guests(number: u64) -> String {
 
 /// An attribute in a sentence.
 pub(super) fn in_words(attribute: &str) -> &str {
-    if attribute == BOARDING_PASS { "a boarding pass" } else { attribute }
+    match attribute {
+        BOARDING_PASS => "a boarding pass",
+        OCCUPANCY => "the number of guests inside",
+        other => other,
+    }
 }
 
 fn points(gap: Decimal) -> String {

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 
 use super::reason::{Reason, ReasonCode, in_words};
 use crate::foundation::decimal::Decimal;
-use crate::rules::attribute::{Attribute, BOARDING_PASS, SUBJECT};
+use crate::rules::attribute::{Attribute, BOARDING_PASS, OCCUPANCY, SUBJECT};
 
 /// The change that would have lifted a reason, in words; none for one that speaks for the person. `zone` is the
 /// perk's, for times of day.
@@ -29,6 +29,9 @@ pub fn remedy(reason: &Reason, zone: &TimeZone) -> Option<String> {
         ReasonCode::ScoreMissing => format!("A score{of_tier}: there was none."),
         ReasonCode::ScoreStale => format!("A fresher score{of_tier}."),
         ReasonCode::AttributeMissing if attribute == in_words(BOARDING_PASS) => format!("A boarding pass{of_tier}."),
+        ReasonCode::AttributeMissing if reason.attribute.as_deref() == Some(OCCUPANCY) => {
+            format!("A limit that counts who is inside{of_tier}.")
+        }
         // A check can't say what is kept of people.
         ReasonCode::AttributeMissing if reason.attribute.as_deref().is_some_and(is_kept) => {
             format!("A value of {attribute} on record{of_tier}.")
@@ -41,6 +44,9 @@ pub fn remedy(reason: &Reason, zone: &TimeZone) -> Option<String> {
             Some(wanted) => format!("Being told {attribute} as {}{of_tier}.", wanted.describe()),
             None => format!("Being told {attribute} as the rule asks for it{of_tier}."),
         },
+        ReasonCode::ConditionNotMet if reason.attribute.as_deref() == Some(OCCUPANCY) => {
+            format!("Asking while another number of guests is inside{of_tier}.")
+        }
         ReasonCode::ConditionNotMet => format!("Another {attribute}{of_tier}."),
         ReasonCode::OutsideSchedule => match opens {
             Some(opens) => format!("Asking after {opens}, when the perk opens."),

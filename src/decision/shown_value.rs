@@ -56,7 +56,8 @@ pub(super) fn had(attribute: &Attribute, value: Value<'_>) -> ShownValue {
             | Attribute::Network
             | Attribute::Subject(_)
             | Attribute::Context(_)
-            | Attribute::BoardingPass(_) => Decimal::from_thousandths(millionths / 1000),
+            | Attribute::BoardingPass(_)
+            | Attribute::Occupancy => Decimal::from_thousandths(millionths / 1000),
         }),
         Value::Text(text) => ShownValue::Text(text.to_owned()),
         Value::Bool(value) => ShownValue::Bool(value),

@@ -99,6 +99,11 @@ pub(super) fn caveats_of(chosen: &Chosen, trial: &Trial, known: Option<ScoreFact
         let detail = "No condition of this rule looks at a score, so the one that was given changes nothing.";
         warn("score_unused", detail.to_owned());
     }
+    if chosen.rule.looks_at_occupancy() {
+        let detail =
+            "Nobody counts who is inside here, so how full it is is not known: what the rule asks of it is missing.";
+        warn("occupancy_unknown", detail.to_owned());
+    }
     for name in trial.attributes.names().filter(|name| !chosen.rule.of_subject().contains(*name)) {
         let detail = format!("No condition of this rule looks at `subject.{name}`, so what was given changes nothing.");
         warn("attribute_unused", detail);

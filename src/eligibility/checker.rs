@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 
 use super::issuer::Issuer;
 use super::known_person::known_of;
+use super::occupancy::sample::Samples;
 use crate::access::{Merchant, Principal};
 use crate::decision::decide::{decide, looked_at};
 use crate::decision::decided::Decided;
@@ -128,6 +129,7 @@ pub struct Checker {
     pub(crate) clock: Clock,
     pub(crate) entropy: Entropy,
     pub(crate) seen: ObservedAttributes,
+    pub(crate) samples: Samples,
 }
 
 impl Checker {
@@ -279,7 +281,9 @@ impl Checker {
             Some(pass) => question.context.with_pass(pass, rule.time_zone(), at, airports),
             None => question.context,
         };
-        let context = context.of_person(person);
+        let own = principal.location.as_deref();
+        let occupancy = self.samples.percent(&self.ledger, (merchant, perk, rule), own, at).await;
+        let context = context.of_person(person).with_occupancy(occupancy.map_err(LedgerError::from)?);
         let closure = closing(&perk.closures, principal.location.as_deref(), at);
         let facts = Facts {
             score: score.map(|score| ScoreFact { value: score.value, observed_at: score.observed_at }),
@@ -357,6 +361,7 @@ impl Checker {
                 loc: entry.location.clone(),
                 online_only: terms.online_only,
                 override_reason: None,
+                is_paid: false,
             },
             single_use: terms.single_use,
             id,

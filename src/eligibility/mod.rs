@@ -5,7 +5,8 @@
 //! - `known_person`: what is kept of a person, as rules may look at it
 //! - `redeemer`: doors spend tokens, and report those that they took offline (`late_reports`); `referral_decision`: a person
 //!   decides what a rule has left open; `grants`: a grant as it is shown; `words_behind`: an answer's words for guests
-//! - `overrides`: a desk lets someone in by hand; `occupancy`: who is inside
+//! - `overrides`: a desk lets someone in by hand; `occupancy`: who is inside; `links`: by which the person of a check
+//!   sees its answer; `requests`: what they ask for by them
 //! - `simulator`: a rule tried on one question (`trial`), at any instant (`limits_at`), or on everyone whose score is known
 //!   (`population`); `backtester` replays the ledger's checks (`replay`) with `simulated_limits`; `picture` shows how many
 //!   people a threshold lets in; `rule_selection`, `runs` and `caveats` are what all of them share
@@ -30,6 +31,7 @@ pub mod issuer;
 mod known_person;
 pub mod late_reports;
 mod limits_at;
+pub mod links;
 pub mod occupancy;
 pub mod overrides;
 pub mod picture;
@@ -37,6 +39,7 @@ pub mod population;
 pub mod redeemer;
 pub mod referral_decision;
 mod replay;
+pub mod requests;
 pub mod rule_selection;
 pub mod runs;
 pub mod shown;

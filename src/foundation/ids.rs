@@ -52,6 +52,13 @@ macro_rules! ids {
             pub fn as_str(&self) -> &str {
                 &self.0
             }
+
+            /// When it was made, to the millisecond; none of one that says an instant beyond all calendars.
+            #[must_use]
+            pub fn made_at(&self) -> Option<Timestamp> {
+                let millis = self.0.get(concat!($prefix, "_").len()..)?.get(..12)?;
+                Timestamp::from_millisecond(i64::from_str_radix(millis, 16).ok()?).ok()
+            }
         }
 
         impl FromStr for $name {
@@ -117,6 +124,8 @@ ids! {
     OccupancyId = "occ";
     /// A place that is closed for a while.
     ClosureId = "clo";
+    /// A request of a person by the link of an answer.
+    SubjectRequestId = "srq";
 }
 
 macro_rules! slugs {
@@ -198,6 +207,10 @@ mod tests {
         let id = CheckId::new(Timestamp::UNIX_EPOCH, &Entropy::seeded(1));
         assert!(id.as_str().starts_with("chk_0000000000007"), "{id}");
         assert_eq!(id.as_str().parse::<CheckId>().unwrap(), id);
+        let at: Timestamp = "2012-05-08T19:00:00.123Z".parse().unwrap();
+        assert_eq!(CheckId::new(at, &Entropy::seeded(1)).made_at(), Some(at));
+        let beyond: CheckId = "chk_ffffffffffff70008000000000000001".parse().unwrap();
+        assert_eq!(beyond.made_at(), None);
         for bad in
             ["", "chk_", "grt_018f3c2e7b7a7000800000000000abcd", "chk_018F3C2E7B7A7000800000000000ABCD", "chk_018f"]
         {

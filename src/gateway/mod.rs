@@ -18,9 +18,12 @@ use crate::eligibility::backtester::Backtester;
 use crate::eligibility::checker::Checker;
 use crate::eligibility::exporter::Exporter;
 use crate::eligibility::issuer::Issuer;
+use crate::eligibility::links::Links;
 use crate::eligibility::occupancy::Floor;
+use crate::eligibility::occupancy::sample::Samples;
 use crate::eligibility::picture::Pictures;
 use crate::eligibility::redeemer::Redeemer;
+use crate::eligibility::requests::SubjectRequests;
 use crate::eligibility::runs::Runs;
 use crate::eligibility::simulator::Simulator;
 use crate::eligibility::subject_access::SubjectAccess;
@@ -61,6 +64,8 @@ pub struct Gateway {
     pub redeemer: Redeemer,
     pub floor: Floor,
     pub today: Today,
+    pub links: Links,
+    pub requests: SubjectRequests,
     pub simulator: Simulator,
     pub backtester: Backtester,
     pub pictures: Pictures,
@@ -167,11 +172,27 @@ impl Gateway {
             clock: clock.clone(),
             entropy: entropy.clone(),
             seen: ObservedAttributes::new(database.clone(), clock.clone()),
+            samples: Samples::default(),
         };
         let redeemer = Redeemer {
             verifier: Verifier::new(keyring.clone(), &issuer_url),
             keys: keys.clone(),
             ledger: ledger.clone(),
+            clock: clock.clone(),
+            entropy: entropy.clone(),
+        };
+        let links = Links {
+            base: settings.server.link_base.as_deref().map(Arc::from),
+            keyring: keyring.clone(),
+            directory: directory.clone(),
+            ledger: ledger.clone(),
+            clock: clock.clone(),
+        };
+        let requests = SubjectRequests {
+            ledger: ledger.clone(),
+            scores: scores.clone(),
+            keyring: keyring.clone(),
+            catalog: catalog.clone(),
             clock: clock.clone(),
             entropy: entropy.clone(),
         };
@@ -199,6 +220,8 @@ impl Gateway {
             redeemer,
             floor,
             today,
+            links,
+            requests,
             simulator,
             backtester,
             pictures,
@@ -222,6 +245,7 @@ impl Gateway {
         tasks.spawn(self.ledger.clone().tend(cancel.clone()));
         tasks.spawn(self.anchorer.clone().follow(cancel.clone()));
         tasks.spawn(self.keys.clone().follow(cancel.clone()));
+        tasks.spawn(self.requests.clone().follow(cancel.clone()));
     }
 
     /// Warnings about a key, held against the rules of its merchant.

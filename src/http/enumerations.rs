@@ -15,6 +15,7 @@ use crate::decision::reason::ReasonCode as Code;
 use crate::eligibility::grants::GrantStatus as Granted;
 use crate::ledger::cases::contest::ContestStatus as Case;
 use crate::ledger::cases::model::ReferralStatus as Stored;
+use crate::ledger::cases::requests::{RequestKind as Wanted, RequestStatus as Request};
 use crate::ledger::door::Meanwhile;
 use crate::ledger::events::KINDS;
 use crate::ledger::grants::undo::UndoReason as Undoing;
@@ -48,6 +49,10 @@ enumerations! {
     OverGuests = words(&Over::ALL.map(Over::as_str));
     /// The decision; `referred` leaves it to a person.
     Decision = words(&Decided::ALL.map(Decided::as_str));
+    /// The thing that a person asks for.
+    RequestKind = words(&Wanted::ALL.map(Wanted::as_str));
+    /// Where a request of a person is.
+    RequestStatus = words(&Request::ALL.map(Request::as_str));
     /// The kind of a reason.
     ReasonCode = words(&Code::ALL.map(Code::as_str));
     /// The purpose of a key.

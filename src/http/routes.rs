@@ -14,13 +14,13 @@ use super::v1::access::{clerks, keys, me, merchants};
 use super::v1::attributes::import as attribute_import;
 use super::v1::audit::{export, proofs, search};
 use super::v1::cases::{contests, referrals};
-use super::v1::checks::{batch, lists as check_lists, overrides};
+use super::v1::checks::{batch, lists as check_lists, overrides, paid};
 use super::v1::grants::lists as grant_lists;
 use super::v1::perks::{
     approvals, backtests, closures, diff, occupancy, picture, simulations, steps, version_steps, versions,
 };
 use super::v1::scores::sources;
-use super::v1::{attributes, audit, checks, grants, perks, reports, scores, subjects, tokens};
+use super::v1::{attributes, audit, checks, grants, links, perks, reports, scores, subject_requests, subjects, tokens};
 use super::well_known::{get_jwks, get_log_keys};
 use crate::access::role::permit::{
     AnswerSubjects, Audit, Check, ClosePlaces, CountInside, Decide, Introspect, ListClerks, ListOverrides,
@@ -40,7 +40,15 @@ pub fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>) 
         .service(public(get_log_keys))
         .service(public(get_perk_schema))
         .service(
-            // Everything under /v1 but a browser's question before it asks needs a key, and then knows its parameters:
+            // Before those that need a key: the link is enough.
+            scope("/v1/my")
+                .wrap(from_fn(refuse_unknown_parameters))
+                .service(public(links::get_own_answer))
+                .service(public(links::create_own_contest))
+                .service(public(links::requests::create_own_request)),
+        )
+        .service(
+            // Everything else under /v1 but a browser's question before it asks needs a key, and then knows its parameters:
             // the last one is asked first.
             scope("/v1")
                 .wrap(from_fn(refuse_unknown_parameters))
@@ -52,6 +60,7 @@ pub fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>) 
                 .service(permitted(Check, check_lists::search_checks))
                 .service(permitted(Check, checks::get_check))
                 .service(permitted(Override, overrides::override_check))
+                .service(permitted(Override, paid::enter_paid))
                 .service(permitted(ListOverrides, overrides::list_overrides))
                 // Before what fits their addresses too, so that logs and metrics name the right route.
                 .service(permitted(Check, grant_lists::list_grants))
@@ -75,6 +84,9 @@ pub fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>) 
                 .service(permitted(Audit, search::search_events))
                 .service(permitted(AnswerSubjects, subjects::erase_subject))
                 .service(permitted(AnswerSubjects, subjects::get_record))
+                .service(permitted(AnswerSubjects, subject_requests::list_subject_requests))
+                .service(permitted(AnswerSubjects, subject_requests::confirm_subject_request))
+                .service(permitted(AnswerSubjects, subject_requests::decline_subject_request))
                 .service(permitted(Audit, proofs::get_event_proof))
                 .service(permitted(Audit, proofs::list_checkpoints))
                 .service(permitted(Audit, proofs::get_consistency))

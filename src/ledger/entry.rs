@@ -15,6 +15,7 @@ use crate::foundation::ids::{CheckId, EventId, GrantId, KeyId, MerchantId, PerkI
 use crate::foundation::json::Json;
 use crate::foundation::subject::{SubjectHandle, SubjectRefs};
 use crate::ledger::events::WrittenFacts;
+use crate::ledger::payment::Payment;
 use crate::rules::limit::{LimitClaim, Place, Scope, ScopeDigests};
 use crate::rules::rule::Rule;
 use crate::rules::tier::age_bounds;
@@ -196,10 +197,12 @@ pub struct CheckEntry {
 /// Why a desk overrides a refusal.
 #[derive(Clone, PartialEq, Eq)]
 pub struct OverrideReason {
-    /// One of those that the rule names.
+    /// One of those that the rule names, or that it was paid.
     pub reason: String,
     /// Personal, as it may name people.
     pub note: Option<String>,
+    /// Paid entries only: what was paid.
+    pub payment: Option<Payment>,
 }
 
 impl fmt::Debug for OverrideReason {

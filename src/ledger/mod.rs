@@ -25,7 +25,7 @@
 //! - `cases/`, `grants/`, `retention/`: what people decide, how grants end, what is forgotten; `tend`: when
 //! - `occupancy/`: who is inside, and what those say who can see the room
 //! - `read/`, `idempotency/`: the log read back, and the same answer to the same request
-//! - `entry`, `door`, `events`, `recorded`: what is handed in, how it is written, and the proof that it was; `store/`: the rows
+//! - `entry`, `payment`, `door`, `events`, `recorded`: what is handed in, how it is written, and the proof of it; `store/`: rows
 //!
 //! # What holds for every method that records
 //! Before: the caller is authorized, and acts for the merchant that it names: what is another merchant's is not found.
@@ -48,6 +48,7 @@ pub mod grants;
 pub mod idempotency;
 pub mod occupancy;
 pub mod origin;
+pub mod payment;
 pub mod read;
 mod recorded;
 pub mod retention;

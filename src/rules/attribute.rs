@@ -21,6 +21,8 @@ pub enum Attribute {
     Context(String),
     /// A field of the boarding pass that the visitor showed, of the leg that counts.
     BoardingPass(PassField),
+    /// How full the place is, in percent.
+    Occupancy,
 }
 
 /// A field of a boarding pass that conditions can look at.
@@ -92,6 +94,9 @@ impl PassField {
 /// The boarding pass as a whole: as limits count by it, and as reasons name one that isn't there.
 pub const BOARDING_PASS: &str = "boarding_pass";
 
+/// How full the place is, as rules write it; what a rule looked at is recorded under this name beside the context.
+pub const OCCUPANCY: &str = "occupancy.percent";
+
 /// The context attribute that is always there: how many people the check is for.
 pub const PARTY: &str = "party";
 
@@ -150,12 +155,13 @@ impl Attribute {
             Self::Subject(name) => format!("{SUBJECT}{name}"),
             Self::Context(name) => format!("context.{name}"),
             Self::BoardingPass(field) => field.attribute().into(),
+            Self::Occupancy => OCCUPANCY.into(),
         }
     }
 
     pub(crate) fn kind(&self) -> AttributeKind {
         match self {
-            Self::Score | Self::BoardingPass(PassField::DaysFromToday) => AttributeKind::Number,
+            Self::Score | Self::Occupancy | Self::BoardingPass(PassField::DaysFromToday) => AttributeKind::Number,
             Self::ScoreAge => AttributeKind::Duration,
             Self::Network | Self::BoardingPass(_) => AttributeKind::Text,
             Self::Context(name) if name == PARTY => AttributeKind::Number,
@@ -169,6 +175,9 @@ impl Attribute {
     pub fn of_member(name: &str) -> Self {
         let of_subject = || name.strip_prefix(SUBJECT).map(|name| Self::Subject(name.to_owned()));
         let of_pass = || PassField::named(name).map(Self::BoardingPass);
+        if name == OCCUPANCY {
+            return Self::Occupancy;
+        }
         of_pass().or_else(of_subject).unwrap_or_else(|| Self::Context(name.to_owned()))
     }
 
@@ -180,6 +189,7 @@ impl Attribute {
             Self::Subject(_) => Some(self.name().into()),
             Self::Context(name) => Some(name.into()),
             Self::BoardingPass(field) => Some(field.attribute().into()),
+            Self::Occupancy => Some(OCCUPANCY.into()),
         }
     }
 
@@ -188,7 +198,12 @@ impl Attribute {
     pub const fn of_subject(&self) -> Option<&String> {
         match self {
             Self::Subject(name) => Some(name),
-            Self::Score | Self::ScoreAge | Self::Network | Self::Context(_) | Self::BoardingPass(_) => None,
+            Self::Score
+            | Self::ScoreAge
+            | Self::Network
+            | Self::Context(_)
+            | Self::BoardingPass(_)
+            | Self::Occupancy => None,
         }
     }
 
@@ -202,6 +217,7 @@ impl Attribute {
             "score" => Some(Self::Score),
             "score.age" => Some(Self::ScoreAge),
             "subject.network" => Some(Self::Network),
+            OCCUPANCY => Some(Self::Occupancy),
             other => match other.strip_prefix("context.").filter(|name| is_context_name(name)) {
                 Some(name) => Some(Self::Context(name.to_owned())),
                 None if other.strip_prefix(SUBJECT).is_some_and(is_context_name) => Some(Self::of_member(other)),
@@ -212,8 +228,8 @@ impl Attribute {
                 None => node.refuse(
                     errors,
                     "unknown_attribute",
-                    "use score, score.age, subject.network, boarding_pass. and a field of it, or subject. or context. and \
-                     a name of up to 32 of a-z, 0-9 and _",
+                    "use score, score.age, subject.network, occupancy.percent, boarding_pass. and a field of it, or subject. \
+                     or context. and a name of up to 32 of a-z, 0-9 and _",
                 ),
             },
         }

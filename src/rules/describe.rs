@@ -88,7 +88,7 @@ pub fn guests(json: &Json) -> String {
     parts.join(", ")
 }
 
-/// The terms of overriding: `20 a day for the perk, to standard, for courtesy, past house-day`.
+/// The terms of overriding: `20 a day for the perk, to standard, for courtesy, past house-day`; of paid entry, without reasons.
 #[must_use]
 pub fn overrides(json: &Json) -> String {
     let named = |name: &str| json.member(name).map(names).unwrap_or_default();
@@ -96,7 +96,8 @@ pub fn overrides(json: &Json) -> String {
         "none" => String::new(),
         past => format!(", past {past}"),
     };
-    format!("{}, to {}, for {}{past}", limit(json), named("tiers"), named("reasons"))
+    let reasons = json.member("reasons").map(|reasons| format!(", for {}", names(reasons))).unwrap_or_default();
+    format!("{}, to {}{reasons}{past}", limit(json), named("tiers"))
 }
 
 /// The names of a list: `courtesy, irregular_operations`, or `none`.
@@ -114,6 +115,7 @@ pub fn subject(attribute: &str) -> &str {
     match attribute {
         "score.age" => "age of the score",
         "subject.network" => "network",
+        "occupancy.percent" => "percent of the place that is taken",
         "boarding_pass.carrier" => "carrier on the boarding pass",
         "boarding_pass.flight" => "flight number on the boarding pass",
         "boarding_pass.date" => "date of the flight",

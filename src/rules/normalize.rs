@@ -51,6 +51,7 @@ const ORDER: &[&str] = &[
     "tiers",
     "otherwise",
     "override",
+    "paid",
     "reasons",
     "decision",
     "offers",

@@ -17,6 +17,8 @@ pub struct House {
     pub location: Option<String>,
     pub capacity: u64,
     pub max_stay: Period,
+    /// The counter is shared by all perks of the merchant.
+    pub is_across_perks: bool,
 }
 
 /// Why nothing says who is inside.
@@ -49,14 +51,37 @@ impl House {
         };
         let Window::Concurrent { max_stay } = limit.window else { return Err(NoHouse::NoLimit) };
         let place = Place { merchant: "", location: counted.or(own), kiosk: None, pass_month: None };
-        let claim = limit.claims(rule.time_zone(), "", 1, &place, Timestamp::UNIX_EPOCH).next();
-        let scope = claim.map(|claim| claim.scope.resolve(&Pseudonym::stored(""), &ScopeDigests::default()));
-        Ok(Self {
+        let house = Self::counted(rule, limit, max_stay, &place).ok_or(NoHouse::NoLimit)?;
+        Ok(Self { location: counted.map(str::to_owned), ..house })
+    }
+
+    /// The other limits that count who is inside this house, whatever they count beside it: the whole perk, or several
+    /// perks. Of the perk as a whole nobody knows at which location people are.
+    #[must_use]
+    pub fn others(&self, rule: &Rule, merchant: &str) -> Vec<Self> {
+        let covers = |scope: &Scope| match scope {
+            Scope::Perk | Scope::Merchant => true,
+            Scope::Location => self.location.is_some(),
+            Scope::Subject | Scope::Tier | Scope::Kiosk | Scope::BoardingPass | Scope::Context(_) => false,
+        };
+        let place = Place { merchant, location: self.location.as_deref(), kiosk: None, pass_month: None };
+        let others = rule.limits().iter().filter(|limit| limit.id != self.limit && limit.scope.iter().all(covers));
+        let counted = |limit: &Limit| match limit.window {
+            Window::Concurrent { max_stay } => Self::counted(rule, limit, max_stay, &place),
+            _ => None,
+        };
+        others.filter_map(counted).collect()
+    }
+
+    fn counted(rule: &Rule, limit: &Limit, max_stay: Period, place: &Place<'_>) -> Option<Self> {
+        let claim = limit.claims(rule.time_zone(), "", 1, place, Timestamp::UNIX_EPOCH).next()?;
+        Some(Self {
             limit: limit.id.clone(),
-            scope: scope.and_then(Result::ok).ok_or(NoHouse::NoLimit)?,
-            location: counted.map(str::to_owned),
+            scope: claim.scope.resolve(&Pseudonym::stored(""), &ScopeDigests::default()).ok()?,
+            location: place.location.map(str::to_owned),
             capacity: limit.max.at(place.location),
             max_stay,
+            is_across_perks: claim.across_perks,
         })
     }
 
@@ -110,6 +135,26 @@ mod tests {
     }
 
     #[test]
+    fn each_limit_of_the_place_counts_who_is_inside() {
+        const ALL: &str = r#"{"id":"all","scope":["merchant"],"max":90,"window":{"concurrent":{"max_stay":"PT4H"}}}"#;
+        const HALL: &str =
+            r#"{"id":"hall","scope":["perk","location"],"max":7,"window":{"concurrent":{"max_stay":"PT2H"}}}"#;
+        let rule = format!(r#"{{"tiers":[{{"id":"t"}}],"limits":[{}]}}"#, [OWN, DAY, SEATS, ROOM, ALL, HALL].join(","));
+        let rule = Rule::parse(&Json::parse(&rule).unwrap(), "perk").unwrap();
+        let others = |location: Option<&str>| -> Vec<(String, String, u64)> {
+            let house = House::of(&rule, location, None).unwrap();
+            let others = house.others(&rule, "mer_1").into_iter();
+            others.map(|it| (it.limit, it.scope, it.capacity)).collect()
+        };
+        let is = |limit: &str, scope: &str, capacity| (limit.to_owned(), scope.to_owned(), capacity);
+        assert_eq!(others(None), [is("all", "/merchant/mer_1", 90)]);
+        assert_eq!(
+            others(Some("A")),
+            [is("seats", "/perk", 40), is("all", "/merchant/mer_1", 90), is("hall", "/perk/location/A", 7)]
+        );
+    }
+
+    #[test]
     fn how_full_it_is_never_rounds_up() {
         let house = House {
             limit: "seats".into(),
@@ -117,6 +162,7 @@ mod tests {
             location: None,
             capacity: 3,
             max_stay: Period::from_days(1),
+            is_across_perks: false,
         };
         assert_eq!([0, 1, 2, 3, 4].map(|inside| house.hundredths_of_percent(inside)), [0, 3333, 6666, 10_000, 13_333]);
     }

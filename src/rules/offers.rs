@@ -4,6 +4,7 @@ use super::engine::{FLOOR, PLAIN};
 use super::messages::Messages;
 use super::terms::Otherwise;
 use crate::foundation::document::{FieldErrors, Node, text};
+use crate::foundation::field_error::FieldError;
 use crate::foundation::json::Json;
 
 /// The most offers of one rule.
@@ -95,6 +96,23 @@ impl Offer {
 }
 
 impl Price {
+    /// The price that was paid, which is more than nothing.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, with pointers to `/amount` and `/currency`.
+    pub fn paid(amount: &str, currency: &str) -> Result<Self, Vec<FieldError>> {
+        let json = Json::object([("amount", text(amount)), ("currency", text(currency))]);
+        let mut errors = FieldErrors::default();
+        let price = Self::read(&Node::root(&json), &mut errors).filter(|price| {
+            let is_nothing = price.amount.bytes().all(|byte| matches!(byte, b'0' | b'.'));
+            if is_nothing {
+                errors.add("/amount", "out_of_range", "nothing was paid: without a payment, override the refusal");
+            }
+            !is_nothing
+        });
+        errors.unless_any(price)
+    }
+
     fn read(node: &Node<'_>, errors: &mut FieldErrors) -> Option<Self> {
         let fields = node.fields(&["amount", "currency"], errors)?;
         let currency = fields.required("currency", errors).and_then(|currency| {

@@ -6,13 +6,13 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::attribute::{Attribute, PARTY, PassField};
+use super::attribute::{Attribute, OCCUPANCY, PARTY, PassField};
 use super::blackout::Blackout;
 use super::condition::Condition;
 use super::limit::{Cost, Limit, LimitClaim, Place, Scope};
 use super::offers::{Offer, OtherwiseTerms};
-use super::overrides::OverrideTerms;
-use super::parts::Parts;
+use super::overrides::{ByHand, OverrideTerms};
+use super::parts::{MEMBERS, Parts};
 use super::schedule::Schedule;
 pub use super::stored::UnreadableRule;
 use super::terms::{Fallback, Otherwise, Rollout, ScorePolicy, TokenTerms, Valid, read_zone};
@@ -36,7 +36,7 @@ pub struct Rule {
     token: TokenTerms,
     rollout: Rollout,
     otherwise: OtherwiseTerms,
-    overrides: Option<OverrideTerms>,
+    by_hand: ByHand,
     looks_at_score: bool,
     /// A condition looks at the age of the score, or does without a score that is too old.
     turns_by_age: bool,
@@ -88,23 +88,8 @@ impl Rule {
     }
 
     fn read(node: &Node<'_>, default_audience: &str, errors: &mut FieldErrors) -> Option<Self> {
-        let known = [
-            "at_least",
-            "time_zone",
-            "valid",
-            "score",
-            "schedule",
-            "blackouts",
-            "when",
-            "tiers",
-            "limits",
-            "token",
-            "rollout",
-            "otherwise",
-            "override",
-        ];
         let was_well = errors.is_empty();
-        let fields = node.fields(&known, errors)?;
+        let fields = node.fields(&MEMBERS, errors)?;
         let at_least = fields.optional("at_least");
         // More likely one of the two misspelt than both left out, which an error each would say once more.
         let is_misspelt = was_well && !errors.is_empty() && at_least.is_none() && fields.optional("tiers").is_none();
@@ -139,9 +124,7 @@ impl Rule {
         });
         let rollout = fields.or("rollout", Rollout::EVERYONE, |rollout| Rollout::read(&rollout, errors));
         let otherwise = fields.or("otherwise", OtherwiseTerms::default(), |terms| OtherwiseTerms::read(&terms, errors));
-        let overrides = fields.or("override", None, |terms| {
-            OverrideTerms::read(&terms, tiers.as_deref(), limits.as_deref(), errors).map(Some)
-        });
+        let by_hand = ByHand::read(&fields, tiers.as_deref(), limits.as_deref(), errors);
 
         if let (Some(None), Some(when), Some(tiers)) = (&score, &when, &tiers)
             && looks_at(when.as_ref(), tiers).iter().any(|a| matches!(a, Attribute::Score | Attribute::ScoreAge))
@@ -164,7 +147,7 @@ impl Rule {
             token: token?,
             rollout: rollout?,
             otherwise: otherwise?,
-            overrides: overrides?,
+            by_hand: by_hand?,
         });
         Some(Self { source_pointer, ..rule })
     }
@@ -191,22 +174,11 @@ impl Rule {
         }
         context.extend(digested.iter().filter_map(Scope::member).map(str::to_owned));
         let canonical = parts.to_json().canonical();
-        let needs_more = looks_at_pass || !digested.is_empty() || !of_subject.is_empty();
+        let looks_at_occupancy = attributes.contains(&Attribute::Occupancy);
+        let needs_more = looks_at_pass || looks_at_occupancy || !digested.is_empty() || !of_subject.is_empty();
         let (hash, engine) = (hash_of(&canonical), parts.engine(&instants, needs_more));
-        let Parts {
-            zone,
-            valid,
-            score,
-            schedule,
-            blackouts,
-            when,
-            tiers,
-            limits,
-            token,
-            rollout,
-            otherwise,
-            overrides,
-        } = parts;
+        let Parts { zone, valid, score, schedule, blackouts, when, tiers, limits, token, rollout, otherwise, by_hand } =
+            parts;
         Self {
             zone,
             valid,
@@ -219,7 +191,7 @@ impl Rule {
             token,
             rollout,
             otherwise,
-            overrides,
+            by_hand,
             looks_at_score,
             turns_by_age,
             instants,
@@ -340,7 +312,19 @@ impl Rule {
     /// The terms on which a desk overrides its refusals; none where nobody does.
     #[must_use]
     pub fn overrides(&self) -> Option<&OverrideTerms> {
-        self.overrides.as_ref()
+        self.by_hand.overrides.as_ref()
+    }
+
+    /// The terms on which a desk lets in for pay whom it refuses; none where nobody does.
+    #[must_use]
+    pub fn paid(&self) -> Option<&OverrideTerms> {
+        self.by_hand.paid.as_ref()
+    }
+
+    /// The terms on which desks let in by hand.
+    #[must_use]
+    pub fn by_hand(&self) -> &ByHand {
+        &self.by_hand
     }
 
     /// True if any condition needs the score.
@@ -360,6 +344,12 @@ impl Rule {
     #[must_use]
     pub fn of_subject(&self) -> &BTreeSet<String> {
         &self.of_subject
+    }
+
+    /// True if a condition looks at how full the place is.
+    #[must_use]
+    pub fn looks_at_occupancy(&self) -> bool {
+        self.context.contains(OCCUPANCY)
     }
 
     /// Tells whether facts say when its conditions turn: an instant of the visit or of what is kept of the person, the

@@ -51,7 +51,20 @@ pub const LIFETIME: &str = "lifetime";
 /// which it was last used. It errs on the side of yes: only the rule knows how long a window is.
 #[must_use]
 pub fn may_count(key: &str, last_used_at: Timestamp, now: Timestamp) -> bool {
-    let hours = match key.split_once(':').map_or(key, |(unit, _)| unit) {
+    let Some(hours) = longest_hours(key) else { return true };
+    now.as_second().saturating_sub(last_used_at.as_second()) < hours.saturating_mul(3600)
+}
+
+/// When what was used of a counter counts no more, at the latest; none where it counts for ever. Only the rule knows how
+/// long a window is.
+#[must_use]
+pub fn counts_until(key: &str, last_used_at: Timestamp) -> Option<Timestamp> {
+    last_used_at.checked_add(SignedDuration::from_hours(longest_hours(key)?)).ok()
+}
+
+/// The longest that a window of this key may be; none where it has no end.
+fn longest_hours(key: &str) -> Option<i64> {
+    Some(match key.split_once(':').map_or(key, |(unit, _)| unit) {
         // The hour or day at which the clocks change is longer.
         "hour" => 2,
         "day" => 26,
@@ -60,9 +73,8 @@ pub fn may_count(key: &str, last_used_at: Timestamp, now: Timestamp) -> bool {
         "quarter" => 93 * 24,
         "year" => 367 * 24,
         ROLLING | CONCURRENT => LONGEST_WINDOW.seconds() / 3600,
-        _ => return true,
-    };
-    now.as_second().saturating_sub(last_used_at.as_second()) < hours.saturating_mul(3600)
+        _ => return None,
+    })
 }
 
 /// By how many hours the ends of two stretches with the same key differ at most, in zones whose clocks change
@@ -185,6 +197,12 @@ impl Window {
             Self::Calendar(Unit::Quarter | Unit::Year) => FLOOR,
             Self::Calendar(_) | Self::Rolling(_) | Self::Lifetime | Self::Concurrent { .. } => PLAIN,
         }
+    }
+
+    /// When the window after that of `at` starts; none where uses are counted one by one, or for ever.
+    #[must_use]
+    pub fn next_start(self, zone: &TimeZone, at: Timestamp) -> Option<Timestamp> {
+        self.key(zone, at).1
     }
 
     /// The name of the window that `now` is in, and when the next one starts.

@@ -31,6 +31,8 @@ pub struct Server {
     pub trusted_proxies: Vec<Network>,
     /// Web origins that count for every key that names none.
     pub allowed_origins: Vec<WebOrigin>,
+    /// Where the pages are that links of persons lead to.
+    pub link_base: Option<String>,
 }
 
 impl Server {
@@ -44,6 +46,7 @@ impl Server {
             workers: from.get(&table::WORKERS, |text| size(text, 1, 512)).unwrap_or_else(cores),
             trusted_proxies: from.get(&table::TRUSTED_PROXIES, parse::networks).unwrap_or_default(),
             allowed_origins: from.get(&table::ALLOWED_ORIGINS, parse::web_origins).unwrap_or_default(),
+            link_base: from.get(&table::LINK_BASE, parse::issuer),
             listen: listen?,
         };
         Some(this)

@@ -94,6 +94,12 @@ pub const METRICS_LISTEN: Setting = Setting::optional(
 .flag(Flag::Serving);
 pub const WORKERS: Setting =
     Setting::optional("workers", "4", "How many threads answer requests. Without it, one a core.").flag(Flag::Serving);
+pub const LINK_BASE: Setting = Setting::optional(
+    "link_base",
+    "https://perks.example.com",
+    "Where the person of a check sees its answer: what the `link` of an answer begins with, before `/my/`. Without it, answers have no link.",
+)
+.flag(Flag::Serving);
 pub const TRUSTED_PROXIES: Setting = Setting::optional(
     "trusted_proxies",
     "10.0.0.0/8, ::1",
@@ -252,7 +258,7 @@ pub const ANCHOR_EVERY: Setting =
         .flag(Flag::Serving);
 
 /// Every setting, in the order in which they are explained.
-pub const TABLE: [&Setting; 39] = [
+pub const TABLE: [&Setting; 40] = [
     &LISTEN,
     &ISSUER,
     &LOG_ORIGIN,
@@ -260,6 +266,7 @@ pub const TABLE: [&Setting; 39] = [
     &WORKERS,
     &TRUSTED_PROXIES,
     &ALLOWED_ORIGINS,
+    &LINK_BASE,
     &LOG,
     &LOG_FORMAT,
     &MERCHANT,

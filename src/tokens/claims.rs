@@ -50,6 +50,8 @@ pub struct Claims {
     pub online_only: bool,
     /// Why a desk granted it by hand; absent where a rule did.
     pub override_reason: Option<String>,
+    /// True if it was granted for pay; absent where it was not.
+    pub is_paid: bool,
 }
 
 impl Claims {
@@ -75,6 +77,7 @@ impl Claims {
         members.extend(self.party.map(|party| ("party", whole(party.into()))));
         members.extend(self.loc.as_deref().map(|loc| ("loc", text(loc))));
         members.extend(self.override_reason.as_deref().map(|reason| ("override", text(reason))));
+        members.extend(self.is_paid.then_some(("paid", Json::Bool(true))));
         members.extend(self.online_only.then_some(("online_only", Json::Bool(true))));
         Json::Object(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()).canonical()
     }
@@ -107,6 +110,7 @@ impl Claims {
             loc: json.member("loc").map(|_| text_claim(&json, "loc")).transpose()?,
             online_only: flag_claim(&json, "online_only")?,
             override_reason: json.member("override").map(|_| text_claim(&json, "override")).transpose()?,
+            is_paid: flag_claim(&json, "paid")?,
         })
     }
 
@@ -199,6 +203,7 @@ pub(crate) mod tests {
             loc: Some("SFO-A".into()),
             online_only: false,
             override_reason: None,
+            is_paid: false,
         }
     }
 

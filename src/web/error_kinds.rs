@@ -14,6 +14,7 @@ use crate::eligibility::rule_selection::TrialError;
 use crate::eligibility::subject_access::DisclosureError;
 use crate::ledger::LedgerError;
 use crate::ledger::cases::contest::ContestError;
+use crate::ledger::cases::requests::SubjectRequestError;
 use crate::ledger::grants::correction::CorrectionError;
 use crate::ledger::grants::ending::ReturnError;
 use crate::ledger::occupancy::OccupancyError;
@@ -148,6 +149,18 @@ impl From<&ContestError> for Kind {
     }
 }
 
+impl From<&SubjectRequestError> for Kind {
+    fn from(error: &SubjectRequestError) -> Self {
+        match error {
+            SubjectRequestError::NotFound => Self::NotFound,
+            SubjectRequestError::Decided(_) => Self::AlreadyDecided,
+            SubjectRequestError::Erased => Self::SubjectErased,
+            SubjectRequestError::Ledger(error) => error.into(),
+            SubjectRequestError::Database(error) => error.into(),
+        }
+    }
+}
+
 impl From<&ReferralDecisionError> for Kind {
     fn from(error: &ReferralDecisionError) -> Self {
         match error {
@@ -170,7 +183,8 @@ impl From<&OverrideError> for Kind {
             OverrideError::NotFound => Self::NotFound,
             OverrideError::NotRefused(_) => Self::NotRefused,
             OverrideError::TooLate => Self::OverrideWindowClosed,
-            OverrideError::NotOverridable => Self::NotOverridable,
+            OverrideError::NotOverridable | OverrideError::NotForPay => Self::NotOverridable,
+            OverrideError::ReferenceUsed { .. } => Self::PaymentUsed,
             OverrideError::UnknownReason(_) | OverrideError::UnknownTier(_) => Self::InvalidRequest,
             OverrideError::AlreadyOverridden { .. } => Self::AlreadyOverridden,
             OverrideError::AlreadyGranted => Self::AlreadyDecided,

@@ -68,6 +68,7 @@ kinds! {
     GuestsExceeded = 409 "guests_exceeded" "More guests came than may be brought";
     NotOverridable = 409 "not_overridable" "This can't be overridden";
     NotRefused = 409 "not_refused" "The check was not refused";
+    PaymentUsed = 409 "payment_used" "The payment let someone in before";
     OverrideExhausted = 409 "override_exhausted" "The overrides are used up";
     OverrideWindowClosed = 409 "override_window_closed" "It is too late to override this";
     NotADraft = 409 "not_a_draft" "The version is no draft any more";

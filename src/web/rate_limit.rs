@@ -72,11 +72,23 @@ impl RateLimits {
     /// # Errors
     /// A 429 when the address has failed too often.
     pub fn take_failure(&self, address: IpAddr) -> Result<(), Problem> {
+        self.take_address(address, Kind::TooManyFailedKeys)
+    }
+
+    fn take_address(&self, address: IpAddr, kind: Kind) -> Result<(), Problem> {
         let Some(limit) = &self.addresses else { return Ok(()) };
         let bucket = address::bucket(address);
         let crowded = limit.limiter.len() >= ADDRESSES_MAX;
         let bucket = if crowded { IpAddr::from([0, 0, 0, 0]) } else { bucket };
-        limit.take(&bucket, Kind::TooManyFailedKeys).map(drop)
+        limit.take(&bucket, kind).map(drop)
+    }
+
+    /// Counts one request of an address at a door that asks for no key.
+    ///
+    /// # Errors
+    /// A 429 when the address has asked too often.
+    pub fn take_unnamed(&self, address: IpAddr) -> Result<(), Problem> {
+        self.take_address(address, Kind::RateLimited)
     }
 
     /// Drops counts that are back at their start.

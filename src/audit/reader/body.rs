@@ -11,6 +11,7 @@ use super::canonical::{self, Canonical, Reader, put, read_members};
 use super::guests::{GuestFacts, UseLeftFacts};
 use super::instant::Instant;
 pub(crate) use super::limits::LimitFacts;
+use super::payment::PaymentFacts;
 use super::text::Text;
 use crate::ledger::events::VERSION;
 use crate::ledger::write::{check, redemption};
@@ -181,6 +182,9 @@ pub(crate) struct CheckFacts<'a> {
     /// Why a desk overrode the refusal in whose place it is.
     #[serde(borrow)]
     pub override_reason: Option<Text<'a>>,
+    /// Paid entries only.
+    #[serde(borrow)]
+    pub paid: Option<PaymentFacts<'a>>,
 }
 
 read_members!(CheckFacts {
@@ -197,7 +201,8 @@ read_members!(CheckFacts {
     joins,
     party,
     guests,
-    override_reason
+    override_reason,
+    paid
 });
 
 /// The facts of `contest.opened` and `contest.added`.

@@ -103,12 +103,29 @@ pub(crate) struct RecountFacts<'a> {
 /// The facts of `occupancy.corrected`.
 #[derive(Deserialize)]
 pub(crate) struct OccupancyFacts<'a> {
+    /// The other limits of the place that were corrected too.
+    #[serde(borrow, default)]
+    pub also: Vec<OccupancyOfLimitFacts<'a>>,
     #[serde(borrow)]
     pub correction: Text<'a>,
     #[serde(borrow)]
     pub perk_id: Text<'a>,
     #[serde(borrow)]
     pub limit: Text<'a>,
+    #[serde(borrow)]
+    pub scope: Text<'a>,
+    pub corrected_at: Instant,
+    pub delta: i64,
+    pub used: u64,
+    #[serde(borrow)]
+    pub uses: Vec<OccupancyUseFacts<'a>>,
+}
+
+/// Another limit that was corrected.
+#[derive(Deserialize)]
+pub(crate) struct OccupancyOfLimitFacts<'a> {
+    #[serde(borrow)]
+    pub id: Text<'a>,
     #[serde(borrow)]
     pub scope: Text<'a>,
     pub corrected_at: Instant,

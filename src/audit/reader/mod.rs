@@ -6,4 +6,5 @@ pub(crate) mod canonical;
 pub(crate) mod guests;
 pub(crate) mod instant;
 pub(crate) mod limits;
+pub(crate) mod payment;
 pub(crate) mod text;

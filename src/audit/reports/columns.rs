@@ -33,7 +33,8 @@ const REFUSED: [Column; 20] = [
 
 const NEAR: [Column; 2] = [("near_misses", "Near misses"), ("near_unknown", "Near: unknown")];
 
-const BY_PERSON: [Column; 2] = [("granted_by_person", "By a person"), ("overridden", "Overridden by a desk")];
+const BY_PERSON: [Column; 3] =
+    [("granted_by_person", "By a person"), ("overridden", "Overridden by a desk"), ("paid", "Paid at a desk")];
 
 const GRANTS: [Column; 10] = [
     ("redeemed", "Redeemed"),
@@ -48,7 +49,7 @@ const GRANTS: [Column; 10] = [
     ("undone", "Voided by undoing"),
 ];
 
-const BILLING: [Column; 11] = [
+const BILLING: [Column; 12] = [
     ("visits", "Visits"),
     ("guests", "Guests"),
     ("free", "Brought free"),
@@ -60,6 +61,7 @@ const BILLING: [Column; 11] = [
     ("late_visits", "Visits reported late"),
     ("ended_visits", "Visits of ended grants"),
     ("overridden_visits", "Visits by override"),
+    ("paid_visits", "Visits paid at a desk"),
 ];
 
 /// The columns of refusals that were contested, by the score they were refused with.

@@ -1,7 +1,7 @@
 //! An event's body as reports read it: only what is counted, borrowed where it can be.
 
 use jiff::Timestamp;
-use serde::de::Error as _;
+use serde::de::{Error as _, IgnoredAny};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
@@ -65,6 +65,8 @@ pub(super) struct Facts<'a> {
     /// There when a desk granted it by hand: why.
     #[serde(borrow)]
     pub override_reason: Option<Text<'a>>,
+    /// There when it was for pay.
+    pub paid: Option<IgnoredAny>,
     /// How its grant had ended by then.
     #[serde(borrow)]
     pub meanwhile: Option<Text<'a>>,

@@ -138,7 +138,7 @@ impl Tally {
             counted.push(("granted_by_person", 1));
         }
         if facts.override_reason.is_some() {
-            counted.push(("overridden", 1));
+            counted.push((if facts.paid.is_some() { "paid" } else { "overridden" }, 1));
         }
         if self.kind == ReportKind::Fairness {
             if let Some(wait) = facts.max_wait.as_deref().and_then(|text| text.parse::<Span>().ok()) {
@@ -175,9 +175,10 @@ impl Tally {
                 let PartyFacts { party, guests } = corrected.unwrap_or(as_redeemed);
                 let GuestFacts { free, charged } = guests.unwrap_or(GuestFacts { free: 0, charged: 0 });
                 let is_ended = matches!(facts.meanwhile.as_deref(), Some("voided" | "released"));
-                let [corrected, late, ended, by_hand] =
-                    [corrected.is_some(), facts.redeemed_at.is_some(), is_ended, facts.override_reason.is_some()]
-                        .map(u64::from);
+                let is_paid = facts.paid.is_some();
+                let is_overridden = facts.override_reason.is_some() && !is_paid;
+                let [corrected, late, ended, by_hand, paid] =
+                    [corrected.is_some(), facts.redeemed_at.is_some(), is_ended, is_overridden, is_paid].map(u64::from);
                 let counted = [
                     ("visits", 1),
                     ("guests", party),
@@ -187,6 +188,7 @@ impl Tally {
                     ("late_visits", late),
                     ("ended_visits", ended),
                     ("overridden_visits", by_hand),
+                    ("paid_visits", paid),
                 ];
                 self.count(self.group(at, facts), &counted)
             }

@@ -34,7 +34,7 @@ use crate::database::{AnyConnection, DatabaseError};
 use crate::ledger::cases::{contest, referral};
 use crate::ledger::grants::{correction, ending};
 use crate::ledger::occupancy;
-use crate::ledger::retention::{erasure, pruning};
+use crate::ledger::retention::pruning;
 use crate::ledger::write::{gateway_keys as gateway, redemption};
 use crate::perks::closures;
 
@@ -321,7 +321,7 @@ impl ExpectedLog<'_> {
                 self.referrals.judged(at, body, &self.approvals, findings);
                 self.referrals.decided(at, body, &read(facts)?, self.gaps.any(), findings);
             }
-            erasure::KIND => self.subjects.erased(at, &read(facts)?),
+            kind if kind.starts_with("subject.") => self.subjects.take(at, body, facts, findings)?,
             pruning::KIND => {
                 let facts = read(facts)?;
                 self.pruned.recorded(&facts);

@@ -186,6 +186,8 @@ wrongs! {
     Incoherent { reason: &'static str } = "event_incoherent", "the event contradicts itself: {reason}";
     Closure { closure: String, part: &'static str } = "closure_mismatch",
         "the closure {closure} is not what the events make of it: {part}";
+    Request { request: String, part: &'static str } = "subject_request_mismatch",
+        "the request {request} is not what the events make of it: {part}";
     Override { check: String, part: &'static str } = "override_mismatch",
         "the override of {check} is not what the events or its rule make of it: {part}";
     Overrun { limit: String, used: u64, max: u64 } = "limit_overrun", "the limit {limit} admitted {used} of {max}";

@@ -1,5 +1,7 @@
 //! `perkgate desk`: the clerks of a merchant's desks, and what was overridden there.
 
+mod by_hand;
+
 use std::fmt;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -19,6 +21,8 @@ use crate::access::{AccessError, ApiKey};
 use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::{CheckId, GrantId, KeyId, PerkSlug};
 use crate::ledger::cases::overrides::Overridden;
+use crate::ledger::payment::Payment;
+use crate::rules::offers::Price;
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -44,6 +48,10 @@ enum Action {
         #[command(flatten)]
         merchant: MerchantFlag,
     },
+    /// Let someone in by hand whom a rule refused, on the terms that it has as `override`.
+    Override(by_hand::OverrideArgs),
+    /// Let someone in for pay whom a rule refused, on the terms that it has as `paid`.
+    Paid(by_hand::PaidArgs),
     /// List who let whom in by hand whom a rule had refused, and why; the newest first.
     Overrides {
         /// Only those of one perk, by its short name.
@@ -109,12 +117,36 @@ struct OverrideView {
     reason: String,
     overridden_by: String,
     overridden_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    paid: Option<PaymentView>,
+}
+
+/// A payment, as the API has it.
+#[derive(Serialize)]
+struct PaymentView {
+    reference: String,
+    amount: AmountView,
+}
+
+#[derive(Serialize)]
+struct AmountView {
+    amount: String,
+    currency: String,
+}
+
+impl From<Payment> for PaymentView {
+    fn from(payment: Payment) -> Self {
+        let Price { amount, currency } = payment.price().clone();
+        Self { reference: payment.reference().to_owned(), amount: AmountView { amount, currency } }
+    }
 }
 
 impl From<Overridden> for OverrideView {
     fn from(it: Overridden) -> Self {
-        let Overridden { check, granted_check, grant, perk, rule_version, tier, reason, by, at } = it;
-        Self { check, granted_check, grant, perk, rule_version, tier, reason, overridden_by: by, overridden_at: at }
+        let Overridden { check, granted_check, grant, perk, rule_version, tier, reason, by, at, payment } = it;
+        let paid = payment.map(PaymentView::from);
+        let (overridden_by, overridden_at) = (by, at);
+        Self { check, granted_check, grant, perk, rule_version, tier, reason, overridden_by, overridden_at, paid }
     }
 }
 
@@ -129,11 +161,14 @@ impl fmt::Display for Overrides {
             return f.write_str("Nothing was overridden.");
         }
         let rows = self.overrides.iter().map(|it| {
-            let OverrideView { granted_check, perk, tier, reason, overridden_by, overridden_at, .. } = it;
+            let OverrideView { granted_check, perk, tier, reason, overridden_by, overridden_at, paid, .. } = it;
             let (at, check, perk) = (overridden_at.to_string(), granted_check.to_string(), perk.to_string());
-            [at, perk, tier.clone(), reason.clone(), overridden_by.clone(), check]
+            let paid = paid
+                .as_ref()
+                .map(|paid| format!("{} {}, {}", paid.amount.amount, paid.amount.currency, paid.reference));
+            [at, perk, tier.clone(), reason.clone(), paid.unwrap_or_default(), overridden_by.clone(), check]
         });
-        f.write_str(&table(["at", "perk", "tier", "reason", "by", "granted check"], rows))
+        f.write_str(&table(["at", "perk", "tier", "reason", "paid", "by", "granted check"], rows))
     }
 }
 
@@ -169,6 +204,8 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, Cli
             })?;
             invocation.output.show(&Listed { clerks: clerks.into_iter().map(ClerkView::from).collect() })?;
         }
+        Action::Override(args) => return by_hand::override_check(args, invocation),
+        Action::Paid(args) => return by_hand::enter_paid(args, invocation),
         Action::Overrides { perk, merchant } => {
             let overrides = invocation.with_gateway(Needs::Existing, async |gateway| {
                 let merchant = once::merchant(gateway, &merchant).await?.id;
@@ -200,6 +237,11 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, Cli
 
 /// The first line of a file: a PIN is no argument, as everybody on the machine sees those.
 fn read_pin(file: &Path) -> Result<Pin, CliError> {
+    Ok(Pin::from(read_secret_line(file)?.as_str()))
+}
+
+/// The first line of a file, without the blanks around it.
+fn read_secret_line(file: &Path) -> Result<Zeroizing<String>, CliError> {
     let mut text = Zeroizing::new(String::new());
     let read = if file == Path::new("-") {
         std::io::stdin().take(4_096).read_to_string(&mut text)
@@ -207,5 +249,5 @@ fn read_pin(file: &Path) -> Result<Pin, CliError> {
         std::fs::File::open(file).and_then(|opened| opened.take(4_096).read_to_string(&mut text))
     };
     read.map_err(|error| CliError::Unreadable { path: file.to_owned(), why: error.to_string() })?;
-    Ok(Pin::from(text.lines().next().unwrap_or_default().trim()))
+    Ok(Zeroizing::new(text.lines().next().unwrap_or_default().trim().to_owned()))
 }

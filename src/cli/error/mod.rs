@@ -16,6 +16,7 @@ use crate::database::DatabaseError;
 use crate::eligibility::checker::CheckError;
 use crate::eligibility::grants::CorrectionRequestError;
 use crate::eligibility::occupancy::OccupancyRequestError;
+use crate::eligibility::overrides::OverrideError;
 use crate::eligibility::referral_decision::ReferralDecisionError;
 use crate::eligibility::rule_selection::TrialError;
 use crate::eligibility::subject_access::DisclosureError;
@@ -27,6 +28,7 @@ use crate::gateway::GatewayError;
 use crate::keyring::KeyringError;
 use crate::ledger::LedgerError;
 use crate::ledger::cases::contest::ContestError;
+use crate::ledger::cases::requests::SubjectRequestError;
 use crate::ledger::grants::ending::ReturnError;
 use crate::perks::attributes::AttributeError;
 use crate::perks::error::PerkError;
@@ -124,6 +126,10 @@ pub enum CliError {
     ReferralDecision(ReferralDecisionError),
     #[error(transparent)]
     Contest(ContestError),
+    #[error(transparent)]
+    Override(OverrideError),
+    #[error(transparent)]
+    SubjectRequest(SubjectRequestError),
     #[error(transparent)]
     Return(ReturnError),
     #[error("a party is of at most 100 people")]
@@ -288,6 +294,7 @@ impl CliError {
             Self::SeveralOwners { .. } => "--merchant SLUG, or --operator",
             Self::SeveralMerchants { .. } => "--merchant SLUG, or PERKGATE_MERCHANT=SLUG in the environment",
             Self::Absent { kind: "grant" | "check", .. } => "its id, as the answer of the check says",
+            Self::Absent { kind: "request of a person", .. } => "`perkgate subject requests` shows them",
             Self::Absent { .. } => "`perkgate referral list` and `perkgate contest list` show them",
             Self::Unconfirmed(_) => "--yes, if it is meant",
             Self::UnknownPerk(_) => "`perkgate perk list --merchant SLUG` shows them",
@@ -363,6 +370,8 @@ impl CliError {
             | Self::Check(_)
             | Self::ReferralDecision(_)
             | Self::Contest(_)
+            | Self::Override(_)
+            | Self::SubjectRequest(_)
             | Self::Return(_)
             | Self::Correction(_)
             | Self::NothingToCorrect

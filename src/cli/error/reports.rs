@@ -96,6 +96,8 @@ impl CliError {
             Self::Check(error) => error.into(),
             Self::ReferralDecision(error) => error.into(),
             Self::Contest(error) => error.into(),
+            Self::Override(error) => error.into(),
+            Self::SubjectRequest(error) => error.into(),
             Self::Return(error) => error.into(),
             Self::Correction(error) => error.into(),
             Self::Occupancy(error) => error.into(),

@@ -4,9 +4,11 @@ use super::CliError;
 use crate::eligibility::checker::CheckError;
 use crate::eligibility::grants::CorrectionRequestError;
 use crate::eligibility::occupancy::OccupancyRequestError;
+use crate::eligibility::overrides::OverrideError;
 use crate::eligibility::referral_decision::ReferralDecisionError;
 use crate::gateway::GatewayError;
 use crate::ledger::cases::contest::ContestError;
+use crate::ledger::cases::requests::SubjectRequestError;
 use crate::ledger::grants::correction::CorrectionError;
 use crate::ledger::grants::ending::ReturnError;
 use crate::ledger::occupancy::OccupancyError;
@@ -49,6 +51,25 @@ impl From<ContestError> for CliError {
         match error {
             ContestError::Ledger(error) => error.into(),
             other => Self::Contest(other),
+        }
+    }
+}
+
+impl From<OverrideError> for CliError {
+    fn from(error: OverrideError) -> Self {
+        match error {
+            OverrideError::Check(error) => error.into(),
+            other => Self::Override(other),
+        }
+    }
+}
+
+impl From<SubjectRequestError> for CliError {
+    fn from(error: SubjectRequestError) -> Self {
+        match error {
+            SubjectRequestError::Ledger(error) => error.into(),
+            SubjectRequestError::Database(error) => error.into(),
+            other => Self::SubjectRequest(other),
         }
     }
 }

@@ -50,7 +50,19 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("demo", &["perkgate demo", "perkgate demo --once --json"]),
     ("desk add-clerk", &["perkgate desk add-clerk --name Grace --pin-file pin.txt"]),
     ("desk clerks", &["perkgate desk clerks"]),
+    (
+        "desk override",
+        &[
+            "perkgate desk override chk_019abf3e5c1f7d0a8e4b2f6c1d3a5b70 --reason courtesy --tier standard --key-file desk.key",
+        ],
+    ),
     ("desk overrides", &["perkgate desk overrides --perk sfo-lounge"]),
+    (
+        "desk paid",
+        &[
+            "perkgate desk paid chk_019abf3e5c1f7d0a8e4b2f6c1d3a5b70 --reference R-0508/17 --amount 45.00 --currency USD --key-file desk.key",
+        ],
+    ),
     ("desk remove-clerk", &["perkgate desk remove-clerk key_019abf3e5c1f7d0a8e4b2f6c1d3a5b70"]),
     ("doctor", &["perkgate doctor", "perkgate doctor --config /etc/perkgate/perkgate.toml --json"]),
     (
@@ -126,8 +138,14 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("serve", &["perkgate serve", "perkgate serve --listen 0.0.0.0:8080 --issuer https://perks.example.com"]),
     ("source create", &["perkgate source create kred --min 1 --max 1000 --refresh P1D"]),
     ("source list", &["perkgate source list --merchant cathay"]),
+    (
+        "subject confirm",
+        &["perkgate subject confirm srq_019abf3e5c1f7d0a8e4b2f6c1d3a5b70 --note 'They showed their passport.'"],
+    ),
+    ("subject decline", &["perkgate subject decline srq_019abf3e5c1f7d0a8e4b2f6c1d3a5b70"]),
     ("subject erase", &["perkgate subject erase -"]),
     ("subject record", &["perkgate subject record - --json"]),
+    ("subject requests", &["perkgate subject requests --status open"]),
     ("token redeem-late", &["perkgate token redeem-late door-a3.json --merchant cathay"]),
     ("token revoke-key", &["perkgate token revoke-key kid-of-the-stolen-key --yes"]),
     ("token rotate-key", &["perkgate token rotate-key --after 1h"]),

@@ -1,9 +1,10 @@
 //! Who is inside a perk's place: the count of its concurrent limit as the ledger has it, and its corrections.
 //!
 //! - `peak`: the most that were inside today, from the log
-//! - `watch`: one question a second for all who watch one place; `words`: why nobody can say
+//! - `sample`: how full it is, for rules; `watch`: one question a second for all who watch one place; `words`: why nobody can say
 
 mod peak;
+pub mod sample;
 mod watch;
 mod words;
 
@@ -145,10 +146,11 @@ impl Floor {
         actor: Actor,
         (delta, reason): (i64, String),
     ) -> Result<CorrectedOccupancy, OccupancyRequestError> {
-        let Found { place, .. } = self.find(merchant, asked).await?;
+        let Found { place, rule } = self.find(merchant, asked).await?;
         let now = self.clock.now();
         let id = OccupancyId::new(now, &self.entropy);
-        let correction = OccupancyCorrection { id: id.clone(), actor, place: place.clone(), delta, reason };
+        let others = place.house.others(&rule, merchant.id.as_str());
+        let correction = OccupancyCorrection { id: id.clone(), actor, place: place.clone(), others, delta, reason };
         let change = self.ledger.change(move |conn, events| occupancy::correct(conn, events, &correction, now));
         Ok(CorrectedOccupancy { id, corrected: change.await?, place })
     }

@@ -111,17 +111,18 @@ impl Day {
             }
             PastEvent::Ended(end) if end.at >= self.peak.midnight => {
                 let Some(since) = &mut self.since_midnight else { return };
-                for part in end.returned.iter().filter(|it| is_its(&it.limit, &it.scope, &it.window)) {
+                let stood = |lapsed_at: Option<Timestamp>| lapsed_at.is_none_or(|at| at > self.peak.midnight);
+                let ours = end.returned.iter().filter(|it| is_its(&it.limit, &it.scope, &it.window));
+                for part in ours.filter(|it| stood(it.lapsed_at)) {
                     let cost = i64::try_from(part.cost).unwrap_or(i64::MAX);
                     since.uses.entry(end.grant.clone()).or_insert(cost);
                 }
             }
             PastEvent::Occupied(correction) if correction.at >= self.peak.midnight => {
-                if !is_its(&correction.limit, &correction.scope, CONCURRENT) {
-                    return;
+                for inside in correction.limits.iter().filter(|it| is_its(&it.limit, &it.scope, CONCURRENT)) {
+                    self.peak.most = self.peak.most.max(inside.used);
+                    inside.uses.iter().for_each(|one| self.made(&one.name));
                 }
-                self.peak.most = self.peak.most.max(correction.used);
-                correction.uses.iter().for_each(|one| self.made(&one.name));
             }
             PastEvent::Check(_)
             | PastEvent::Redeemed(_)

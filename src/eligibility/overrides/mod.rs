@@ -1,4 +1,5 @@
-//! A desk lets someone in by hand whom a rule refused: by that very version of the rule, on the terms that it gives.
+//! A desk lets someone in by hand whom a rule refused, for a reason or for pay: by that very version of the rule, on the
+//! terms that it gives.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,6 +15,7 @@ use crate::foundation::ids::{CheckId, KeyId};
 use crate::ledger::LedgerError;
 use crate::ledger::cases::overrides::{Overridden, OverrideEntry, OverrideRefused, Refusal, Visitor};
 use crate::ledger::entry::{CheckEntry, CheckRecord, CheckRequest, OverrideReason};
+use crate::ledger::payment::{Payment, REASON};
 use crate::perks::active_perk::Deciding;
 use crate::perks::closures::closing;
 use crate::perks::error::PerkError;
@@ -39,6 +41,22 @@ pub struct OverrideRequest {
     pub note: Option<String>,
 }
 
+/// A desk's wish to let someone in for pay whom a rule refused.
+#[derive(Debug, Clone)]
+pub struct PaidEntryRequest {
+    pub check: CheckId,
+    pub payment: Payment,
+    /// The tier that was bought; none where the rule sells one alone.
+    pub tier: Option<String>,
+}
+
+/// The wish, whatever it is for.
+struct Asked {
+    check: CheckId,
+    tier: Option<String>,
+    given: OverrideReason,
+}
+
 /// The reasons for which a refusal is not overridden. Everything is as it was.
 #[derive(Debug, thiserror::Error)]
 pub enum OverrideError {
@@ -50,12 +68,16 @@ pub enum OverrideError {
     TooLate,
     #[error("the rule that refused it lets nobody override")]
     NotOverridable,
+    #[error("the rule that refused it lets nobody in for pay")]
+    NotForPay,
     #[error("the rule takes these reasons: {}", .0.join(", "))]
     UnknownReason(Vec<String>),
     #[error("the rule lets these tiers be granted so: {}", .0.join(", "))]
     UnknownTier(Vec<String>),
     #[error("it was overridden before")]
     AlreadyOverridden { granted: CheckId },
+    #[error("the payment let someone in before")]
+    ReferenceUsed { granted: CheckId },
     #[error("a person has granted it already")]
     AlreadyGranted,
     #[error("the person was erased")]
@@ -87,6 +109,7 @@ impl From<OverrideRefused> for OverrideError {
     fn from(refused: OverrideRefused) -> Self {
         match refused {
             OverrideRefused::AlreadyOverridden { granted } => Self::AlreadyOverridden { granted },
+            OverrideRefused::ReferenceUsed { granted } => Self::ReferenceUsed { granted },
             OverrideRefused::AlreadyGranted => Self::AlreadyGranted,
             OverrideRefused::Erased => Self::Erased,
             OverrideRefused::NoRoom(reasons) => Self::NoRoom(reasons),
@@ -107,7 +130,33 @@ impl Checker {
         merchant: &Merchant,
         request: OverrideRequest,
     ) -> Result<Answer, OverrideError> {
-        let overridden = Box::pin(self.try_override(by, merchant, request)).await;
+        let OverrideRequest { check, reason, tier, note } = request;
+        let asked = Asked { check, tier: Some(tier), given: OverrideReason { reason, note, payment: None } };
+        self.let_in(by, merchant, asked).await
+    }
+
+    /// Lets in for pay, as [`Checker::override_check`] does by hand.
+    ///
+    /// # Errors
+    /// [`OverrideError`].
+    pub async fn enter_paid(
+        &self,
+        by: (KeyId, &'static str),
+        merchant: &Merchant,
+        request: PaidEntryRequest,
+    ) -> Result<Answer, OverrideError> {
+        let PaidEntryRequest { check, payment, tier } = request;
+        let given = OverrideReason { reason: REASON.to_owned(), note: None, payment: Some(payment) };
+        self.let_in(by, merchant, Asked { check, tier, given }).await
+    }
+
+    async fn let_in(
+        &self,
+        by: (KeyId, &'static str),
+        merchant: &Merchant,
+        asked: Asked,
+    ) -> Result<Answer, OverrideError> {
+        let overridden = Box::pin(self.try_override(by, merchant, asked)).await;
         match &overridden {
             Ok(_) => meters().overrides.count(["granted"]),
             Err(error) if error.is_exhausted() => meters().overrides.count(["exhausted"]),
@@ -121,7 +170,7 @@ impl Checker {
         &self,
         by: (KeyId, &'static str),
         merchant: &Merchant,
-        request: OverrideRequest,
+        request: Asked,
     ) -> Result<Answer, OverrideError> {
         let found = match self.ledger.reader().find_refusal(&merchant.id, &request.check).await {
             // Nothing is pruned as young as that.
@@ -168,7 +217,7 @@ impl Checker {
         (key, key_role): (KeyId, &'static str),
         merchant: &Merchant,
         (refusal, visitor): (&Refusal, Visitor),
-        request: &OverrideRequest,
+        request: &Asked,
     ) -> Result<CheckEntry, OverrideError> {
         let asked = &refusal.asked;
         let version = self.catalog.find_version(&merchant.id, &asked.perk, asked.rule_version).await;
@@ -176,11 +225,22 @@ impl Checker {
         let rule = Arc::new(version.read(&asked.perk).map_err(CheckError::from)?);
         let deciding = Deciding { version: version.version, rule, hash: version.rule_hash.as_str().into() };
         let rule = &deciding.rule;
-        let terms = rule.overrides().ok_or(OverrideError::NotOverridable)?;
-        if !terms.reasons.contains(&request.reason) {
+        let given = &request.given;
+        let is_paid = given.payment.is_some();
+        let terms = if is_paid {
+            rule.paid().ok_or(OverrideError::NotForPay)?
+        } else {
+            rule.overrides().ok_or(OverrideError::NotOverridable)?
+        };
+        if !is_paid && !terms.reasons.contains(&given.reason) {
             return Err(OverrideError::UnknownReason(terms.reasons.clone()));
         }
-        let tier = rule.tier(&request.tier).filter(|tier| terms.tiers.contains(&tier.id));
+        let wanted = match (&request.tier, terms.tiers.as_slice()) {
+            (Some(named), _) => Some(named),
+            (None, [only]) => Some(only),
+            (None, _) => None,
+        };
+        let tier = wanted.and_then(|id| rule.tier(id)).filter(|tier| terms.tiers.contains(&tier.id));
         let tier = tier.ok_or_else(|| OverrideError::UnknownTier(terms.tiers.clone()))?;
         let reason = Reason {
             tier: Some(tier.id.clone()),
@@ -228,10 +288,10 @@ impl Checker {
         }
         let mut grant = self.terms(merchant, &deciding, &entry);
         if let Some(grant) = &mut grant {
-            grant.claims.override_reason = Some(request.reason.clone());
+            grant.claims.override_reason = Some(given.reason.clone());
+            grant.claims.is_paid = is_paid;
         }
-        let overrides = Some(OverrideReason { reason: request.reason.clone(), note: request.note.clone() });
-        Ok(CheckEntry { grant, overrides, resolves: Some(request.check.clone()), ..entry })
+        Ok(CheckEntry { grant, overrides: Some(given.clone()), resolves: Some(request.check.clone()), ..entry })
     }
 
     /// The check that was granted in the place of this one, for a caller who asks again.

@@ -73,6 +73,9 @@ pub struct CheckShown {
     pub joins: Option<CheckId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub receipt: Option<ReceiptShown>,
+    /// The address at which its person sees it: [`CheckShown::with_link`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
 }
 
 impl CheckShown {
@@ -113,7 +116,14 @@ impl CheckShown {
             resolves: answer.resolves,
             joins: answer.joins,
             receipt: answer.receipt.map(ReceiptShown::from),
+            link: None,
         }
+    }
+
+    /// The same, with the address at which its person sees it.
+    #[must_use]
+    pub fn with_link(self, link: impl FnOnce(&CheckId) -> Option<String>) -> Self {
+        Self { link: self.check.as_ref().and_then(link), ..self }
     }
 
     /// The same, with the words for its guest. `rule` is the one that decided, as far as it can be read.

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use jiff::Timestamp;
 
 use super::{Counters, Each, Key, Timeline, digest_of, key_of};
-use crate::ledger::read::decisions::{PastCorrection, PastEnd, PastHold, PastOccupancy, PastRedemption};
+use crate::ledger::read::decisions::{PastCorrection, PastEnd, PastHold, PastInside, PastOccupancy, PastRedemption};
 use crate::rules::limit::{CONCURRENT, Counting, is_across_perks};
 
 /// A grant that is on record, in both courses.
@@ -137,20 +137,23 @@ impl Counters {
     /// More or fewer were inside than were counted: in both courses, as nobody can tell otherwise. Of those who left unseen,
     /// as many as would have been there.
     pub(crate) fn occupy(&mut self, correction: &PastOccupancy, of_this_perk: bool) {
-        if !of_this_perk && !is_across_perks(&correction.scope) {
-            return;
+        for inside in correction.limits.iter().filter(|it| of_this_perk || is_across_perks(&it.scope)) {
+            self.occupy_limit(inside);
         }
-        let at = correction.at.as_microsecond();
+    }
+
+    fn occupy_limit(&mut self, inside: &PastInside) {
+        let at = inside.at.as_microsecond();
         self.latest = self.latest.max(at);
-        let is_held = self.limits.get(&correction.limit).is_some_and(|(it, _)| matches!(it, Counting::Held { .. }));
-        let counter = key_of(&correction.limit, &correction.scope, CONCURRENT);
+        let is_held = self.limits.get(&inside.limit).is_some_and(|(it, _)| matches!(it, Counting::Held { .. }));
+        let counter = key_of(&inside.limit, &inside.scope, CONCURRENT);
         if !is_held || self.only.as_ref().is_some_and(|only| !only.contains(&counter)) {
             return;
         }
         for course in Timeline::BOTH {
             let line = self.line(counter, 0, course);
             line.last_used_at = line.last_used_at.max(at);
-            for one in &correction.uses {
+            for one in &inside.uses {
                 let until = one.until.as_microsecond();
                 line.uses.add(until, digest_of(&[&one.name]), one.cost);
                 line.uses.shrink_corrections(until);

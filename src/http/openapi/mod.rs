@@ -32,6 +32,7 @@ use problems::{ProblemView, ProblemsOfAll, SpotView};
     security(("key" = [])),
     tags(
         (name = "checks", description = "May this person have this perk? And what was answered"),
+        (name = "links", description = "What the person of a check sees and says by the link of its answer"),
         (name = "desk", description = "The people at a desk, and what they let in by hand"),
         (name = "referrals", description = "What a person is to decide, and how they decided"),
         (name = "contests", description = "Refusals that someone says are wrong, and what a person decided about them"),

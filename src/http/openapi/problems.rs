@@ -98,6 +98,12 @@ problem_sets! {
     ProblemsOfReturns = [GrantVoided];
     /// Grants that can't be corrected, or not so.
     ProblemsOfCorrections = [CorrectionClosed, GrantReleased, GrantVoided, LimitReached, PreconditionFailed, SubjectErased, GuestsExceeded, WeakTag];
+    /// Problems of who follows a link, and has no key.
+    ProblemsOfLinks = [BadRequest, RateLimited, InvalidRequest, Internal, InDoubt, Unavailable];
+    /// A request that can't be made or decided.
+    ProblemsOfRequests = [AlreadyDecided, SubjectErased];
+    /// A payment that was for something else.
+    ProblemsOfPayments = [PaymentUsed];
     /// Refusals that can't be overridden, or not any more.
     ProblemsOfOverrides = [AlreadyDecided, AlreadyOverridden, LimitReached, NotOverridable, NotRefused, OverrideExhausted, OverrideWindowClosed, PerkPaused, PlaceClosed, PerkRetired, RuleNewer, SubjectErased];
     /// Problems of acting for a clerk.

@@ -19,6 +19,7 @@ use crate::ledger::LedgerError;
 use crate::ledger::context::WriterContext;
 use crate::ledger::entry::{CheckEntry, CheckRecord};
 use crate::ledger::idempotency::replay;
+use crate::ledger::payment::Payment;
 use crate::ledger::store::overrides::{self, OverrideRow};
 use crate::ledger::store::{self, ReferralRow, people};
 use crate::ledger::write::batch::{self, CheckOutcome};
@@ -27,6 +28,7 @@ use crate::ledger::write::prepared::PreparedCheck;
 use crate::ledger::write::subjects;
 use crate::ledger::write::transaction::Transaction;
 use crate::rules::limit::ScopeDigests;
+use crate::rules::offers::Price;
 use crate::rules::tier::party::Party;
 
 /// A check with all there is to override it by.
@@ -64,6 +66,9 @@ pub struct OverrideEntry {
 pub enum OverrideRefused {
     #[error("it was overridden before")]
     AlreadyOverridden { granted: CheckId },
+    /// The payment let someone in before.
+    #[error("the payment was used before")]
+    ReferenceUsed { granted: CheckId },
     #[error("a person has granted it already")]
     AlreadyGranted,
     #[error("the person was erased")]
@@ -93,6 +98,8 @@ pub struct Overridden {
     /// The key or clerk.
     pub by: String,
     pub at: Timestamp,
+    /// Paid entries only.
+    pub payment: Option<Payment>,
 }
 
 impl TryFrom<OverrideRow> for Overridden {
@@ -110,6 +117,12 @@ impl TryFrom<OverrideRow> for Overridden {
             reason: row.reason,
             by: row.overridden_by,
             at: from_micros(row.overridden_at),
+            payment: match (row.reference, row.amount, row.currency) {
+                (Some(reference), Some(amount), Some(currency)) => {
+                    Some(Payment::stored(reference, Price { amount, currency }))
+                }
+                _ => None,
+            },
         })
     }
 }
@@ -155,9 +168,7 @@ pub(crate) fn record(
     }
     let row = row_of(check, entry)?;
     if overrides::insert_override(tx.conn, &row)? == 0 {
-        let first = overrides::find_override(tx.conn, merchant, check)?.ok_or(DatabaseError::Conflict)?;
-        let granted = first.granted_check.parse().map_err(|e| DatabaseError::corrupt("check id", e))?;
-        return Err(Abort::Refused(OverrideRefused::AlreadyOverridden { granted }));
+        return Err(refused_before(tx.conn, merchant, check, row.reference.as_deref())?);
     }
     tx.known.subjects.leave_aside();
     match batch::record(tx, &[&PreparedCheck::alone(entry.clone())], &[])?.checks.pop() {
@@ -165,6 +176,22 @@ pub(crate) fn record(
         Some(CheckOutcome::Recorded(record)) => Err(Abort::Refused(OverrideRefused::NoRoom(record.decided.reasons))),
         Some(CheckOutcome::KeyReused) | None => Err(DatabaseError::NotFound.into()),
     }
+}
+
+/// Why the row of an override was not written: its check has one, or another check has its payment.
+fn refused_before(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    check: &CheckId,
+    reference: Option<&str>,
+) -> Result<Abort<OverrideRefused>, DatabaseError> {
+    let granted = |row: OverrideRow| row.granted_check.parse().map_err(|e| DatabaseError::corrupt("check id", e));
+    if let Some(first) = overrides::find_override(conn, merchant, check)? {
+        return Ok(Abort::Refused(OverrideRefused::AlreadyOverridden { granted: granted(first)? }));
+    }
+    let other = reference.map(|reference| overrides::find_paid(conn, merchant, reference)).transpose()?.flatten();
+    let granted = granted(other.ok_or(DatabaseError::Conflict)?)?;
+    Ok(Abort::Refused(OverrideRefused::ReferenceUsed { granted }))
 }
 
 /// The case about the refusal, or the one to which it was added, locked.
@@ -210,6 +237,9 @@ fn row_of(check: &CheckId, entry: &CheckEntry) -> Result<OverrideRow, DatabaseEr
         reason: given.reason.clone(),
         overridden_by: entry.key.as_str().to_owned(),
         overridden_at: entry.at.as_microsecond(),
+        reference: given.payment.as_ref().map(|payment| payment.reference().to_owned()),
+        amount: given.payment.as_ref().map(|payment| payment.price().amount.clone()),
+        currency: given.payment.as_ref().map(|payment| payment.price().currency.clone()),
     })
 }
 

@@ -31,6 +31,8 @@ facts! {
         next_eligible_at: Nullable<Timestamp>,
         /// Overrides only: the reason that the desk gave.
         override_reason: Option<Text<'a>>,
+        /// Paid entries only: what was paid.
+        paid: Option<PaymentMade<'a>>,
         /// The first checks were of one person each, and did not say so.
         party: Option<u64>,
         perk: Text<'a>,
@@ -75,6 +77,13 @@ facts! {
         free: u64,
         refused: u64,
         uncounted: u64,
+    }
+
+    /// A payment, without its reference.
+    pub struct PaymentMade<'a> {
+        amount: Text<'a>,
+        currency: Text<'a>,
+        reference_sha256: Text<'a>,
     }
 
     /// A limit's answer.

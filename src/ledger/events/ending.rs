@@ -46,6 +46,8 @@ facts! {
         corrections: Option<Vec<OccupancyUseLeft<'a>>>,
         cost: u64,
         id: Text<'a>,
+        /// Places only: when it had been free by itself; absent where it was held still.
+        lapsed_at: Option<Timestamp>,
         scope: Text<'a>,
         window: Text<'a>,
     }

@@ -45,7 +45,7 @@ use crate::tlog::merkle;
 pub const VERSION: i64 = 1;
 
 /// Every kind of event that is written. None is ever taken out: logs hold them for good.
-pub const KINDS: [&str; 52] = [
+pub const KINDS: [&str; 55] = [
     "approvals.kept",
     "approvals.lift_requested",
     "approvals.lifted",
@@ -96,6 +96,9 @@ pub const KINDS: [&str; 52] = [
     "source.created",
     "subject.erased",
     "subject.record_read",
+    "subject.request_confirmed",
+    "subject.request_declined",
+    "subject.request_made",
     "token.redeemed",
     "token.redeemed_offline",
 ];

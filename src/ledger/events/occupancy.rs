@@ -7,6 +7,9 @@ use super::canonical::{Nullable, Text, facts};
 facts! {
     /// The facts of a correction of how many are inside, which is about a perk. It names nobody.
     pub struct OccupancyCorrected<'a> {
+        /// The other limits that count who is inside there, where they could be corrected too. The first corrections were of
+        /// one limit each.
+        also: Option<Vec<OccupancyOfLimit<'a>>>,
         /// By the counter's time: up to where uses had lapsed.
         corrected_at: Timestamp,
         correction: Text<'a>,
@@ -23,6 +26,19 @@ facts! {
         /// How many are inside from now on.
         used: u64,
         /// The uses that it makes of the limit.
+        uses: Vec<OccupancyUse<'a>>,
+    }
+
+    /// Another limit that was corrected with it.
+    pub struct OccupancyOfLimit<'a> {
+        /// By its own counter's time.
+        corrected_at: Timestamp,
+        /// Nearer to nothing than the other where fewer are counted than were taken off.
+        delta: i64,
+        id: Text<'a>,
+        max: u64,
+        scope: Text<'a>,
+        used: u64,
         uses: Vec<OccupancyUse<'a>>,
     }
 

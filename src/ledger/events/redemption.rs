@@ -26,6 +26,8 @@ facts! {
         meanwhile: Option<Text<'a>>,
         /// Why a desk granted it by hand; absent where a rule did.
         override_reason: Option<Text<'a>>,
+        /// True where it was granted for pay; absent where it was not.
+        paid: Option<bool>,
         #[serde(default, deserialize_with = "present")]
         party: Option<Nullable<i32>>,
         #[serde(default, deserialize_with = "present")]

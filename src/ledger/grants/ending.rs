@@ -115,6 +115,7 @@ pub(super) struct Locked {
     pub grants: Vec<GrantRow>,
     pub counters: BTreeMap<CounterKey, Counter>,
     uses: HashMap<String, Vec<UseRow>>,
+    now: Timestamp,
 }
 
 impl Locked {
@@ -139,7 +140,7 @@ impl Locked {
             uses.entry(held.grant_id.clone()).or_default().push(held);
         }
         counters::read_corrections(conn, &mut counters, uses.values().flatten())?;
-        Ok(Self { grants: grants_held, counters, uses })
+        Ok(Self { grants: grants_held, counters, uses, now })
     }
 
     /// Takes away those of the grant's uses that `which` says; returns them.
@@ -152,7 +153,13 @@ impl Locked {
             let window = if held.stay > 0 { CONCURRENT } else { ROLLING };
             let cost = u64::try_from(held.cost).unwrap_or(0);
             let corrections = counters::uses_left(&left);
-            returned.push(UseReturned { corrections, ..part(&held.limit_id, &held.scope_key, window, cost) });
+            let has_lapsed = held.stay > 0 && held.counts_at <= self.now.as_microsecond();
+            let lapsed_at = has_lapsed.then(|| from_micros(held.counts_at));
+            returned.push(UseReturned {
+                corrections,
+                lapsed_at,
+                ..part(&held.limit_id, &held.scope_key, window, cost)
+            });
         }
         returned
     }
@@ -337,7 +344,7 @@ pub(super) fn ended<'a>(
 
 fn part(limit: &str, scope: &str, window: &str, cost: u64) -> UseReturned<'static> {
     let [id, scope, window] = [limit, scope, window].map(|text| text.to_owned().into());
-    UseReturned { corrections: None, cost, id, scope, window }
+    UseReturned { corrections: None, cost, id, lapsed_at: None, scope, window }
 }
 
 pub(super) fn event(

@@ -1,6 +1,6 @@
 //! Who is inside: the uses of a perk's concurrent limit, read as they stand and corrected by those who can see the room.
 //!
-//! A correction is uses of the same counter that no grant made. Those who are inside unseen stay for as long as guests may.
+//! A correction is uses of the same counter that no grant made, and of each other counter of the place. Those who are inside unseen stay for as long as guests may.
 //! Those who left unseen are taken off where others stand, as nobody knows who it was: of undone grants first, whose places
 //! are free soon in any case, then of guests who came in, those who lapse first, then of places that are only held. What was
 //! taken off lapses with what it was taken off from, and takes off no more than stands there: where a grant ends or comes to
@@ -8,7 +8,7 @@
 
 mod standing;
 
-use std::collections::BTreeMap;
+use std::iter::once;
 
 use jiff::Timestamp;
 
@@ -17,10 +17,10 @@ use crate::foundation::clock::from_micros;
 use crate::foundation::ids::{MerchantId, OccupancyId, PerkId, PerkSlug};
 use crate::ledger::LedgerError;
 use crate::ledger::entry::{Actor, EventDraft, LogOwner};
-use crate::ledger::events::occupancy::{OccupancyCorrected, OccupancyUse};
+use crate::ledger::events::occupancy::{OccupancyCorrected, OccupancyOfLimit, OccupancyUse};
 use crate::ledger::events::{Nullable, WrittenFacts};
 use crate::ledger::store::{UseRow, standing as rows};
-use crate::ledger::write::counters::{self, CounterKey, Wanted};
+use crate::ledger::write::counters::{self, Counter, CounterKey, Wanted};
 use crate::rules::limit::CONCURRENT;
 use crate::rules::occupancy::House;
 pub use standing::{Inside, Release};
@@ -58,6 +58,8 @@ pub struct OccupancyCorrection {
     pub id: OccupancyId,
     pub actor: Actor,
     pub place: CountedPlace,
+    /// The other limits that count who is inside the place.
+    pub others: Vec<House>,
     /// Not zero, and at most [`MOST`] either way.
     pub delta: i64,
     /// It stands in the event in the clear.
@@ -74,47 +76,103 @@ pub struct OccupancyCorrectedAt {
 }
 
 impl CountedPlace {
-    fn key(&self) -> CounterKey {
-        let Self { merchant, perk, house, .. } = self;
-        let [merchant, perk] = [merchant.as_str(), perk.as_str()];
-        [merchant, perk, &house.limit, &house.scope, CONCURRENT].map(str::to_owned)
+    /// The key of the counter of a limit that counts who is inside.
+    fn key(&self, house: &House) -> CounterKey {
+        let [perk, limit, scope, window] = self.counter_of(house);
+        [self.merchant.as_str(), perk, limit, scope, window].map(str::to_owned)
     }
 
-    /// The key of its counter, without the merchant.
+    /// The same without the merchant.
+    fn counter_of<'a>(&'a self, house: &'a House) -> [&'a str; 4] {
+        let perk = if house.is_across_perks { "" } else { self.perk.as_str() };
+        [perk, &house.limit, &house.scope, CONCURRENT]
+    }
+
+    /// The key of its own counter, without the merchant.
     fn counter(&self) -> [&str; 4] {
-        [self.perk.as_str(), &self.house.limit, &self.house.scope, CONCURRENT]
+        self.counter_of(&self.house)
     }
 }
 
-/// Corrects the count of a place.
+/// Corrects the count of a place, in each limit that counts who is inside it. Of another limit no more are taken off than it
+/// counts: it may have begun to count later.
 pub(crate) fn correct(
     conn: &mut AnyConnection,
     events: &mut Vec<EventDraft>,
     correction: &OccupancyCorrection,
     now: Timestamp,
 ) -> Result<OccupancyCorrectedAt, OccupancyError> {
-    let OccupancyCorrection { id, actor, place, delta, reason } = correction;
-    let key = place.key();
-    let wanted = BTreeMap::from([(key.clone(), Wanted { horizons: vec![(now.as_microsecond(), Some(0))] })]);
+    let OccupancyCorrection { id, actor, place, others, delta, reason } = correction;
+    let now = now.as_microsecond();
+    let wanted = |house: &House| (place.key(house), Wanted { horizons: vec![(now, Some(0))] });
+    let wanted = once(&place.house).chain(others).map(wanted).collect();
     let mut counters = counters::lock(conn, &wanted)?;
-    let counter = counters.get_mut(&key).ok_or(DatabaseError::NotFound)?;
-    let at = counter.last_used_at.max(now.as_microsecond());
+    let counter = counters.get_mut(&place.key(&place.house)).ok_or(DatabaseError::NotFound)?;
+    let asked =
+        correct_counter(conn, counter, (correction, &place.house), now, true)?.ok_or(DatabaseError::NotFound)?;
+    let mut also = Vec::new();
+    for house in others {
+        let counter = counters.get_mut(&place.key(house)).ok_or(DatabaseError::NotFound)?;
+        also.extend(correct_counter(conn, counter, (correction, house), now, false)?);
+    }
+    counters::store(conn, counters)?;
+    let until = asked.uses.iter().map(|it| it.until).max().unwrap_or(asked.corrected_at);
+    let answer = OccupancyCorrectedAt { at: asked.corrected_at, inside: asked.used, until };
+    let facts = OccupancyCorrected {
+        also: (!also.is_empty()).then_some(also),
+        corrected_at: asked.corrected_at,
+        correction: id.as_str().into(),
+        delta: *delta,
+        limit: asked.id,
+        location: Nullable::text(place.house.location.as_deref()),
+        max: asked.max,
+        perk: place.slug.as_str().into(),
+        perk_id: place.perk.as_str().into(),
+        reason: reason.as_str().into(),
+        scope: asked.scope,
+        used: asked.used,
+        uses: asked.uses,
+    };
+    events.push(EventDraft {
+        log: LogOwner::Merchant(place.merchant.clone()),
+        kind: CORRECTED,
+        about: place.perk.as_str().to_owned(),
+        actor: actor.clone(),
+        facts: WrittenFacts::of(&facts),
+        personal: None,
+    });
+    Ok(answer)
+}
+
+/// Corrects one counter. None where it isn't the one that was asked about, and counts nobody to be taken off.
+fn correct_counter<'a>(
+    conn: &mut AnyConnection,
+    counter: &mut Counter,
+    (correction, house): (&OccupancyCorrection, &'a House),
+    now: i64,
+    is_asked: bool,
+) -> Result<Option<OccupancyOfLimit<'a>>, OccupancyError> {
+    let OccupancyCorrection { id, place, delta, .. } = correction;
+    let at = counter.last_used_at.max(now);
     counter.uses.move_to(at);
     let inside = counter.uses.sum();
-    let corrected = i64::try_from(inside).unwrap_or(i64::MAX).saturating_add(*delta);
-    if corrected < 0 {
+    let most = i64::try_from(inside).unwrap_or(i64::MAX);
+    if is_asked && most.saturating_add(*delta) < 0 {
         return Err(OccupancyError::BelowZero { inside });
     }
-    let longest = place.house.max_stay.micros();
+    let longest = house.max_stay.micros();
     let pieces = if *delta < 0 {
-        taken_off(conn, place, at, delta.saturating_neg())?
+        taken_off(conn, place, house, at, delta.saturating_neg().min(most))?
     } else {
         vec![(at.saturating_add(longest), *delta)]
     };
+    if pieces.is_empty() && !is_asked {
+        return Ok(None);
+    }
     let mut uses = Vec::with_capacity(pieces.len());
     for (nth, (until, cost)) in pieces.into_iter().enumerate() {
         let name = format!("{id}.{nth}");
-        let [merchant_id, perk_id, limit_id, scope_key, window_key] = key.clone();
+        let [merchant_id, perk_id, limit_id, scope_key, window_key] = place.key(house);
         counter.add_use(UseRow {
             merchant_id,
             perk_id,
@@ -129,32 +187,15 @@ pub(crate) fn correct(
         uses.push(OccupancyUse { cost, id: name.into(), until: from_micros(until) });
     }
     counter.last_used_at = at;
-    let inside = counter.uses.sum();
-    counters::store(conn, counters)?;
-    let until = uses.iter().map(|it| it.until).max().unwrap_or(from_micros(at));
-    let facts = OccupancyCorrected {
+    Ok(Some(OccupancyOfLimit {
         corrected_at: from_micros(at),
-        correction: id.as_str().into(),
-        delta: *delta,
-        limit: place.house.limit.as_str().into(),
-        location: Nullable::text(place.house.location.as_deref()),
-        max: place.house.capacity,
-        perk: place.slug.as_str().into(),
-        perk_id: place.perk.as_str().into(),
-        reason: reason.as_str().into(),
-        scope: place.house.scope.as_str().into(),
-        used: inside,
+        delta: uses.iter().fold(0_i64, |sum, one| sum.saturating_add(one.cost)),
+        id: house.limit.as_str().into(),
+        max: house.capacity,
+        scope: house.scope.as_str().into(),
+        used: counter.uses.sum(),
         uses,
-    };
-    events.push(EventDraft {
-        log: LogOwner::Merchant(place.merchant.clone()),
-        kind: CORRECTED,
-        about: place.perk.as_str().to_owned(),
-        actor: actor.clone(),
-        facts: WrittenFacts::of(&facts),
-        personal: None,
-    });
-    Ok(OccupancyCorrectedAt { at: from_micros(at), inside, until })
+    }))
 }
 
 /// Where so many people are taken off, each with a cost below zero: first from undone grants that are about to be freed,
@@ -162,11 +203,12 @@ pub(crate) fn correct(
 fn taken_off(
     conn: &mut AnyConnection,
     place: &CountedPlace,
+    house: &House,
     at: i64,
     mut left: i64,
 ) -> Result<Vec<(i64, i64)>, DatabaseError> {
     let mut taken = Vec::new();
-    for row in rows::list_positions(conn, &place.merchant, &place.counter(), at, left)? {
+    for row in rows::list_positions(conn, &place.merchant, &place.counter_of(house), at, left)? {
         let some = row.cost.min(left);
         if some > 0 {
             taken.push((row.counts_at, -some));

@@ -8,7 +8,7 @@ use crate::foundation::json::Json;
 use crate::foundation::subject::{Pseudonym, SubjectRef};
 use crate::ledger::events::correction::{GrantCorrected, LimitCorrected};
 use crate::ledger::events::ending::{GrantEnded, UseReturned};
-use crate::ledger::events::occupancy::{OccupancyCorrected, OccupancyUse};
+use crate::ledger::events::occupancy::{OccupancyCorrected, OccupancyOfLimit, OccupancyUse};
 use crate::ledger::events::redemption::{PlaceHeld, TokenRedeemed};
 use crate::ledger::events::{Nullable, StoredEvent, Text};
 use crate::ledger::write::check::{StoredCheck, decided_of, open, party_of};
@@ -29,10 +29,19 @@ pub enum PastEvent {
 /// More or fewer were inside than were counted.
 #[derive(Debug, Clone)]
 pub struct PastOccupancy {
-    /// By the counter's time.
+    /// By the time of the first counter.
     pub at: jiff::Timestamp,
     /// The perk's id.
     pub perk: String,
+    /// Each limit that counted another number from then on.
+    pub limits: Vec<PastInside>,
+}
+
+/// How many a limit counted from a correction on.
+#[derive(Debug, Clone)]
+pub struct PastInside {
+    /// By the counter's time.
+    pub at: jiff::Timestamp,
     pub limit: String,
     pub scope: String,
     /// How many were inside from then on.
@@ -120,6 +129,8 @@ pub struct PastReturn {
     pub scope: String,
     pub window: String,
     pub cost: u64,
+    /// When it had been free by itself, where it was.
+    pub lapsed_at: Option<jiff::Timestamp>,
 }
 
 /// One `check.decided` of the log.
@@ -239,13 +250,26 @@ pub(crate) fn occupancy(event: StoredEvent<OccupancyCorrected<'static>>) -> Past
         cost: stand.cost,
         until: stand.until,
     };
+    let inside = |it: OccupancyOfLimit<'static>| PastInside {
+        at: it.corrected_at,
+        limit: it.id.into_owned(),
+        scope: it.scope.into_owned(),
+        used: it.used,
+        uses: it.uses.into_iter().map(one_use).collect(),
+    };
+    let first = OccupancyOfLimit {
+        corrected_at: facts.corrected_at,
+        delta: facts.delta,
+        id: facts.limit,
+        max: facts.max,
+        scope: facts.scope,
+        used: facts.used,
+        uses: facts.uses,
+    };
     PastOccupancy {
         at: facts.corrected_at,
         perk: facts.perk_id.into_owned(),
-        limit: facts.limit.into_owned(),
-        scope: facts.scope.into_owned(),
-        used: facts.used,
-        uses: facts.uses.into_iter().map(one_use).collect(),
+        limits: std::iter::once(first).chain(facts.also.into_iter().flatten()).map(inside).collect(),
     }
 }
 
@@ -256,6 +280,7 @@ pub(crate) fn end(event: StoredEvent<GrantEnded<'static>>, is_void: bool) -> Pas
         scope: part.scope.into_owned(),
         window: part.window.into_owned(),
         cost: part.cost,
+        lapsed_at: part.lapsed_at,
     };
     PastEnd {
         grant: event.about,

@@ -34,9 +34,9 @@ use super::grants::{ending, selection};
 use super::idempotency::replay::{GrantRecord, GrantState};
 use super::idempotency::{answered, replay};
 use super::retention::pruning;
-use super::store::{ends, heads};
+use super::store::{ends, heads, history as rows};
 
-use super::write::{batch, subjects};
+use super::write::{batch, check, subjects};
 use super::{LedgerError, Recorded, WriterContext, digests};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::decision::decided::Decided;
@@ -180,6 +180,13 @@ impl LedgerReader {
         let merchant = merchant.clone();
         let read = move |conn: &mut _| case::list_cases(conn, &merchant, contested, status, after.as_ref(), limit);
         Ok(self.read(read).await?)
+    }
+
+    /// The merchant of a check, by its id alone: for those who have proved that they may ask about it, of any of them.
+    pub async fn merchant_of(&self, check: &CheckId) -> Result<Option<MerchantId>, LedgerError> {
+        let asked = check.clone();
+        let found = self.read(move |conn| rows::find_merchant_of(conn, &asked, check::KIND)).await?;
+        Ok(found.map(|id| id.parse().map_err(|e| DatabaseError::corrupt("merchant id", e))).transpose()?)
     }
 
     /// The referral or contest of this very check, with its outcome; none if it has none of its own.

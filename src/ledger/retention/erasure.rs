@@ -24,6 +24,7 @@ use crate::foundation::subject::{Pseudonym, SubjectRef, SubjectRefs};
 use crate::ledger::LedgerError;
 use crate::ledger::cases::model::ReferralStatus;
 use crate::ledger::cases::referral::{self, Resolution};
+use crate::ledger::cases::requests;
 use crate::ledger::context::WriterContext;
 use crate::ledger::entry::{Actor, LogOwner, NOBODY};
 use crate::ledger::events::subjects::{SUBJECT_ERASED, SubjectErased};
@@ -174,6 +175,7 @@ fn erase_in(
     for (reference, name) in &known {
         let limits = person::limits_of(tx.conn, merchant, name, at)?;
         let closed = close(tx.conn, tx.context, erasure, name, at)?;
+        requests::settle(tx.conn, merchant, name.as_str())?;
         if !rows::delete_subject(tx.conn, merchant, &reference.0, name.as_str())? {
             // Another replica was first: its own event records it. Look again.
             return Err(DatabaseError::Conflict);

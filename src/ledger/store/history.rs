@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use super::{Result, SubjectRow};
 use crate::database::AnyConnection;
 use crate::database::schema::{events, logs, subjects};
-use crate::foundation::ids::MerchantId;
+use crate::foundation::ids::{CheckId, MerchantId};
 use crate::on_either;
 
 /// An event in its place.
@@ -39,6 +39,17 @@ pub fn find_log_size(conn: &mut AnyConnection, merchant: &MerchantId) -> Result<
         .select((logs::id, logs::size))
         .first(conn)
         .optional()?)
+}
+
+/// The merchant of a check, of any of them: for who has proved that they may ask about it, and knows nothing else.
+pub fn find_merchant_of(conn: &mut AnyConnection, check: &CheckId, kind: &str) -> Result<Option<String>> {
+    let found: Option<Option<String>> = events::table
+        .inner_join(logs::table.on(logs::id.eq(events::log_id)))
+        .filter(events::about.eq(check.as_str()).and(events::kind.eq(kind)))
+        .select(logs::merchant_id)
+        .first(conn)
+        .optional()?;
+    Ok(found.flatten())
 }
 
 /// Those of `about` that the operator's log has an event of these kinds about.

@@ -13,6 +13,7 @@ pub mod overrides;
 pub mod people;
 pub mod pruning;
 mod referrals;
+pub mod requests;
 pub mod standing;
 pub mod subtrees;
 mod uses;

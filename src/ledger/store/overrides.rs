@@ -25,9 +25,13 @@ pub struct OverrideRow {
     /// The key or clerk.
     pub overridden_by: String,
     pub overridden_at: i64,
+    /// Paid entries only, as all that follow: the merchant's own name for the payment, used once.
+    pub reference: Option<String>,
+    pub amount: Option<String>,
+    pub currency: Option<String>,
 }
 
-/// Writes the row unless the check has one; the number of rows that were written. Waits for another transaction that
+/// Writes the row unless the check has one, or another its reference; the number of rows that were written. Waits for another transaction that
 /// writes it.
 pub fn insert_override(conn: &mut AnyConnection, row: &OverrideRow) -> Result<usize> {
     Ok(on_either!(conn, |c| diesel::insert_into(overrides::table).values(row).on_conflict_do_nothing().execute(c)?))
@@ -36,6 +40,12 @@ pub fn insert_override(conn: &mut AnyConnection, row: &OverrideRow) -> Result<us
 pub fn find_override(conn: &mut AnyConnection, merchant: &MerchantId, check: &CheckId) -> Result<Option<OverrideRow>> {
     let whose = overrides::table.find(check.as_str()).filter(overrides::merchant_id.eq(merchant.as_str()));
     Ok(whose.select(OverrideRow::as_select()).first(conn).optional()?)
+}
+
+/// The override that this payment was for.
+pub fn find_paid(conn: &mut AnyConnection, merchant: &MerchantId, reference: &str) -> Result<Option<OverrideRow>> {
+    let whose = overrides::merchant_id.eq(merchant.as_str()).and(overrides::reference.eq(reference));
+    Ok(overrides::table.filter(whose).select(OverrideRow::as_select()).first(conn).optional()?)
 }
 
 /// Up to `most` of the merchant's overrides, or of one perk's, the newest first, from before the granted check `before`.

@@ -19,9 +19,10 @@ use crate::foundation::json::Json;
 use crate::foundation::subject::hex;
 use crate::ledger::context::WriterContext;
 use crate::ledger::entry::{Actor, CheckEntry, CheckRecord, Grant, LogOwner, Receipt};
-use crate::ledger::events::check::{CheckDecided, GrantMade, ScopeDigest};
+use crate::ledger::events::check::{CheckDecided, GrantMade, PaymentMade, ScopeDigest};
 use crate::ledger::events::{Event, Nullable, StoredEvent, Text, leaf_hash};
 use crate::ledger::grants::party::guests_column;
+use crate::ledger::payment::{Payment, reference_digest};
 use crate::ledger::store::GrantRow;
 use crate::rules::limit::ScopeDigests;
 use crate::rules::tier::party::Party;
@@ -171,6 +172,7 @@ fn facts<'a>(check: &'a CheckEntry, subject: &'a Subject, settled: &'a Settled) 
         max_wait: decided.max_wait,
         next_eligible_at: decided.next_eligible_at.filter(|_| !check.seals_hint).into(),
         override_reason: check.overrides.as_ref().map(|given| given.reason.as_str().into()),
+        paid: check.overrides.as_ref().and_then(|given| given.payment.as_ref()).map(payment_made),
         party: Some(check.party.size()),
         perk: check.perk_slug.as_str().into(),
         perk_id: check.perk.as_str().into(),
@@ -181,6 +183,14 @@ fn facts<'a>(check: &'a CheckEntry, subject: &'a Subject, settled: &'a Settled) 
         rule_version: check.rule_version,
         subject: subject.pseudonym.as_str().into(),
         tier: Nullable::text(decided.tier.as_deref()),
+    }
+}
+
+fn payment_made(payment: &Payment) -> PaymentMade<'_> {
+    PaymentMade {
+        amount: payment.price().amount.as_str().into(),
+        currency: payment.price().currency.as_str().into(),
+        reference_sha256: reference_digest(payment.reference()).into(),
     }
 }
 

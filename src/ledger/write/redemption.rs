@@ -195,6 +195,7 @@ impl Tokens {
             location: Nullable::text(location),
             meanwhile: meanwhile.map(Into::into),
             override_reason: claims.override_reason.as_deref().map(Into::into),
+            paid: claims.is_paid.then_some(true),
             party: Some(standing.stated_party(&claims).into()),
             perk: Some(Nullable::some(claims.perk.as_str().into())),
             perk_id: grant.perk_id.as_str().into(),

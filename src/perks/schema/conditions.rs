@@ -33,11 +33,12 @@ pub(super) fn condition() -> Value {
 }
 
 pub(super) fn attribute() -> Value {
-    let known = [Attribute::Score, Attribute::ScoreAge, Attribute::Network, Attribute::Context(PARTY.to_owned())];
+    let party = Attribute::Context(PARTY.to_owned());
+    let known = [Attribute::Score, Attribute::ScoreAge, Attribute::Network, Attribute::Occupancy, party];
     let of_pass = PassField::ALL.map(Attribute::BoardingPass);
     let known: Vec<_> = known.iter().chain(&of_pass).map(Attribute::name).collect();
     json!({
-        "description": "What is looked at: the score, its age, the network of the handle, what the boarding pass says, what the kiosk says, or a declared attribute of the person.",
+        "description": "What is looked at: the score, its age, the network of the handle, what the boarding pass says, what the kiosk says, how full the place is, or a declared attribute of the person.",
         "anyOf": [{"enum": known}, {"type": "string", "pattern": CONTEXT_PATTERN}, {"type": "string", "pattern": SUBJECT_PATTERN}]
     })
 }
@@ -116,6 +117,7 @@ pub(super) fn leaf() -> Value {
         of(Attribute::ScoreAge, period()),
         of(Attribute::Network, text()),
         of(party.clone(), number()),
+        of(Attribute::Occupancy, number()),
         of(Attribute::BoardingPass(PassField::DaysFromToday), number()),
         of_pass,
         {

@@ -155,7 +155,8 @@ fn long_rule() -> Value {
             "token": of(token, "What the token of a grant says."),
             "rollout": of(object(&["percent"], json!({"percent": percent})), "For a part of the people only."),
             "otherwise": guests::otherwise(),
-            "override": of(floor::overrides(), "Whom a desk may let in by hand whom the rule refuses; nobody unless given.")
+            "override": of(floor::overrides(), "Whom a desk may let in by hand whom the rule refuses; nobody unless given."),
+            "paid": of(floor::paid(), "Whom a desk may let in for pay whom the rule refuses; nobody unless given.")
         }),
     )
 }

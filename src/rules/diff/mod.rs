@@ -18,8 +18,8 @@ mod schedule;
 mod sentences;
 
 use sentences::{
-    limit_sentence, list_change, override_sentence, plain, rollout_sentence, rule_sentence, score_sentence,
-    tier_sentence, token_sentence, valid_sentence,
+    limit_sentence, list_change, override_sentence, paid_sentence, plain, rollout_sentence, rule_sentence,
+    score_sentence, tier_sentence, token_sentence, valid_sentence,
 };
 
 /// One difference.
@@ -43,11 +43,12 @@ pub enum ChangeKind {
 }
 
 /// The members of a rule in the order in which a reader wants to hear of them; others follow.
-const ORDER: [&str; 12] = [
+const ORDER: [&str; 13] = [
     "tiers",
     "when",
     "otherwise",
     "override",
+    "paid",
     "score",
     "limits",
     "schedule",
@@ -90,6 +91,7 @@ pub fn diff_documents(before: &Json, after: &Json) -> Vec<Change> {
                 offers::compare(&mut found, &pointer, (old, new));
             }
             "override" if old.is_some() && new.is_some() => found.members([&pointer; 2], old, new, override_sentence),
+            "paid" if old.is_some() && new.is_some() => found.members([&pointer; 2], old, new, paid_sentence),
             "rollout" => found.members([&pointer; 2], old, new, rollout_sentence),
             _ => {
                 let sentence = rule_sentence(name, old, new).unwrap_or_else(|| plain(name, old, new));

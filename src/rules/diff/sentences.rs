@@ -59,6 +59,8 @@ pub(super) fn rule_sentence(name: &str, old: Option<&Json>, new: Option<&Json>) 
         ("time_zone", Some(_), Some(_)) => format!("All times are in {}", said(old, new, describe::shown)),
         ("override", None, Some(terms)) => format!("Desks may now override refusals: {}", describe::overrides(terms)),
         ("override", Some(_), None) => "Nobody overrides refusals any more".to_owned(),
+        ("paid", None, Some(terms)) => format!("Desks may now let in for pay: {}", describe::overrides(terms)),
+        ("paid", Some(_), None) => "Nobody is let in for pay any more".to_owned(),
         // Written only when it isn't the default.
         ("otherwise", old, new) => format!(
             "Anyone whom no tier admits is {}",
@@ -130,6 +132,19 @@ pub(super) fn override_sentence(name: &str, old: Option<&Json>, new: Option<&Jso
         "reasons" => format!("Reasons to override: {}", said(old, new, listed)),
         "tiers" => format!("An override may grant {}", said(old, new, listed)),
         "past_limits" => format!("Overrides may go past {}", said(old, new, listed)),
+        _ => return None,
+    })
+}
+
+pub(super) fn paid_sentence(name: &str, old: Option<&Json>, new: Option<&Json>) -> Option<String> {
+    let listed = |side: &Json| describe::names(side);
+    let scope = |side: &Json| side.as_list().map(describe::scope).unwrap_or_default();
+    Some(match name {
+        "max" => format!("Desks may let in for pay {}", said(old, new, describe::shown)),
+        "window" => format!("Paid entry is counted {}", said(old, new, describe::window)),
+        "scope" => format!("Paid entry is counted {}", said(old, new, scope)),
+        "tiers" => format!("Paid entry may be to {}", said(old, new, listed)),
+        "past_limits" => format!("Paid entry may go past {}", said(old, new, listed)),
         _ => return None,
     })
 }

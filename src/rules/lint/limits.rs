@@ -4,12 +4,16 @@ use super::Lint;
 use super::reach::Reach;
 use crate::foundation::decimal::Decimal;
 use crate::foundation::document::below;
+use crate::foundation::period::Period;
 use crate::rules::attribute::{Attribute, PARTY};
 use crate::rules::condition::Condition;
 use crate::rules::limit::{Cost, Limit, MAX_PARTY, Scope, Unit, Window};
 use crate::rules::rule::Rule;
 use crate::rules::tier::Tier;
 use crate::rules::tier::guests::GuestTerms;
+
+/// A stay of two days is no visit.
+const LONG_STAY: Period = Period::from_days(2);
 
 pub(super) fn lint(rule: &Rule, found: &mut Lint) {
     lint_overrides(rule, found);
@@ -29,6 +33,7 @@ pub(super) fn lint(rule: &Rule, found: &mut Lint) {
             }
         }
         lint_shared_counter(&pointer, limit, found);
+        lint_long_stay(&pointer, limit, found);
         let Window::Calendar(unit) = limit.window else { continue };
         let hours = match unit {
             Unit::Hour => 1,
@@ -44,18 +49,34 @@ pub(super) fn lint(rule: &Rule, found: &mut Lint) {
 
 /// Overrides of this perk fill what others are granted from, past a maximum that their rules hold.
 fn lint_overrides(rule: &Rule, found: &mut Lint) {
-    let Some(terms) = rule.overrides() else { return };
-    for limit in rule.limits().iter().filter(|limit| limit.is_across_perks() && terms.past_limits.contains(&limit.id)) {
+    for (name, terms) in rule.by_hand().each() {
+        let are = if name == "paid" { "paid entries" } else { "overrides" };
+        let shared = |limit: &&Limit| limit.is_across_perks() && terms.past_limits.contains(&limit.id);
+        for limit in rule.limits().iter().filter(shared) {
+            let detail = format!(
+                "`{}` counts for all perks of the merchant together: {are} of this one go past the maximum of each",
+                limit.id
+            );
+            found.warn(format!("/{name}/past_limits"), "shared_counter", detail);
+        }
+        if terms.limit().is_across_perks() {
+            let detail = format!(
+                "{are} are counted for all perks of the merchant together: each holds the sum to its own `max`"
+            );
+            found.warn(format!("/{name}/scope"), "shared_counter", detail);
+        }
+    }
+}
+
+/// Guests who leave unseen hold their places for as long as a stay may be.
+fn lint_long_stay(pointer: &str, limit: &Limit, found: &mut Lint) {
+    let Window::Concurrent { max_stay } = limit.window else { return };
+    if max_stay.seconds() > LONG_STAY.seconds() {
         let detail = format!(
-            "`{}` counts for all perks of the merchant together: overrides of this one go past the maximum of each",
+            "who leaves `{}` unseen holds a place for {max_stay}: let `max_stay` be as long as guests really stay",
             limit.id
         );
-        found.warn("/override/past_limits", "shared_counter", detail);
-    }
-    if terms.limit().is_across_perks() {
-        let detail =
-            "overrides are counted for all perks of the merchant together: each holds the sum to its own `max`";
-        found.warn("/override/scope", "shared_counter", detail);
+        found.warn(below(&below(&below(pointer, "window"), "concurrent"), "max_stay"), "long_stay", detail);
     }
 }
 

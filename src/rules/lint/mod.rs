@@ -6,6 +6,7 @@
 
 mod blackouts;
 mod limits;
+mod occupancy;
 mod passes;
 mod people;
 mod reach;
@@ -77,6 +78,7 @@ pub fn lint(rule: &Rule, context: &LintContext) -> Lint {
     lint_attributes(rule, context.sent.as_ref(), &mut found);
     lint_thresholds(rule, &mut found);
     passes::lint(rule, &mut found);
+    occupancy::lint(rule, &mut found);
     types::lint(rule, &mut found);
     if rule.rollout().percent() == 0 {
         found.warn(

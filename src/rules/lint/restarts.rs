@@ -27,11 +27,14 @@ pub fn restarts(before: &Rule, after: &Rule, at: Timestamp) -> Vec<FieldError> {
             found.push(FieldError::at(pointer, "limits_restart", format!("{change}: {}", outcome(old, new))));
         }
     }
-    if let (Some(old), Some(new)) = (before.overrides(), after.overrides())
-        && change(before, after, (old.limit(), new.limit()), 0, at).is_some()
-    {
-        let detail = "overrides are counted otherwise than before: those that were made count no more";
-        found.push(FieldError::at("/override", "limits_restart", detail));
+    let overrides = (before.overrides(), after.overrides(), "/override", "overrides are");
+    for (old, new, pointer, are) in [overrides, (before.paid(), after.paid(), "/paid", "paid entries are")] {
+        if let (Some(old), Some(new)) = (old, new)
+            && change(before, after, (old.limit(), new.limit()), 0, at).is_some()
+        {
+            let detail = format!("{are} counted otherwise than before: those that were made count no more");
+            found.push(FieldError::at(pointer, "limits_restart", detail));
+        }
     }
     found
 }

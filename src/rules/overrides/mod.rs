@@ -1,4 +1,4 @@
-//! Overrides: whom a desk may let in by hand whom the rule refuses, how often, and past which limits.
+//! Overrides: whom a desk may let in by hand whom the rule refuses, for a reason or for pay, how often, and past which limits.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use super::limit::{Cost, Limit, LimitClaim, MAX_LIMITS, MAX_MAX, Maximum, Place, Scope, Window};
 use super::tier::{MAX_TIERS, Tier};
 use crate::foundation::decimal::Decimal;
-use crate::foundation::document::{FieldErrors, Node, text};
+use crate::foundation::document::{FieldErrors, Fields, Node, text};
 use crate::foundation::json::Json;
 
 /// The most reasons that a rule names.
@@ -15,16 +15,60 @@ pub(crate) const MAX_REASONS: usize = 20;
 /// The id under which overrides are counted. No limit can have it: it is no short name.
 pub const OVERRIDE: &str = "_override";
 
-/// The terms on which a desk overrides refusals.
+/// The id under which paid entries are counted, as [`OVERRIDE`].
+pub const PAID: &str = "_paid";
+
+/// The terms on which desks let in by hand whom the rule refuses; none where nobody does.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ByHand {
+    /// For one of the reasons that the rule names.
+    pub overrides: Option<OverrideTerms>,
+    /// For pay.
+    pub paid: Option<OverrideTerms>,
+}
+
+impl ByHand {
+    /// Reads the members `override` and `paid`; `tiers` and `limits` are those of the rule, as far as they could be read.
+    pub(crate) fn read(
+        fields: &Fields<'_>,
+        tiers: Option<&[Tier]>,
+        limits: Option<&[Limit]>,
+        errors: &mut FieldErrors,
+    ) -> Option<Self> {
+        let mut terms = |name: &'static str, counted_as| {
+            fields.or(name, None, |terms| OverrideTerms::read(&terms, counted_as, (tiers, limits), errors).map(Some))
+        };
+        let (overrides, paid) = (terms("override", OVERRIDE), terms("paid", PAID));
+        Some(Self { overrides: overrides?, paid: paid? })
+    }
+
+    /// The members of the canonical form: none that isn't given.
+    pub(crate) fn members(&self) -> impl Iterator<Item = (&'static str, Json)> {
+        self.each().map(|(name, terms)| (name, terms.to_json()))
+    }
+
+    /// Both, by the names of their members.
+    pub fn each(&self) -> impl Iterator<Item = (&'static str, &OverrideTerms)> {
+        let named = [("override", &self.overrides), ("paid", &self.paid)];
+        named.into_iter().filter_map(|(name, terms)| Some((name, terms.as_ref()?)))
+    }
+
+    /// True if nobody is let in by hand.
+    pub(crate) fn is_none(&self) -> bool {
+        self.each().next().is_none()
+    }
+}
+
+/// The terms on which a desk overrides refusals, or lets in for pay.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OverrideTerms {
-    /// The reasons that can be given, as short names.
+    /// The reasons that can be given, as short names; none of paid entry.
     pub reasons: Vec<String>,
     /// The tiers that can be granted, by id.
     pub tiers: Vec<String>,
     /// The limits that an override may use past their maximum, by id.
     pub past_limits: Vec<String>,
-    /// How often: a limit of its own, [`OVERRIDE`].
+    /// How often: a limit of its own, [`OVERRIDE`] or [`PAID`].
     limit: Limit,
 }
 
@@ -53,15 +97,21 @@ impl OverrideTerms {
         claims
     }
 
-    /// Reads them; `tiers` and `limits` are those of the rule, as far as they could be read.
-    pub(crate) fn read(
+    /// Reads them; they are counted under the id `counted_as`.
+    fn read(
         node: &Node<'_>,
-        tiers: Option<&[Tier]>,
-        limits: Option<&[Limit]>,
+        counted_as: &'static str,
+        (tiers, limits): (Option<&[Tier]>, Option<&[Limit]>),
         errors: &mut FieldErrors,
     ) -> Option<Self> {
-        let fields = node.fields(&["reasons", "max", "window", "scope", "tiers", "past_limits"], errors)?;
-        let reasons = fields.required("reasons", errors).and_then(|it| read_reasons(&it, errors));
+        let known = ["reasons", "max", "window", "scope", "tiers", "past_limits"];
+        // The payment is the reason.
+        let known = if counted_as == PAID { known.get(1..).unwrap_or_default() } else { &known };
+        let fields = node.fields(known, errors)?;
+        let reasons = match counted_as {
+            PAID => Some(Vec::new()),
+            _ => fields.required("reasons", errors).and_then(|it| read_reasons(&it, errors)),
+        };
         let max = fields.required("max", errors).and_then(|max| max.whole(1..=MAX_MAX, errors));
         let window = fields.required("window", errors).and_then(|node| match Window::read(&node, errors)? {
             Window::Concurrent { .. } => {
@@ -87,7 +137,7 @@ impl OverrideTerms {
             read_names(&it, (0, MAX_LIMITS), known_limits.as_deref(), unknown, errors)
         });
         let limit = Limit {
-            id: OVERRIDE.to_owned(),
+            id: counted_as.to_owned(),
             scope: scope?,
             max: Maximum::everywhere(max?.unsigned_abs()),
             cost: Cost::Fixed(1),
@@ -105,14 +155,15 @@ impl OverrideTerms {
     pub(crate) fn to_json(&self) -> Json {
         let texts = |names: &[String]| Json::List(names.iter().map(|name| text(name.as_str())).collect());
         let max = i64::try_from(self.limit.max.default).unwrap_or(MAX_MAX);
-        Json::object([
-            ("reasons", texts(&self.reasons)),
+        let reasons = (!self.reasons.is_empty()).then(|| ("reasons", texts(&self.reasons)));
+        let others = [
             ("max", Json::Number(Decimal::from_whole(max))),
             ("window", self.limit.window.to_json()),
             ("scope", Json::List(self.limit.scope.iter().map(|scope| text(scope.name().into_owned())).collect())),
             ("tiers", texts(&self.tiers)),
             ("past_limits", texts(&self.past_limits)),
-        ])
+        ];
+        Json::object(reasons.into_iter().chain(others))
     }
 }
 
@@ -218,6 +269,7 @@ mod tests {
             "{shortest}"
         );
         let none = rule("null").unwrap();
+        assert!(none.paid().is_none());
         assert!(none.overrides().is_none() && none.engine() == PLAIN && !none.canonical().contains("override"));
     }
 
@@ -240,6 +292,50 @@ mod tests {
             let errors = rule(&TERMS.replacen(from, to, 1)).unwrap_err();
             assert_eq!(errors, [(spot.0.to_owned(), spot.1)], "{to}");
         }
+    }
+
+    /// The rule with these terms of paid entry in the place of overrides.
+    fn paid(terms: &str) -> Result<Rule, Vec<(String, &'static str)>> {
+        rule(&format!(r#"null,"paid":{terms}"#))
+    }
+
+    const PAYING: &str = r#"{"max":5,"window":{"calendar":"day"},"tiers":["standard"],"past_limits":["house-day"]}"#;
+
+    #[test]
+    fn paid_entry_has_terms_of_its_own_and_no_reasons() {
+        let whole = paid(PAYING).unwrap();
+        let terms = whole.paid().unwrap();
+        assert_eq!((terms.limit().id.as_str(), terms.limit().max.default, terms.reasons.len()), (PAID, 5, 0));
+        assert!(whole.overrides().is_none() && whole.engine() == FLOOR);
+        let again = Rule::parse(&Json::parse(whole.canonical()).unwrap(), "x").unwrap();
+        assert_eq!((again.hash(), again.paid()), (whole.hash(), whole.paid()));
+        let short = paid(r#"{"max":1,"window":{"rolling":"PT1H"}}"#).unwrap();
+        let shortest = normalize(&short, "lounge").canonical();
+        assert!(shortest.contains(r#""paid":{"max":1,"window":{"rolling":"PT1H"}}"#), "{shortest}");
+        let errors = paid(&PAYING.replace(r#""max":5"#, r#""max":5,"reasons":["courtesy"]"#)).unwrap_err();
+        assert_eq!(errors, [("/paid/reasons".to_owned(), "unknown_field")]);
+        let errors = paid(&PAYING.replace("house-day", "person-day")).unwrap_err();
+        assert_eq!(errors, [("/paid/past_limits/0".to_owned(), "unknown_limit")]);
+        let said = |before: &Rule, after: &Rule| -> Vec<String> {
+            diff(before, after).into_iter().map(|change| change.sentence).collect()
+        };
+        let none = rule("null").unwrap();
+        assert_eq!(
+            said(&none, &whole),
+            ["Desks may now let in for pay: 5 a day for the whole perk, to standard, past house-day"]
+        );
+        assert_eq!(said(&whole, &none), ["Nobody is let in for pay any more"]);
+        let other = paid(&PAYING.replace('5', "9").replace("standard", "first").replace("day\"}", "week\"}")).unwrap();
+        assert_eq!(
+            said(&whole, &other),
+            [
+                "Desks may let in for pay 5 → 9",
+                "Paid entry may be to standard → first",
+                "Paid entry is counted a day → a week"
+            ]
+        );
+        let restart = restarts(&whole, &other, Timestamp::UNIX_EPOCH);
+        assert_eq!(restart.iter().map(|it| it.path.to_string()).collect::<Vec<_>>(), ["/paid"]);
     }
 
     #[test]

@@ -9,12 +9,30 @@ use super::condition::Condition;
 use super::engine::FLOOR;
 use super::limit::Limit;
 use super::offers::OtherwiseTerms;
-use super::overrides::OverrideTerms;
+use super::overrides::ByHand;
 use super::schedule::Schedule;
 use super::terms::{Rollout, ScorePolicy, TokenTerms, Valid};
 use super::tier::Tier;
 use crate::foundation::document::text;
 use crate::foundation::json::Json;
+
+/// The members of a rule's document.
+pub(super) const MEMBERS: [&str; 14] = [
+    "at_least",
+    "time_zone",
+    "valid",
+    "score",
+    "schedule",
+    "blackouts",
+    "when",
+    "tiers",
+    "limits",
+    "token",
+    "rollout",
+    "otherwise",
+    "override",
+    "paid",
+];
 
 /// The parts of a rule, before it is compiled.
 pub(super) struct Parts {
@@ -29,13 +47,13 @@ pub(super) struct Parts {
     pub(super) token: TokenTerms,
     pub(super) rollout: Rollout,
     pub(super) otherwise: OtherwiseTerms,
-    pub(super) overrides: Option<OverrideTerms>,
+    pub(super) by_hand: ByHand,
 }
 
 impl Parts {
     /// The reading that they need together: the newest that any of them needs.
     pub(super) fn engine(&self, instants: &BTreeSet<String>, needs_more: bool) -> u32 {
-        let is_plain = self.blackouts.is_empty() && self.overrides.is_none() && instants.is_empty() && !needs_more;
+        let is_plain = self.blackouts.is_empty() && self.by_hand.is_none() && instants.is_empty() && !needs_more;
         let own = if is_plain { self.token.engine() } else { FLOOR };
         let (limits, tiers) = (self.limits.iter().map(Limit::engine), self.tiers.iter().map(Tier::engine));
         limits.chain(tiers).chain([own, self.schedule.engine(), self.otherwise.engine()]).max().unwrap_or(own)
@@ -54,7 +72,7 @@ impl Parts {
             ("rollout", self.rollout.to_json()),
         ];
         members.extend(self.otherwise.to_json().map(|otherwise| ("otherwise", otherwise)));
-        members.extend(self.overrides.as_ref().map(|terms| ("override", terms.to_json())));
+        members.extend(self.by_hand.members());
         if !self.blackouts.is_empty() {
             members.push(("blackouts", Json::List(self.blackouts.iter().map(Blackout::to_json).collect())));
         }

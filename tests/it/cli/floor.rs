@@ -2,6 +2,7 @@
 
 use perkgate::access::{NewKey, Role};
 use perkgate::foundation::clock::Clock;
+use perkgate::ledger::cases::requests::RequestKind;
 use perkgate::ledger::grants::undo::{UndoReason, Undoing};
 use serde_json::{Value, json};
 
@@ -106,4 +107,91 @@ fn clerks_are_made_listed_and_removed_and_no_pin_is_an_argument() {
     assert_eq!(terminal.ask("desk clerks")["clerks"].as_array().unwrap().len(), 1);
     assert_eq!(terminal.read("desk overrides"), "Nothing was overridden.\n");
     assert_eq!(terminal.ask("audit verify")["ok"], true);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn someone_is_let_in_by_hand_and_for_pay_with_a_key_from_a_file() {
+    for terminal in Terminal::all() {
+        if terminal.is_on_postgres() {
+            terminal.run("migrate");
+        }
+        terminal.ask("merchant create cathay --name 'Cathay Pacific'");
+        let rule = r#"{"tiers":[{"id":"main","when":{"attr":"context.x","op":"exists"}}],
+          "paid":{"max":1,"window":{"calendar":"day"}},
+          "override":{"reasons":["courtesy"],"max":1,"window":{"calendar":"day"}}}"#;
+        terminal.write("lounge.json", &format!(r#"{{"perk":"sfo-lounge","name":"SFO","rule":{rule}}}"#));
+        terminal.ask("perk apply -f lounge.json --merchant cathay --publish");
+        let gateway = terminal.gateway().await;
+        let cathay = gateway.directory.find_merchant("cathay".parse().unwrap()).await.unwrap();
+        let mut kiosk = None;
+        for role in [Role::Desk, Role::Kiosk] {
+            let key = NewKey::of(role, Some(cathay.id.clone()), "A12");
+            let (_, secret) = gateway.directory.create_key(key, CLI).await.unwrap();
+            terminal.write(&format!("{role}.key"), secret.expose());
+            kiosk = Some(gateway.directory.authenticate(secret.expose(), gateway.clock.now()).await.unwrap());
+        }
+        let kiosk = kiosk.unwrap();
+        let refused = async |who: &str| {
+            let answer = Box::pin(gateway.checker.check(&kiosk, &cathay, question("sfo-lounge", who))).await.unwrap();
+            answer.check.unwrap()
+        };
+        let (ada, bob) = (refused("twitter:ada").await, refused("twitter:bob").await);
+        let by_hand = format!("desk override {ada} --reason courtesy --tier main");
+        let answer = terminal.ask(&format!("{by_hand} --key-file desk.key"));
+        assert_eq!((&answer["decision"], &answer["resolves"]), (&json!("granted"), &json!(ada)));
+        let again = terminal.refused(&format!("{by_hand} --key-file desk.key"), 1).concat();
+        assert!(again.contains("overridden before"), "{again}");
+        let other = terminal.refused(&format!("{by_hand} --key-file kiosk.key"), 1).concat();
+        assert!(other.contains("--key-file"), "{other}");
+        let paid = |reference: &str| {
+            format!("desk paid {bob} --reference '{reference}' --amount 45.00 --currency USD --key-file desk.key")
+        };
+        let card = terminal.refused(&paid("4111 1111 1111 1111"), 1).concat();
+        assert!(card.contains("--reference") && !card.contains("4111"), "{card}");
+        let text = terminal.read(&paid("R-1"));
+        assert!(text.starts_with("granted (main): sfo-lounge, version 1") && text.contains("token eyJ"), "{text}");
+        let listed = terminal.read("desk overrides");
+        assert!(listed.contains("45.00 USD, R-1") && listed.contains("courtesy"), "{listed}");
+        assert_eq!(terminal.ask("audit verify")["ok"], true);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_people_asked_for_is_listed_confirmed_and_declined() {
+    for terminal in Terminal::all() {
+        if terminal.is_on_postgres() {
+            terminal.run("migrate");
+        }
+        terminal.ask("merchant create cathay --name 'Cathay Pacific'");
+        terminal.write("lounge.json", LOUNGE);
+        terminal.ask("perk apply -f lounge.json --merchant cathay --publish");
+        assert_eq!(terminal.read("subject requests"), "Nobody asked for anything.\n");
+        let gateway = terminal.gateway().await;
+        let cathay = gateway.directory.find_merchant("cathay".parse().unwrap()).await.unwrap();
+        let key = NewKey::of(Role::Kiosk, Some(cathay.id.clone()), "A12");
+        let (_, secret) = gateway.directory.create_key(key, CLI).await.unwrap();
+        let kiosk = gateway.directory.authenticate(secret.expose(), gateway.clock.now()).await.unwrap();
+        let refused = Box::pin(gateway.checker.check(&kiosk, &cathay, question("sfo-lounge", "twitter:ada"))).await;
+        let check = refused.unwrap().check.unwrap();
+        for kind in RequestKind::ALL {
+            gateway.requests.make(&cathay.id, &check, kind).await.unwrap();
+        }
+        let listed = terminal.ask("subject requests --status open");
+        let of = |kind: &str| {
+            let mut all = listed["requests"].as_array().unwrap().iter();
+            all.find(|it| it["kind"] == kind).unwrap()["request"].as_str().unwrap().to_owned()
+        };
+        let (record, erasure) = (of("record"), of("erasure"));
+        assert_eq!(listed["requests"][0]["subject"], "twitter:ada");
+        let confirmed = terminal.ask(&format!("subject confirm {erasure} --note 'They showed their passport.'"));
+        assert_eq!((&confirmed["status"], confirmed["due_at"].is_string()), (&json!("confirmed"), true));
+        assert_eq!(terminal.ask(&format!("subject decline {record}"))["status"], "declined");
+        let again = terminal.refused(&format!("subject decline {erasure}"), 1).concat();
+        assert!(again.contains("confirmed already"), "{again}");
+        terminal.refused("subject confirm srq_00000000000070008000000000000001", 1);
+        let text = terminal.read("subject requests");
+        assert!(text.contains("declined") && text.contains("erasure"), "{text}");
+        assert_eq!(gateway.requests.carry_out_due().await.unwrap(), 1);
+        assert_eq!(terminal.ask("audit verify")["ok"], true);
+    }
 }

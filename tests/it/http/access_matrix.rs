@@ -30,13 +30,16 @@ pub(super) struct Things {
     /// A check that a person is to decide.
     referred: String,
     /// Checks that were refused; all but the first are contested.
-    refused: [String; 3],
+    refused: [String; 4],
     token: String,
     subject: String,
     /// A place of the perk that is closed.
     closure: String,
     /// Someone who works at the merchant's desks, and another one.
     clerks: [String; 2],
+    /// The end of a link to a refusal, and what was asked for by it.
+    link: String,
+    requests: [String; 2],
     /// The first one's, where the caller is a desk.
     pub session: Option<String>,
 }
@@ -129,6 +132,26 @@ pub(super) const SAMPLES: &[Sample] = &[
     }),
     sample("override_check", Foreign::NotFound, |it| {
         (Method::POST, format!("/v1/checks/{}/override", it.refused[0]), json!({"reason": "courtesy", "tier": "t"}))
+    }),
+    sample("enter_paid", Foreign::NotFound, |it| {
+        let price = json!({"amount": "45.00", "currency": "USD"});
+        let body = json!({"reference": it.refused[3], "amount": price});
+        (Method::POST, format!("/v1/checks/{}/paid", it.refused[3]), body)
+    }),
+    // A link is for whoever has it: the key says nothing.
+    sample("get_own_answer", Foreign::Nothing, |it| get(format!("/v1/my/{}", it.link))),
+    sample("create_own_contest", Foreign::Nothing, |it| {
+        (Method::POST, format!("/v1/my/{}/contest", it.link), json!({"reason": "It is me."}))
+    }),
+    sample("create_own_request", Foreign::Nothing, |it| {
+        (Method::POST, format!("/v1/my/{}/requests", it.link), json!({"kind": "record"}))
+    }),
+    sample("list_subject_requests", Foreign::Nothing, |_| get("/v1/subject-requests".into())),
+    sample("confirm_subject_request", Foreign::NotFound, |it| {
+        (Method::POST, format!("/v1/subject-requests/{}/confirm", it.requests[0]), json!({}))
+    }),
+    sample("decline_subject_request", Foreign::NotFound, |it| {
+        (Method::POST, format!("/v1/subject-requests/{}/decline", it.requests[1]), json!({}))
     }),
     sample("list_overrides", Foreign::Nothing, |_| get("/v1/overrides".into())),
     sample("list_contests", Foreign::Nothing, |_| get("/v1/contests".into())),
@@ -348,6 +371,7 @@ pub(super) async fn things(app: &TestApp, merchant: &Merchant, caller: &'static 
     let lounge = r#"{"score":{"source":"klout"},"tiers":[{"id":"t","when":{"attr":"score","op":"gte","value":40}}],
       "limits":[{"id":"seats","scope":["perk"],"max":100,"window":{"concurrent":{"max_stay":"PT4H"}}}],
       "token":{"audience":"sfo-lounge"},
+      "paid":{"max":20,"window":{"calendar":"day"}},
       "override":{"reasons":["courtesy"],"max":20,"window":{"calendar":"day"}}}"#;
     app.world.perk(merchant, &perk, lounge).await;
     let admin = app.admin(merchant).await;
@@ -368,12 +392,27 @@ pub(super) async fn things(app: &TestApp, merchant: &Merchant, caller: &'static 
         )
         .await;
     let referred = asks.post("/v1/checks", &json!({"perk": doubtful, "subject": subject})).await;
-    let mut refused = [const { String::new() }; 3];
+    let mut refused = [const { String::new() }; 4];
     for (nth, id) in refused.iter_mut().enumerate() {
         let unknown = json!({"perk": perk, "subject": format!("{subject}-{nth}")});
         *id = asks.post("/v1/checks", &unknown).await.text_of("check");
         if nth > 0 {
             asks.post(&format!("/v1/checks/{id}/contest"), &json!({"reason": "It is me."})).await.is(201);
+        }
+    }
+    // Without a base for links there is none to follow.
+    let linked = json!({"perk": perk, "subject": format!("{subject}-linked")});
+    let linked = asks.post("/v1/checks", &linked).await.is(200);
+    let link = linked["link"].as_str().and_then(|link| link.rsplit('/').next()).unwrap_or("x").to_owned();
+    let mut requests = ["srq_00000000000070008000000000000001"; 2].map(String::from);
+    if link != "x" {
+        for kind in ["erasure", "record"] {
+            app.anonymous().post(&format!("/v1/my/{link}/requests"), &json!({"kind": kind})).await.is(201);
+        }
+        let listed = admin.get("/v1/subject-requests?status=open&limit=200").await.is(200);
+        let of_link = listed["requests"].as_array().unwrap().iter().filter(|it| it["check"] == linked["check"]);
+        for (id, request) in requests.iter_mut().zip(of_link) {
+            *id = request["request"].as_str().unwrap().to_owned();
         }
     }
     let closing = json!({"location": "elsewhere", "until": "2012-06-01T00:00:00Z"});
@@ -402,6 +441,8 @@ pub(super) async fn things(app: &TestApp, merchant: &Merchant, caller: &'static 
         subject,
         closure,
         clerks,
+        link,
+        requests,
         session,
     }
 }
@@ -446,7 +487,9 @@ fn every_operation_has_a_sample_that_reaches_it() {
         clerks: [nobody(), nobody()],
         session: None,
         referred: nobody(),
-        refused: [nobody(), nobody(), nobody()],
+        refused: [nobody(), nobody(), nobody(), nobody()],
+        link: nobody(),
+        requests: [nobody(), nobody()],
         token: nobody(),
         subject: nobody(),
         closure: nobody(),
@@ -464,6 +507,9 @@ fn every_operation_has_a_sample_that_reaches_it() {
             "put_attribute",
             "get_attribute",
             "delete_attribute",
+            "get_own_answer",
+            "create_own_contest",
+            "create_own_request",
         ]
         .contains(&sample.operation);
         assert!(!names_a_thing || may_name_nothing || sample.foreign != Foreign::Nothing, "{}", sample.operation);
@@ -473,7 +519,13 @@ fn every_operation_has_a_sample_that_reaches_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_role_may_what_the_document_says_and_another_merchants_things_are_not_there() {
     // A thousand requests of one address, and none of them a guess at a key.
-    for app in TestApp::all_with(&[("rate_per_key", "0"), ("rate_failed_keys", "0")]).await {
+    for app in TestApp::all_with(&[
+        ("rate_per_key", "0"),
+        ("rate_failed_keys", "0"),
+        ("link_base", "https://perks.example.com"),
+    ])
+    .await
+    {
         for role in Role::ALL {
             let caller = app.role(&app.cathay, role).await;
             let asks_itself = matches!(role, Role::Admin | Role::Kiosk | Role::Desk);
@@ -528,6 +580,10 @@ async fn without_a_key_only_what_is_open_is_answered() {
         let before = app.footprint().await;
         for sample in SAMPLES {
             let (_, _, _, roles) = operations().iter().find(|(name, ..)| name == sample.operation).unwrap();
+            // What a link opens is tested beside it; here there is none.
+            if sample.operation.contains("_own_") {
+                continue;
+            }
             let answer = send(&app.anonymous(), (sample.request)(&things)).await;
             if roles.is_empty() {
                 assert_eq!(answer.status, 200, "{}", sample.operation);

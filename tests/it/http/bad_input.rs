@@ -26,6 +26,9 @@ const WITH_BODY: &[(&str, &str)] = &[
     ("POST", "/v1/tokens/redeem"),
     ("POST", "/v1/tokens/redeem/late"),
     ("POST", "/v1/checks/chk_00000000000070008000000000000001/override"),
+    ("POST", "/v1/checks/chk_00000000000070008000000000000001/paid"),
+    ("POST", "/v1/my/chk_00000000000070008000000000000001.0/contest"),
+    ("POST", "/v1/my/chk_00000000000070008000000000000001.0/requests"),
     ("POST", "/v1/desk/clerks"),
     ("POST", "/v1/desk/sign-in"),
     ("POST", "/v1/perks"),
@@ -49,7 +52,7 @@ const WITH_BODY: &[(&str, &str)] = &[
 ];
 
 /// Every operation whose body may be left out.
-const WITH_OPTIONAL_BODY: [&str; 9] = [
+const WITH_OPTIONAL_BODY: [&str; 11] = [
     "/v1/perks/p/pause",
     "/v1/perks/p/resume",
     "/v1/perks/p/retire",
@@ -59,6 +62,8 @@ const WITH_OPTIONAL_BODY: [&str; 9] = [
     "/v1/perks/p/versions/1/withdraw",
     "/v1/perks/p/versions/1/publish",
     "/v1/perks/p/versions/1/unschedule",
+    "/v1/subject-requests/srq_00000000000070008000000000000001/confirm",
+    "/v1/subject-requests/srq_00000000000070008000000000000001/decline",
 ];
 
 /// A sender for each of them.

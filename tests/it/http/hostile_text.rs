@@ -225,7 +225,8 @@ impl Walk<'_> {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_text_anywhere_makes_the_gateway_fail() {
     let document = document();
-    for app in TestApp::all_with(&[("rate_per_key", "0"), ("rate_failed_keys", "0")]).await {
+    let unbounded = [("rate_per_key", "0"), ("rate_failed_keys", "0"), ("link_base", "https://perks.example.com")];
+    for app in TestApp::all_with(&unbounded).await {
         let (admin, operator) = (app.admin(&app.cathay).await, app.operator().await);
         let (feeder, desk) = (app.role(&app.cathay, Role::Feeder).await, app.role(&app.cathay, Role::Desk).await);
         let made = things(&app, &app.cathay, "admin", &admin).await;

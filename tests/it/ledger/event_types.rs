@@ -12,7 +12,7 @@ use perkgate::ledger::events::perks::{
     ApprovalsChanged, AttributeChanged, PerkChanged, PlaceClosed, SourceCreated, VersionChanged,
 };
 use perkgate::ledger::events::redemption::TokenRedeemed;
-use perkgate::ledger::events::subjects::{RecordRead, SubjectErased};
+use perkgate::ledger::events::subjects::{RecordRead, RequestDecided, RequestMade, SubjectErased};
 use perkgate::ledger::events::{CanonicalValue, EventError, KINDS, StoredEvent};
 use serde::de::DeserializeOwned;
 
@@ -32,6 +32,8 @@ pub(super) fn rewritten(kind: &str, body: &str) -> Result<String, EventError> {
         }
         "contest.opened" | "contest.added" => again::<ContestOpened<'_>>(body),
         "subject.erased" => again::<SubjectErased<'_>>(body),
+        "subject.request_made" => again::<RequestMade<'_>>(body),
+        "subject.request_confirmed" | "subject.request_declined" => again::<RequestDecided<'_>>(body),
         "subject.record_read" => again::<RecordRead<'_>>(body),
         "audit.pruned" => again::<EventsPruned>(body),
         "audit.exported" => again::<LogExported<'_>>(body),
@@ -68,13 +70,25 @@ fn what_is_written_of_attributes_of_erasures_with_them_and_of_who_is_inside_has_
     let terms = r#""attribute":"status","max_age":"P30D","on_missing":"ignore","purpose":"lounge","value_type":"text""#;
     let without_age = r#""attribute":"status","on_missing":"deny","purpose":"event","value_type":"list""#;
     let inside = r#""corrected_at":"2026-05-08T19:00:00Z","correction":"occ_1","delta":-2,"limit":"seats","location":null,"max":60,"perk":"lounge","perk_id":"prk_1","reason":"By the other door.","scope":"/perk","used":39,"uses":[{"cost":-2,"id":"occ_1.0","until":"2026-05-08T21:00:00Z"}]"#;
+    let also = r#""also":[{"corrected_at":"2026-05-08T19:00:00Z","delta":-1,"id":"room","max":9,"scope":"/location/A","used":0,"uses":[{"cost":-1,"id":"occ_1.0","until":"2026-05-08T20:00:00Z"}]}],"#;
+    let of_two = format!("{also}{inside}");
     for (kind, facts) in [
         ("occupancy.corrected", inside),
+        ("occupancy.corrected", &of_two),
         ("attribute.declared", terms),
         ("attribute.changed", without_age),
         ("attribute.deleted", r#""attribute":"status""#),
         ("subject.erased", r#""attributes":2,"limits":0,"referrals":0,"scores":1,"subject":"sub_1""#),
         ("subject.erased", r#""limits":0,"referrals":0,"scores":1,"subject":null"#),
+        (
+            "subject.request_made",
+            r#""asked_at":"2026-05-08T19:00:00Z","check":"chk_1","request":"erasure","subject":"sub_1""#,
+        ),
+        (
+            "subject.request_confirmed",
+            r#""decided_at":"2026-05-08T19:00:00Z","due_at":"2026-05-15T19:00:00Z","request":"erasure","subject":"sub_1""#,
+        ),
+        ("subject.request_declined", r#""decided_at":"2026-05-08T19:00:00Z","request":"record","subject":"sub_1""#),
     ] {
         let body = body(kind, facts);
         assert_eq!(rewritten(kind, &body).as_ref(), Ok(&body));
@@ -90,6 +104,7 @@ fn what_earlier_builds_wrote_of_a_redemption_is_read_and_stays_as_it_is() {
         // When claims couldn't be read.
         r#""kiosk":null,"location":null,"party":null,"perk":null,"perk_id":"prk_1","rule_version":null,"slot":"single","subject":null,"tier":null"#,
         r#""kiosk":null,"location":null,"override_reason":"courtesy","party":1,"perk":"lounge","perk_id":"prk_1","rule_version":2,"slot":"single","subject":"sub_1","tier":"main""#,
+        r#""kiosk":null,"location":null,"override_reason":"paid","paid":true,"party":1,"perk":"lounge","perk_id":"prk_1","rule_version":2,"slot":"single","subject":"sub_1","tier":"main""#,
         r#""holds":[{"id":"seats","scope":"/perk","until":"2012-05-08T21:00:00Z"}],"kiosk":"A","location":null,"party":2,"perk":"lounge","perk_id":"prk_1","rule_version":2,"slot":"single","subject":"sub_1","tier":"main""#,
     ] {
         let body = redemption(facts);
@@ -114,6 +129,11 @@ fn what_other_builds_wrote_of_checks_and_ends_is_read_and_stays_as_it_is() {
         (
             "check.decided",
             r#""decision":"granted","engine":2,"grant":null,"kiosk":null,"limits":[{"cost":1,"id":"house","max":2,"past_max":true,"resets_at":null,"scope":"/perk","used":3,"window":"day:2012-05-08@+00"},{"cost":1,"id":"_override","max":3,"resets_at":null,"scope":"/perk","used":1,"window":"day:2012-05-08@+00"}],"location":null,"next_eligible_at":null,"override_reason":"courtesy","party":1,"perk":"lounge","perk_id":"prk_1","reasons":[{"code":"granted_by_person"}],"refused_tier":null,"resolves":"chk_00000000000000000000000000000000","rule_hash":"sha256:0","rule_version":1,"subject":"sub_1","tier":"main""#,
+        ),
+        // A paid entry.
+        (
+            "check.decided",
+            r#""decision":"granted","engine":2,"grant":null,"kiosk":null,"limits":[{"cost":1,"id":"_paid","max":3,"resets_at":null,"scope":"/perk","used":1,"window":"day:2012-05-08@+00"}],"location":null,"next_eligible_at":null,"override_reason":"paid","paid":{"amount":"45.00","currency":"USD","reference_sha256":"sha256:0"},"party":1,"perk":"lounge","perk_id":"prk_1","reasons":[{"code":"granted_by_person"}],"refused_tier":null,"resolves":"chk_00000000000000000000000000000000","rule_hash":"sha256:0","rule_version":1,"subject":"sub_1","tier":"main""#,
         ),
         // Before ends said when they were.
         (

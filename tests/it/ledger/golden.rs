@@ -395,7 +395,15 @@ async fn restored_from(read: impl Fn(String) -> String) -> Vec<(TestApp, Answers
 }
 
 /// Kinds that came after the builds whose databases are kept here: `event_types` has their bytes.
-const NEWER: [&str; 4] = ["attribute.changed", "attribute.declared", "attribute.deleted", "occupancy.corrected"];
+const NEWER: [&str; 7] = [
+    "attribute.changed",
+    "attribute.declared",
+    "attribute.deleted",
+    "occupancy.corrected",
+    "subject.request_confirmed",
+    "subject.request_declined",
+    "subject.request_made",
+];
 
 fn kept_kinds() -> Vec<&'static str> {
     KINDS.into_iter().filter(|kind| !NEWER.contains(kind)).collect()

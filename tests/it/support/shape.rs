@@ -3,13 +3,14 @@
 /// What stands before a value that differs each time, and which characters such a value has.
 type Random = (&'static str, fn(char) -> bool);
 
-const RANDOM: [Random; 15] = [
+const RANDOM: [Random; 16] = [
     ("mer_", is_hex),
     ("prk_", is_hex),
     ("chk_", is_hex),
     ("grt_", is_hex),
     ("clo_", is_hex),
     ("occ_", is_hex),
+    ("srq_", is_hex),
     ("key_", is_hex),
     ("evt_", is_hex),
     ("req_", is_hex),

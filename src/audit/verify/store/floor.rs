@@ -4,8 +4,9 @@ use diesel::prelude::*;
 
 use super::Result;
 use crate::database::AnyConnection;
-use crate::database::schema::{grants, overrides};
+use crate::database::schema::{grants, overrides, subject_requests};
 use crate::ledger::store::overrides::OverrideRow;
+use crate::ledger::store::requests::RequestRow;
 
 /// The merchant's undone grants that wait for what they used to be free: when their tokens expire, and until when.
 pub(crate) fn list_waiting_grants(conn: &mut AnyConnection, merchant: &str) -> Result<Vec<(String, i64, i64)>> {
@@ -22,6 +23,16 @@ pub(crate) fn list_overrides(conn: &mut AnyConnection, merchant: &str, after: &s
         .order(overrides::check_id)
         .limit(super::LIMIT)
         .select(OverrideRow::as_select())
+        .load(conn)?)
+}
+
+/// The merchant's requests of people after one of them.
+pub(crate) fn list_requests(conn: &mut AnyConnection, merchant: &str, after: &str) -> Result<Vec<RequestRow>> {
+    Ok(subject_requests::table
+        .filter(subject_requests::merchant_id.eq(merchant).and(subject_requests::id.gt(after)))
+        .order(subject_requests::id)
+        .limit(super::LIMIT)
+        .select(RequestRow::as_select())
         .load(conn)?)
 }
 

@@ -21,7 +21,7 @@ use crate::database::{AnyConnection, DatabaseError};
 use crate::ledger::store::{AdditionRow, CheckpointRow, LogRow, ReferralRow};
 use crate::on_either;
 use brief::{Brief, Stored};
-pub(crate) use floor::{list_closures, list_overrides, list_waiting_grants};
+pub(crate) use floor::{list_closures, list_overrides, list_requests, list_waiting_grants};
 pub(crate) use limits::{CounterRow, UseRow, list_counters, list_uses};
 
 type Result<T> = std::result::Result<T, DatabaseError>;

@@ -15,6 +15,7 @@ pub(crate) mod parties;
 pub(crate) mod pruned;
 pub(crate) mod redemptions;
 pub(crate) mod referrals;
+pub(crate) mod requests;
 pub(crate) mod rules;
 pub(crate) mod subjects;
 pub(crate) mod subtrees;

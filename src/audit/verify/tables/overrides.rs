@@ -1,7 +1,8 @@
 //! Overrides against the events of one merchant: each is of a refusal before it, about the same person, perk and version,
-//! within its time and once; on the terms of that version; and its row says what its event says.
+//! within its time and once; on the terms of that version; and its row says what its event says. Paid entries are held to
+//! terms of their own, and no payment lets two people in.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -13,8 +14,10 @@ use crate::audit::verify::store;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::json::Json;
 use crate::foundation::subject::Pseudonym;
+use crate::ledger::payment::{REASON, reference_digest};
+use crate::ledger::store::overrides::OverrideRow;
 use crate::rules::limit::{Place, ScopeDigests};
-use crate::rules::overrides::OVERRIDE;
+use crate::rules::overrides::{OVERRIDE, OverrideTerms, PAID};
 use crate::rules::rule::Rule;
 
 /// The time in which a refusal can be overridden.
@@ -29,6 +32,8 @@ pub(crate) struct Overrides {
     /// The refusals of the last hours, which are forgotten in the order in which they were made.
     refused: ByFingerprint<u128, Refused>,
     order: VecDeque<(i64, u128)>,
+    /// The payments that let someone in.
+    payments: HashSet<u128>,
 }
 
 /// A refusal that may be overridden.
@@ -58,11 +63,21 @@ struct Expected {
     max: u64,
     /// The limits that it went past.
     past: Vec<String>,
+    /// Paid entries only.
+    paid: Option<Paid>,
+}
+
+#[derive(PartialEq, Eq)]
+struct Paid {
+    amount: String,
+    currency: String,
+    reference_sha256: String,
 }
 
 impl Overrides {
     pub(crate) fn new(fingerprints: Fingerprints) -> Self {
-        Self { fingerprints, taken: BTreeMap::new(), refused: ByFingerprint::default(), order: VecDeque::new() }
+        let (taken, refused) = (BTreeMap::new(), ByFingerprint::default());
+        Self { fingerprints, taken, refused, order: VecDeque::new(), payments: HashSet::new() }
     }
 
     /// A check, which may be an override, or a refusal that is overridden after.
@@ -84,9 +99,10 @@ impl Overrides {
                 findings.add(at, Wrong::Incoherent { reason: "a person granted what a desk had overridden" });
             }
         }
-        let own = check.limits.iter().find(|limit| *limit.id == *OVERRIDE);
+        let is_own = |id: &str| if check.paid.is_some() { id == PAID } else { id == OVERRIDE };
+        let own = check.limits.iter().find(|limit| is_own(&limit.id));
         let Some(reason) = &check.override_reason else {
-            if own.is_some() {
+            if check.paid.is_some() || check.limits.iter().any(|limit| matches!(&*limit.id, OVERRIDE | PAID)) {
                 findings.add(at, Wrong::Incoherent { reason: "it counts as an override and is none" });
             }
             return;
@@ -98,6 +114,16 @@ impl Overrides {
         };
         if let Some(reason) = self.contradiction(body, check, refused, gaps) {
             findings.add(at, Wrong::Incoherent { reason });
+        }
+        let paid = check.paid.as_ref().map(|paid| Paid {
+            amount: paid.amount.to_string(),
+            currency: paid.currency.to_string(),
+            reference_sha256: paid.reference_sha256.to_string(),
+        });
+        if let Some(paid) = &paid
+            && !self.payments.insert(self.fingerprints.of(&[&paid.reference_sha256]))
+        {
+            findings.add(at, Wrong::Incoherent { reason: "its payment let someone in before" });
         }
         let past = check.limits.iter().filter(|limit| limit.past_max == Some(true));
         let expected = Expected {
@@ -116,6 +142,7 @@ impl Overrides {
             cost: own.cost,
             max: own.max,
             past: past.map(|limit| limit.id.to_string()).collect(),
+            paid,
         };
         if self.taken.insert(refused.to_string(), expected).is_some() {
             findings.add(at, Wrong::Incoherent { reason: "it overrides what was overridden before" });
@@ -204,7 +231,8 @@ impl Overrides {
                     && expected.tier == row.tier
                     && expected.reason == row.reason
                     && expected.by == row.overridden_by
-                    && expected.at == row.overridden_at;
+                    && expected.at == row.overridden_at
+                    && expected.paid == paid_of(row);
                 if !is_same {
                     add(&row.check_id, "its row says something else");
                 }
@@ -219,6 +247,11 @@ impl Overrides {
         }
         Ok(())
     }
+}
+
+fn paid_of(row: &OverrideRow) -> Option<Paid> {
+    let (reference, amount, currency) = (row.reference.as_deref()?, row.amount.clone()?, row.currency.clone()?);
+    Some(Paid { amount, currency, reference_sha256: reference_digest(reference) })
 }
 
 /// The terms of overriding by perk and version; the texts are held to their hashes elsewhere.
@@ -250,8 +283,12 @@ impl RulesOfPerks {
             // A version that is missing or can't be read is found where versions are.
             return Ok(None);
         };
-        let Some(terms) = rule.overrides() else { return Ok(Some("its rule lets nobody override")) };
-        Ok(if !terms.reasons.contains(&expected.reason) {
+        let Some(terms) = expected.terms(rule) else { return Ok(Some("its rule lets nobody override")) };
+        let is_reason = match &expected.paid {
+            Some(_) => expected.reason == REASON,
+            None => terms.reasons.contains(&expected.reason),
+        };
+        Ok(if !is_reason {
             Some("its rule doesn't know the reason")
         } else if !terms.tiers.contains(&expected.tier) {
             Some("its rule doesn't let the tier be granted so")
@@ -268,9 +305,14 @@ impl RulesOfPerks {
 }
 
 impl Expected {
+    /// The terms of the rule that it is held to.
+    fn terms<'a>(&self, rule: &'a Rule) -> Option<&'a OverrideTerms> {
+        if self.paid.is_some() { rule.paid() } else { rule.overrides() }
+    }
+
     /// The reason for which it isn't counted where its rule counts overrides.
     fn miscounted(&self, rule: &Rule, merchant: &str) -> Option<&'static str> {
-        let terms = rule.overrides()?;
+        let terms = self.terms(rule)?;
         // Which key asked is held by the event alone.
         let value_of = |name| value_in(&self.scope, name);
         let (location, kiosk) = (value_of("location"), value_of("kiosk"));
@@ -365,6 +407,26 @@ mod tests {
         let mut gaps = Gaps::default();
         gaps.outside();
         assert_eq!(found(&[overridden], &gaps), 0, "the refusal may be in another part");
+    }
+
+    #[test]
+    fn a_payment_lets_one_in() {
+        let paid = |resolves: &str, reference: &str| {
+            let payment = format!(
+                r#""override_reason":"paid","paid":{{"amount":"45.00","currency":"USD","reference_sha256":"{reference}"}},"#
+            );
+            granted(resolves, true).replace(r#""override_reason":"courtesy","#, &payment).replace(OVERRIDE, PAID)
+        };
+        let refused: Vec<_> = ["chk_1", "chk_2"].map(|id| check(id, "19:00", &refusal("sub_1"))).into();
+        let none = Gaps::default();
+        let with = |events: &[String]| found(&[&refused, events].concat(), &none);
+        let first = check("chk_3", "19:10", &paid("chk_1", "a"));
+        assert_eq!(with(&[first.clone(), check("chk_4", "19:10", &paid("chk_2", "b"))]), 0);
+        assert_eq!(with(&[first.clone(), check("chk_4", "19:10", &paid("chk_2", "a"))]), 1, "one payment for two");
+        // What counts as one of them is one of them.
+        for bent in [first.replace(PAID, OVERRIDE), first.replace(r#""override_reason":"paid","#, "")] {
+            assert_eq!(with(&[bent.clone()]), 1, "{bent}");
+        }
     }
 
     #[test]

@@ -157,7 +157,7 @@ impl Referrals {
             subject: facts.subject.to_string(),
             at: facts.decided_at.as_microsecond(),
         };
-        let by = body.actor.key.as_deref().unwrap_or("cli").to_owned();
+        let by = body.actor.key.as_deref().unwrap_or(&body.actor.role).to_owned();
         let contested = Some((body.at.0, by));
         let case = Referral { asked: Some(asked), contested, ..Referral::default() };
         let before = self.referred.insert(body.about.to_string(), case);

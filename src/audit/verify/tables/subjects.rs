@@ -2,7 +2,10 @@
 //! or was erased, and the log says so.
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
+use super::requests::Requests;
+use crate::audit::reader::body::{Body, Unreadable, read};
 use crate::audit::reader::instant::Instant;
 use crate::audit::reader::text::Text;
 use crate::audit::verify::findings::{At, FindingPlace, Findings, Wrong};
@@ -10,6 +13,8 @@ use crate::audit::verify::fingerprints::{ByFingerprint, Fingerprints};
 use crate::audit::verify::missing_events::Gaps;
 use crate::audit::verify::store;
 use crate::database::{AnyConnection, DatabaseError};
+use crate::ledger::cases::requests;
+use crate::ledger::retention::erasure;
 
 /// The facts of `subject.erased`.
 #[derive(Deserialize)]
@@ -29,6 +34,8 @@ pub(crate) struct Subjects {
     erased: ByFingerprint<u128, i64>,
     /// Erasures, also of people whom no event is about.
     erasures: u64,
+    /// Their requests.
+    requests: Requests,
 }
 
 impl Subjects {
@@ -41,12 +48,31 @@ impl Subjects {
         self.seen.entry(number).or_insert((at.index, asked));
     }
 
-    pub(crate) fn erased(&mut self, at: At<'_>, facts: &ErasedFacts<'_>) {
+    fn erased(&mut self, at: At<'_>, facts: &ErasedFacts<'_>) {
         self.erasures += 1;
         if let Some(pseudonym) = &facts.subject {
             let number = self.number_of(pseudonym);
             self.erased.insert(number, at.index);
+            self.requests.erased(pseudonym);
         }
+    }
+
+    /// An event of a kind that begins with `subject.`.
+    pub(crate) fn take(
+        &mut self,
+        at: At<'_>,
+        body: &Body<'_>,
+        facts: &RawValue,
+        findings: &mut Findings,
+    ) -> Result<(), Unreadable> {
+        match &*body.kind {
+            erasure::KIND => self.erased(at, &read(facts)?),
+            requests::MADE | requests::CONFIRMED | requests::DECLINED => {
+                self.requests.take(at, body, &read(facts)?, findings);
+            }
+            _ => {}
+        }
+        Ok(())
     }
 
     /// Compares with the merchant's rows; returns how many people were erased.
@@ -91,6 +117,7 @@ impl Subjects {
             findings
                 .add(FindingPlace::index(log, index), Wrong::SubjectMissing { subject: format!("sub_{number:032x}") });
         }
+        self.requests.close(conn, log, merchant, gaps, findings)?;
         Ok(self.erasures)
     }
 

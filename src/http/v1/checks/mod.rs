@@ -4,6 +4,7 @@ pub mod batch;
 pub mod explanation;
 pub mod lists;
 pub mod overrides;
+pub mod paid;
 pub mod visitor;
 
 use std::time::{Duration, Instant};
@@ -159,6 +160,13 @@ pub struct CheckView {
     joins: Option<CheckId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     receipt: Option<ReceiptView>,
+    /// The address at which the person of the check sees the answer and can contest it, for 24 hours from the check: for
+    /// them alone, as a QR code, say. Absent where the gateway's settings name no `link_base`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(
+        example = "https://perks.example.com/my/chk_019abf3e5c1f7d0a8e4b2f6c1d3a5b70.9f86d081884c7d659a2feaa0c55ad015"
+    )]
+    link: Option<String>,
 }
 
 /// The answer as this caller may see it: a score's value is for roles that may read scores.
@@ -232,7 +240,7 @@ pub(super) async fn answer_check(
     let deciding = gateway.checker.rule_behind(merchant, &answer).await;
     let closure = gateway.checker.words_of_closure_behind(merchant, &answer).await;
     let shown = shown_to(caller, answer).for_guests(deciding.as_ref().map(|it| &*it.rule), languages);
-    Ok(shown.with_closure(closure.as_ref(), languages))
+    Ok(shown.with_closure(closure.as_ref(), languages).with_link(|check| gateway.links.address(check)))
 }
 
 /// Nothing is recorded of a dry run: this is all that tells an operator of them.
@@ -313,6 +321,7 @@ pub(crate) async fn get_check(
     let closure = gateway.checker.words_of_closure_behind(merchant, &answer).await;
     let view = shown_to(&caller, answer).for_guests(deciding.as_ref().map(|it| &*it.rule), &languages.0);
     let view = view.with_closure(closure.as_ref(), &languages.0).with_place(location, kiosk);
+    let view = view.with_link(|check| gateway.links.address(check));
     let Some(referral) = referral else { return Ok(in_languages(&view.guest_languages()).json(view)) };
     if referral.contest.is_some() {
         let view = view.with_contest(Some(&referral));

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::paid::PaymentView;
 use super::{CheckView, shown_to};
 use crate::access::role::permit::{ListOverrides, Override};
 use crate::decision::decide::Decision;
@@ -64,12 +65,17 @@ pub struct OverrideView {
     overridden_by: String,
     #[schema(value_type = String, format = DateTime)]
     overridden_at: Timestamp,
+    /// Paid entries only: what was paid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    paid: Option<PaymentView>,
 }
 
 impl From<Overridden> for OverrideView {
     fn from(it: Overridden) -> Self {
-        let Overridden { check, granted_check, grant, perk, rule_version, tier, reason, by, at } = it;
-        Self { check, granted_check, grant, perk, rule_version, tier, reason, overridden_by: by, overridden_at: at }
+        let Overridden { check, granted_check, grant, perk, rule_version, tier, reason, by, at, payment } = it;
+        let paid = payment.map(PaymentView::from);
+        let (overridden_by, overridden_at) = (by, at);
+        Self { check, granted_check, grant, perk, rule_version, tier, reason, overridden_by, overridden_at, paid }
     }
 }
 
@@ -196,6 +202,14 @@ impl From<OverrideError> for Problem {
                 "A refusal is overridden within 30 minutes: ask again, and override that.".to_owned()
             }
             OverrideError::NotOverridable => "The rule that refused this lets nobody override.".to_owned(),
+            OverrideError::NotForPay => {
+                "The rule that refused this lets nobody in for pay: it needs the member `paid`.".to_owned()
+            }
+            OverrideError::ReferenceUsed { granted } => format!(
+                "The payment of this reference let someone in before: `{granted}` was granted for it. Look there whether it \
+                 is the same visit; for another one, send the reference of its own payment. Where that grant was undone \
+                 since, send this one again with an ending of your own, such as `/2`."
+            ),
             OverrideError::AlreadyOverridden { granted } => {
                 format!(
                     "This was overridden before: `{granted}` was granted in its place. Where that was undone since, ask                      again, and override the new refusal."

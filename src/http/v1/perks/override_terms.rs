@@ -28,3 +28,24 @@ pub struct RuleOverrideView {
     #[schema(example = json!(["house-day"]))]
     past_limits: Option<Vec<String>>,
 }
+
+/// Whom a desk may let in for pay whom the rule refuses, how often, and past which limits.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = RulePaid, example = json!({"max": 20, "window": {"calendar": "day"}, "tiers": ["standard"]}))]
+pub struct RulePaidView {
+    /// How many in a window.
+    #[schema(minimum = 1, maximum = 1_000_000_000, example = 20)]
+    max: u64,
+    /// Not `concurrent`.
+    window: LimitWindowView,
+    /// Which of them are counted together; `["perk"]` unless given.
+    #[schema(example = json!(["perk"]))]
+    scope: Option<Vec<String>>,
+    /// The tiers that are sold; all unless given.
+    #[schema(example = json!(["standard"]))]
+    tiers: Option<Vec<String>>,
+    /// The limits that a paid entry may use past their maximum; none unless given.
+    #[schema(example = json!(["house-day"]))]
+    past_limits: Option<Vec<String>>,
+}

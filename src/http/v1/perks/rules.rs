@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 use super::guest_terms::RuleGuestsView;
-use super::override_terms::RuleOverrideView;
+use super::override_terms::{RuleOverrideView, RulePaidView};
 use crate::http::enumerations::{CalendarUnit, Fallback, Operator, Otherwise, PartyCost, Weekday};
 
 /// The attributes of the visit, by names of the rule's choice. `party` counts its people, the person included.
@@ -64,6 +64,8 @@ pub struct RuleView {
     otherwise: Option<OtherwiseView>,
     /// Nobody overrides its refusals unless given.
     r#override: Option<RuleOverrideView>,
+    /// Nobody is let in for pay unless given.
+    paid: Option<RulePaidView>,
 }
 
 /// Which score is asked for: its source's name, or the terms that it is taken under.
@@ -182,7 +184,7 @@ pub struct ConditionView {
     #[schema(no_recursion)]
     not: Option<Box<ConditionView>>,
     /// `score`, `score.age`, `subject.network`, a field of the boarding pass such as `boarding_pass.days_from_today`,
-    /// `context.party`, or another name of the context.
+    /// `occupancy.percent`, `context.party`, or another name of the context.
     #[schema(example = "score")]
     attr: Option<String>,
     op: Option<Operator>,

@@ -290,14 +290,14 @@ fn needed(plan: &mut Plan, row: &LoggedRow, rolling: Option<Period>, now: Timest
     Ok(())
 }
 
-/// The longest rolling window that any version of the merchant's rules has, of limits or of overrides: publishing a longer one
-/// goes on counting what was used before, so the version that a check cites doesn't say enough.
+/// The longest rolling window that any version of the merchant's rules has, of limits, overrides or paid entries: publishing a
+/// longer one goes on counting what was used before, so the version that a check cites doesn't say enough.
 fn longest_rolling(conn: &mut AnyConnection, merchant: &MerchantId) -> Result<Option<Period>, DatabaseError> {
     let mut longest: Option<Period> = None;
     for rule in rows::list_rules(conn, merchant)? {
         let rule = Json::parse(&rule).map_err(|e| DatabaseError::corrupt("rule", e))?;
         let limits = rule.member("limits").and_then(Json::as_list).unwrap_or_default();
-        for limit in limits.iter().chain(rule.member("override")) {
+        for limit in limits.iter().chain(rule.member("override")).chain(rule.member("paid")) {
             let Some(length) = limit.member("window").and_then(|window| window.member(ROLLING)) else { continue };
             let length = Period::read(&Node::root(length), LONGEST, &mut FieldErrors::default());
             if longest.is_none_or(|known| length.is_some_and(|length| length.seconds() > known.seconds())) {

@@ -7,6 +7,7 @@ mod audit;
 mod cases;
 mod checks;
 mod grants;
+mod links;
 mod perks;
 mod reports;
 mod scores;

@@ -1,12 +1,29 @@
 //! Corrections: the counters of a grant go on from another cost, that of a place from another number of people inside.
 
 use super::{Counted, CounterState, Counters, counter_of, signed};
-use crate::audit::reader::guests::{CorrectionFacts, OccupancyFacts, RecountFacts, UseLeftFacts};
+use crate::audit::reader::guests::{
+    CorrectionFacts, OccupancyFacts, OccupancyOfLimitFacts, OccupancyUseFacts, RecountFacts, UseLeftFacts,
+};
 use crate::audit::reader::instant::Instant;
 use crate::audit::verify::findings::{At, Findings, Wrong};
 use crate::audit::verify::missing_events::Gaps;
 use crate::ledger::occupancy::MOST;
 use crate::rules::limit::{CONCURRENT, LIFETIME};
+
+const OF_ANOTHER_NUMBER: &str = "the uses of a correction are of another number of people";
+
+/// One limit of a correction of who is inside.
+#[derive(Clone, Copy)]
+struct Inside<'a> {
+    correction: &'a str,
+    perk: &'a str,
+    limit: &'a str,
+    scope: &'a str,
+    now: i64,
+    delta: i64,
+    used: u64,
+    uses: &'a [OccupancyUseFacts<'a>],
+}
 
 impl Counters {
     /// A grant was corrected: its counters count it at another cost.
@@ -42,10 +59,45 @@ impl Counters {
         }
     }
 
-    /// More or fewer are inside than were counted: uses of their own, which no grant made.
+    /// More or fewer are inside than were counted, in each limit of the place: uses of their own, which no grant made.
     pub(crate) fn occupy(&mut self, at: At<'_>, facts: &OccupancyFacts<'_>, gaps: &Gaps, findings: &mut Findings) {
-        let key = counter_of(&self.fingerprints, &facts.perk_id, &facts.limit, &facts.scope, CONCURRENT);
-        let now = facts.corrected_at.0;
+        let OccupancyFacts { correction, perk_id, delta, corrected_at, .. } = facts;
+        let whole = Inside {
+            correction,
+            perk: perk_id,
+            limit: &facts.limit,
+            scope: &facts.scope,
+            now: corrected_at.0,
+            delta: *delta,
+            used: facts.used,
+            uses: &facts.uses,
+        };
+        self.occupy_limit(at, &whole, gaps, findings);
+        if *delta == 0 || delta.unsigned_abs() > MOST.unsigned_abs() {
+            findings.add(at, Wrong::Incoherent { reason: OF_ANOTHER_NUMBER });
+        }
+        let mut limits = vec![(&*facts.limit, &*facts.scope)];
+        for also in &facts.also {
+            let OccupancyOfLimitFacts { id, scope, corrected_at, delta: its, used, uses } = also;
+            let (now, delta_is) = (corrected_at.0, *its);
+            self.occupy_limit(
+                at,
+                &Inside { limit: id, scope, now, delta: delta_is, used: *used, uses, ..whole },
+                gaps,
+                findings,
+            );
+            // Where fewer are counted, fewer are taken off.
+            let is_so = if *delta > 0 { its == delta } else { (*delta..0).contains(its) };
+            if !is_so || limits.contains(&(&**id, &**scope)) {
+                findings.add(at, Wrong::Incoherent { reason: OF_ANOTHER_NUMBER });
+            }
+            limits.push((id, scope));
+        }
+    }
+
+    fn occupy_limit(&mut self, at: At<'_>, inside: &Inside<'_>, gaps: &Gaps, findings: &mut Findings) {
+        let key = counter_of(&self.fingerprints, inside.perk, inside.limit, inside.scope, CONCURRENT);
+        let now = inside.now;
         let counted =
             self.counted.entry(key).or_insert(Counted { used: 0, index: at.index, uses: None, is_for_ever: false });
         counted.index = at.index;
@@ -53,8 +105,8 @@ impl Counters {
         uses.move_to(now);
         let may_lack = gaps.may_count(CONCURRENT, now);
         let mut takes_too_many = false;
-        for (nth, one) in facts.uses.iter().enumerate() {
-            if *one.id != *format!("{}.{nth}", &*facts.correction) {
+        for (nth, one) in inside.uses.iter().enumerate() {
+            if *one.id != *format!("{}.{nth}", inside.correction) {
                 findings.add(at, Wrong::Incoherent { reason: "a use of a correction has another's name" });
                 continue;
             }
@@ -64,19 +116,18 @@ impl Counters {
             self.uses.insert((key, name), CounterState { counts_at: one.until.0, cost: one.cost, index: at.index });
         }
         // Those who are inside may have come by events that are not here.
-        let lacks = may_lack && (gaps.is_part() || signed(facts.used) > uses.total());
-        if signed(facts.used) != uses.total() && !lacks {
-            let wrong = Wrong::Used { limit: facts.limit.to_string(), said: facts.used, counted: uses.sum() };
+        let lacks = may_lack && (gaps.is_part() || signed(inside.used) > uses.total());
+        if signed(inside.used) != uses.total() && !lacks {
+            let wrong = Wrong::Used { limit: inside.limit.to_owned(), said: inside.used, counted: uses.sum() };
             findings.add(at, wrong);
         }
         if takes_too_many && !may_lack {
             findings.add(at, Wrong::Incoherent { reason: "a correction takes off more people than are there" });
         }
-        let sum = facts.uses.iter().fold(0_i64, |sum, one| sum.saturating_add(one.cost));
-        if sum != facts.delta || facts.delta == 0 || facts.delta.unsigned_abs() > MOST.unsigned_abs() {
-            findings.add(at, Wrong::Incoherent { reason: "the uses of a correction are of another number of people" });
+        if inside.uses.iter().fold(0_i64, |sum, one| sum.saturating_add(one.cost)) != inside.delta {
+            findings.add(at, Wrong::Incoherent { reason: OF_ANOTHER_NUMBER });
         }
-        if facts.uses.iter().any(|one| one.until.0 <= now || (one.cost < 0) != (facts.delta < 0)) {
+        if inside.uses.iter().any(|one| one.until.0 <= now || (one.cost < 0) != (inside.delta < 0)) {
             findings.add(at, Wrong::Incoherent { reason: "a use of a correction has lapsed, or has the other sign" });
         }
     }

@@ -202,7 +202,7 @@ async fn what_is_billed_is_who_came() {
         app.world.pass(1);
         let billed = admin.get("/v1/reports/billing").await.is(200);
         let wanted = json!({"visits": 2, "guests": 6, "free": 1, "charged": 1, "corrected": 1,
-                            "late_visits": 0, "ended_visits": 0, "overridden_visits": 0, "voided_visits": 0, "voided_guests": 0, "voided_charged": 0});
+                            "late_visits": 0, "ended_visits": 0, "overridden_visits": 0, "paid_visits": 0, "voided_visits": 0, "voided_guests": 0, "voided_charged": 0});
         assert_eq!(billed["totals"], wanted, "{billed}");
         admin.post(&format!("/v1/grants/{ada}/void"), &json!({"note": "No."})).await.is(200);
         app.world.pass(1);

@@ -155,6 +155,28 @@ async fn who_is_in_at_midnight_counts_for_the_new_day() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn guests_who_had_lapsed_before_midnight_are_none_of_the_new_days() {
+    for app in TestApp::all().await {
+        app.lounge(SEATS, "47.25").await;
+        let (kiosk, admin) = (app.kiosk().await, app.admin(&app.cathay).await);
+        // Nine hours before midnight there, for four hours at most.
+        app.world.pass(12 * 3600);
+        let straggler = come(&kiosk, "ada", 3).await;
+        enter(&kiosk, &straggler).await;
+        app.world.pass(6 * 3600);
+        // Another comes three hours before it, and leaves after it, as the straggler does.
+        let stayed = come(&kiosk, "bob", 2).await;
+        enter(&kiosk, &stayed).await;
+        app.world.pass(3 * 3600 + 60);
+        for who in [&straggler, &stayed] {
+            kiosk.post(&format!("/v1/grants/{}/release", who.text_of("grant")), &json!({})).await.is(200);
+        }
+        assert_eq!(inside(&admin).await, (0, 2));
+        assert_eq!(findings(&app.world), [""; 0]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_correction_that_is_tampered_with_is_found() {
     for set in [
         "UPDATE limit_uses SET cost = cost + 1 WHERE grant_id LIKE 'occ_%'",
@@ -222,6 +244,75 @@ async fn a_location_is_counted_by_itself_and_what_nobody_counts_is_said() {
             assert_eq!(spot, (pointer.to_owned(), code.to_owned()), "{body}");
         }
         assert_eq!(findings(&app.world), [""; 0]);
+    }
+}
+
+/// The rooms, and the house as a whole, counted for two hours more; and all houses together.
+const HOUSE: &str = r#"{"tiers":[{"id":"t","name":"T"}],"token":{"ttl":"PT15M"},"limits":[
+  {"id":"room","scope":["location"],"max":4,"window":{"concurrent":{"max_stay":"PT1H"}}},
+  {"id":"seats","scope":["perk"],"max":6,"window":{"concurrent":{"max_stay":"PT3H"}}},
+  {"id":"all","scope":["merchant"],"max":9,"window":{"concurrent":{"max_stay":"PT3H"}}}]}"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_correction_counts_in_each_limit_of_the_place() {
+    for app in TestApp::all().await {
+        app.lounge(HOUSE, "47.25").await;
+        app.world.perk(&app.cathay, "bar", HOUSE).await;
+        let key = NewKey::of(Role::Kiosk, Some(app.cathay.id.clone()), "test");
+        let here = app.client(NewKey { location: Some("SFO-A".into()), ..key }).await;
+        let admin = app.admin(&app.cathay).await;
+        for who in ["ada", "bob"] {
+            let came = come(&here, who, 1).await;
+            assert_eq!(came.is(200)["decision"], "granted");
+            enter(&here, &came).await;
+        }
+        let at_bar = here.post("/v1/checks", &json!({"perk": "bar", "subject": "twitter:cy"})).await;
+        assert_eq!(at_bar.is(200)["limits"][2]["remaining"], 6, "all houses together");
+        let counts = async || {
+            let of = async |path: String| admin.get(&path).await.is(200)["inside"].as_u64().unwrap();
+            [of(format!("{PATH}?location=SFO-A")).await, of(PATH.to_owned()).await]
+        };
+        let correct = async |delta: i64, location: Option<&str>| {
+            let body = json!({"delta": delta, "reason": "By the other door.", "location": location});
+            admin.post(CORRECTIONS, &body).await
+        };
+        let remaining = async || {
+            let asked = json!({"perk": "sfo-lounge", "subject": "twitter:dee", "dry_run": true});
+            let limits = here.post("/v1/checks", &asked).await.is(200)["limits"].clone();
+            limits.as_array().unwrap().iter().map(|it| it["remaining"].as_u64().unwrap()).collect::<Vec<_>>()
+        };
+        assert_eq!((counts().await, remaining().await), ([2, 2], vec![1, 3, 5]));
+        assert_eq!(correct(1, Some("SFO-A")).await.is(201)["inside"], 3);
+        assert_eq!((counts().await, remaining().await), ([3, 3], vec![0, 2, 4]));
+        assert_eq!(correct(-2, Some("SFO-A")).await.is(201)["inside"], 1);
+        assert_eq!((counts().await, remaining().await), ([1, 1], vec![2, 4, 6]));
+        // Of the house as a whole nobody knows in which room.
+        assert_eq!(correct(2, None).await.is(201)["inside"], 3);
+        assert_eq!((counts().await, remaining().await), ([1, 3], vec![2, 2, 4]));
+        assert_eq!(findings(&app.world), [""; 0]);
+        // What is counted less takes off less: the room has lapsed, and the house has not.
+        app.world.pass(3600);
+        assert_eq!(counts().await[0], 0);
+        correct(1, Some("SFO-A")).await.is(201);
+        let before = counts().await[1];
+        assert_eq!(correct(-1, Some("SFO-A")).await.is(201)["inside"], 0);
+        assert_eq!(counts().await, [0, before - 1]);
+        correct(-1, Some("SFO-A")).await.problem(409, "too_few_inside");
+        let events = app.auditor(&app.cathay).await.get("/v1/audit/events?kind=occupancy.corrected").await.is(200);
+        let also = events["events"][2]["facts"]["also"].as_array().map(Vec::len);
+        assert_eq!(also, Some(1), "{events}");
+        assert_eq!(findings(&app.world), [""; 0]);
+        for set in [
+            "UPDATE limit_uses SET cost = cost + 1 WHERE grant_id LIKE 'occ_%' AND limit_id = 'seats'",
+            "UPDATE limit_uses SET cost = cost - 1 WHERE grant_id LIKE 'occ_%' AND limit_id = 'seats'",
+        ] {
+            let was = findings(&app.world).is_empty();
+            let write = app.world.gateway.database.write(move |conn| {
+                perkgate::on_either!(conn, |c| diesel::sql_query(set).execute(c)).map_err(DatabaseError::from)
+            });
+            write.await.unwrap();
+            assert_ne!(findings(&app.world).is_empty(), was, "{set}");
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! `perkgate subject`: erases a person, and tells a person what is held on them.
 
+mod requests;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -54,6 +56,13 @@ enum Action {
     /// Scores, limits in use, and every event about them, opened, with the reasons of each decision and
     /// what would have changed it. That it was read is an event in the log; it names nobody.
     Record(Whose),
+    /// List what people asked for by the links of their answers: to be shown what is held on them, or to be erased.
+    Requests(requests::ListArgs),
+    /// Confirm what a person asked for: a record is then handed over by `subject record`, an erasure carried out when limits
+    /// count no visit of theirs any more, after 30 days at most.
+    Confirm(requests::Decided),
+    /// Decline what a person asked for.
+    Decline(requests::Decided),
 }
 
 #[derive(clap::Args)]
@@ -207,6 +216,9 @@ fn write_event(f: &mut fmt::Formatter<'_>, event: &DisclosedEvent) -> fmt::Resul
 
 pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Completion, CliError> {
     match &args.action {
+        Action::Requests(args) => return requests::list(args, invocation),
+        Action::Confirm(args) => return requests::decide(args, true, invocation),
+        Action::Decline(args) => return requests::decide(args, false, invocation),
         Action::Erase { whose, confirmation } => {
             let person = whose.person()?;
             let erased = invocation.with_gateway(Needs::Existing, async |gateway| {

@@ -1,0 +1,215 @@
+//! Requests of people by the links of their answers, and what becomes of them. An erasure that was asked for so is carried
+//! out when the last window of a limit ends that holds the person: otherwise erasing after each visit would undo every
+//! limit. It waits for 30 days at most, as the law gives a month.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio_util::sync::CancellationToken;
+
+use crate::access::Merchant;
+use crate::database::{AnyConnection, DatabaseError};
+use crate::foundation::clock::Clock;
+use crate::foundation::entropy::Entropy;
+use crate::foundation::ids::{CheckId, MerchantId, PerkSlug, SubjectRequestId};
+use crate::foundation::subject::{Pseudonym, SubjectHandle};
+use crate::keyring::Keyring;
+use crate::ledger::cases::requests::{
+    self, RequestDecision, RequestKind, RequestStatus, SubjectRequest, SubjectRequestError,
+};
+use crate::ledger::entry::Actor;
+use crate::ledger::read::person::{self, LimitHeld};
+use crate::ledger::retention::erasure::Erasure;
+use crate::ledger::{Ledger, LedgerError};
+use crate::perks::catalog::Catalog;
+use crate::rules::window::{Window, counts_until};
+use crate::scores::{ScoreError, Scores};
+use crate::telemetry::Outage;
+
+/// The longest that an erasure waits for limits, from when it was asked for.
+pub const LONGEST_WAIT: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+/// How often it is looked for what is due.
+const EVERY: Duration = Duration::from_mins(1);
+
+/// The most erasures that are carried out at once.
+const AT_ONCE: u32 = 100;
+
+/// The one whom events name where a person acts by a link.
+pub const PERSON: Actor = Actor { key: None, role: "person" };
+
+/// Takes requests and carries them out. Cheap to clone.
+#[derive(Clone)]
+pub struct SubjectRequests {
+    pub(crate) ledger: Ledger,
+    pub(crate) scores: Scores,
+    pub(crate) keyring: Keyring,
+    pub(crate) catalog: Catalog,
+    pub(crate) clock: Clock,
+    pub(crate) entropy: Entropy,
+}
+
+/// A request with the person's handle, unless they have been erased.
+#[derive(Debug, Clone)]
+pub struct RequestOf {
+    pub request: SubjectRequest,
+    pub handle: Option<SubjectHandle>,
+}
+
+impl SubjectRequests {
+    /// Makes a request by the link of a check, or finds the one for the same that is pending: true for one that was made.
+    ///
+    /// # Errors
+    /// [`SubjectRequestError::Erased`], and the database's.
+    pub async fn make(
+        &self,
+        merchant: &MerchantId,
+        check: &CheckId,
+        kind: RequestKind,
+    ) -> Result<(SubjectRequest, bool), SubjectRequestError> {
+        let now = self.clock.now();
+        let (id, merchant, check) = (SubjectRequestId::new(now, &self.entropy), merchant.clone(), check.clone());
+        let change = move |conn: &mut _, events: &mut _| {
+            requests::make(conn, events, (&merchant, &check), (&id, kind), (&PERSON, now))
+        };
+        self.ledger.change(change).await
+    }
+
+    /// Confirms a request that is open, or declines it. What is confirmed of a record is the merchant's to hand over.
+    ///
+    /// # Errors
+    /// [`SubjectRequestError`].
+    pub async fn decide(
+        &self,
+        merchant: &Merchant,
+        request: &SubjectRequestId,
+        confirms: bool,
+        (note, by): (Option<String>, Actor),
+    ) -> Result<SubjectRequest, SubjectRequestError> {
+        let (now, of) = (self.clock.now(), merchant.id.clone());
+        let id = request.clone();
+        let found = self.read(move |conn| requests::find(conn, &of, &id)).await?;
+        let found = found.ok_or(SubjectRequestError::NotFound)?;
+        let due_at = match (confirms, found.kind) {
+            (true, RequestKind::Erasure) => Some(self.free_at(&found, now).await?),
+            _ => None,
+        };
+        let decision = RequestDecision { request: request.clone(), confirms, due_at, note, by };
+        let merchant = merchant.id.clone();
+        self.ledger.change(move |conn, events| requests::decide(conn, events, &merchant, &decision, now)).await
+    }
+
+    /// Up to `most` requests of the merchant behind `after`, oldest first, with whose they are.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn list(
+        &self,
+        merchant: &MerchantId,
+        status: Option<RequestStatus>,
+        after: Option<SubjectRequestId>,
+        most: u32,
+    ) -> Result<Vec<RequestOf>, LedgerError> {
+        let (merchant, keyring) = (merchant.clone(), self.keyring.clone());
+        let read = move |conn: &mut AnyConnection| {
+            let found = requests::list(conn, &merchant, status, after.as_ref(), most)?.into_iter();
+            let with_handle = found.map(|request| {
+                let handle = requests::handle_of(conn, &keyring, &request)?;
+                Ok(RequestOf { request, handle })
+            });
+            with_handle.collect::<Result<Vec<_>, DatabaseError>>()
+        };
+        Ok(self.read(read).await?)
+    }
+
+    /// The requests that were made by the link of this check.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn list_by(&self, merchant: &MerchantId, check: &CheckId) -> Result<Vec<SubjectRequest>, LedgerError> {
+        let (merchant, check) = (merchant.clone(), check.clone());
+        Ok(self.read(move |conn| requests::list_by(conn, &merchant, &check)).await?)
+    }
+
+    /// When an erasure that isn't decided would be carried out, if it were confirmed now.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn earliest(&self, request: &SubjectRequest) -> Result<Timestamp, LedgerError> {
+        self.free_at(request, self.clock.now()).await
+    }
+
+    /// Looks for erasures that are due until cancelled; every replica may.
+    pub async fn follow(self, cancel: CancellationToken) {
+        let outage = Outage::new("erasures that people asked for can't be carried out", "they are carried out again");
+        while cancel.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_some() {
+            match cancel.run_until_cancelled(self.carry_out_due()).await {
+                None => return,
+                Some(Ok(_)) => outage.succeeded(),
+                Some(Err(error)) => outage.failed(&error),
+            }
+        }
+    }
+
+    /// Carries out the erasures that are due; how many those were. One whose person is held by a limit again waits on, up
+    /// to [`LONGEST_WAIT`].
+    ///
+    /// # Errors
+    /// Those of erasing, of the first that failed.
+    pub async fn carry_out_due(&self) -> Result<usize, ScoreError> {
+        let now = self.clock.now();
+        let due = self.read(move |conn| requests::list_due(conn, now, AT_ONCE)).await?;
+        let mut done = 0;
+        for request in due {
+            if self.free_at(&request, now).await? > now {
+                continue;
+            }
+            let (keyring, of) = (self.keyring.clone(), request.clone());
+            let handle = self.read(move |conn| requests::handle_of(conn, &keyring, &of)).await?;
+            let Some(handle) = handle else { continue };
+            let subject = self.keyring.subject_refs(&request.merchant, &handle);
+            let erasure = Erasure { merchant: request.merchant.clone(), subject, by: PERSON };
+            done += usize::from(self.scores.erase(&self.ledger, erasure).await?.is_some());
+        }
+        Ok(done)
+    }
+
+    /// The end of the last window that holds the person, from `now` on; limits that count for ever hold nobody here.
+    async fn free_at(&self, request: &SubjectRequest, now: Timestamp) -> Result<Timestamp, LedgerError> {
+        let last = request.asked_at.checked_add(LONGEST_WAIT).unwrap_or(Timestamp::MAX).max(now);
+        let name = Pseudonym::stored(&request.subject);
+        let of = request.merchant.clone();
+        let held = self.read(move |conn| person::limits_of(conn, &of, &name, now)).await?;
+        let mut free_at = now;
+        for limit in held {
+            free_at = free_at.max(self.ends_at(&request.merchant, &limit, now).await.unwrap_or(now));
+        }
+        Ok(free_at.min(last))
+    }
+
+    /// When a window ends that was used; none where it counts for ever. Of a limit that no rule has any more it is the
+    /// latest that it can be.
+    async fn ends_at(&self, merchant: &MerchantId, held: &LimitHeld, now: Timestamp) -> Option<Timestamp> {
+        let used_at = held.last_used_at;
+        let at_most = counts_until(&held.window, used_at);
+        let Some(slug) = held.perk.as_deref().and_then(|slug| slug.parse::<PerkSlug>().ok()) else { return at_most };
+        let Ok(perk) = self.catalog.open_perk(merchant, &slug).await else { return at_most };
+        let Ok(deciding) = self.catalog.deciding(merchant, &perk, now).await else { return at_most };
+        let rule = &deciding.rule;
+        let Some(limit) = rule.limits().iter().find(|limit| limit.id == held.limit) else { return at_most };
+        let after = |seconds: i64| used_at.checked_add(SignedDuration::from_secs(seconds)).ok();
+        match limit.window {
+            Window::Lifetime => None,
+            Window::Rolling(length) => after(length.seconds()),
+            Window::Concurrent { max_stay } => after(max_stay.seconds().saturating_add(rule.token().ttl.seconds())),
+            Window::Calendar(_) => limit.window.next_start(rule.time_zone(), used_at).or(at_most),
+        }
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut AnyConnection) -> Result<T, DatabaseError> + Send + 'static,
+    ) -> Result<T, DatabaseError> {
+        self.ledger.context().database.read(work).await
+    }
+}

@@ -1,0 +1,305 @@
+//! Requests of people by the links of their answers: to be shown what is held on them, or to be erased. The merchant
+//! confirms or declines; a link alone must do neither, as anyone who finds it has it.
+//!
+//! The person is held first, as in contests and erasures, so that of two requests for the same the second finds the first,
+//! and an erasure settles those that are pending (`retention/erasure.rs`).
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::database::{AnyConnection, DatabaseError};
+use crate::foundation::clock::from_micros;
+use crate::foundation::ids::{CheckId, MerchantId, SubjectRequestId};
+use crate::foundation::json::Json;
+use crate::foundation::subject::SubjectHandle;
+use crate::keyring::Keyring;
+use crate::ledger::LedgerError;
+use crate::ledger::entry::{Actor, EventDraft, LogOwner, SealedFields};
+use crate::ledger::events::WrittenFacts;
+use crate::ledger::events::subjects::{RequestDecided, RequestMade};
+use crate::ledger::idempotency::replay;
+use crate::ledger::store::people;
+use crate::ledger::store::requests::{self as rows, RequestRow};
+use crate::ledger::write::check::{self, StoredCheck};
+use crate::ledger::write::subjects;
+
+/// The kinds of a request's events; they are about the request.
+pub const MADE: &str = "subject.request_made";
+pub const CONFIRMED: &str = "subject.request_confirmed";
+pub const DECLINED: &str = "subject.request_declined";
+
+/// The thing that a person asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RequestKind {
+    /// To be shown what is held on them.
+    Record,
+    Erasure,
+}
+
+impl RequestKind {
+    /// Every kind.
+    pub const ALL: [Self; 2] = [Self::Record, Self::Erasure];
+
+    /// The wire form.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Record => "record",
+            Self::Erasure => "erasure",
+        }
+    }
+}
+
+/// Where a request is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RequestStatus {
+    Open,
+    /// The merchant does so: of an erasure the gateway sees to it.
+    Confirmed,
+    Declined,
+    /// The person was erased.
+    CarriedOut,
+    /// The person was erased before it was decided.
+    Closed,
+}
+
+impl RequestStatus {
+    /// Every status.
+    pub const ALL: [Self; 5] = [Self::Open, Self::Confirmed, Self::Declined, Self::CarriedOut, Self::Closed];
+
+    /// The wire form.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Confirmed => "confirmed",
+            Self::Declined => "declined",
+            Self::CarriedOut => "carried_out",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+/// A request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubjectRequest {
+    pub id: SubjectRequestId,
+    pub merchant: MerchantId,
+    pub check: CheckId,
+    /// The person's name in events.
+    pub subject: String,
+    pub kind: RequestKind,
+    pub status: RequestStatus,
+    pub asked_at: Timestamp,
+    pub decided_at: Option<Timestamp>,
+    pub decided_by: Option<String>,
+    /// Confirmed erasures: when they are carried out.
+    pub due_at: Option<Timestamp>,
+}
+
+/// The decision about a request.
+#[derive(Debug, Clone)]
+pub struct RequestDecision {
+    pub request: SubjectRequestId,
+    /// True to confirm it.
+    pub confirms: bool,
+    /// Confirmed erasures: when they are to be carried out.
+    pub due_at: Option<Timestamp>,
+    /// Personal, as it may name people.
+    pub note: Option<String>,
+    pub by: Actor,
+}
+
+/// Why a request was not made or decided.
+#[derive(Debug, thiserror::Error)]
+pub enum SubjectRequestError {
+    #[error("there is no such request")]
+    NotFound,
+    #[error("the request is {} already", .0.as_str())]
+    Decided(RequestStatus),
+    #[error("the person was erased")]
+    Erased,
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+}
+
+impl TryFrom<RequestRow> for SubjectRequest {
+    type Error = DatabaseError;
+
+    fn try_from(row: RequestRow) -> Result<Self, DatabaseError> {
+        let corrupt = |what: &'static str| DatabaseError::corrupt("request of a person", what);
+        Ok(Self {
+            id: row.id.parse().map_err(|e| DatabaseError::corrupt("request of a person", e))?,
+            merchant: row.merchant_id.parse().map_err(|e| DatabaseError::corrupt("merchant id", e))?,
+            check: row.check_id.parse().map_err(|e| DatabaseError::corrupt("check id", e))?,
+            subject: row.subject,
+            kind: RequestKind::ALL.into_iter().find(|it| it.as_str() == row.kind).ok_or(corrupt("kind"))?,
+            status: RequestStatus::ALL.into_iter().find(|it| it.as_str() == row.status).ok_or(corrupt("status"))?,
+            asked_at: from_micros(row.asked_at),
+            decided_at: row.decided_at.map(from_micros),
+            decided_by: row.decided_by,
+            due_at: row.due_at.map(from_micros),
+        })
+    }
+}
+
+/// Makes a request, or finds the one for the same that is pending; true for one that was made.
+pub(crate) fn make(
+    conn: &mut AnyConnection,
+    events: &mut Vec<EventDraft>,
+    (merchant, check): (&MerchantId, &CheckId),
+    (id, kind): (&SubjectRequestId, RequestKind),
+    (by, now): (&Actor, Timestamp),
+) -> Result<(SubjectRequest, bool), SubjectRequestError> {
+    let event: Option<StoredCheck> = replay::find_event(conn, merchant, check, check::KIND)?;
+    let subject = event.ok_or(SubjectRequestError::NotFound)?.facts.subject.into_owned();
+    if people::hold_subjects(conn, merchant, &[&subject])?.is_empty() {
+        return Err(SubjectRequestError::Erased);
+    }
+    let pending: &[&str] = match kind {
+        RequestKind::Record => &[RequestStatus::Open.as_str()],
+        RequestKind::Erasure => &[RequestStatus::Open.as_str(), RequestStatus::Confirmed.as_str()],
+    };
+    let mut known = rows::list_requests_of(conn, merchant, &subject, pending)?.into_iter();
+    if let Some(known) = known.find(|row| row.kind == kind.as_str()) {
+        return Ok((known.try_into()?, false));
+    }
+    let row = RequestRow {
+        id: id.as_str().to_owned(),
+        merchant_id: merchant.as_str().to_owned(),
+        check_id: check.as_str().to_owned(),
+        subject,
+        kind: kind.as_str().to_owned(),
+        status: RequestStatus::Open.as_str().to_owned(),
+        asked_at: now.as_microsecond(),
+        decided_at: None,
+        decided_by: None,
+        due_at: None,
+    };
+    rows::insert_request(conn, &row)?;
+    let facts = RequestMade {
+        asked_at: from_micros(row.asked_at),
+        check: check.as_str().into(),
+        request: kind.as_str().into(),
+        subject: row.subject.as_str().into(),
+    };
+    events.push(EventDraft {
+        log: LogOwner::Merchant(merchant.clone()),
+        kind: MADE,
+        about: row.id.clone(),
+        actor: by.clone(),
+        facts: WrittenFacts::of(&facts),
+        personal: None,
+    });
+    Ok((row.try_into()?, true))
+}
+
+/// Confirms or declines a request that is open.
+pub(crate) fn decide(
+    conn: &mut AnyConnection,
+    events: &mut Vec<EventDraft>,
+    merchant: &MerchantId,
+    decision: &RequestDecision,
+    now: Timestamp,
+) -> Result<SubjectRequest, SubjectRequestError> {
+    let found = rows::find_request(conn, merchant, &decision.request)?.ok_or(SubjectRequestError::NotFound)?;
+    if people::hold_subjects(conn, merchant, &[&found.subject])?.is_empty() {
+        return Err(SubjectRequestError::Erased);
+    }
+    let status = if decision.confirms { RequestStatus::Confirmed } else { RequestStatus::Declined };
+    let row = RequestRow {
+        status: status.as_str().to_owned(),
+        decided_at: Some(now.as_microsecond()),
+        decided_by: Some(decision.by.name()),
+        due_at: decision.due_at.map(Timestamp::as_microsecond),
+        ..found
+    };
+    if rows::decide_request(conn, &row, RequestStatus::Open.as_str())? == 0 {
+        let known = rows::find_request(conn, merchant, &decision.request)?.ok_or(SubjectRequestError::NotFound)?;
+        return Err(SubjectRequestError::Decided(SubjectRequest::try_from(known)?.status));
+    }
+    let facts = RequestDecided {
+        decided_at: from_micros(now.as_microsecond()),
+        due_at: row.due_at.map(from_micros),
+        request: row.kind.as_str().into(),
+        subject: row.subject.as_str().into(),
+    };
+    let personal = decision
+        .note
+        .as_ref()
+        .map(|note| SealedFields { subject: row.subject.clone(), fields: Json::object([("note", Json::text(note))]) });
+    events.push(EventDraft {
+        log: LogOwner::Merchant(merchant.clone()),
+        kind: if decision.confirms { CONFIRMED } else { DECLINED },
+        about: row.id.clone(),
+        actor: decision.by.clone(),
+        facts: WrittenFacts::of(&facts),
+        personal,
+    });
+    Ok(row.try_into()?)
+}
+
+/// Settles the person's pending requests, as they are erased.
+pub(crate) fn settle(conn: &mut AnyConnection, merchant: &MerchantId, subject: &str) -> Result<(), DatabaseError> {
+    let [open, confirmed, done, closed] =
+        [RequestStatus::Open, RequestStatus::Confirmed, RequestStatus::CarriedOut, RequestStatus::Closed]
+            .map(RequestStatus::as_str);
+    let [record, erasure] = RequestKind::ALL.map(RequestKind::as_str);
+    rows::settle_requests_of(conn, merchant, subject, record, (&[open], closed))?;
+    rows::settle_requests_of(conn, merchant, subject, erasure, (&[open, confirmed], done))
+}
+
+/// The handle of the person of a request; none once they were erased.
+pub(crate) fn handle_of(
+    conn: &mut AnyConnection,
+    keyring: &Keyring,
+    request: &SubjectRequest,
+) -> Result<Option<SubjectHandle>, DatabaseError> {
+    let found = subjects::find(conn, keyring, &request.merchant, &request.subject)?;
+    Ok(found.map(|(_, subject)| subject.secret.handle().clone()))
+}
+
+/// Up to `most` of the merchant's requests behind `after`, oldest first.
+pub(crate) fn list(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    status: Option<RequestStatus>,
+    after: Option<&SubjectRequestId>,
+    most: u32,
+) -> Result<Vec<SubjectRequest>, DatabaseError> {
+    let rows = rows::list_requests(conn, merchant, status.map(RequestStatus::as_str), after, most.into())?;
+    rows.into_iter().map(SubjectRequest::try_from).collect()
+}
+
+/// The requests that were asked for by the link of this check.
+pub(crate) fn list_by(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    check: &CheckId,
+) -> Result<Vec<SubjectRequest>, DatabaseError> {
+    rows::list_requests_by(conn, merchant, check)?.into_iter().map(SubjectRequest::try_from).collect()
+}
+
+/// A request of the merchant.
+pub(crate) fn find(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    id: &SubjectRequestId,
+) -> Result<Option<SubjectRequest>, DatabaseError> {
+    rows::find_request(conn, merchant, id)?.map(SubjectRequest::try_from).transpose()
+}
+
+/// Up to `most` confirmed erasures of any merchant that are due at `now`.
+pub(crate) fn list_due(
+    conn: &mut AnyConnection,
+    now: Timestamp,
+    most: u32,
+) -> Result<Vec<SubjectRequest>, DatabaseError> {
+    let confirmed = RequestStatus::Confirmed.as_str();
+    let rows = rows::list_due_requests(conn, confirmed, now.as_microsecond(), most.into())?;
+    rows.into_iter().map(SubjectRequest::try_from).collect()
+}
