@@ -11,6 +11,7 @@ use crate::access::accounts::Session;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Section {
     Perks,
+    Keys,
     Merchants,
     Account,
     None,
@@ -18,9 +19,10 @@ pub(super) enum Section {
 
 impl Section {
     /// The parts that each role has, in their order.
-    const ALL: [(Self, &'static str, &'static str, &'static [Role]); 2] = [
+    const ALL: [(Self, &'static str, &'static str, &'static [Role]); 3] = [
         (Self::Merchants, "/console/merchants", "Merchants", &[Role::Operator]),
         (Self::Perks, "/console/perks", "Perks", &[Role::Admin]),
+        (Self::Keys, "/console/keys", "Keys", &[Role::Admin, Role::Operator]),
     ];
 }
 
@@ -48,7 +50,7 @@ pub(super) struct ClockView {
     pub is_own: bool,
 }
 
-/// What stands around a page.
+/// The parts around a page.
 pub(super) struct Frame {
     pub page: String,
     pub merchant: Option<String>,

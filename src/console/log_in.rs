@@ -32,9 +32,9 @@ struct LogInPage {
     frame: Frame,
     account: String,
     wanted: String,
-    /// What was wrong.
+    /// The fault of what was typed.
     error: Option<String>,
-    /// What is well: someone has logged out.
+    /// Said where all is well: someone has logged out.
     notice: Option<&'static str>,
 }
 
@@ -156,7 +156,9 @@ pub(super) fn left_words(left: u32) -> String {
 }
 
 pub(super) fn seconds_until(until: Timestamp, now: Timestamp) -> u64 {
-    u64::try_from(until.duration_since(now).as_secs()).unwrap_or(0).saturating_add(1)
+    let wait = until.duration_since(now);
+    let begun = i64::from(wait.subsec_nanos() > 0);
+    u64::try_from(wait.as_secs().saturating_add(begun)).unwrap_or(0).max(1)
 }
 
 /// The answer that begins a session: always a new one, so that nobody can have planted its token before.

@@ -6,7 +6,7 @@
 //! - `caller`: who asks, by their session; `form`: what they send, with the proof that one of our pages sent it
 //! - `frame`: what stands around every page; `words`: instants and numbers as pages say them; `icon`, `assets`: pictures,
 //!   styles and scripts
-//! - `log_in`, `links`, `account`, `merchants`, `perks`: the pages; `refusals`: errors as pages
+//! - `log_in`, `links`, `account`, `keys`, `merchants`, `perks`: the pages; `refusals`: errors as pages
 //!
 //! To add a page:
 //! 1. Write the handler with actix's `#[get("/…")]` (the scope adds `/console`). Its first argument is
@@ -28,6 +28,7 @@ mod door;
 mod form;
 mod frame;
 mod icon;
+mod keys;
 mod links;
 mod log_in;
 mod merchants;

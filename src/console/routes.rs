@@ -4,6 +4,7 @@ use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
 
 use super::door::{attend_page, get_nothing};
+use super::keys::{create as key_create, list as key_list, revoke as key_revoke};
 use super::perks::{list, show, versions};
 use super::{account, assets, links, log_in, merchants};
 
@@ -27,6 +28,11 @@ pub fn mount(config: &mut ServiceConfig) {
             .service(show::get_perk)
             .service(versions::get_version)
             .service(versions::post_step)
+            .service(key_list::get_keys)
+            .service(key_create::get_new_key)
+            .service(key_create::post_new_key)
+            .service(key_revoke::get_revoke)
+            .service(key_revoke::post_revoke)
             .service(merchants::get_merchants)
             .default_service(web::to(get_nothing)),
     );

@@ -135,7 +135,7 @@ fn state_view(perk: &Perk, state: PerkState, zone: &jiff::tz::TimeZone, now: Tim
             ("denied", Icon::Warning, "Not readable here", "a newer build wrote its rule".to_owned())
         }
         PerkState::Open { until: Some(at) } if at.duration_since(now) <= SOON => {
-            let minutes = at.duration_since(now).as_mins() + 1;
+            let minutes = (at.duration_since(now).as_secs() + 59) / 60;
             ("wait", Icon::Clock, "Closes soon", format!("at {}, in {minutes} min", when(at)))
         }
         PerkState::Open { until: at } => ("granted", Icon::Tick, "Open", at.map_or_else(String::new, until)),

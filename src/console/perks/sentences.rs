@@ -26,7 +26,7 @@ pub(super) fn parts(rule: &Json) -> Vec<Part> {
         ("Limits", listed(rule, "limits", |limit| named(limit, &describe::limit(limit)))),
         (
             "Desk",
-            rule.member("overrides")
+            rule.member("override")
                 .map(|terms| vec![format!("The desk may admit refused guests: {}.", describe::overrides(terms))])
                 .unwrap_or_default(),
         ),
@@ -39,12 +39,11 @@ pub(super) fn parts(rule: &Json) -> Vec<Part> {
 }
 
 /// The members that the parts above read.
-const KNOWN: [&str; 14] = [
+const KNOWN: [&str; 12] = [
     "blackouts",
     "limits",
-    "offers",
     "otherwise",
-    "overrides",
+    "override",
     "rollout",
     "schedule",
     "score",
@@ -53,7 +52,6 @@ const KNOWN: [&str; 14] = [
     "token",
     "valid",
     "when",
-    "engine",
 ];
 
 fn capital(text: &str) -> String {
@@ -139,11 +137,12 @@ fn closed(rule: &Json) -> Vec<String> {
 }
 
 fn otherwise(rule: &Json) -> Vec<String> {
-    let fallback = rule.member("otherwise").map(|it| format!("Whoever no tier admits is {}.", describe::fallback(it)));
-    fallback
-        .into_iter()
-        .chain(listed(rule, "offers", |it| format!("Refused guests are offered {}.", describe::offer(it))))
-        .collect()
+    let Some(otherwise) = rule.member("otherwise") else { return Vec::new() };
+    // A word, or an object with offers beside it.
+    let decision = otherwise.member("decision").unwrap_or(otherwise);
+    let fallback = decision.as_text().map(|_| format!("Whoever no tier admits is {}.", describe::fallback(decision)));
+    let offers = listed(otherwise, "offers", |it| format!("Refused guests are offered {}.", describe::offer(it)));
+    fallback.into_iter().chain(offers).collect()
 }
 
 fn token(rule: &Json) -> Vec<String> {
