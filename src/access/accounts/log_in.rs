@@ -18,6 +18,7 @@ use crate::access::principal::Principal;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::clock::from_micros;
 use crate::foundation::subject::hex;
+use crate::telemetry::meters;
 
 /// The turns of hashing passwords: each takes 19 MiB, and many at once would leave the checks no core.
 static HASHING: Semaphore = Semaphore::const_new(2);
@@ -48,6 +49,18 @@ impl Directory {
     /// # Errors
     /// [`LogInError`].
     pub async fn log_in(&self, name: &str, password: Password, address: &str) -> Result<SecretToken, LogInError> {
+        let logged_in = self.try_log_in(name, password, address).await;
+        let outcome = match &logged_in {
+            Ok(_) => "logged_in",
+            Err(LogInError::Refused { .. }) => "refused",
+            Err(LogInError::Locked { .. }) => "locked",
+            Err(LogInError::Busy | LogInError::Database(_)) => return logged_in,
+        };
+        meters().console_log_ins.count([outcome]);
+        logged_in
+    }
+
+    async fn try_log_in(&self, name: &str, password: Password, address: &str) -> Result<SecretToken, LogInError> {
         let now = self.clock.now();
         let name = name.trim().to_lowercase();
         let blind = |label: &[u8], parts: [&[u8]; 2]| {
