@@ -61,7 +61,7 @@ fn capital(text: &str) -> String {
 
 fn named(part: &Json, words: &str) -> String {
     let id = part.member("id").map(describe::shown).unwrap_or_default();
-    format!("{id}: {words}")
+    format!("{id}: {words}.")
 }
 
 fn listed(rule: &Json, member: &str, words: impl Fn(&Json) -> String) -> Vec<String> {
@@ -94,10 +94,10 @@ fn score(rule: &Json) -> Vec<String> {
     let mut sentences = vec![format!("From the source {source}.")];
     if let Some(age) = score.member("max_age").filter(|age| age.as_text().is_some()) {
         let then = fallback("on_stale").unwrap_or_default();
-        sentences.push(format!("At most {} old; whoever’s is older is {then}.", describe::value(age)));
+        sentences.push(format!("At most {} old: guests with an older one are {then}.", describe::value(age)));
     }
     if let Some(then) = fallback("on_missing") {
-        sentences.push(format!("Whoever has none is {then}."));
+        sentences.push(format!("Guests without one are {then}."));
     }
     sentences
 }
@@ -140,7 +140,8 @@ fn otherwise(rule: &Json) -> Vec<String> {
     let Some(otherwise) = rule.member("otherwise") else { return Vec::new() };
     // A word, or an object with offers beside it.
     let decision = otherwise.member("decision").unwrap_or(otherwise);
-    let fallback = decision.as_text().map(|_| format!("Whoever no tier admits is {}.", describe::fallback(decision)));
+    let fallback =
+        decision.as_text().map(|_| format!("Guests whom no tier admits are {}.", describe::fallback(decision)));
     let offers = listed(otherwise, "offers", |it| format!("Refused guests are offered {}.", describe::offer(it)));
     fallback.into_iter().chain(offers).collect()
 }
@@ -180,6 +181,14 @@ mod tests {
         let parts = parts(&Json::parse(rule.canonical()).unwrap());
         let text: Vec<String> =
             parts.iter().map(|part| format!("{}: {}", part.heading, part.sentences.join(" "))).collect();
-        insta::assert_snapshot!(text.join("\n"), @"");
+        insta::assert_snapshot!(text.join("\n"), @"
+        Who comes in: First lounge: for scores of at least 60. Main lounge: for scores of at least 40.
+        Besides the score: Terminal is one of A, G.
+        Score: From the source klout. At most 7 days old: guests with an older one are refused. Guests without one are referred to a person.
+        Open: On Mondays to Fridays, 06:00–23:30. All times are those of America/Los_Angeles.
+        Closed: On 2026-12-25.
+        Limits: house-day: 200 guests a day for the whole perk.
+        Token: Good for 30 minutes at the door sfo-lounge, once only.
+        ");
     }
 }

@@ -29,9 +29,8 @@ async fn a_link_opens_once_and_looking_does_not_use_it() {
             assert!(reply.status == 422 && reply.text.contains(wrong), "{} {}", reply.status, reply.text);
         }
         let good = [("password", PASSWORD), ("again", PASSWORD)];
-        let both =
-            futures_util::future::join_all((0..3).map(async |_| Browser::new(&app).send(&at, &good).await.status))
-                .await;
+        let tries = (0..3).map(|_| async { Browser::new(&app).send(&at, &good).await.status });
+        let both = futures_util::future::join_all(tries).await;
         assert_eq!(both.iter().filter(|status| **status == 303).count(), 1, "{both:?}");
         for path in [at.as_str(), "/console/links/x", &format!("/console/links/{}", "a".repeat(43))] {
             let over = browser.open(path).await;

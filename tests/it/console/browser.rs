@@ -13,7 +13,7 @@ pub(super) const PASSWORD: &str = "a horse of another colour";
 
 /// A browser that follows no redirect by itself.
 pub(super) struct Browser {
-    client: Client,
+    pub client: Client,
     pub cookie: Option<String>,
 }
 

@@ -98,7 +98,7 @@ async fn an_address_that_tries_many_names_is_locked() {
 async fn many_tries_at_once_are_no_more_than_one_by_one() {
     for app in TestApp::all().await {
         Browser::logged_in(&app, Role::Admin, MEI).await;
-        let tries = (0..12).map(async |_| log_in(&mut Browser::new(&app), MEI, "wrong").await.status);
+        let tries = (0..12).map(|_| async { log_in(&mut Browser::new(&app), MEI, "wrong").await.status });
         let statuses = futures_util::future::join_all(tries).await;
         assert_eq!(statuses.iter().filter(|status| **status == 422).count(), 5, "{statuses:?}");
     }
