@@ -48,6 +48,8 @@ pub(super) struct ClockView {
     pub day: String,
     /// A script puts the viewer's own zone there.
     pub is_own: bool,
+    /// Another one shows this zone already.
+    pub is_hidden: bool,
 }
 
 /// The parts around a page.
@@ -103,7 +105,8 @@ impl Frame {
     /// Adds the clock of a perk, which comes first.
     pub(super) fn in_zone(mut self, zone: &str, now: Timestamp) -> Self {
         if !self.clocks.iter().any(|clock| clock.zone == zone) {
-            let known: Vec<String> = self.clocks.iter().map(|clock| clock.zone.clone()).collect();
+            let mut known: Vec<String> = self.clocks.iter().map(|clock| clock.zone.clone()).collect();
+            known.dedup();
             self.clocks = clocks(std::iter::once(zone).chain(known.iter().map(String::as_str)), now);
         }
         self
@@ -127,7 +130,9 @@ fn clocks<'a>(zones: impl Iterator<Item = &'a str>, now: Timestamp) -> Vec<Clock
         let local = now.to_zoned(zone_of(zone));
         let day = local.date();
         let first = *first_day.get_or_insert(day);
+        let is_hidden = shown.iter().any(|clock| clock.zone == zone);
         shown.push(ClockView {
+            is_hidden,
             zone: zone.to_owned(),
             place: place_of(zone),
             time: local.strftime("%H:%M").to_string(),

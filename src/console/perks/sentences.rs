@@ -18,7 +18,7 @@ pub(super) fn parts(rule: &Json) -> Vec<Part> {
         ("Who comes in", tiers(rule)),
         (
             "Besides the score",
-            rule.member("when").map(|when| vec![capital(&describe::condition(when))]).unwrap_or_default(),
+            said(rule, "when").map(|when| vec![capital(&describe::condition(when))]).unwrap_or_default(),
         ),
         ("Score", score(rule)),
         ("Open", open(rule)),
@@ -26,7 +26,7 @@ pub(super) fn parts(rule: &Json) -> Vec<Part> {
         ("Limits", listed(rule, "limits", |limit| named(limit, &describe::limit(limit)))),
         (
             "Desk",
-            rule.member("override")
+            said(rule, "override")
                 .map(|terms| vec![format!("The desk may admit refused guests: {}.", describe::overrides(terms))])
                 .unwrap_or_default(),
         ),
@@ -54,6 +54,11 @@ const KNOWN: [&str; 12] = [
     "when",
 ];
 
+/// A member that says something: the canonical form writes what is left out as null.
+fn said<'a>(json: &'a Json, name: &str) -> Option<&'a Json> {
+    json.member(name).filter(|value| **value != Json::Null)
+}
+
 fn capital(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).chain(['.']).collect())
@@ -74,11 +79,11 @@ fn tiers(rule: &Json) -> Vec<String> {
         |tier: &Json| tier.member("rank").map(describe::shown).and_then(|text| text.parse::<i64>().ok()).unwrap_or(0);
     tiers.sort_by_key(|tier| std::cmp::Reverse(rank(tier)));
     let words = |tier: &Json| {
-        let mut text = format!("{}: {}", tier_name(tier), describe::audience(tier.member("when")));
-        if let Some(wait) = tier.member("max_wait") {
+        let mut text = format!("{}: {}", tier_name(tier), describe::audience(said(tier, "when")));
+        if let Some(wait) = said(tier, "max_wait") {
             text.push_str(&format!(", waiting at most {}", describe::value(wait)));
         }
-        if let Some(guests) = tier.member("guests") {
+        if let Some(guests) = said(tier, "guests") {
             text.push_str(&format!("; {}", describe::guests(guests)));
         }
         text.push('.');
@@ -88,7 +93,7 @@ fn tiers(rule: &Json) -> Vec<String> {
 }
 
 fn score(rule: &Json) -> Vec<String> {
-    let Some(score) = rule.member("score") else { return Vec::new() };
+    let Some(score) = said(rule, "score") else { return Vec::new() };
     let source = score.member("source").map(describe::shown).unwrap_or_default();
     let fallback = |name: &str| score.member(name).map(describe::fallback);
     let mut sentences = vec![format!("From the source {source}.")];
@@ -137,7 +142,7 @@ fn closed(rule: &Json) -> Vec<String> {
 }
 
 fn otherwise(rule: &Json) -> Vec<String> {
-    let Some(otherwise) = rule.member("otherwise") else { return Vec::new() };
+    let Some(otherwise) = said(rule, "otherwise") else { return Vec::new() };
     // A word, or an object with offers beside it.
     let decision = otherwise.member("decision").unwrap_or(otherwise);
     let fallback =
@@ -149,7 +154,7 @@ fn otherwise(rule: &Json) -> Vec<String> {
 fn token(rule: &Json) -> Vec<String> {
     let Some(token) = rule.member("token") else { return Vec::new() };
     let audience = token.member("audience").map(describe::shown).unwrap_or_default();
-    let life = token.member("ttl").map(describe::value).unwrap_or_default();
+    let life = said(token, "ttl").map(describe::value).unwrap_or_default();
     let once = if token.member("single_use") == Some(&Json::Bool(true)) { ", once only" } else { "" };
     vec![format!("Good for {life} at the door {audience}{once}.")]
 }
@@ -159,7 +164,7 @@ fn others(rule: &Json) -> Vec<String> {
     let rollout =
         percent.filter(|percent| percent != "100").map(|percent| format!("Rolled out to {percent} percent of people."));
     let Json::Object(members) = rule else { return Vec::new() };
-    let unknown = members.iter().filter(|(name, _)| !KNOWN.contains(&name.as_ref()));
+    let unknown = members.iter().filter(|(name, value)| !KNOWN.contains(&name.as_ref()) && *value != Json::Null);
     rollout.into_iter().chain(unknown.map(|(name, value)| format!("{name}: {}", describe::shown(value)))).collect()
 }
 

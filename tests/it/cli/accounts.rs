@@ -52,5 +52,5 @@ fn what_can_not_be_an_account_is_refused_with_what_can() {
     assert!(operator[0].contains("an operator key belongs to no merchant"), "{operator:?}");
     terminal.refused("account create ops --role kiosk", 2);
     terminal.refused("account create 'a b' --role admin", 2);
-    terminal.refused("account disable mei", 1);
+    terminal.refused("account disable mei", 2);
 }

@@ -101,7 +101,7 @@ async fn what_an_account_does_stands_in_the_log_under_its_key() {
         let mut browser = Browser::logged_in(&app, Role::Admin, MEI).await;
         let at = "/console/perks/sfo-lounge/versions/2";
         let page = browser.open(at).await.into_text();
-        assert!(page.contains("at least 40 → at least 45"), "{page}");
+        assert!(page.contains("<del>at least 40</del>") && page.contains("<ins>at least 45</ins>"), "{page}");
         let (token, etag) = (hidden(&page, "form_token"), hidden(&page, "etag"));
         let stale = browser.send(&format!("{at}/publish"), &[("form_token", &token), ("etag", "another")]).await;
         assert_eq!(stale.status, 412, "{}", stale.text);
@@ -113,7 +113,7 @@ async fn what_an_account_does_stands_in_the_log_under_its_key() {
         let directory = &app.world.gateway.directory;
         let account = directory.find_account(Some(app.cathay.id.clone()), MEI.parse().unwrap()).await.unwrap();
         let auditor = app.auditor(&app.cathay).await;
-        let events = auditor.get("/v1/audit/events?kind=version.published").await.is(200);
+        let events = auditor.get("/v1/audit/events?kind=rule.published").await.is(200);
         assert!(events.to_string().contains(account.key.as_str()), "{events}");
         let report =
             perkgate::audit::verify(&app.world.database.open(), &Request::default(), &Entropy::System, &mut |_| {});
