@@ -6,7 +6,8 @@
 //! - `caller`: who asks, by their session; `form`: what they send, with the proof that one of our pages sent it
 //! - `frame`: what stands around every page; `words`: instants and numbers as pages say them; `icon`, `assets`: pictures,
 //!   styles and scripts
-//! - `log_in`, `links`, `account`, `keys`, `merchants`, `perks`: the pages; `refusals`: errors as pages
+//! - `addresses`: where a log-in comes back to
+//! - `log_in`, `links`, `account`, `second_factor`, `keys`, `merchants`, `perks`: the pages; `refusals`: errors as pages
 //!
 //! To add a page:
 //! 1. Write the handler with actix's `#[get("/…")]` (the scope adds `/console`). Its first argument is
@@ -21,6 +22,7 @@
 //! Pages stand in no OpenAPI document: that describes the API alone. `design.md` has the components and their states.
 
 mod account;
+mod addresses;
 mod assets;
 mod caller;
 mod cookie;
@@ -35,6 +37,7 @@ mod merchants;
 mod perks;
 mod refusals;
 mod routes;
+mod second_factor;
 mod transport;
 mod words;
 

@@ -6,7 +6,7 @@ use actix_web::web::{self, ServiceConfig};
 use super::door::{attend_page, get_nothing};
 use super::keys::{create as key_create, list as key_list, revoke as key_revoke};
 use super::perks::{list, show, versions};
-use super::{account, assets, links, log_in, merchants};
+use super::{account, assets, links, log_in, merchants, second_factor};
 
 /// Adds the console's pages.
 pub fn mount(config: &mut ServiceConfig) {
@@ -23,6 +23,9 @@ pub fn mount(config: &mut ServiceConfig) {
             .service(account::get_account)
             .service(account::post_password)
             .service(account::post_end_sessions)
+            .service(second_factor::get_code)
+            .service(second_factor::post_code)
+            .service(second_factor::post_remove_code)
             .service(log_in::get_home)
             .service(list::get_perks)
             .service(show::get_perk)

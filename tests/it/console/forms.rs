@@ -7,7 +7,9 @@ use super::browser::Browser;
 use crate::support::app::TestApp;
 
 /// Every form but the log-in and links, which nobody's session sends.
-const FORMS: [&str; 6] = [
+const FORMS: [&str; 8] = [
+    "/console/account/code",
+    "/console/account/code/remove",
     "/console/keys/new",
     "/console/keys/key_00000000000070008000000000000001/revoke",
     "/console/logout",

@@ -9,5 +9,6 @@ mod keys;
 mod log_in;
 mod pages;
 mod perks;
+mod second_factor;
 mod sessions;
 mod transport;

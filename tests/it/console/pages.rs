@@ -11,7 +11,8 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
                       form-action 'self'; frame-ancestors 'none'; base-uri 'none'; manifest-src 'self'; worker-src 'self'";
 
 /// Every page and the roles that see it.
-const PAGES: [(&str, &[Role]); 7] = [
+const PAGES: [(&str, &[Role]); 8] = [
+    ("/console/account/code", &[Role::Admin, Role::Auditor, Role::Operator]),
     ("/console/keys", &[Role::Admin, Role::Operator]),
     ("/console/keys/new", &[Role::Admin, Role::Operator]),
     ("/console/account", &[Role::Admin, Role::Auditor, Role::Operator]),
