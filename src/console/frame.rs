@@ -65,6 +65,8 @@ pub(super) struct Frame {
     pub styles: &'static str,
     pub scripts: &'static str,
     pub icon: &'static str,
+    /// The sign of a person.
+    pub person: Icon,
 }
 
 impl Frame {
@@ -99,6 +101,7 @@ impl Frame {
             styles: assets::styles(),
             scripts: assets::scripts(),
             icon: assets::icon(),
+            person: Icon::Person,
         }
     }
 
@@ -116,10 +119,6 @@ impl Frame {
     pub(super) fn title(&self) -> String {
         let merchant = self.merchant.as_ref().map_or(String::new(), |name| format!(" · {name}"));
         format!("{}{merchant} · perkgate", self.page)
-    }
-
-    pub(super) const fn person(&self) -> Icon {
-        Icon::Person
     }
 }
 

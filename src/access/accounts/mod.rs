@@ -268,7 +268,5 @@ pub(super) fn forget(
     merchant: Option<&MerchantId>,
     key: &KeyId,
 ) -> Result<(), DatabaseError> {
-    let is_own =
-        store::find_merchant(conn, key.as_str())?.is_some_and(|of| of.as_deref() == merchant.map(MerchantId::as_str));
-    if is_own { store::delete(conn, key.as_str()) } else { Ok(()) }
+    if store::is_account_of(conn, merchant, key.as_str())? { store::delete(conn, key.as_str()) } else { Ok(()) }
 }

@@ -227,9 +227,11 @@ pub(super) fn update_attempts(conn: &mut AnyConnection, row: &AttemptRow) -> Res
     Ok(())
 }
 
-/// The merchant of the account with this key, if it is one's.
-pub(super) fn find_merchant(conn: &mut AnyConnection, key: &str) -> Result<Option<Option<String>>> {
-    Ok(accounts::table.find(key).select(accounts::merchant_id).first(conn).optional()?)
+/// True if the key is an account's of this merchant (none: of the operator).
+pub(super) fn is_account_of(conn: &mut AnyConnection, merchant: Option<&MerchantId>, key: &str) -> Result<bool> {
+    let account = accounts::table.find(key).select(accounts::merchant_id);
+    let of: Vec<Option<String>> = account.load(conn)?;
+    Ok(of.iter().any(|of| of.as_deref() == merchant.map(MerchantId::as_str)))
 }
 
 /// Sets the second factor, or none.

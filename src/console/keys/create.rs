@@ -78,13 +78,8 @@ impl NewKeyPage {
         };
         let life =
             |(value, words): (&'static str, &'static str)| Choice { value, words, is_chosen: value == fields.expires };
-        Self {
-            frame: Frame::of("New key", Section::Keys, caller.session(), now),
-            roles: own.map(role).collect(),
-            lives: LIVES.map(life).into_iter().collect(),
-            fields: fields.clone(),
-            errors,
-        }
+        let (roles, lives) = (own.map(role).collect(), LIVES.map(life).into_iter().collect());
+        Self { frame: Frame::of("New key", Section::Keys, caller.session(), now), roles, lives, fields, errors }
     }
 
     fn error(&self, field: &str) -> Option<&str> {
@@ -140,13 +135,13 @@ pub(in crate::console) async fn post_new_key(
                 warnings: warnings.into_iter().map(|warning| sentence(&warning.detail)).collect(),
             })
         }
-        Err(AccessError::Unfit(errors)) => refused(errors.into_iter().map(of_field).collect()),
+        Err(AccessError::Unfit(errors)) => refused(errors.iter().map(of_field).collect()),
         Err(error) => Err(error.into()),
     }
 }
 
 /// The field that an error is about, as the form names it.
-fn of_field(error: FieldError) -> (&'static str, String) {
+fn of_field(error: &FieldError) -> (&'static str, String) {
     let known = ["role", "label", "location", "kiosk", "audience", "expires"];
     let field = error.path.as_str().trim_start_matches('/');
     let field = if field == "expires_at" { "expires" } else { field };
