@@ -11,10 +11,10 @@ use super::door::{client_of, page_of};
 use super::form::Posted;
 use super::frame::{Frame, Section};
 use super::icon::Icon;
-use super::log_in::{begun, busy, ended, left_words};
+use super::log_in::{CODE_WRONG, begun, busy, ended, left_words};
 use super::words::{When, role_words, zone_of};
 use crate::access::accounts::log_in::LogInError;
-use crate::access::accounts::{Password, Session};
+use crate::access::accounts::{Password, Session, TypedCode};
 use crate::access::role::permit::ReadOwnKey;
 use crate::gateway::Gateway;
 use crate::web::extract::Params;
@@ -33,6 +33,7 @@ struct AccountPage {
     zone: String,
     error: Option<String>,
     is_changed: bool,
+    has_code: bool,
 }
 
 struct SessionView {
@@ -47,6 +48,8 @@ async fn shown(gateway: &Gateway, session: &Session) -> Result<AccountPage, Prob
     let zone_name = merchant.map_or("UTC", |merchant| &merchant.time_zone);
     let zone = zone_of(zone_name);
     let sessions = gateway.directory.list_sessions(session).await?;
+    let of = merchant.map(|merchant| merchant.id.clone());
+    let account = gateway.directory.find_account(of, session.account.clone()).await?;
     let view = |it: crate::access::accounts::session::OpenSession| SessionView {
         began: When::of(it.began_at, &zone, now),
         used: When::of(it.used_at, &zone, now),
@@ -63,6 +66,7 @@ async fn shown(gateway: &Gateway, session: &Session) -> Result<AccountPage, Prob
         zone: zone_name.to_owned(),
         error: None,
         is_changed: false,
+        has_code: account.has_code,
     })
 }
 
@@ -85,6 +89,7 @@ pub(super) async fn get_account(
 #[derive(Deserialize)]
 pub(super) struct PasswordFields {
     old: Option<Password>,
+    code: Option<TypedCode>,
     password: Option<Password>,
     again: Option<Password>,
 }
@@ -96,14 +101,15 @@ pub(super) async fn post_password(
     gateway: Data<Gateway>,
     fields: Posted<PasswordFields>,
 ) -> Result<HttpResponse, Problem> {
-    let PasswordFields { old, password, again } = fields.0;
+    let PasswordFields { old, code, password, again } = fields.0;
     let session = caller.session();
     let refusal = match (old, password, again) {
         (Some(old), Some(new), Some(again)) if new.is(&again) => {
-            match gateway.directory.change_password(session, old, new, &client_of(&req, &gateway)).await {
+            match gateway.directory.change_password(session, old, code, new, &client_of(&req, &gateway)).await {
                 Ok(Ok(token)) => return Ok(begun(&req, &token, "/console/account?changed=yes")),
                 Ok(Err(weak)) => sentence(&weak.to_string()),
                 Err(LogInError::Refused { left }) => format!("The old password is wrong. {}", left_words(left)),
+                Err(LogInError::Code { left }) => format!("{CODE_WRONG} {}", left_words(left)),
                 Err(LogInError::Locked { .. }) => "Too many passwords were wrong: wait for 15 minutes.".to_owned(),
                 Err(LogInError::Busy) => return Err(busy()),
                 Err(LogInError::Database(error)) => return Err(error.into()),

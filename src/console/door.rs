@@ -13,8 +13,8 @@ use actix_web::web::Data;
 use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse};
 use askama::Template;
 
+use super::addresses::log_in_address;
 use super::caller::{log_in_first, session_of};
-use super::log_in::log_in_address;
 use super::transport::Transport;
 use super::{cookie, refusals, transport};
 use crate::gateway::Gateway;

@@ -1,4 +1,4 @@
-//! What a page of ours sends: a form with the token of the session that the page was made for.
+//! The forms that our own pages send, each with the token of the session that the page was made for.
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};

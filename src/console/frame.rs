@@ -11,6 +11,7 @@ use crate::access::accounts::Session;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Section {
     Perks,
+    Keys,
     Merchants,
     Account,
     None,
@@ -18,9 +19,10 @@ pub(super) enum Section {
 
 impl Section {
     /// The parts that each role has, in their order.
-    const ALL: [(Self, &'static str, &'static str, &'static [Role]); 2] = [
+    const ALL: [(Self, &'static str, &'static str, &'static [Role]); 3] = [
         (Self::Merchants, "/console/merchants", "Merchants", &[Role::Operator]),
         (Self::Perks, "/console/perks", "Perks", &[Role::Admin]),
+        (Self::Keys, "/console/keys", "Keys", &[Role::Admin, Role::Operator]),
     ];
 }
 
@@ -46,9 +48,11 @@ pub(super) struct ClockView {
     pub day: String,
     /// A script puts the viewer's own zone there.
     pub is_own: bool,
+    /// Another one shows this zone already.
+    pub is_hidden: bool,
 }
 
-/// What stands around a page.
+/// The parts around a page.
 pub(super) struct Frame {
     pub page: String,
     pub merchant: Option<String>,
@@ -61,6 +65,8 @@ pub(super) struct Frame {
     pub styles: &'static str,
     pub scripts: &'static str,
     pub icon: &'static str,
+    /// The sign of a person.
+    pub person: Icon,
 }
 
 impl Frame {
@@ -95,13 +101,15 @@ impl Frame {
             styles: assets::styles(),
             scripts: assets::scripts(),
             icon: assets::icon(),
+            person: Icon::Person,
         }
     }
 
     /// Adds the clock of a perk, which comes first.
     pub(super) fn in_zone(mut self, zone: &str, now: Timestamp) -> Self {
         if !self.clocks.iter().any(|clock| clock.zone == zone) {
-            let known: Vec<String> = self.clocks.iter().map(|clock| clock.zone.clone()).collect();
+            let mut known: Vec<String> = self.clocks.iter().map(|clock| clock.zone.clone()).collect();
+            known.dedup();
             self.clocks = clocks(std::iter::once(zone).chain(known.iter().map(String::as_str)), now);
         }
         self
@@ -112,10 +120,6 @@ impl Frame {
         let merchant = self.merchant.as_ref().map_or(String::new(), |name| format!(" · {name}"));
         format!("{}{merchant} · perkgate", self.page)
     }
-
-    pub(super) const fn person(&self) -> Icon {
-        Icon::Person
-    }
 }
 
 fn clocks<'a>(zones: impl Iterator<Item = &'a str>, now: Timestamp) -> Vec<ClockView> {
@@ -125,7 +129,9 @@ fn clocks<'a>(zones: impl Iterator<Item = &'a str>, now: Timestamp) -> Vec<Clock
         let local = now.to_zoned(zone_of(zone));
         let day = local.date();
         let first = *first_day.get_or_insert(day);
+        let is_hidden = shown.iter().any(|clock| clock.zone == zone);
         shown.push(ClockView {
+            is_hidden,
             zone: zone.to_owned(),
             place: place_of(zone),
             time: local.strftime("%H:%M").to_string(),

@@ -31,7 +31,7 @@ impl Icon {
         }
     }
 
-    /// What colours it among sentences.
+    /// The class that colours it among sentences.
     pub(super) const fn class(self) -> &'static str {
         match self {
             Self::Tick => " ok",

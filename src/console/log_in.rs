@@ -8,14 +8,15 @@ use askama::Template;
 use jiff::Timestamp;
 use serde::Deserialize;
 
+use super::addresses::own_address;
 use super::caller::{Caller, Visitor};
+use super::cookie;
 use super::door::{client_of, page, page_of, see_other, transport_of};
 use super::form::Posted;
 use super::frame::{Frame, home_of};
 use super::icon::Icon;
-use super::{cookie, words};
 use crate::access::accounts::log_in::LogInError;
-use crate::access::accounts::{Password, SecretToken};
+use crate::access::accounts::{Password, SecretToken, TypedCode};
 use crate::access::role::permit::ReadOwnKey;
 use crate::foundation::count::counted_as;
 use crate::gateway::Gateway;
@@ -23,8 +24,7 @@ use crate::web::extract::Params;
 use crate::web::form::Form;
 use crate::web::problem::{Kind, Problem};
 
-/// The longest address to come back to.
-const LONGEST_RETURN: usize = 1_024;
+pub(super) const CODE_WRONG: &str = "This account asks for a code too, and none was typed, or one that is wrong or over. Type the one that your app shows now.";
 
 #[derive(Template)]
 #[template(path = "log_in.html", config = "src/console/askama.toml")]
@@ -32,33 +32,25 @@ struct LogInPage {
     frame: Frame,
     account: String,
     wanted: String,
-    /// What was wrong.
+    /// The fault of what was typed.
     error: Option<String>,
-    /// What is well: someone has logged out.
+    /// The fault is the code's.
+    needs_code: bool,
+    /// Said where all is well: someone has logged out.
     notice: Option<&'static str>,
 }
 
 impl LogInPage {
     fn new(wanted: Option<&str>) -> Self {
         let wanted = wanted.and_then(own_address).unwrap_or_default().to_owned();
-        Self { frame: Frame::bare("Log in"), account: String::new(), wanted, error: None, notice: None }
-    }
-}
-
-/// An address of our own to come back to: anything else would lead people who trust this page elsewhere.
-fn own_address(text: &str) -> Option<&str> {
-    let rest = text.strip_prefix("/console")?;
-    let is_ours = rest.is_empty() || rest.starts_with(['/', '?']);
-    let is_plain = text.len() <= LONGEST_RETURN && text.bytes().all(|b| (b'!'..=b'~').contains(&b) && b != b'\\');
-    let is_page = !["/login", "/logout", "/links", "/assets"].iter().any(|no| rest.starts_with(no));
-    (is_ours && is_plain && is_page).then_some(text)
-}
-
-/// The log-in that comes back to an address.
-pub(super) fn log_in_address(wanted: &str) -> String {
-    match own_address(wanted).filter(|wanted| *wanted != "/console") {
-        Some(wanted) => format!("/console/login?return={}", words::encoded(wanted)),
-        None => "/console/login".to_owned(),
+        Self {
+            frame: Frame::bare("Log in"),
+            account: String::new(),
+            wanted,
+            error: None,
+            needs_code: false,
+            notice: None,
+        }
     }
 }
 
@@ -91,6 +83,7 @@ pub(super) async fn get_log_in(visitor: Visitor, query: Params<LogInQuery>) -> R
 pub(super) struct LogInFields {
     account: Option<String>,
     password: Option<Password>,
+    code: Option<TypedCode>,
     #[serde(rename = "return")]
     wanted: Option<String>,
 }
@@ -102,13 +95,13 @@ pub(super) async fn post_log_in(
     gateway: Data<Gateway>,
     fields: Form<LogInFields>,
 ) -> Result<HttpResponse, Problem> {
-    let LogInFields { account, password, wanted } = fields.into_inner();
+    let LogInFields { account, password, code, wanted } = fields.into_inner();
     let shown = LogInPage { account: account.clone().unwrap_or_default(), ..LogInPage::new(wanted.as_deref()) };
     let (Some(account), Some(password)) = (account, password) else {
         let error = Some("Type your account’s name and its password.".to_owned());
         return page_of(StatusCode::UNPROCESSABLE_ENTITY, &LogInPage { error, ..shown });
     };
-    match gateway.directory.log_in(&account, password, &client_of(&req, &gateway)).await {
+    match gateway.directory.log_in(&account, password, code, &client_of(&req, &gateway)).await {
         Ok(token) => {
             if let Some(before) = visitor.0 {
                 gateway.directory.end_session(&before, false).await?;
@@ -119,6 +112,10 @@ pub(super) async fn post_log_in(
         Err(LogInError::Refused { left }) => {
             let error = Some(format!("That account and that password don’t go together. {}", left_words(left)));
             page_of(StatusCode::UNPROCESSABLE_ENTITY, &LogInPage { error, ..shown })
+        }
+        Err(LogInError::Code { left }) => {
+            let error = Some(format!("{CODE_WRONG} {}", left_words(left)));
+            page_of(StatusCode::UNPROCESSABLE_ENTITY, &LogInPage { error, needs_code: true, ..shown })
         }
         Err(LogInError::Locked { until }) => {
             let seconds = seconds_until(until, gateway.clock.now());
@@ -156,7 +153,9 @@ pub(super) fn left_words(left: u32) -> String {
 }
 
 pub(super) fn seconds_until(until: Timestamp, now: Timestamp) -> u64 {
-    u64::try_from(until.duration_since(now).as_secs()).unwrap_or(0).saturating_add(1)
+    let wait = until.duration_since(now);
+    let begun = i64::from(wait.subsec_nanos() > 0);
+    u64::try_from(wait.as_secs().saturating_add(begun)).unwrap_or(0).max(1)
 }
 
 /// The answer that begins a session: always a new one, so that nobody can have planted its token before.
@@ -190,35 +189,4 @@ pub(super) fn ended(req: &HttpRequest) -> HttpResponse {
     let mut answer = see_other(&"/console/login?ended=yes");
     answer.headers_mut().append(header::SET_COOKIE, cookie::write(None, transport_of(req)));
     answer
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_our_own_pages_are_returned_to() {
-        for own in ["/console", "/console/perks", "/console/perks?q=a%20b&cursor=x", "/console?x=1"] {
-            assert_eq!(own_address(own), Some(own));
-        }
-        for foreign in [
-            "",
-            "/",
-            "//evil.example",
-            "https://evil.example/console",
-            "/consoles",
-            "/console\\evil",
-            "/console/a b",
-            "/console/\u{e9}",
-            "/console\r\nSet-Cookie: x",
-            "/console/login",
-            "/console/logout",
-            "javascript:alert(1)",
-            "/v1/perks",
-        ] {
-            assert_eq!(own_address(foreign), None, "{foreign}");
-        }
-        assert_eq!(log_in_address("/console/perks?q=a"), "/console/login?return=/console/perks%3Fq%3Da");
-        assert_eq!(log_in_address("https://evil.example"), "/console/login");
-    }
 }

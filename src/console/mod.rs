@@ -6,7 +6,9 @@
 //! - `caller`: who asks, by their session; `form`: what they send, with the proof that one of our pages sent it
 //! - `frame`: what stands around every page; `words`: instants and numbers as pages say them; `icon`, `assets`: pictures,
 //!   styles and scripts
-//! - `log_in`, `links`, `account`, `merchants`, `perks`, `picture`: the pages; `refusals`: errors as pages
+//! - `addresses`: where a log-in comes back to
+//! - `log_in`, `links`, `account`, `second_factor`, `keys`, `merchants`, `perks`, `picture`: the pages; `refusals`: errors
+//!   as pages
 //!
 //! To add a page:
 //! 1. Write the handler with actix's `#[get("/…")]` (the scope adds `/console`). Its first argument is
@@ -21,6 +23,7 @@
 //! Pages stand in no OpenAPI document: that describes the API alone. `design.md` has the components and their states.
 
 mod account;
+mod addresses;
 mod assets;
 mod caller;
 mod cookie;
@@ -28,6 +31,7 @@ mod door;
 mod form;
 mod frame;
 mod icon;
+mod keys;
 mod links;
 mod log_in;
 mod merchants;
@@ -35,6 +39,7 @@ mod perks;
 mod picture;
 mod refusals;
 mod routes;
+mod second_factor;
 mod transport;
 mod words;
 

@@ -5,10 +5,10 @@ use actix_web::web::Data;
 use actix_web::{Error, HttpMessage, HttpRequest};
 use askama::Template;
 
+use super::addresses::log_in_address;
 use super::caller::session_of;
 use super::frame::{Frame, Section, home_of};
 use super::icon::Icon;
-use super::log_in::log_in_address;
 use crate::foundation::escape;
 use crate::gateway::Gateway;
 use crate::web::problem::{Kind, Problem};

@@ -4,8 +4,9 @@ use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
 
 use super::door::{attend_page, get_nothing};
+use super::keys::{create as key_create, list as key_list, revoke as key_revoke};
 use super::perks::{edit, list, new, show, simulate, versions};
-use super::{account, assets, links, log_in, merchants, picture};
+use super::{account, assets, links, log_in, merchants, picture, second_factor};
 
 /// Adds the console's pages.
 pub fn mount(config: &mut ServiceConfig) {
@@ -22,6 +23,9 @@ pub fn mount(config: &mut ServiceConfig) {
             .service(account::get_account)
             .service(account::post_password)
             .service(account::post_end_sessions)
+            .service(second_factor::get_code)
+            .service(second_factor::post_code)
+            .service(second_factor::post_remove_code)
             .service(log_in::get_home)
             .service(list::get_perks)
             .service(new::get_new_perk)
@@ -37,6 +41,11 @@ pub fn mount(config: &mut ServiceConfig) {
             .service(picture::post_picture)
             .service(versions::get_version)
             .service(versions::post_step)
+            .service(key_list::get_keys)
+            .service(key_create::get_new_key)
+            .service(key_create::post_new_key)
+            .service(key_revoke::get_revoke)
+            .service(key_revoke::post_revoke)
             .service(merchants::get_merchants)
             .default_service(web::to(get_nothing)),
     );

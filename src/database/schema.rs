@@ -1,6 +1,6 @@
 //! The tables as diesel sees them: the same on both databases.
 
-pub use super::account_tables::{account_links, account_sessions, accounts, log_in_attempts};
+pub use super::account_tables::{account_links, account_recovery_codes, account_sessions, accounts, log_in_attempts};
 pub use super::desk_tables::{clerks, overrides, pin_guesses, subject_requests};
 
 diesel::table! {
@@ -360,6 +360,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     accounts,
     account_sessions,
     account_links,
+    account_recovery_codes,
     log_in_attempts,
     clerks,
     closures,

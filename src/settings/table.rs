@@ -103,7 +103,7 @@ pub const LINK_BASE: Setting = Setting::optional(
 pub const TRUSTED_PROXIES: Setting = Setting::optional(
     "trusted_proxies",
     "10.0.0.0/8, ::1",
-    "Addresses and networks whose X-Forwarded-For is believed. Without it, nobody's.",
+    "Addresses and networks whose X-Forwarded-For and X-Forwarded-Proto are believed. Without it, nobody's.",
 )
 .flag(Flag::Serving);
 

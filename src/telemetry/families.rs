@@ -172,6 +172,12 @@ pub static DESK_SIGN_INS: Family = Family::new(
     &[label("outcome", &["signed_in", "wrong_pin", "locked"])],
     "Clerks who signed in at a desk, by outcome; locked: too many PINs were wrong before.",
 );
+pub static CONSOLE_LOG_INS: Family = Family::new(
+    "perkgate_console_log_ins_total",
+    Counter,
+    &[label("outcome", &["logged_in", "refused", "locked"])],
+    "People who logged in to the console by password, by outcome; locked: too many passwords were wrong before.",
+);
 pub static REDEMPTIONS: Family = Family::new(
     "perkgate_redemptions_total",
     Counter,
@@ -292,7 +298,7 @@ pub static LOG_LINES_LOST: Family = Family::new(
 );
 
 /// Every family that the gateway exports.
-pub static FAMILIES: [&Family; 35] = [
+pub static FAMILIES: [&Family; 36] = [
     &BUILD_INFO,
     &HTTP_REQUESTS,
     &HTTP_REQUEST_DURATION,
@@ -305,6 +311,7 @@ pub static FAMILIES: [&Family; 35] = [
     &REFERRALS,
     &OVERRIDES,
     &DESK_SIGN_INS,
+    &CONSOLE_LOG_INS,
     &CONTESTS,
     &REDEMPTIONS,
     &INTROSPECTIONS,

@@ -12,6 +12,7 @@ mod architecture;
 mod audit;
 mod backups;
 mod cli;
+mod console;
 mod database;
 mod deploy;
 mod http;

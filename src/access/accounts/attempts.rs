@@ -10,11 +10,11 @@ use crate::foundation::clock::from_micros;
 /// The time after which a count begins again.
 pub(super) const PERIOD: SignedDuration = SignedDuration::from_mins(15);
 
-/// Of one name from one address, so that nobody locks a person out of their account from elsewhere.
+/// Most wrong passwords of one name from one address, so that nobody locks a person out of their account from elsewhere.
 const OF_BOTH: i64 = 5;
-/// Of one name from anywhere: many addresses try no more than this.
+/// Most of one name from anywhere: many addresses try no more than this.
 const OF_NAME: i64 = 50;
-/// From one address, of any name.
+/// Most from one address, of any name.
 const OF_ADDRESS: i64 = 50;
 
 /// One try to log in. Unknown names are counted as known ones are.

@@ -73,7 +73,7 @@ impl From<LogInError> for LinkError {
         match error {
             LogInError::Database(error) => Self::Database(error),
             LogInError::Busy => Self::Busy,
-            LogInError::Refused { .. } | LogInError::Locked { .. } => Self::Unknown,
+            LogInError::Refused { .. } | LogInError::Code { .. } | LogInError::Locked { .. } => Self::Unknown,
         }
     }
 }

@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 use super::attempts::{Attempt, Counted};
 use super::name::AccountName;
 use super::password::{self, Password};
+use super::second_factor::{self, TypedCode};
 use super::session::{self, OpenSession, Session};
 use super::store::{self, SessionRow};
 use super::token::SecretToken;
@@ -18,6 +19,7 @@ use crate::access::principal::Principal;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::clock::from_micros;
 use crate::foundation::subject::hex;
+use crate::telemetry::meters;
 
 /// The turns of hashing passwords: each takes 19 MiB, and many at once would leave the checks no core.
 static HASHING: Semaphore = Semaphore::const_new(2);
@@ -33,6 +35,12 @@ pub enum LogInError {
         /// So many more may be wrong in the same period.
         left: u32,
     },
+    /// The password is right, and the code of the second factor is missing, wrong, too old, or was taken before.
+    #[error("the code is missing or wrong")]
+    Code {
+        /// So many more may be wrong in the same period.
+        left: u32,
+    },
     #[error("too many passwords were wrong")]
     Locked { until: Timestamp },
     #[error("too many people log in at once")]
@@ -42,51 +50,97 @@ pub enum LogInError {
 }
 
 impl Directory {
-    /// Logs in by name and password; `address` is where the request came from. Every try is counted before the password
-    /// is looked at, and a name that nobody has costs the same time.
+    /// Logs in by name and password, and by a code where the account has a second factor; `address` is where the request
+    /// came from. Every try is counted before anything is looked at, and a name that nobody has costs the same time.
     ///
     /// # Errors
     /// [`LogInError`].
-    pub async fn log_in(&self, name: &str, password: Password, address: &str) -> Result<SecretToken, LogInError> {
+    pub async fn log_in(
+        &self,
+        name: &str,
+        password: Password,
+        code: Option<TypedCode>,
+        address: &str,
+    ) -> Result<SecretToken, LogInError> {
+        let logged_in = self.try_log_in(name, password, code, address).await;
+        let outcome = match &logged_in {
+            Ok(_) => "logged_in",
+            Err(LogInError::Refused { .. } | LogInError::Code { .. }) => "refused",
+            Err(LogInError::Locked { .. }) => "locked",
+            Err(LogInError::Busy | LogInError::Database(_)) => return logged_in,
+        };
+        meters().console_log_ins.count([outcome]);
+        logged_in
+    }
+
+    async fn try_log_in(
+        &self,
+        name: &str,
+        password: Password,
+        code: Option<TypedCode>,
+        address: &str,
+    ) -> Result<SecretToken, LogInError> {
         let now = self.clock.now();
-        let name = name.trim().to_lowercase();
-        let blind = |label: &[u8], parts: [&[u8]; 2]| {
-            self.blind_of_account(&[label, &blind_length(parts[0]), parts[0], parts[1]])
-        };
-        let attempt = Attempt {
-            both: blind(b"log-in of both\0", [address.as_bytes(), name.as_bytes()]),
-            name: blind(b"log-in of a name\0", [b"", name.as_bytes()]),
-            address: blind(b"log-in from an address\0", [b"", address.as_bytes()]),
-            at: now,
-        };
-        let counted = attempt.clone();
-        let left = match self.database.write(move |conn: &mut AnyConnection| counted.take(conn)).await? {
-            Counted::Locked(until) => return Err(LogInError::Locked { until }),
-            Counted::Left(left) => left,
-        };
+        let attempt = self.attempt(name, address);
+        let left = self.count_try(&attempt).await?;
         let asked = name.parse::<AccountName>().ok();
         let found = self
             .database
             .read(move |conn| asked.map(|name| store::find_by_name(conn, name.as_str())).transpose())
             .await?
             .flatten();
-        let (key, stored) = found.map_or((String::new(), None), |row| (row.key_id, row.password_hash));
+        let (key, stored) =
+            found.as_ref().map_or((String::new(), None), |row| (row.key_id.clone(), row.password_hash.clone()));
         if !password.fits() || !self.has_password(&key, password, stored.clone()).await? {
             return Err(LogInError::Refused { left });
         }
+        let factor = found.as_ref().and_then(|row| self.factor_of(row));
+        let proof = match &factor {
+            None => None,
+            Some(factor) => Some(self.prove(factor, code.as_ref(), now).ok_or(LogInError::Code { left })?),
+        };
         let token = SecretToken::new(&self.entropy);
         let begun = token.clone();
         let written = self.database.write(move |conn: &mut AnyConnection| {
-            // What was looked at may have changed since: a reset ends the old password for all who are on their way.
+            // What was looked at may have changed since: a reset ends the old password for all who are on their way, and a
+            // second factor that was set up meanwhile is asked for.
             let row = store::find_by_key(conn, &key)?.filter(|row| row.password_hash == stored);
-            if row.is_none() {
-                return Ok::<_, DatabaseError>(false);
+            if row.is_none_or(|row| row.code_salt.is_some() != proof.is_some()) {
+                return Ok(Err(LogInError::Refused { left }));
+            }
+            if let Some(proof) = &proof
+                && !second_factor::take(conn, &key, proof)?
+            {
+                return Ok(Err(LogInError::Code { left }));
             }
             attempt.give_back(conn)?;
             begin(conn, &key, &begun, now)?;
-            Ok(true)
+            Ok::<_, DatabaseError>(Ok(()))
         });
-        if written.await? { Ok(token) } else { Err(LogInError::Refused { left }) }
+        written.await??;
+        Ok(token)
+    }
+
+    /// A try to log in, as it is counted.
+    pub(super) fn attempt(&self, name: &str, address: &str) -> Attempt {
+        let name = name.trim().to_lowercase();
+        let blind =
+            |label: &[u8], [one, other]: [&[u8]; 2]| self.blind_of_account(&[label, &length_of(one), one, other]);
+        Attempt {
+            both: blind(b"log-in of both\0", [address.as_bytes(), name.as_bytes()]),
+            name: blind(b"log-in of a name\0", [b"", name.as_bytes()]),
+            address: blind(b"log-in from an address\0", [b"", address.as_bytes()]),
+            at: self.clock.now(),
+        }
+    }
+
+    /// Counts a try as wrong before anything is looked at; returns how many more may be.
+    pub(super) async fn count_try(&self, attempt: &Attempt) -> Result<u32, LogInError> {
+        let counted = attempt.clone();
+        match self.database.write(move |conn: &mut AnyConnection| counted.take(conn)).await? {
+            Counted::Locked(until) => Err(LogInError::Locked { until }),
+            Counted::Left(left) => Ok(left),
+        }
     }
 
     /// Changes the password of someone who is logged in. The old one is asked for, and counted, as for a log-in; all
@@ -98,6 +152,7 @@ impl Directory {
         &self,
         session: &Session,
         old: Password,
+        code: Option<TypedCode>,
         new: Password,
         address: &str,
     ) -> Result<Result<SecretToken, WeakPassword>, LogInError> {
@@ -105,7 +160,7 @@ impl Directory {
             return Ok(Err(weak));
         }
         // The old one is as good as a log-in, and counted as one.
-        let token = self.log_in(session.account.as_str(), old, address).await?;
+        let token = self.log_in(session.account.as_str(), old, code, address).await?;
         let key = session.principal.key.as_str().to_owned();
         let hash = self.hash_password(&key, new).await?;
         let (kept, now) = (token.clone(), self.clock.now());
@@ -226,7 +281,7 @@ impl Directory {
 }
 
 /// So that no two pairs of parts are one text.
-fn blind_length(part: &[u8]) -> [u8; 8] {
+fn length_of(part: &[u8]) -> [u8; 8] {
     (part.len() as u64).to_be_bytes()
 }
 

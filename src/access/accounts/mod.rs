@@ -5,6 +5,7 @@
 //! - `token`: the secrets of sessions and links; `session`: who is logged in, and for how long
 //! - `link`: links that each open once: to set a password, or to log in; `log_in`: by password, with `attempts`, the
 //!   bounds on wrong ones
+//! - `second_factor`: an authenticator's codes (`totp`), and recovery codes
 //! - `store`: the rows
 
 mod attempts;
@@ -12,9 +13,11 @@ pub mod link;
 pub mod log_in;
 pub mod name;
 pub mod password;
+pub mod second_factor;
 pub mod session;
 mod store;
 mod token;
+mod totp;
 
 use std::time::Duration;
 
@@ -36,6 +39,7 @@ use crate::ledger::entry::Actor;
 
 pub use name::AccountName;
 pub use password::{Password, WeakPassword};
+pub use second_factor::TypedCode;
 pub use session::Session;
 pub use token::SecretToken;
 
@@ -60,6 +64,8 @@ pub struct Account {
     /// The key's label.
     pub label: String,
     pub has_password: bool,
+    /// It has a second factor.
+    pub has_code: bool,
     pub created_at: Timestamp,
 }
 
@@ -75,6 +81,7 @@ impl TryFrom<AccountRow> for Account {
             role: row.role.parse().map_err(|e| DatabaseError::corrupt("role", e))?,
             label: row.label,
             has_password: row.password_hash.is_some(),
+            has_code: row.code_salt.is_some(),
             created_at: from_micros(row.created_at),
         })
     }
@@ -176,7 +183,7 @@ impl Directory {
         Ok(account)
     }
 
-    /// Ends an account's password and sessions, and makes a link by which its person sets another.
+    /// Ends an account's password, second factor and sessions, and makes a link by which its person sets a password.
     ///
     /// # Errors
     /// [`AccessError::UnknownAccount`], for another merchant's too, or the database's.
@@ -216,9 +223,10 @@ impl Directory {
             if purpose == Purpose::SetPassword {
                 store::delete_sessions(conn, key)?;
                 store::update_password(conn, key, None)?;
+                store::delete_factor(conn, key)?;
             }
             store::insert_link(conn, &made.row(&account.key))?;
-            Ok(Some(Account { has_password: account.has_password && purpose == Purpose::LogIn, ..account }))
+            Ok(find_own(conn, merchant.as_ref(), &account.name)?)
         });
         Ok((written.await?.ok_or(AccessError::UnknownAccount)?, link))
     }
@@ -260,7 +268,5 @@ pub(super) fn forget(
     merchant: Option<&MerchantId>,
     key: &KeyId,
 ) -> Result<(), DatabaseError> {
-    let is_own =
-        store::find_merchant(conn, key.as_str())?.is_some_and(|of| of.as_deref() == merchant.map(MerchantId::as_str));
-    if is_own { store::delete(conn, key.as_str()) } else { Ok(()) }
+    if store::is_account_of(conn, merchant, key.as_str())? { store::delete(conn, key.as_str()) } else { Ok(()) }
 }

@@ -1,5 +1,6 @@
 //! Sessions of the console: who is logged in, for how long, and under which token.
 
+use std::fmt;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -18,7 +19,7 @@ pub const LONGEST: SignedDuration = SignedDuration::from_hours(12);
 pub(super) const NOTED_EVERY: SignedDuration = SignedDuration::from_mins(1);
 
 /// Someone who is logged in.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Session {
     /// The caller, under the key of the account.
     pub principal: Arc<Principal>,
@@ -29,6 +30,13 @@ pub struct Session {
     /// The text that a form of this session must bring, so that no other page can send one.
     pub form_token: String,
     pub(super) token: TokenHash,
+}
+
+/// Its tokens are shown in no log.
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").field("key", &self.principal.key).finish_non_exhaustive()
+    }
 }
 
 /// A session of an account as it is shown to its person.

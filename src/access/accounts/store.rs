@@ -4,7 +4,9 @@ use diesel::prelude::*;
 
 use super::name::AccountName;
 use super::token::TokenHash;
-use crate::database::schema::{account_links, account_sessions, accounts, api_keys, log_in_attempts};
+use crate::database::schema::{
+    account_links, account_recovery_codes, account_sessions, accounts, api_keys, log_in_attempts,
+};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::ids::{KeyId, MerchantId};
 use crate::on_either;
@@ -19,6 +21,8 @@ pub(super) struct AccountRow {
     pub name: String,
     pub password_hash: Option<String>,
     pub created_at: i64,
+    pub code_salt: Option<Vec<u8>>,
+    pub code_step: Option<i64>,
     pub role: String,
     pub label: String,
 }
@@ -67,6 +71,8 @@ const COLUMNS: (
     accounts::name,
     accounts::password_hash,
     accounts::created_at,
+    accounts::code_salt,
+    accounts::code_step,
     api_keys::role,
     api_keys::label,
 ) = (
@@ -75,6 +81,8 @@ const COLUMNS: (
     accounts::name,
     accounts::password_hash,
     accounts::created_at,
+    accounts::code_salt,
+    accounts::code_step,
     api_keys::role,
     api_keys::label,
 );
@@ -132,6 +140,7 @@ pub(super) fn update_password(conn: &mut AnyConnection, key: &str, hash: Option<
 pub(super) fn delete(conn: &mut AnyConnection, key: &str) -> Result<()> {
     delete_sessions(conn, key)?;
     delete_links(conn, key)?;
+    delete_recovery_codes(conn, key)?;
     diesel::delete(accounts::table.find(key)).execute(conn)?;
     Ok(())
 }
@@ -218,7 +227,53 @@ pub(super) fn update_attempts(conn: &mut AnyConnection, row: &AttemptRow) -> Res
     Ok(())
 }
 
-/// The merchant of the account with this key, if it is one's.
-pub(super) fn find_merchant(conn: &mut AnyConnection, key: &str) -> Result<Option<Option<String>>> {
-    Ok(accounts::table.find(key).select(accounts::merchant_id).first(conn).optional()?)
+/// True if the key is an account's of this merchant (none: of the operator).
+pub(super) fn is_account_of(conn: &mut AnyConnection, merchant: Option<&MerchantId>, key: &str) -> Result<bool> {
+    let account = accounts::table.find(key).select(accounts::merchant_id);
+    let of: Vec<Option<String>> = account.load(conn)?;
+    Ok(of.iter().any(|of| of.as_deref() == merchant.map(MerchantId::as_str)))
+}
+
+/// Sets the second factor, or none.
+pub(super) fn update_factor(
+    conn: &mut AnyConnection,
+    key: &str,
+    salt: Option<&[u8; 16]>,
+    step: Option<i64>,
+) -> Result<()> {
+    let salt = salt.map(|salt| salt.to_vec());
+    diesel::update(accounts::table.find(key))
+        .set((accounts::code_salt.eq(salt), accounts::code_step.eq(step)))
+        .execute(conn)?;
+    Ok(())
+}
+
+pub(super) fn delete_factor(conn: &mut AnyConnection, key: &str) -> Result<()> {
+    update_factor(conn, key, None, None)?;
+    delete_recovery_codes(conn, key)
+}
+
+/// Takes a code of a step: true if no code of it or of a later one was taken before.
+pub(super) fn advance_step(conn: &mut AnyConnection, key: &str, step: i64) -> Result<bool> {
+    let earlier = accounts::code_step.is_null().or(accounts::code_step.lt(step));
+    let own = accounts::table.find(key).filter(earlier).filter(accounts::code_salt.is_not_null());
+    Ok(diesel::update(own).set(accounts::code_step.eq(step)).execute(conn)? > 0)
+}
+
+pub(super) fn insert_recovery_code(conn: &mut AnyConnection, key: &str, hash: &[u8; 32]) -> Result<()> {
+    let row = (account_recovery_codes::code_hash.eq(hash.to_vec()), account_recovery_codes::key_id.eq(key));
+    diesel::insert_into(account_recovery_codes::table).values(row).execute(conn)?;
+    Ok(())
+}
+
+/// Takes a recovery code: true for the one who did, of any number at once.
+pub(super) fn delete_recovery_code(conn: &mut AnyConnection, key: &str, hash: &[u8; 32]) -> Result<bool> {
+    let own = account_recovery_codes::table.find(hash.as_slice()).filter(account_recovery_codes::key_id.eq(key));
+    Ok(diesel::delete(own).execute(conn)? > 0)
+}
+
+pub(super) fn delete_recovery_codes(conn: &mut AnyConnection, key: &str) -> Result<()> {
+    let own = account_recovery_codes::table.filter(account_recovery_codes::key_id.eq(key.to_owned()));
+    diesel::delete(own).execute(conn)?;
+    Ok(())
 }

@@ -43,7 +43,7 @@ enum Action {
         #[command(flatten)]
         confirmation: Confirmation,
     },
-    /// End an account's password and sessions, and print a link by which its person sets another.
+    /// End an account's password, second factor and sessions, and print a link by which its person sets another.
     Reset {
         /// The name that its person logs in with.
         #[arg(value_name = "NAME")]
@@ -192,7 +192,8 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, Cli
                 let merchant = once::owner(gateway, &owner).await?;
                 let id = merchant.as_ref().map(|it| it.id.clone());
                 let account = gateway.directory.find_account(id.clone(), name).await?;
-                confirmation.ask(&format!("end the password and the sessions of `{}`", account.name))?;
+                confirmation
+                    .ask(&format!("end the password, the second factor and the sessions of `{}`", account.name))?;
                 let (account, link) = gateway.directory.reset_account(id, account.name).await?;
                 Ok(Invited::of(gateway, account, merchant.as_ref(), &link))
             })?;

@@ -115,7 +115,7 @@ pub(super) fn tier_name(tier: &Json) -> String {
 
 /// The least score of a tier: `any` for one without a condition, `…` for one that asks for something else.
 fn score_of(tier: &Json) -> String {
-    let Some(when) = tier.member("when") else { return "any".to_owned() };
+    let Some(when) = tier.member("when").filter(|when| **when != Json::Null) else { return "any".to_owned() };
     let words = describe::condition(when);
     let least = words.strip_prefix("at least ").or_else(|| words.strip_prefix("more than "));
     match least.filter(|rest| rest.bytes().all(|b| b.is_ascii_digit() || b == b'.')) {
@@ -135,7 +135,7 @@ fn state_view(perk: &Perk, state: PerkState, zone: &jiff::tz::TimeZone, now: Tim
             ("denied", Icon::Warning, "Not readable here", "a newer build wrote its rule".to_owned())
         }
         PerkState::Open { until: Some(at) } if at.duration_since(now) <= SOON => {
-            let minutes = at.duration_since(now).as_mins() + 1;
+            let minutes = (at.duration_since(now).as_secs() + 59) / 60;
             ("wait", Icon::Clock, "Closes soon", format!("at {}, in {minutes} min", when(at)))
         }
         PerkState::Open { until: at } => ("granted", Icon::Tick, "Open", at.map_or_else(String::new, until)),

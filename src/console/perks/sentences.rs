@@ -18,7 +18,7 @@ pub(super) fn parts(rule: &Json) -> Vec<Part> {
         ("Who comes in", tiers(rule)),
         (
             "Besides the score",
-            rule.member("when").map(|when| vec![capital(&describe::condition(when))]).unwrap_or_default(),
+            said(rule, "when").map(|when| vec![capital(&describe::condition(when))]).unwrap_or_default(),
         ),
         ("Score", score(rule)),
         ("Open", open(rule)),
@@ -26,7 +26,7 @@ pub(super) fn parts(rule: &Json) -> Vec<Part> {
         ("Limits", listed(rule, "limits", |limit| named(limit, &describe::limit(limit)))),
         (
             "Desk",
-            rule.member("overrides")
+            said(rule, "override")
                 .map(|terms| vec![format!("The desk may admit refused guests: {}.", describe::overrides(terms))])
                 .unwrap_or_default(),
         ),
@@ -39,12 +39,11 @@ pub(super) fn parts(rule: &Json) -> Vec<Part> {
 }
 
 /// The members that the parts above read.
-const KNOWN: [&str; 14] = [
+const KNOWN: [&str; 12] = [
     "blackouts",
     "limits",
-    "offers",
     "otherwise",
-    "overrides",
+    "override",
     "rollout",
     "schedule",
     "score",
@@ -53,8 +52,12 @@ const KNOWN: [&str; 14] = [
     "token",
     "valid",
     "when",
-    "engine",
 ];
+
+/// A member that says something: the canonical form writes what is left out as null.
+fn said<'a>(json: &'a Json, name: &str) -> Option<&'a Json> {
+    json.member(name).filter(|value| **value != Json::Null)
+}
 
 fn capital(text: &str) -> String {
     let mut letters = text.chars();
@@ -63,7 +66,7 @@ fn capital(text: &str) -> String {
 
 fn named(part: &Json, words: &str) -> String {
     let id = part.member("id").map(describe::shown).unwrap_or_default();
-    format!("{id}: {words}")
+    format!("{id}: {words}.")
 }
 
 fn listed(rule: &Json, member: &str, words: impl Fn(&Json) -> String) -> Vec<String> {
@@ -76,11 +79,11 @@ fn tiers(rule: &Json) -> Vec<String> {
         |tier: &Json| tier.member("rank").map(describe::shown).and_then(|text| text.parse::<i64>().ok()).unwrap_or(0);
     tiers.sort_by_key(|tier| std::cmp::Reverse(rank(tier)));
     let words = |tier: &Json| {
-        let mut text = format!("{}: {}", tier_name(tier), describe::audience(tier.member("when")));
-        if let Some(wait) = tier.member("max_wait") {
+        let mut text = format!("{}: {}", tier_name(tier), describe::audience(said(tier, "when")));
+        if let Some(wait) = said(tier, "max_wait") {
             text.push_str(&format!(", waiting at most {}", describe::value(wait)));
         }
-        if let Some(guests) = tier.member("guests") {
+        if let Some(guests) = said(tier, "guests") {
             text.push_str(&format!("; {}", describe::guests(guests)));
         }
         text.push('.');
@@ -90,16 +93,16 @@ fn tiers(rule: &Json) -> Vec<String> {
 }
 
 fn score(rule: &Json) -> Vec<String> {
-    let Some(score) = rule.member("score") else { return Vec::new() };
+    let Some(score) = said(rule, "score") else { return Vec::new() };
     let source = score.member("source").map(describe::shown).unwrap_or_default();
     let fallback = |name: &str| score.member(name).map(describe::fallback);
     let mut sentences = vec![format!("From the source {source}.")];
     if let Some(age) = score.member("max_age").filter(|age| age.as_text().is_some()) {
         let then = fallback("on_stale").unwrap_or_default();
-        sentences.push(format!("At most {} old; whoever’s is older is {then}.", describe::value(age)));
+        sentences.push(format!("At most {} old: guests with an older one are {then}.", describe::value(age)));
     }
     if let Some(then) = fallback("on_missing") {
-        sentences.push(format!("Whoever has none is {then}."));
+        sentences.push(format!("Guests without one are {then}."));
     }
     sentences
 }
@@ -139,17 +142,19 @@ fn closed(rule: &Json) -> Vec<String> {
 }
 
 fn otherwise(rule: &Json) -> Vec<String> {
-    let fallback = rule.member("otherwise").map(|it| format!("Whoever no tier admits is {}.", describe::fallback(it)));
-    fallback
-        .into_iter()
-        .chain(listed(rule, "offers", |it| format!("Refused guests are offered {}.", describe::offer(it))))
-        .collect()
+    let Some(otherwise) = said(rule, "otherwise") else { return Vec::new() };
+    // A word, or an object with offers beside it.
+    let decision = otherwise.member("decision").unwrap_or(otherwise);
+    let fallback =
+        decision.as_text().map(|_| format!("Guests whom no tier admits are {}.", describe::fallback(decision)));
+    let offers = listed(otherwise, "offers", |it| format!("Refused guests are offered {}.", describe::offer(it)));
+    fallback.into_iter().chain(offers).collect()
 }
 
 fn token(rule: &Json) -> Vec<String> {
     let Some(token) = rule.member("token") else { return Vec::new() };
     let audience = token.member("audience").map(describe::shown).unwrap_or_default();
-    let life = token.member("ttl").map(describe::value).unwrap_or_default();
+    let life = said(token, "ttl").map(describe::value).unwrap_or_default();
     let once = if token.member("single_use") == Some(&Json::Bool(true)) { ", once only" } else { "" };
     vec![format!("Good for {life} at the door {audience}{once}.")]
 }
@@ -159,7 +164,7 @@ fn others(rule: &Json) -> Vec<String> {
     let rollout =
         percent.filter(|percent| percent != "100").map(|percent| format!("Rolled out to {percent} percent of people."));
     let Json::Object(members) = rule else { return Vec::new() };
-    let unknown = members.iter().filter(|(name, _)| !KNOWN.contains(&name.as_ref()));
+    let unknown = members.iter().filter(|(name, value)| !KNOWN.contains(&name.as_ref()) && *value != Json::Null);
     rollout.into_iter().chain(unknown.map(|(name, value)| format!("{name}: {}", describe::shown(value)))).collect()
 }
 
@@ -181,6 +186,14 @@ mod tests {
         let parts = parts(&Json::parse(rule.canonical()).unwrap());
         let text: Vec<String> =
             parts.iter().map(|part| format!("{}: {}", part.heading, part.sentences.join(" "))).collect();
-        insta::assert_snapshot!(text.join("\n"), @"");
+        insta::assert_snapshot!(text.join("\n"), @"
+        Who comes in: First lounge: for scores of at least 60. Main lounge: for scores of at least 40.
+        Besides the score: Terminal is one of A, G.
+        Score: From the source klout. At most 7 days old: guests with an older one are refused. Guests without one are referred to a person.
+        Open: On Mondays to Fridays, 06:00–23:30. All times are those of America/Los_Angeles.
+        Closed: On 2026-12-25.
+        Limits: house-day: 200 guests a day for the whole perk.
+        Token: Good for 30 minutes at the door sfo-lounge, once only.
+        ");
     }
 }

@@ -40,7 +40,7 @@ struct VersionPage {
     status: &'static str,
     /// The version that decides, where it is another.
     before: Option<i32>,
-    changes: Vec<String>,
+    changes: Vec<ChangeView>,
     warnings: Vec<String>,
     parts: Vec<Part>,
     people: Vec<(&'static str, String, Option<When>)>,
@@ -50,6 +50,23 @@ struct VersionPage {
     steps: Vec<StepView>,
     /// Why it can't be approved by the one who looks.
     advice: Option<String>,
+}
+
+/// A change: what it is about, and the old and the new where its sentence has both.
+struct ChangeView {
+    about: String,
+    both: Option<(String, String)>,
+}
+
+impl ChangeView {
+    fn of(sentence: &str) -> Self {
+        let whole = || Self { about: sentence.to_owned(), both: None };
+        let Some((left, new)) = sentence.split_once(" → ").filter(|(_, new)| !new.contains(" → ")) else {
+            return whole();
+        };
+        let Some((about, old)) = left.split_once(": ") else { return whole() };
+        Self { about: format!("{about}:"), both: Some((old.to_owned(), new.to_owned())) }
+    }
 }
 
 /// A step that can be taken, and what will happen.
@@ -81,7 +98,7 @@ pub(in crate::console) async fn get_version(
     let (mut changes, mut warnings) = (Vec::new(), Vec::new());
     if let Some(compared) = &compared {
         let old = document(compared)?;
-        changes = diff_documents(&old, &rule).into_iter().map(|change| change.sentence).collect();
+        changes = diff_documents(&old, &rule).into_iter().map(|change| ChangeView::of(&change.sentence)).collect();
         let read = |document: &Json| Rule::parse(document, slug.as_str()).ok();
         let restarted = read(&old).zip(read(&rule)).map(|(old, new)| restarts(&old, &new, now)).unwrap_or_default();
         warnings = restarted.into_iter().map(|warning| sentence(&warning.detail)).collect();

@@ -7,7 +7,7 @@ const first = clocks.find((clock) => !("own" in clock.dataset))?.dataset.clock;
 for (const clock of clocks) {
   if ("own" in clock.dataset && own) {
     clock.dataset.clock = own;
-    clock.hidden = own === first;
+    clock.hidden = clocks.some((other) => other !== clock && other.dataset.clock === own);
     clock.firstChild.data = `${own.split("/").pop().replaceAll("_", " ")} `;
   }
 }

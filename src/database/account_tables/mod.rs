@@ -7,6 +7,15 @@ diesel::table! {
         name -> Text,
         password_hash -> Nullable<Text>,
         created_at -> BigInt,
+        code_salt -> Nullable<Binary>,
+        code_step -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    account_recovery_codes (code_hash) {
+        code_hash -> Binary,
+        key_id -> Text,
     }
 }
 

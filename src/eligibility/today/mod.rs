@@ -98,6 +98,13 @@ pub struct Today {
     tallies: Arc<Mutex<HashMap<MerchantId, Arc<tokio::sync::Mutex<Tally>>>>>,
 }
 
+/// A perk as the catalog has it.
+struct Found {
+    state: PerkState,
+    active: Option<Arc<ActivePerk>>,
+    deciding: Option<(i32, Arc<Rule>)>,
+}
+
 /// Where the counters of a perk are among those that were asked for.
 #[derive(Default)]
 struct Places {
@@ -118,7 +125,7 @@ impl Today {
         let now = self.clock.now();
         let (mut shown, mut places, mut asked) = (Vec::new(), Vec::new(), CountersAsked::default());
         for perk in perks {
-            let (state, active, deciding) = self.state_of(merchant, perk, now).await?;
+            let Found { state, active, deciding } = self.find(merchant, perk, now).await?;
             let rule = deciding.as_ref().map(|(_, rule)| rule);
             let of = rule.zip(active.as_ref()).map(|(rule, active)| ask(merchant, active, rule, now, &mut asked));
             places.push(of.unwrap_or_default());
@@ -149,32 +156,27 @@ impl Today {
         Ok(Numbers { at: now, is_complete, perks: shown })
     }
 
-    #[expect(clippy::type_complexity, reason = "three parts of one answer, taken apart at once")]
-    async fn state_of(
-        &self,
-        merchant: &Merchant,
-        perk: &Perk,
-        now: Timestamp,
-    ) -> Result<(PerkState, Option<Arc<ActivePerk>>, Option<(i32, Arc<Rule>)>), PerkError> {
+    async fn find(&self, merchant: &Merchant, perk: &Perk, now: Timestamp) -> Result<Found, PerkError> {
+        let found = |state, active| Found { state, active, deciding: None };
         if perk.status == PerkStatus::Retired {
-            return Ok((PerkState::Retired, None, None));
+            return Ok(found(PerkState::Retired, None));
         }
         let active = match self.catalog.open_perk(&merchant.id, &perk.slug).await {
             Ok(active) => active,
-            Err(PerkError::NotFound(_)) => return Ok((PerkState::Draft, None, None)),
+            Err(PerkError::NotFound(_)) => return Ok(found(PerkState::Draft, None)),
             Err(error) => return Err(error),
         };
         let deciding = match self.catalog.deciding(&merchant.id, &active, now).await {
             Ok(deciding) => deciding,
-            Err(PerkError::RuleNewer { .. }) => return Ok((PerkState::Unreadable, Some(active), None)),
-            Err(PerkError::NotFound(_)) => return Ok((PerkState::Draft, Some(active), None)),
+            Err(PerkError::RuleNewer { .. }) => return Ok(found(PerkState::Unreadable, Some(active))),
+            Err(PerkError::NotFound(_)) => return Ok(found(PerkState::Draft, Some(active))),
             Err(error) => return Err(error),
         };
         let state = match active.status {
             PerkStatus::Paused => PerkState::Paused,
             PerkStatus::Active | PerkStatus::Retired => state_at(&active, &deciding.rule, now),
         };
-        Ok((state, Some(active), Some((deciding.version, deciding.rule.clone()))))
+        Ok(Found { state, active: Some(active), deciding: Some((deciding.version, deciding.rule.clone())) })
     }
 
     fn tally_of(&self, merchant: &MerchantId) -> Arc<tokio::sync::Mutex<Tally>> {

@@ -75,7 +75,7 @@ impl Tally {
         self.counts.retain(|_, of_perk| !of_perk.is_empty());
     }
 
-    /// What was granted and refused of a perk since an instant.
+    /// The numbers of grants and refusals of a perk since an instant.
     pub(super) fn since(&self, perk: &str, since: Timestamp) -> (u64, u64) {
         let first = since.as_microsecond().div_euclid(QUARTER_MICROS);
         let Some(of_perk) = self.counts.get(perk) else { return (0, 0) };

@@ -54,7 +54,6 @@ fn end_on(opening: &Opening, date: Date, zone: &TimeZone) -> Option<Timestamp> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::foundation::json::Json;
     use crate::rules::rule::Rule;
 

@@ -1,5 +1,6 @@
 //! The program itself, run as a process: answers, complaints and exit codes.
 
+mod accounts;
 mod audit;
 mod both_doors;
 mod byte_order_marks;

@@ -12,7 +12,7 @@ fn placeholder(name: &str) -> &'static str {
     match name {
         "TIME" | "TIME|DATE" => "2026-01-01T00:00:00Z",
         "N" => "1",
-        "ROLE" => "kiosk",
+        "ROLE" => "admin",
         "SHELL" => "bash",
         "CHECK" => "chk_00000000000070008000000000000000",
         "GRANT" => "grt_00000000000070008000000000000000",

@@ -1,0 +1,3 @@
+DROP TABLE account_recovery_codes;
+ALTER TABLE accounts DROP COLUMN code_step;
+ALTER TABLE accounts DROP COLUMN code_salt;

@@ -1,0 +1,200 @@
+//! The second factor of an account: an authenticator's codes, and ten recovery codes for when it is lost. Of the
+//! authenticator's secret only a salt is stored: the secret is made of it with the gateway's own key, so the database alone
+//! gives nobody a code.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use secrecy::zeroize::Zeroizing;
+use serde::Deserialize;
+
+use super::session::Session;
+use super::store::{self, AccountRow};
+use super::{log_in::LogInError, totp};
+use crate::access::directory::Directory;
+use crate::database::{AnyConnection, DatabaseError};
+use crate::foundation::subject::hex;
+
+/// Number of recovery codes that are made at once.
+const RECOVERY_CODES: usize = 10;
+/// Random bytes of a recovery code: 16 letters.
+const RECOVERY_BYTES: usize = 10;
+
+/// A code as it was typed: an authenticator's or a recovery code. It is shown nowhere.
+#[derive(Clone, Deserialize)]
+#[serde(from = "String")]
+pub struct TypedCode(Zeroizing<String>);
+
+impl From<String> for TypedCode {
+    fn from(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+}
+
+impl fmt::Debug for TypedCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TypedCode(…)")
+    }
+}
+
+/// An authenticator that is to be set up. The salt goes with the form: without the gateway's key it is no secret.
+pub struct NewAuthenticator {
+    /// In hexadecimal digits.
+    pub salt: String,
+    /// The set-up key that a person types into the app: base32.
+    pub secret: String,
+}
+
+/// The second factor as a log-in has to meet it.
+pub(super) struct Factor {
+    key: String,
+    secret: [u8; totp::SECRET],
+    last_step: Option<i64>,
+}
+
+/// The proof of a second factor.
+pub(super) enum Proof {
+    /// The step of a code.
+    Step(i64),
+    Recovery([u8; 32]),
+}
+
+impl Directory {
+    /// An authenticator for the account of this session, which nothing asks for until it is set up.
+    #[must_use]
+    pub fn new_authenticator(&self, session: &Session) -> NewAuthenticator {
+        let salt = self.entropy.bytes::<16>();
+        let secret = self.authenticator_secret(session.principal.key.as_str(), &salt);
+        NewAuthenticator { salt: hex(&salt), secret: totp::base32(&secret) }
+    }
+
+    /// The same again, for a form that was refused.
+    #[must_use]
+    pub fn authenticator_of(&self, session: &Session, salt: &str) -> Option<NewAuthenticator> {
+        let bytes = read_salt(salt)?;
+        let secret = self.authenticator_secret(session.principal.key.as_str(), &bytes);
+        Some(NewAuthenticator { salt: salt.to_owned(), secret: totp::base32(&secret) })
+    }
+
+    /// Sets an authenticator up, once its code shows that the app has it: from now on a log-in asks for one. Returns the
+    /// recovery codes, which are in this answer and nowhere else; none where the code is wrong.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn set_up_authenticator(
+        &self,
+        session: &Session,
+        salt: &str,
+        typed: &TypedCode,
+    ) -> Result<Option<Vec<String>>, DatabaseError> {
+        let Some(salt) = read_salt(salt) else { return Ok(None) };
+        let key = session.principal.key.as_str().to_owned();
+        let secret = self.authenticator_secret(&key, &salt);
+        let Some(step) = totp::step_of(&secret, &typed.0, self.clock.now(), None) else { return Ok(None) };
+        let codes: Vec<String> =
+            (0..RECOVERY_CODES).map(|_| spaced(&totp::base32(&self.entropy.bytes::<RECOVERY_BYTES>()))).collect();
+        let hashes: Vec<[u8; 32]> = codes.iter().map(|code| self.recovery_hash(&key, code)).collect();
+        let written = self.database.write(move |conn: &mut AnyConnection| {
+            store::update_factor(conn, &key, Some(&salt), Some(step))?;
+            store::delete_recovery_codes(conn, &key)?;
+            hashes.iter().try_for_each(|hash| store::insert_recovery_code(conn, &key, hash))
+        });
+        written.await?;
+        Ok(Some(codes))
+    }
+
+    /// Takes the second factor off the account of this session, with a code of it; tells whether the code was right. Wrong
+    /// ones are counted as wrong passwords are.
+    ///
+    /// # Errors
+    /// [`LogInError::Locked`], or the database's.
+    pub async fn remove_authenticator(
+        &self,
+        session: &Session,
+        typed: TypedCode,
+        address: &str,
+    ) -> Result<bool, LogInError> {
+        let attempt = self.attempt(session.account.as_str(), address);
+        self.count_try(&attempt).await?;
+        let (key, now) = (session.principal.key.as_str().to_owned(), self.clock.now());
+        let found = self.database.read({
+            let key = key.clone();
+            move |conn| store::find_by_key(conn, &key)
+        });
+        let Some(factor) = found.await?.and_then(|row| self.factor_of(&row)) else { return Ok(true) };
+        let proof = self.prove(&factor, Some(&typed), now);
+        let removed = self.database.write(move |conn: &mut AnyConnection| {
+            let Some(proof) = proof else { return Ok::<_, DatabaseError>(false) };
+            if !take(conn, &key, &proof)? {
+                return Ok(false);
+            }
+            attempt.give_back(conn)?;
+            store::delete_factor(conn, &key)?;
+            Ok(true)
+        });
+        Ok(removed.await?)
+    }
+
+    /// The second factor of an account, if it has one.
+    pub(super) fn factor_of(&self, row: &AccountRow) -> Option<Factor> {
+        let salt = row.code_salt.as_deref()?;
+        let secret = self.authenticator_secret(&row.key_id, salt);
+        Some(Factor { key: row.key_id.clone(), secret, last_step: row.code_step })
+    }
+
+    /// The proof that a typed code is, where it may be one; [`take`] says whether it is.
+    pub(super) fn prove(&self, factor: &Factor, typed: Option<&TypedCode>, now: Timestamp) -> Option<Proof> {
+        let typed = typed?;
+        if let Some(step) = totp::step_of(&factor.secret, &typed.0, now, factor.last_step) {
+            return Some(Proof::Step(step));
+        }
+        Some(Proof::Recovery(self.recovery_hash(&factor.key, &typed.0)))
+    }
+
+    fn authenticator_secret(&self, key: &str, salt: &[u8]) -> [u8; totp::SECRET] {
+        let whole = self.blind_of_account(&[b"authenticator\0", key.as_bytes(), b"\0", salt]);
+        let mut secret = [0; totp::SECRET];
+        for (to, from) in secret.iter_mut().zip(whole) {
+            *to = from;
+        }
+        secret
+    }
+
+    fn recovery_hash(&self, key: &str, code: &str) -> [u8; 32] {
+        let plain: Zeroizing<String> = Zeroizing::new(
+            code.chars().filter(char::is_ascii_alphanumeric).take(64).collect::<String>().to_uppercase(),
+        );
+        self.blind_of_account(&[b"recovery code\0", key.as_bytes(), b"\0", plain.as_bytes()])
+    }
+}
+
+/// Takes a proof: true for one that is right and was not taken before, also where two are sent at once.
+pub(super) fn take(conn: &mut AnyConnection, key: &str, proof: &Proof) -> Result<bool, DatabaseError> {
+    match proof {
+        Proof::Step(step) => store::advance_step(conn, key, *step),
+        Proof::Recovery(hash) => store::delete_recovery_code(conn, key, hash),
+    }
+}
+
+fn read_salt(text: &str) -> Option<[u8; 16]> {
+    let mut salt = [0; 16];
+    if text.len() != 32 || !text.is_ascii() {
+        return None;
+    }
+    for (nth, byte) in salt.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(text.get(2 * nth..2 * nth + 2)?, 16).ok()?;
+    }
+    Some(salt)
+}
+
+/// In groups of four, as people copy it.
+fn spaced(text: &str) -> String {
+    let mut out = String::new();
+    for (nth, letter) in text.chars().enumerate() {
+        if nth > 0 && nth % 4 == 0 {
+            out.push('-');
+        }
+        out.push(letter);
+    }
+    out
+}

@@ -1,0 +1,56 @@
+//! `perkgate account`: a link is printed once, and an account that is over leaves its key in the log.
+
+use serde_json::Value;
+
+use super::terminal::{Terminal, members};
+
+const INVITED: [&str; 9] =
+    ["account", "created_at", "has_password", "key", "label", "link", "link_expires_at", "merchant", "role"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_is_made_listed_reset_and_ended() {
+    let terminal = Terminal::new();
+    terminal.ask("merchant create cathay --name 'Cathay Pacific'");
+    let made = terminal.ask("account create Mei@cathay.example --role admin --merchant cathay");
+    assert_eq!(members(&made), INVITED);
+    assert_eq!((&made["account"], &made["label"]), (&"mei@cathay.example".into(), &"mei".into()));
+    assert_eq!((&made["role"], &made["has_password"]), (&"admin".into(), &false.into()));
+    let link = made["link"].as_str().unwrap();
+    let (_, token) = link.split_once("/console/links/").unwrap();
+    assert_eq!(token.len(), 43);
+    let second = |member: &str| made[member].as_str().unwrap().parse::<jiff::Timestamp>().unwrap().as_second();
+    assert_eq!(second("link_expires_at") - second("created_at"), 3_600);
+
+    let listed = terminal.ask("account list");
+    assert_eq!(listed["accounts"].as_array().unwrap().len(), 1);
+    assert!(!listed.to_string().contains(token), "a link is shown once");
+    let again = terminal.ask("account reset mei@cathay.example --yes");
+    assert!(again["link"] != made["link"] && again["key"] == made["key"], "{again}");
+
+    let operator = terminal.ask("account create ops@gate.example --role operator --label 'The night shift'");
+    assert_eq!((&operator["merchant"], &operator["label"]), (&Value::Null, &"The night shift".into()));
+    assert_eq!(terminal.ask("account list --operator")["accounts"][0]["account"], "ops@gate.example");
+
+    let ended = terminal.ask("account disable mei@cathay.example --yes");
+    assert_eq!((&ended["key"], &ended["disabled"]), (&made["key"], &true.into()));
+    assert_eq!(terminal.ask("account list")["accounts"], Value::Array(Vec::new()));
+    let keys = terminal.ask("key list").to_string();
+    assert!(keys.contains("revoked") && keys.contains(made["key"].as_str().unwrap()), "{keys}");
+}
+
+#[test]
+fn what_can_not_be_an_account_is_refused_with_what_can() {
+    let terminal = Terminal::new();
+    terminal.ask("merchant create cathay --name 'Cathay Pacific'");
+    terminal.ask("account create mei --role auditor");
+    let taken = terminal.refused("account create MEI --role admin", 1);
+    assert_eq!(taken[0], "error: there is an account `mei` already");
+    let unknown = terminal.refused("account reset rafael --yes", 1);
+    assert_eq!(unknown[0], "error: no such account");
+    assert!(unknown[1].contains("perkgate account list"), "{unknown:?}");
+    let operator = terminal.refused("account create ops --role operator --merchant cathay", 1);
+    assert!(operator[0].contains("an operator key belongs to no merchant"), "{operator:?}");
+    terminal.refused("account create ops --role kiosk", 2);
+    terminal.refused("account create 'a b' --role admin", 2);
+    terminal.refused("account disable mei", 2);
+}

@@ -1,0 +1,106 @@
+//! Keys: listed, made and shown once, revoked after a question.
+
+use perkgate::access::Role;
+
+use super::browser::Browser;
+use crate::support::app::TestApp;
+
+const MEI: &str = "mei@cathay.example";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_made_shown_once_and_revoked() {
+    for app in TestApp::all().await {
+        app.lounge(r#"{"at_least":40,"score":"klout"}"#, "50").await;
+        let mut browser = Browser::logged_in(&app, Role::Admin, MEI).await;
+        let token = browser.form_token().await;
+        let fields = [
+            ("form_token", token.as_str()),
+            ("role", "kiosk"),
+            ("label", "SFO A12"),
+            ("location", "SFO-A"),
+            ("expires", "90"),
+        ];
+        let made = browser.send("/console/keys/new", &fields).await;
+        assert_eq!(made.status, 200, "{}", made.text);
+        let secret = made.text.split_once("pgk_").unwrap().1.split_once('<').unwrap().0;
+        let kiosk = app.bearing(Some(format!("Bearer pgk_{secret}")));
+        let body = serde_json::json!({"perk": "sfo-lounge", "subject": "twitter:ada"});
+        assert_eq!(kiosk.post("/v1/checks", &body).await.is(200)["decision"], "granted");
+        let page = browser.open("/console/keys").await.into_text();
+        assert!(
+            page.contains("SFO A12") && page.contains("SFO-A") && page.contains("6 Aug") && !page.contains("pgk_"),
+            "{page}"
+        );
+        assert!(page.contains(r#"<span class="tag">account</span>"#), "{page}");
+
+        let id = kiosk.get("/v1/me").await.text_of("id");
+        let question = browser.open(&format!("/console/keys/{id}/revoke")).await.into_text();
+        assert!(question.contains("Revoke SFO A12?"), "{question}");
+        assert_eq!(kiosk.post("/v1/checks", &body).await.status, 200, "a question revokes nothing");
+        let reply = browser.send(&format!("/console/keys/{id}/revoke"), &[("form_token", &token)]).await;
+        assert_eq!((reply.status, reply.header("location")), (303, "/console/keys"));
+        kiosk.post("/v1/checks", &body).await.problem(401, "revoked_key");
+        let question = browser.open(&format!("/console/keys/{id}/revoke")).await.into_text();
+        assert!(question.contains("SFO A12 is revoked"), "{question}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_key_says_at_its_field_what_to_do() {
+    let app = TestApp::start(&[]).await;
+    let mut browser = Browser::logged_in(&app, Role::Admin, MEI).await;
+    let token = browser.form_token().await;
+    let before = app.footprint().await;
+    for (fields, field, words) in [
+        (vec![("label", "x")], "role", "Choose what the key is for."),
+        (vec![("role", "operator"), ("label", "x")], "role", "Choose what the key is for."),
+        (vec![("role", "kiosk")], "label", "Use 1 to"),
+        (vec![("role", "door"), ("label", "x")], "audience", "A door key redeems one audience"),
+        (
+            vec![("role", "feeder"), ("label", "x"), ("location", "SFO")],
+            "location",
+            "Kiosk, desk and door keys have a location.",
+        ),
+    ] {
+        let fields: Vec<_> = fields.into_iter().chain([("form_token", token.as_str())]).collect();
+        let reply = browser.send("/console/keys/new", &fields).await;
+        assert_eq!(reply.status, 422, "{}", reply.text);
+        let error = format!(r#"id="{field}-e""#);
+        assert!(reply.text.contains(&error) && reply.text.contains(words), "{field}: {}", reply.text);
+        assert!(reply.text.contains(&format!(r##"<a href="#{field}">"##)), "{}", reply.text);
+    }
+    assert_eq!(app.footprint().await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_of_others_are_not_there() {
+    for app in TestApp::all().await {
+        let mut cathay = Browser::logged_in(&app, Role::Admin, MEI).await;
+        let american = app.admin(&app.american).await;
+        let foreign = american.get("/v1/me").await.text_of("id");
+        let operator = app.operator().await.get("/v1/me").await.text_of("id");
+        let token = cathay.form_token().await;
+        for id in [foreign.as_str(), &operator, "key_00000000000070008000000000000001", "x"] {
+            let at = format!("/console/keys/{id}/revoke");
+            assert_eq!(cathay.open(&at).await.status, 404, "{id}");
+            assert_eq!(cathay.send(&at, &[("form_token", &token)]).await.status, 404, "{id}");
+        }
+        assert_eq!(american.get("/v1/perks").await.status, 200);
+        let operator = Browser::logged_in(&app, Role::Operator, "ops@gate.example").await;
+        let page = operator.open("/console/keys").await.into_text();
+        assert!(page.contains("ops") && !page.contains(&foreign), "{page}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_revokes_their_own_key_is_logged_out() {
+    let app = TestApp::start(&[]).await;
+    let mut browser = Browser::logged_in(&app, Role::Admin, MEI).await;
+    let account = app.world.gateway.directory.find_account(Some(app.cathay.id.clone()), MEI.parse().unwrap()).await;
+    let at = format!("/console/keys/{}/revoke", account.unwrap().key);
+    assert!(browser.open(&at).await.into_text().contains("you are logged out"));
+    let token = browser.form_token().await;
+    assert_eq!(browser.send(&at, &[("form_token", &token)]).await.status, 303);
+    assert_eq!(browser.open("/console/keys").await.status, 303);
+    assert!(browser.open("/console/keys").await.header("location").starts_with("/console/login"));
+}
