@@ -8,13 +8,16 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::caller::{log_in_first, session_of};
-use crate::web::extract::read;
+use crate::web::extract::read_large;
 use crate::web::form::FORM;
 use crate::web::params::{fit, members};
 use crate::web::problem::{Kind, Problem};
 
 /// The field that every form has.
 const TOKEN: &str = "form_token";
+
+/// The largest form, in bytes: a rule as text, of which encoding may make thrice as many.
+const MOST: usize = 160 * 1024;
 
 /// A form of type `T` that was sent from a page of the caller's own session; its fields read from text. Fields that are
 /// empty count as left out.
@@ -28,7 +31,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for Posted<T> {
         let (req, payload) = (req.clone(), payload.take());
         Box::pin(async move {
             let session = session_of(&req).ok_or_else(log_in_first)?;
-            let raw = read(&req, payload, FORM).await?;
+            let raw = read_large(&req, payload, FORM, MOST).await?;
             let text = std::str::from_utf8(&raw).map_err(|_| Problem::new(Kind::BadRequest, "A form is UTF-8."))?;
             let mut fields = members(text)?;
             let sent = fields.remove(TOKEN);

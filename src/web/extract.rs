@@ -104,6 +104,17 @@ pub(crate) async fn read(req: &HttpRequest, payload: Payload, wanted: &str) -> R
     read_bytes(req, payload, 0).await
 }
 
+/// [`read`] of what may be as large as `least` bytes, whatever the settings bound bodies by.
+pub(crate) async fn read_large(
+    req: &HttpRequest,
+    payload: Payload,
+    wanted: &str,
+    least: usize,
+) -> Result<Bytes, Problem> {
+    require_type(req, wanted)?;
+    read_bytes(req, payload, least).await
+}
+
 /// [`read`], or none when there is no body. Whether a chunked body is empty shows only at its end: proxies send what
 /// has no body as an empty one, and then without a type.
 pub(crate) async fn read_optional(req: &HttpRequest, payload: Payload, wanted: &str) -> Result<Option<Bytes>, Problem> {

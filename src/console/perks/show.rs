@@ -18,7 +18,7 @@ use crate::console::words::{When, place_of, zone_of};
 use crate::foundation::ids::PerkSlug;
 use crate::foundation::json::Json;
 use crate::gateway::Gateway;
-use crate::perks::perk::{RuleVersion, VersionStatus};
+use crate::perks::perk::{Perk, PerkStatus, RuleVersion, VersionStatus};
 use crate::web::extract::Path;
 use crate::web::problem::Problem;
 
@@ -107,18 +107,24 @@ pub(in crate::console) async fn get_perk(
     let versions: Vec<_> = versions.iter().map(view).collect();
     let frame =
         Frame::of(perk.name.clone(), Section::Perks, caller.session(), numbers.at).in_zone(&zone_name, numbers.at);
-    let lead = lead(shown, perk.latest_version, &zone_name);
+    let lead = lead(&perk, shown, &zone_name);
     let parts = rule.as_ref().map(parts).unwrap_or_default();
     page(&PerkPage { frame, row, lead, shown, parts, versions, is_complete: numbers.is_complete })
 }
 
-fn lead(shown: Option<(i32, bool)>, latest: i32, zone: &str) -> String {
-    let place = place_of(zone);
+fn lead(perk: &Perk, shown: Option<(i32, bool)>, zone: &str) -> String {
+    let (place, latest) = (place_of(zone), perk.latest_version);
     match shown {
+        _ if perk.status == PerkStatus::Retired => {
+            format!("It is retired, for good: nobody comes in. All times are {place}’s.")
+        }
         Some((version, true)) if version < latest => {
             format!("Version {version} decides, version {latest} is the newest. All times are {place}’s.")
         }
         Some((version, true)) => format!("Version {version} decides. All times are {place}’s."),
+        _ if perk.published_version.is_some() => {
+            format!("What decides was written by a newer build and can’t be shown here. All times are {place}’s.")
+        }
         _ => format!("Nothing of it is published, so nobody comes in. All times are {place}’s."),
     }
 }

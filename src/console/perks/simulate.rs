@@ -4,9 +4,9 @@ use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{HttpResponse, get, post};
 use askama::Template;
+use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
 use crate::access::role::permit::ManagePerks;
@@ -50,6 +50,8 @@ struct TryPage {
     name: String,
     number: i32,
     place: String,
+    /// An example of an instant.
+    now: String,
     fields: TryFields,
     most_people: i64,
     errors: Vec<String>,
@@ -112,7 +114,7 @@ async fn view(
     gateway: &Gateway,
     caller: &Caller<ManagePerks>,
     slug: &PerkSlug,
-    mut fields: TryFields,
+    fields: TryFields,
 ) -> Result<(TryPage, TimeZone), Problem> {
     let merchant = caller.merchant()?;
     let perk = gateway.catalog.find_perk(&merchant.id, slug).await?;
@@ -122,15 +124,13 @@ async fn view(
     let rule = Json::parse(&version.rule).map_err(|error| Problem::internal(&error))?;
     let zone_name = rule.member("time_zone").and_then(Json::as_text).unwrap_or(&merchant.time_zone).to_owned();
     let (zone, now) = (zone_of(&zone_name), gateway.clock.now());
-    if fields.at.is_empty() {
-        fields.at = now.to_zoned(zone.clone()).strftime(INSTANT).to_string();
-    }
     let view = TryPage {
         frame: Frame::of(format!("Try {}", perk.name), Section::Perks, caller.session(), now).in_zone(&zone_name, now),
         slug: slug.to_string(),
         name: perk.name,
         number,
         place: place_of(&zone_name),
+        now: now.to_zoned(zone.clone()).strftime(INSTANT).to_string(),
         fields,
         most_people: MAX_PARTY,
         errors: Vec::new(),
@@ -195,15 +195,17 @@ fn read(
         errors.push(format!("The score can’t be that: {error}."));
         None
     });
-    let at = match DateTime::strptime(INSTANT, fields.at.trim().replace('T', " ")) {
-        Ok(local) => zone.to_ambiguous_timestamp(local).compatible().ok(),
-        Err(_) => None,
-    };
-    if at.is_none() {
-        errors.push(format!("Write the time as {}.", now.to_zoned(zone.clone()).strftime(INSTANT)));
+    let at = fields.at.trim().replace('T', " ");
+    let at = (!at.is_empty()).then(|| {
+        let local = DateTime::strptime(INSTANT, &at).ok()?;
+        zone.to_ambiguous_timestamp(local).compatible().ok()
+    });
+    if at == Some(None) {
+        errors.push(format!(
+            "Write the time as {}, or leave it out for now.",
+            now.to_zoned(zone.clone()).strftime(INSTANT)
+        ));
     }
-    // The minute that was shown is now: limits are then as they stand.
-    let at = at.filter(|at| now.duration_since(*at) >= SignedDuration::from_mins(1) || *at > now);
     let people = match fields.people.trim() {
         "" => Some(1),
         people => people.parse::<u64>().ok().filter(|people| (1..=MAX_PARTY.unsigned_abs()).contains(people)),
@@ -236,7 +238,7 @@ fn read(
         attributes: PersonFacts::default(),
         network: None,
         context: context.with_party(Party::of(people.unwrap_or(1))),
-        at,
+        at: at.flatten(),
         location,
         kiosk: None,
         boarding_pass: None,
@@ -439,10 +441,10 @@ mod tests {
     }
 
     #[test]
-    fn the_minute_that_was_shown_is_now() {
-        assert_eq!(trial(&TryFields { at: "2026-11-27 14:32".to_owned(), ..fields() }).unwrap().at, None);
-        assert!(trial(&TryFields { at: "2026-11-27 14:31".to_owned(), ..fields() }).unwrap().at.is_some());
-        assert!(trial(&TryFields { at: "2026-11-27T14:33".to_owned(), ..fields() }).unwrap().at.is_some());
+    fn without_a_time_it_is_now() {
+        assert_eq!(trial(&TryFields { at: String::new(), ..fields() }).unwrap().at, None);
+        let at = trial(&TryFields { at: "2026-11-27T14:33".to_owned(), ..fields() }).unwrap().at;
+        assert_eq!(at, Some("2026-11-27T22:33:00Z".parse().unwrap()));
     }
 
     #[test]
@@ -457,7 +459,10 @@ mod tests {
         };
         let errors = trial(&wrong).unwrap_err();
         assert_eq!(errors.len(), 5, "{errors:?}");
-        assert!(errors.iter().any(|error| error == "Write the time as 2026-11-27 14:32."), "{errors:?}");
+        assert!(
+            errors.iter().any(|error| error == "Write the time as 2026-11-27 14:32, or leave it out for now."),
+            "{errors:?}"
+        );
     }
 
     #[test]

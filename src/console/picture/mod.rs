@@ -5,6 +5,7 @@ mod plot;
 
 use std::collections::BTreeMap;
 
+use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{HttpResponse, get, post};
 use askama::Template;
@@ -12,7 +13,7 @@ use serde::Deserialize;
 
 use super::assets;
 use super::caller::Caller;
-use super::door::{page, see_other};
+use super::door::{page, page_of, see_other};
 use super::form::Posted;
 use super::frame::{Frame, Section};
 use super::icon::Icon;
@@ -62,6 +63,24 @@ struct PicturePage {
     asks_more: Vec<String>,
     /// Tiers whose threshold is not theirs to move.
     fixed: Vec<String>,
+    without_threshold: Vec<String>,
+    incomparable: Option<i32>,
+    is_week_estimated: bool,
+    /// The thresholds as they were sent, by tier, where one doesn't fit.
+    sent: BTreeMap<String, String>,
+    /// What doesn't fit, with the tier that it is about.
+    errors: Vec<(String, String)>,
+}
+
+impl PicturePage {
+    /// The text of a tier's field.
+    fn typed<'a>(&'a self, tier: &str, value: &'a str) -> &'a str {
+        self.sent.get(tier).map_or(value, String::as_str)
+    }
+
+    fn is_wrong(&self, tier: &str) -> bool {
+        self.errors.iter().any(|(wrong, _)| wrong == tier)
+    }
 }
 
 /// The page of a rule without a score.
@@ -80,12 +99,28 @@ pub(super) async fn get_picture(
     slug: Path<PerkSlug>,
     query: Params<PictureQuery>,
 ) -> Result<HttpResponse, Problem> {
-    let merchant = caller.merchant()?;
     let PictureQuery { version, at } = query.into_inner();
-    let perk = gateway.catalog.find_perk(&merchant.id, &slug).await?;
+    let mut sent = BTreeMap::new();
+    for part in at.as_deref().unwrap_or_default().split(',').filter(|part| !part.is_empty()) {
+        let (tier, at) = part.split_once(':').unwrap_or((part, ""));
+        sent.insert(tier.to_owned(), at.to_owned());
+    }
+    show(&caller, &gateway, &slug, version.map(|VersionNumber(version)| version), sent).await
+}
+
+/// The page with the thresholds that were sent, by tier; where one doesn't fit, the page says so and keeps them all.
+async fn show(
+    caller: &Caller<ManagePerks>,
+    gateway: &Gateway,
+    slug: &PerkSlug,
+    version: Option<i32>,
+    sent: BTreeMap<String, String>,
+) -> Result<HttpResponse, Problem> {
+    let merchant = caller.merchant()?;
+    let perk = gateway.catalog.find_perk(&merchant.id, slug).await?;
     let now = gateway.clock.now();
     let title = format!("Who comes in · {}", perk.name);
-    let picture = match gateway.pictures.picture(merchant, &slug, version.map(|VersionNumber(version)| version)).await {
+    let picture = match gateway.pictures.picture(merchant, slug, version).await {
         Ok(picture) => picture,
         Err(TrialError::NoScore) => {
             let frame = Frame::of(title, Section::Perks, caller.session(), now);
@@ -93,8 +128,8 @@ pub(super) async fn get_picture(
         }
         Err(error) => return Err(error.into()),
     };
-    let thresholds = read_thresholds(&picture, at.as_deref().unwrap_or_default())?;
-    let version = gateway.catalog.find_version(&merchant.id, &slug, picture.version).await?;
+    let (thresholds, errors) = thresholds(&picture, &sent);
+    let version = gateway.catalog.find_version(&merchant.id, slug, picture.version).await?;
     let rule = Json::parse(&version.rule).map_err(|error| Problem::internal(&error))?;
     let zone_name = rule.member("time_zone").and_then(Json::as_text).unwrap_or(&merchant.time_zone).to_owned();
     let names = |of: fn(&Handle) -> bool| {
@@ -109,13 +144,19 @@ pub(super) async fn get_picture(
         is_draft: version.status == VersionStatus::Draft,
         etag: version.etag(),
         script: assets::picture_script(),
-        data: format!("/console/perks/{}/picture.json?version={}", *slug, picture.version),
+        data: format!("/console/perks/{slug}/picture.json?version={}", picture.version),
         lead: lead(&picture, &When::of(picture.at, &zone_of(&zone_name), now)),
         asks_more: names(|it| it.asks_more),
         fixed: names(|it| !it.is_own),
         plot: (!picture.tiers.is_empty()).then(|| Plot::of(&picture, &thresholds)),
+        without_threshold: picture.without_threshold,
+        incomparable: picture.incomparable,
+        is_week_estimated: picture.is_week_estimated,
+        sent: if errors.is_empty() { BTreeMap::new() } else { sent },
+        errors,
     };
-    page(&view)
+    let status = if view.errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    page_of(status, &view)
 }
 
 #[get("/perks/{perk}/picture.json")]
@@ -140,7 +181,11 @@ pub(super) async fn post_redraw(
 ) -> Result<HttpResponse, Problem> {
     let version = version_of(&fields.0)?;
     let picture = gateway.pictures.picture(caller.merchant()?, &slug, Some(version)).await?;
-    let thresholds = posted_thresholds(&picture, &fields.0)?;
+    let sent = sent_thresholds(&fields.0);
+    let (thresholds, errors) = thresholds(&picture, &sent);
+    if !errors.is_empty() {
+        return show(&caller, &gateway, &slug, Some(version), sent).await;
+    }
     let at = picture.tiers.iter().zip(&thresholds).map(|(tier, at)| format!("{}:{at}", tier.tier));
     let at = encoded(&at.collect::<Vec<_>>().join(","));
     Ok(see_other(&format!("/console/perks/{}/picture?version={version}&at={at}#picture", *slug)))
@@ -157,7 +202,11 @@ pub(super) async fn post_picture(
     let merchant = caller.merchant()?;
     let number = version_of(&fields.0)?;
     let picture = gateway.pictures.picture(merchant, &slug, Some(number)).await?;
-    let thresholds = posted_thresholds(&picture, &fields.0)?;
+    let sent = sent_thresholds(&fields.0);
+    let (thresholds, errors) = thresholds(&picture, &sent);
+    if !errors.is_empty() {
+        return show(&caller, &gateway, &slug, Some(number), sent).await;
+    }
     let pairs = picture.tiers.iter().zip(&thresholds).filter(|(tier, at)| tier.at_least != **at);
     let changed: Vec<_> = pairs.collect();
     if changed.is_empty() {
@@ -187,37 +236,33 @@ fn version_of(fields: &BTreeMap<String, String>) -> Result<i32, Problem> {
     fields.get("version").and_then(|text| text.parse().ok()).ok_or_else(Problem::not_found)
 }
 
-/// The thresholds of a query, one for each handle; where it doesn't name a tier, the version's own.
-fn read_thresholds(picture: &Picture, at: &str) -> Result<Vec<Decimal>, Problem> {
-    let mut named: BTreeMap<String, String> = BTreeMap::new();
-    for part in at.split(',').filter(|part| !part.is_empty()) {
-        let (tier, at) = part.split_once(':').unwrap_or((part, ""));
-        named.insert(format!("{FIELD}{tier}"), at.to_owned());
-    }
-    posted_thresholds(picture, &named)
+/// The thresholds that a form sent, by tier.
+fn sent_thresholds(fields: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let threshold = |(name, value): (&String, &String)| Some((name.strip_prefix(FIELD)?.to_owned(), value.clone()));
+    fields.iter().filter_map(threshold).collect()
 }
 
-fn posted_thresholds(picture: &Picture, fields: &BTreeMap<String, String>) -> Result<Vec<Decimal>, Problem> {
+/// The thresholds, one for each handle: the version's own where none was sent, or one that doesn't fit; and what doesn't
+/// fit, by tier.
+fn thresholds(picture: &Picture, sent: &BTreeMap<String, String>) -> (Vec<Decimal>, Vec<(String, String)>) {
     let mut errors = Vec::new();
     let mut read = |tier: &Handle| {
-        let Some(text) = fields.get(&format!("{FIELD}{}", tier.tier)).filter(|_| tier.is_own) else {
-            return tier.at_least;
-        };
+        let Some(text) = sent.get(&tier.tier).filter(|_| tier.is_own) else { return tier.at_least };
+        let least = tier.floor.unwrap_or(picture.minimum).max(picture.minimum);
         // Some keyboards have only a comma.
         match text.trim().replace(',', ".").parse::<Decimal>() {
-            Ok(at) if (picture.minimum..=picture.maximum).contains(&at) => at,
+            Ok(at) if (least..=picture.maximum).contains(&at) => at,
             _ => {
-                let detail = format!(
-                    "The threshold of {} is a score from {} to {}, with at most three decimals.",
-                    tier.name, picture.minimum, picture.maximum
-                );
-                errors.push(FieldError::of_parameter(&tier.tier, "invalid_value", detail));
+                let (name, most) = (&tier.name, picture.maximum);
+                let detail =
+                    format!("The threshold of {name} is a score from {least} to {most}, with at most three decimals.");
+                errors.push((tier.tier.clone(), detail));
                 tier.at_least
             }
         }
     };
     let thresholds = picture.tiers.iter().map(&mut read).collect();
-    if errors.is_empty() { Ok(thresholds) } else { Err(Problem::invalid(errors)) }
+    (thresholds, errors)
 }
 
 fn lead(picture: &Picture, at: &When) -> String {

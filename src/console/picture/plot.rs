@@ -29,8 +29,8 @@ pub(super) struct Plot {
     pub days: Vec<DayView>,
     /// Where the limit's line is.
     pub limit: Option<(u64, String)>,
-    /// True if anyone asked last week.
-    pub was_asked: bool,
+    /// True if last week's visitors are known well enough to be drawn.
+    pub shows_week: bool,
     /// The sentence about last week.
     pub week: String,
     pub minimum: String,
@@ -61,6 +61,8 @@ pub(super) struct HandleView {
     pub field: String,
     pub name: String,
     pub value: String,
+    /// The least that it can be moved to.
+    pub least: String,
     pub x: u64,
     pub percent: String,
     pub is_own: bool,
@@ -115,7 +117,7 @@ impl Plot {
             description: description(picture, thresholds, &cut),
             days,
             limit,
-            was_asked: asked(picture) > 0,
+            shows_week: says_enough(picture),
             week: week(picture, &cut),
             minimum: picture.minimum.to_string(),
             maximum: picture.maximum.to_string(),
@@ -197,6 +199,7 @@ fn handles(picture: &Picture, scale: &Scale, thresholds: &[Decimal], cut: &Cut) 
             field: format!("{FIELD}{}", tier.tier),
             name: tier.name.clone(),
             value: value.to_string(),
+            least: tier.floor.unwrap_or(scale.minimum).max(scale.minimum).to_string(),
             x,
             percent: tenths(x),
             is_own: tier.is_own,
@@ -290,7 +293,7 @@ fn days(picture: &Picture, cut: &Cut) -> (Vec<DayView>, Option<(u64, String)>) {
             middle: x + width / 2,
             shown: grouped(day.came),
             day: day.date.strftime("%a %-d %b").to_string(),
-            is_over: day.over > 0,
+            is_over: day.is_full,
         }
     };
     let limit = picture.limit.as_ref().map(|limit| {
@@ -300,32 +303,41 @@ fn days(picture: &Picture, cut: &Cut) -> (Vec<DayView>, Option<(u64, String)>) {
     (cut.days.iter().enumerate().map(day).collect(), limit)
 }
 
-/// The number of checks of last week.
-fn asked(picture: &Picture) -> u64 {
-    picture.week.iter().map(|day| day.asked.iter().sum::<u64>() + day.unknown).sum()
+/// True if the scores of most of last week's visitors are known.
+fn says_enough(picture: &Picture) -> bool {
+    let (asked, unknown) = picture.asked();
+    asked > 0 && unknown * 2 <= asked
 }
 
 fn week(picture: &Picture, cut: &Cut) -> String {
-    if asked(picture) == 0 {
+    let (asked, unknown) = picture.asked();
+    if asked == 0 {
         return "Nobody asked in the last seven days.".to_owned();
+    }
+    let lacking = match unknown {
+        0 => String::new(),
+        unknown => format!(" Of {} visits, the score of {} isn’t known.", grouped(asked), grouped(unknown)),
+    };
+    if !says_enough(picture) {
+        return format!("Too little is known of last week’s visitors to say what it would have meant.{lacking}");
     }
     let came: u64 = cut.days.iter().map(|day| day.came).sum();
     let Some(limit) = &picture.limit else {
         let people = if came == 1 { "person" } else { "people" };
-        return format!("Of last week’s visitors, about {} {people} would have come in.", grouped(came));
+        return format!("Of last week’s visitors, about {} {people} would have come in.{lacking}", grouped(came));
     };
     let of = if limit.cost == "party" { "people" } else { "visits" };
     let max = grouped(limit.max);
-    let full = cut.days.iter().filter(|day| day.over > 0).count();
+    let full = cut.days.iter().filter(|day| day.is_full).count();
     let over: u64 = cut.days.iter().map(|day| day.over).sum();
     match full {
-        0 => format!("Last week, no day would have reached the limit of {max} {of}."),
+        0 => format!("Last week, no day would have reached the limit of {max} {of}.{lacking}"),
         1 => format!(
-            "Last week, 1 day would have reached the limit of {max} {of}, and about {} would have met a full house.",
+            "Last week, 1 day would have reached the limit of {max} {of}, and about {} would have met a full house.{lacking}",
             grouped(over)
         ),
         full => format!(
-            "Last week, {full} days would have reached the limit of {max} {of}, and about {} would have met a full house.",
+            "Last week, {full} days would have reached the limit of {max} {of}, and about {} would have met a full house.{lacking}",
             grouped(over)
         ),
     }

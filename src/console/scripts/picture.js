@@ -30,7 +30,7 @@ function start(root, picture) {
     const days = week.map((day) => {
       const visits = from(day.asked, lowest);
       const came = limit?.cost === "visit" ? visits : Math.floor((visits * thousandths(party) + 500) / 1000);
-      return { came, over: limit ? Math.max(0, came - limit.max) : 0 };
+      return { came, isFull: limit ? came >= limit.max : false, over: limit ? Math.max(0, came - limit.max) : 0 };
     });
     return { tiers, short, rest, days, admitted: from(counts, lowest) };
   }
@@ -73,8 +73,9 @@ function start(root, picture) {
     const now = cut(values);
     const lowest = Math.min(...values);
     [...root.querySelectorAll(".bars rect")].forEach((bar, at) => {
-      const rank = values.findLastIndex((value) => edges[at] >= value);
-      const isNear = edges[at] < lowest && edges[at] >= lowest - within;
+      const edge = thousandths(edges[at]);
+      const rank = values.findLastIndex((value) => edge >= thousandths(value));
+      const isNear = edge < thousandths(lowest) && edge >= thousandths(lowest) - thousandths(within);
       bar.setAttribute("class", rank === 0 && values.length > 1 ? "b1" : rank >= 0 ? "b2" : isNear ? "bn" : "b0");
     });
     const near = root.querySelector(".near-band");
@@ -105,12 +106,12 @@ function start(root, picture) {
   function drawWeek(now) {
     const most = Math.max(1, limit?.max ?? 0, ...now.days.map((day) => day.came));
     root.querySelectorAll("[data-day]").forEach((group, at) => {
-      const { came, over } = now.days[at];
+      const { came, isFull } = now.days[at];
       const height = Math.floor((came * 120) / most);
       const bar = group.querySelector("rect");
       bar.setAttribute("y", 150 - height);
       bar.setAttribute("height", height);
-      bar.setAttribute("class", over > 0 ? "day over" : "day");
+      bar.setAttribute("class", isFull ? "day over" : "day");
       const label = group.querySelector(".val");
       label.textContent = format.format(came);
       label.setAttribute("y", Math.max(0, 144 - height));
@@ -128,21 +129,25 @@ function start(root, picture) {
   }
 
   function weekText(now) {
-    const asked = week.reduce((sum, day) => sum + day.unknown + from(day.asked, 0), 0);
+    const unknown = week.reduce((sum, day) => sum + day.unknown, 0);
+    const asked = week.reduce((sum, day) => sum + from(day.asked, 0), unknown);
     if (asked === 0) return "Nobody asked in the last seven days.";
+    const lacking = unknown === 0 ? "" : ` Of ${format.format(asked)} visits, the score of ${format.format(unknown)} isn’t known.`;
+    if (unknown * 2 > asked) return `Too little is known of last week’s visitors to say what it would have meant.${lacking}`;
     const came = now.days.reduce((sum, day) => sum + day.came, 0);
-    if (!limit) return `Of last week’s visitors, about ${format.format(came)} ${came === 1 ? "person" : "people"} would have come in.`;
+    if (!limit) return `Of last week’s visitors, about ${format.format(came)} ${came === 1 ? "person" : "people"} would have come in.${lacking}`;
     const of = limit.cost === "party" ? "people" : "visits";
-    const full = now.days.filter((day) => day.over > 0).length;
+    const full = now.days.filter((day) => day.isFull).length;
     const over = now.days.reduce((sum, day) => sum + day.over, 0);
     const most = `the limit of ${format.format(limit.max)} ${of}`;
-    if (full === 0) return `Last week, no day would have reached ${most}.`;
-    return `Last week, ${full === 1 ? "1 day" : `${full} days`} would have reached ${most}, and about ${format.format(over)} would have met a full house.`;
+    if (full === 0) return `Last week, no day would have reached ${most}.${lacking}`;
+    return `Last week, ${full === 1 ? "1 day" : `${full} days`} would have reached ${most}, and about ${format.format(over)} would have met a full house.${lacking}`;
   }
 
   // A handle keeps one step from its neighbours: only fields may pass them.
   function move(at, value) {
-    const low = at === 0 ? minimum : values[at - 1] + step;
+    const floor = Math.max(minimum, handles[at].tier.floor ?? minimum);
+    const low = Math.max(floor, at === 0 ? floor : values[at - 1] + step);
     const high = at === values.length - 1 ? maximum : values[at + 1] - step;
     values[at] = Math.min(Math.max(value, Math.min(low, values[at])), Math.max(high, values[at]));
     draw();
@@ -150,10 +155,10 @@ function start(root, picture) {
   handles.forEach((handle, at) => {
     if (handle.range) {
       handle.range.hidden = false;
-      handle.range.step = step;
-      handle.range.addEventListener("input", () => move(at, Math.round(read(handle.range.value) * 1000) / 1000));
+      // Dragged to whole steps; a threshold that was typed between two of them remains until it is moved.
+      handle.range.addEventListener("input", () => move(at, Math.round(read(handle.range.value) / step) * step));
       handle.range.addEventListener("keydown", (event) => {
-        const by = { PageUp: 10, PageDown: -10 }[event.key];
+        const by = { PageUp: 10, PageDown: -10, ArrowUp: 1, ArrowRight: 1, ArrowDown: -1, ArrowLeft: -1 }[event.key];
         if (by === undefined) return;
         event.preventDefault();
         move(at, values[at] + by * step);
@@ -161,7 +166,12 @@ function start(root, picture) {
     }
     handle.field.addEventListener("input", () => {
       const value = read(handle.field.value);
-      if (handle.field.value.trim() === "" || !(value >= minimum && value <= maximum)) return;
+      const least = Math.max(minimum, handle.tier.floor ?? minimum);
+      const fits = handle.field.value.trim() !== "" && value >= least && value <= maximum;
+      handle.field.setCustomValidity(fits ? "" : `A score from ${show(least)} to ${show(maximum)}`);
+      if (fits) handle.field.removeAttribute("aria-invalid");
+      else handle.field.setAttribute("aria-invalid", "true");
+      if (!fits) return;
       values = values.with(at, value);
       draw();
     });

@@ -26,6 +26,8 @@ pub struct DayCut {
     pub date: Date,
     /// Number of people, or of visits where the limit counts those, that would have come in.
     pub came: u64,
+    /// True if that reaches the limit.
+    pub is_full: bool,
     /// Number of those that would have met a full perk.
     pub over: u64,
 }
@@ -44,10 +46,9 @@ impl Picture {
     #[must_use]
     pub fn cut(&self, thresholds: &[Decimal]) -> Cut {
         let scale = self.scale();
-        let mut is_inexact = false;
+        let is_inexact = thresholds.iter().any(|threshold| !scale.is_exact_at(*threshold));
         // The first bar of those who have a threshold: one that lies inside a bar leaves that bar out.
-        let mut first_bar = |threshold: Decimal| {
-            is_inexact |= !scale.is_exact_at(threshold);
+        let first_bar = |threshold: Decimal| {
             if threshold <= scale.minimum {
                 return 0;
             }
@@ -73,7 +74,8 @@ impl Picture {
                 times(visits, self.party)
             };
             let over = self.limit.as_ref().map_or(0, |limit: &DailyLimit| came.saturating_sub(limit.max));
-            DayCut { date: day.date, came, over }
+            let is_full = self.limit.as_ref().is_some_and(|limit| came >= limit.max);
+            DayCut { date: day.date, came, is_full, over }
         });
         let days = days.collect();
         Cut { tiers, just_short, rest, days, is_inexact }
@@ -103,6 +105,7 @@ mod tests {
             at_least: whole(at),
             asks_more: false,
             is_own: true,
+            floor: None,
         };
         Picture {
             perk: "sfo-lounge".parse().unwrap(),
@@ -118,9 +121,12 @@ mod tests {
             stale: 0,
             tiers: vec![handle("main", 40), handle("first", 60)],
             published: None,
+            incomparable: None,
+            without_threshold: Vec::new(),
             limit,
             party: Decimal::from_thousandths(1_400),
             week: vec![DayAsked { date: "2026-11-26".parse().unwrap(), asked: vec![1; 100], unknown: 2 }],
+            is_week_estimated: false,
         }
     }
 
@@ -148,6 +154,13 @@ mod tests {
     }
 
     #[test]
+    fn thresholds_at_the_end_of_the_scale_are_exact() {
+        for low in 0..3 {
+            assert!(!picture(None).cut(&[whole(low), whole(60)]).is_inexact, "{low}");
+        }
+    }
+
+    #[test]
     fn last_weeks_days_are_held_against_the_limit() {
         let people = picture(Some(DailyLimit { id: "house-day".to_owned(), max: 70, cost: "party" }));
         // 55 visits of 1.4 people.
@@ -155,6 +168,9 @@ mod tests {
         assert_eq!((day.came, day.over), (77, 7));
         let visits = picture(Some(DailyLimit { id: "house-day".to_owned(), max: 70, cost: "visit" }));
         let day = visits.cut(&[whole(45), whole(60)]).days.remove(0);
-        assert_eq!((day.came, day.over), (55, 0));
+        assert_eq!((day.came, day.is_full, day.over), (55, false, 0));
+        let exactly = picture(Some(DailyLimit { id: "house-day".to_owned(), max: 55, cost: "visit" }));
+        let day = exactly.cut(&[whole(45), whole(60)]).days.remove(0);
+        assert_eq!((day.is_full, day.over), (true, 0));
     }
 }

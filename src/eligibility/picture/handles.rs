@@ -20,6 +20,8 @@ pub struct Handle {
     pub asks_more: bool,
     /// True if the bound stands in the tier's own condition, so that it can be moved for this tier alone.
     pub is_own: bool,
+    /// The least score that the rule asks of every tier: a lower threshold lets nobody else in.
+    pub floor: Option<Decimal>,
 }
 
 /// The handles of a rule, lowest rank first. A tier has one where its condition, together with the rule's own, holds the
@@ -34,9 +36,10 @@ pub(super) fn handles(rule: &Rule) -> Vec<Handle> {
         let parts = [of_rule, of_tier];
         let mut parts = parts.iter().flatten();
         let both = parts.try_fold(Bounds::default(), |all, part| all.and((*part)?));
-        let Bounds { at_least, asks_more } = both?;
-        let is_own = of_tier.flatten().is_some_and(|own| own.at_least.is_some() && own.at_least == at_least);
-        Some(Handle { tier: tier.id.clone(), name: tier.name.clone(), at_least: at_least?, asks_more, is_own })
+        let Bounds { at_least, asks_more, .. } = both?;
+        let is_own = of_tier.flatten().is_some_and(|own| own.count == 1 && own.at_least == at_least);
+        let floor = of_rule.flatten().and_then(|own| own.at_least);
+        Some(Handle { tier: tier.id.clone(), name: tier.name.clone(), at_least: at_least?, asks_more, is_own, floor })
     };
     tiers.iter().filter_map(handle).collect()
 }
@@ -80,6 +83,8 @@ fn member_mut<'a>(object: &'a mut Json, name: &str) -> Option<&'a mut Json> {
 #[derive(Debug, Clone, Copy, Default)]
 struct Bounds {
     at_least: Option<Decimal>,
+    /// Number of the bounds, of which the highest decides.
+    count: usize,
     asks_more: bool,
 }
 
@@ -87,7 +92,8 @@ impl Bounds {
     fn and(self, other: Self) -> Option<Self> {
         // Both hold: the higher one decides.
         let at_least = self.at_least.max(other.at_least);
-        Some(Self { at_least, asks_more: self.asks_more || other.asks_more })
+        let (count, asks_more) = (self.count + other.count, self.asks_more || other.asks_more);
+        Some(Self { at_least, count, asks_more })
     }
 }
 
@@ -95,10 +101,10 @@ impl Bounds {
 fn bounds(condition: &Condition) -> Option<Bounds> {
     match condition {
         Condition::Leaf(Leaf { attribute: Attribute::Score, test: Test::Compares(Comparison::Gte, at_least) }) => {
-            Some(Bounds { at_least: Some(*at_least), asks_more: false })
+            Some(Bounds { at_least: Some(*at_least), count: 1, asks_more: false })
         }
         Condition::All(members) => members.iter().try_fold(Bounds::default(), |all, member| all.and(bounds(member)?)),
-        other => (!mentions_score(other)).then_some(Bounds { at_least: None, asks_more: true }),
+        other => (!mentions_score(other)).then_some(Bounds { at_least: None, count: 0, asks_more: true }),
     }
 }
 
@@ -143,10 +149,23 @@ mod tests {
         let moved = Rule::parse(&moved, "lounge").unwrap();
         let expected = Rule::parse(&Json::parse(&text.replace("60", "62.5")).unwrap(), "lounge").unwrap();
         assert_eq!(moved.hash(), expected.hash());
-        assert_eq!(handles(&moved).iter().map(|it| it.is_own).collect::<Vec<_>>(), [false, true]);
+        let floor = Some("30".parse().unwrap());
+        assert_eq!(
+            handles(&moved).iter().map(|it| (it.is_own, it.floor)).collect::<Vec<_>>(),
+            [(false, floor), (true, floor)]
+        );
         // The main tier's threshold is the rule's own.
         assert!(with_thresholds(&canonical, &[("main".to_owned(), "50".parse().unwrap())]).is_none());
         assert!(with_thresholds(&canonical, &[("none".to_owned(), "50".parse().unwrap())]).is_none());
+    }
+
+    #[test]
+    fn a_tier_that_asks_for_two_bounds_is_not_moved_by_one() {
+        let text = r#"{"score":{"source":"klout"},"tiers":[{"id":"main","when":{"all":[
+            {"attr":"score","op":"gte","value":60},{"attr":"score","op":"gte","value":50}]}}]}"#;
+        let rule = Rule::parse(&Json::parse(text).unwrap(), "lounge").unwrap();
+        let handle = handles(&rule).remove(0);
+        assert_eq!((handle.at_least.to_string().as_str(), handle.is_own), ("60", false));
     }
 
     #[test]

@@ -6,10 +6,10 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan};
 use moka::sync::Cache;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 
 use super::handles::handles;
-use super::{DailyLimit, DayAsked, Picture, PublishedThresholds, Scale, WITHIN};
+use super::{DailyLimit, DayAsked, Handle, Picture, PublishedThresholds, Scale};
 use crate::access::Merchant;
 use crate::database::DatabaseError;
 use crate::eligibility::rule_selection::{Choice, Chosen, TrialError, choose, rule_of};
@@ -40,6 +40,10 @@ const DAYS: i64 = 7;
 const SCORES_KEPT: SignedDuration = SignedDuration::from_mins(1);
 /// How long a count of checks is shown again: of days that are over only erasures and late batches change anything.
 const WEEK_KEPT: SignedDuration = SignedDuration::from_mins(10);
+/// The most counts at once in a process.
+const AT_ONCE: usize = 2;
+/// Number of turns that merchants share.
+const STRIPES: usize = 64;
 /// The most counts of each kind that are kept.
 const KEPT: u64 = 500;
 
@@ -52,8 +56,10 @@ pub struct Pictures {
     clock: Clock,
     people: Cache<PeopleKey, Arc<People>>,
     weeks: Cache<WeekKey, Arc<Week>>,
-    /// One count at a time in a process, so that checks keep the processors; the others wait, and find it done.
-    counting: Arc<Mutex<()>>,
+    /// One count of a merchant at a time, so that those who wait find it done; and few in a process, so that checks keep
+    /// the processors.
+    turns: Arc<[Mutex<()>; STRIPES]>,
+    counting: Arc<Semaphore>,
 }
 
 /// The scores of a source, by the age that a rule takes.
@@ -90,6 +96,7 @@ struct WeekKey {
 struct Week {
     at: Timestamp,
     days: Vec<DayAsked>,
+    is_estimated: bool,
     party: Decimal,
 }
 
@@ -97,7 +104,16 @@ impl Pictures {
     /// Pictures of what these handles hold.
     pub(crate) fn new(catalog: Catalog, scores: Scores, ledger: Ledger, clock: Clock) -> Self {
         let (people, weeks) = (Cache::new(KEPT), Cache::new(KEPT));
-        Self { catalog, scores, ledger, clock, people, weeks, counting: Arc::default() }
+        let turns = Arc::new(std::array::from_fn(|_| Mutex::new(())));
+        Self { catalog, scores, ledger, clock, people, weeks, turns, counting: Arc::new(Semaphore::new(AT_ONCE)) }
+    }
+
+    /// The turn of a merchant to count.
+    fn turn(&self, merchant: &MerchantId) -> &Mutex<()> {
+        let stripe =
+            merchant.as_str().bytes().fold(0_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+        let [first, ..] = &*self.turns;
+        self.turns.get(stripe % STRIPES).unwrap_or(first)
     }
 
     /// The picture of a perk's version; without one, of the version that decides, or of the latest draft while none does.
@@ -115,14 +131,17 @@ impl Pictures {
         let Chosen { perk, version, rule, source } =
             choose(&self.catalog, &self.scores, &merchant.id, perk, choice).await?;
         let source = source.ok_or(TrialError::NoScore)?;
-        let published = match perk.published_version {
-            Some(published) if Some(published) != version => {
-                let tiers = handles(&rule_of(&self.catalog, &merchant.id, &perk, published).await?);
-                Some(PublishedThresholds { version: published, tiers })
+        let (mut published, mut incomparable) = (None, None);
+        if let Some(deciding) = perk.published_version.filter(|deciding| Some(*deciding) != version) {
+            let rule = rule_of(&self.catalog, &merchant.id, &perk, deciding).await?;
+            if rule.score().is_some_and(|policy| policy.source == source.name) {
+                published = Some(PublishedThresholds { version: deciding, tiers: handles(&rule) });
+            } else {
+                incomparable = Some(deciding);
             }
-            _ => None,
-        };
+        }
         let scale = Scale::new(source.minimum, source.maximum);
+        let tiers = handles(&rule);
         let now = self.clock.now();
         let people = self.people(&merchant.id, &source, &rule, scale, now).await?;
         let week = self.week(&merchant.id, &perk.id, &source.name, rule.time_zone(), scale, now).await?;
@@ -133,16 +152,19 @@ impl Pictures {
             at: people.at,
             minimum: source.minimum,
             maximum: source.maximum,
-            within: Decimal::from_whole(WITHIN),
+            within: scale.within(),
             counts: people.counts.clone(),
             total: people.total,
             counted: people.counted,
             stale: people.stale,
-            tiers: handles(&rule),
+            without_threshold: without_threshold(&rule, &tiers),
+            tiers,
             published,
+            incomparable,
             limit: daily_limit(&rule),
             party: week.party,
             week: week.days.clone(),
+            is_week_estimated: week.is_estimated,
         })
     }
 
@@ -165,10 +187,11 @@ impl Pictures {
         if let Some(people) = self.people.get(&key).filter(is_kept) {
             return Ok(people);
         }
-        let _turn = self.counting.lock().await;
+        let _turn = self.turn(merchant).lock().await;
         if let Some(people) = self.people.get(&key).filter(is_kept) {
             return Ok(people);
         }
+        let _room = self.counting.acquire().await.map_err(|_| DatabaseError::Interrupted)?;
         let oldest = max_age.and_then(|age| now.checked_sub(SignedDuration::from_secs(age)).ok());
         let mut people = People { at: now, counts: vec![0; scale.bins], total: 0, counted: 0, stale: 0 };
         let mut after = None;
@@ -221,10 +244,11 @@ impl Pictures {
         if let Some(week) = self.weeks.get(&key).filter(is_kept) {
             return Ok(week);
         }
-        let _turn = self.counting.lock().await;
+        let _turn = self.turn(merchant).lock().await;
         if let Some(week) = self.weeks.get(&key).filter(is_kept) {
             return Ok(week);
         }
+        let _room = self.counting.acquire().await.map_err(|_| DatabaseError::Interrupted)?;
         let start = |date: Date| date.to_zoned(zone.clone()).map(|midnight| midnight.timestamp());
         let from = start(first).map_err(|e| DatabaseError::corrupt("day", e))?;
         let to = start(today).map_err(|e| DatabaseError::corrupt("day", e))?;
@@ -316,8 +340,14 @@ impl WeekTally {
         }
         let party = (self.people * 1000 + self.grants / 2).checked_div(self.grants);
         let party = party.and_then(|party| i64::try_from(party).ok()).unwrap_or(1000);
-        Week { at, days: self.days, party: Decimal::from_thousandths(party) }
+        Week { at, days: self.days, is_estimated: step > 1, party: Decimal::from_thousandths(party) }
     }
+}
+
+/// The names of the tiers that have no handle.
+fn without_threshold(rule: &Rule, handles: &[Handle]) -> Vec<String> {
+    let has_handle = |id: &str| handles.iter().any(|handle| handle.tier == id);
+    rule.tiers().iter().filter(|tier| !has_handle(&tier.id)).map(|tier| tier.name.clone()).collect()
 }
 
 /// The limit of the rule that counts the whole perk by the day; the tightest of several.

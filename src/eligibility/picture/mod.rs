@@ -19,8 +19,8 @@ pub use maker::Pictures;
 
 /// The most bars.
 pub const BINS: usize = 100;
-/// The distance under the lowest threshold that counts as just short, in points.
-pub const WITHIN: i64 = 3;
+/// Number of bars under the lowest threshold that count as just short: 3 points of 100.
+const SHORT: usize = 3;
 
 /// The picture of one rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -46,14 +46,20 @@ pub struct Picture {
     pub stale: u64,
     /// The tiers whose condition compares the score with a threshold, lowest rank first.
     pub tiers: Vec<Handle>,
-    /// The thresholds that decide now, where another version is published.
+    /// The thresholds that decide now, where another version is published that goes by the same source.
     pub published: Option<PublishedThresholds>,
+    /// The published version where it goes by another source, so that it can't be shown on these scores.
+    pub incomparable: Option<i32>,
+    /// The names of the tiers that no one threshold of the score opens.
+    pub without_threshold: Vec<String>,
     /// The limit that counts a day of the whole perk, where the rule has one.
     pub limit: Option<DailyLimit>,
     /// The mean number of people that last week's grants counted; 1 where there were none.
     pub party: Decimal,
     /// The last seven days that are over in the perk's zone, the earliest first.
     pub week: Vec<DayAsked>,
+    /// True if the log of the week was too long to be read whole, so that its numbers are estimates.
+    pub is_week_estimated: bool,
 }
 
 /// The thresholds of the version that decides.
@@ -119,6 +125,12 @@ impl Scale {
         Decimal::from_thousandths(self.minimum.thousandths().saturating_add(up))
     }
 
+    /// The distance under a threshold that counts as just short.
+    #[must_use]
+    pub fn within(&self) -> Decimal {
+        self.edge(SHORT.min(self.bins)).minus(self.minimum)
+    }
+
     /// True if a threshold lies between two bars, so that counts of bars are exact on both sides of it.
     #[must_use]
     pub fn is_exact_at(&self, threshold: Decimal) -> bool {
@@ -131,6 +143,13 @@ impl Picture {
     #[must_use]
     pub fn scale(&self) -> Scale {
         Scale { minimum: self.minimum, maximum: self.maximum, bins: self.counts.len() }
+    }
+
+    /// Number of checks of the week, and of those among them whose score isn't known.
+    #[must_use]
+    pub fn asked(&self) -> (u64, u64) {
+        let unknown = self.week.iter().map(|day| day.unknown).sum();
+        (self.week.iter().map(|day| day.asked.iter().sum::<u64>()).sum::<u64>() + unknown, unknown)
     }
 
     /// True if the counts were projected from a part of the people.
@@ -160,6 +179,14 @@ mod tests {
                 let is_last = bin == scale.bins - 1;
                 assert!(scale.edge(bin) <= value && (is_last || value < scale.edge(bin + 1)), "{value} in {bin}");
             }
+        }
+    }
+
+    #[test]
+    fn just_short_is_three_bars() {
+        for (low, high, within) in [("0", "100", "3"), ("300", "850", "16.5"), ("0", "1000", "30"), ("0", "1", "0.03")]
+        {
+            assert_eq!(Scale::new(decimal(low), decimal(high)).within(), decimal(within), "{low} to {high}");
         }
     }
 

@@ -140,7 +140,7 @@ async fn a_rule_is_tried_on_one_person_part_by_part() {
         let mut browser = Browser::logged_in(&app, Role::Admin, "mei@cathay.example").await;
         let path = "/console/perks/sfo-lounge/try";
         let page = browser.open(path).await.into_text();
-        assert!(page.contains("value=\"2012-05-08 12:00\""), "the perk's own time: {page}");
+        assert!(page.contains("as 2012-05-08 12:00 in Los Angeles"), "the perk's own time: {page}");
         let before = app.footprint().await;
         let came =
             send(&mut browser, &page, path, &[("person", "twitter:ada"), ("facts", "concourse: A"), ("people", "1")])

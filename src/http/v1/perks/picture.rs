@@ -41,7 +41,7 @@ pub struct PictureView {
     minimum: f64,
     #[schema(example = 100)]
     maximum: f64,
-    /// The distance under the lowest threshold that counts as just short, in points.
+    /// The distance under the lowest threshold that counts as just short: three bars.
     #[schema(example = 3)]
     within: f64,
     /// The number of people in each of at most 100 equal parts of the scale, lowest first; the last has its upper end too.
@@ -58,8 +58,13 @@ pub struct PictureView {
     stale: u64,
     /// The tiers whose condition holds the score to one lower bound, lowest rank first.
     tiers: Vec<HandleView>,
-    /// The thresholds that decide now; null where nothing is published, or this version is.
+    /// The thresholds that decide now; null where nothing is published, this version is, or what is goes by another
+    /// source.
     published: Option<PublishedThresholdsView>,
+    /// The published version where it goes by another source.
+    incomparable: Option<i32>,
+    /// The names of the tiers that no one threshold of the score opens.
+    without_threshold: Vec<String>,
     /// The limit that counts the whole perk by the day; null where the rule has none.
     limit: Option<DailyLimitView>,
     /// The mean number of people that last week's grants counted.
@@ -67,6 +72,8 @@ pub struct PictureView {
     party: f64,
     /// The last seven days that are over in the perk's zone, the earliest first.
     week: Vec<DayAskedView>,
+    /// True if the log of the week was too long to be read whole, so that its numbers are estimates.
+    is_week_estimated: bool,
 }
 
 /// The threshold of one tier.
@@ -85,6 +92,8 @@ pub struct HandleView {
     asks_more: bool,
     /// True if it stands in the tier's own condition, so that it can be moved for this tier alone.
     is_own: bool,
+    /// The least score that the rule asks of every tier: a lower threshold lets nobody else in. Null where it asks none.
+    floor: Option<f64>,
 }
 
 /// The thresholds of the version that decides.

@@ -43,8 +43,8 @@ async fn everyone_is_counted_at_their_point_and_last_weeks_visitors_at_theirs() 
         assert_eq!((&got["total"], &got["counted"], &got["stale"]), (&json!(5), &json!(5), &json!(0)));
         assert_eq!(
             got["tiers"],
-            json!([{"tier": "main", "name": "Main lounge", "at_least": 40, "asks_more": false, "is_own": true},
-                {"tier": "first", "name": "First lounge", "at_least": 60, "asks_more": false, "is_own": true}])
+            json!([{"tier": "main", "name": "Main lounge", "at_least": 40, "asks_more": false, "is_own": true, "floor": null},
+                {"tier": "first", "name": "First lounge", "at_least": 60, "asks_more": false, "is_own": true, "floor": null}])
         );
         assert_eq!(got["limit"], json!({"id": "house-day", "max": 200, "cost": "party"}));
         // It is the version that decides, and today isn't over.
