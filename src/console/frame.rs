@@ -11,6 +11,7 @@ use crate::access::accounts::Session;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Section {
     Perks,
+    Reports,
     Keys,
     Merchants,
     Account,
@@ -19,9 +20,10 @@ pub(super) enum Section {
 
 impl Section {
     /// The parts that each role has, in their order.
-    const ALL: [(Self, &'static str, &'static str, &'static [Role]); 3] = [
+    const ALL: [(Self, &'static str, &'static str, &'static [Role]); 4] = [
         (Self::Merchants, "/console/merchants", "Merchants", &[Role::Operator]),
         (Self::Perks, "/console/perks", "Perks", &[Role::Admin]),
+        (Self::Reports, "/console/reports/grants", "Reports", &[Role::Admin, Role::Auditor]),
         (Self::Keys, "/console/keys", "Keys", &[Role::Admin, Role::Operator]),
     ];
 }

@@ -7,7 +7,7 @@
 //! - `frame`: what stands around every page; `words`: instants and numbers as pages say them; `icon`, `assets`: pictures,
 //!   styles and scripts
 //! - `addresses`: where a log-in comes back to
-//! - `log_in`, `links`, `account`, `second_factor`, `keys`, `merchants`, `perks`, `picture`: the pages; `refusals`: errors
+//! - `log_in`, `links`, `account`, `second_factor`, `keys`, `merchants`, `perks`, `picture`, `reports`: the pages; `refusals`: errors
 //!   as pages
 //!
 //! To add a page:
@@ -38,6 +38,7 @@ mod merchants;
 mod perks;
 mod picture;
 mod refusals;
+mod reports;
 mod routes;
 mod second_factor;
 mod transport;

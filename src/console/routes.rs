@@ -6,7 +6,7 @@ use actix_web::web::{self, ServiceConfig};
 use super::door::{attend_page, get_nothing};
 use super::keys::{create as key_create, list as key_list, revoke as key_revoke};
 use super::perks::{edit, list, new, show, simulate, versions};
-use super::{account, assets, links, log_in, merchants, picture, second_factor};
+use super::{account, assets, links, log_in, merchants, picture, reports, second_factor};
 
 /// Adds the console's pages.
 pub fn mount(config: &mut ServiceConfig) {
@@ -41,6 +41,9 @@ pub fn mount(config: &mut ServiceConfig) {
             .service(picture::post_picture)
             .service(versions::get_version)
             .service(versions::post_step)
+            .service(reports::get_reports)
+            .service(reports::get_report)
+            .service(reports::get_report_csv)
             .service(key_list::get_keys)
             .service(key_create::get_new_key)
             .service(key_create::post_new_key)

@@ -11,7 +11,10 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
                       form-action 'self'; frame-ancestors 'none'; base-uri 'none'; manifest-src 'self'; worker-src 'self'";
 
 /// Every page and the roles that see it.
-const PAGES: [(&str, &[Role]); 12] = [
+const PAGES: [(&str, &[Role]); 15] = [
+    ("/console/reports/grants", &[Role::Admin, Role::Auditor]),
+    ("/console/reports/billing?by=day", &[Role::Admin, Role::Auditor]),
+    ("/console/reports/fairness", &[Role::Admin, Role::Auditor]),
     ("/console/account/code", &[Role::Admin, Role::Auditor, Role::Operator]),
     ("/console/keys", &[Role::Admin, Role::Operator]),
     ("/console/keys/new", &[Role::Admin, Role::Operator]),
