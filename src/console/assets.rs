@@ -37,8 +37,8 @@ impl Asset {
     fn new(name: &'static str, content_type: &str, text: &'static str) -> Self {
         let hash = digest::digest(&digest::SHA256, text.as_bytes());
         let hash = hex(hash.as_ref().get(..8).unwrap_or_default());
-        let mut packer = GzEncoder::new(Vec::new(), Compression::best());
-        let packed = packer.write_all(text.as_bytes()).and_then(|()| packer.finish());
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        let packed = encoder.write_all(text.as_bytes()).and_then(|()| encoder.finish());
         let plain = FixedDocument::new(Bytes::from_static(text.as_bytes()), content_type).immutable();
         let packed = packed.map(|bytes| FixedDocument::new(bytes, content_type).immutable().gzip(true));
         // Writing to memory fails for nobody.

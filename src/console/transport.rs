@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use actix_web::dev::ServiceRequest;
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::uri::Authority;
 
 use crate::settings::Network;
 use crate::web::problem::{Kind, Problem};
@@ -83,7 +84,7 @@ fn is_own_machine(host: &str) -> bool {
 /// The host that was asked for, with its port.
 fn host_of(req: &ServiceRequest) -> Option<&str> {
     let of_header = || req.headers().get(header::HOST).and_then(|value| value.to_str().ok());
-    req.uri().authority().map(|authority| authority.as_str()).or_else(of_header)
+    req.uri().authority().map(Authority::as_str).or_else(of_header)
 }
 
 /// Refuses what another site's page makes a browser send here.

@@ -13,7 +13,7 @@ use secrecy::ExposeSecret;
 use crate::access::{ApiKey, Directory, Role};
 use crate::audit::anchoring::{Anchorer, Anchoring, Webhook};
 use crate::audit::reports::Reporter;
-use crate::database::{Backend, Database, DatabaseError};
+use crate::database::{Backend, Database, DatabaseError, DatabaseUrl};
 use crate::eligibility::backtester::Backtester;
 use crate::eligibility::checker::Checker;
 use crate::eligibility::exporter::Exporter;
@@ -63,12 +63,12 @@ pub struct Gateway {
     pub checker: Checker,
     pub redeemer: Redeemer,
     pub floor: Floor,
-    pub today: Today,
-    pub links: Links,
-    pub requests: SubjectRequests,
+    pub today: Arc<Today>,
+    pub links: Arc<Links>,
+    pub requests: Arc<SubjectRequests>,
     pub simulator: Simulator,
     pub backtester: Backtester,
-    pub pictures: Pictures,
+    pub pictures: Arc<Pictures>,
     pub subject_access: SubjectAccess,
     pub anchorer: Anchorer,
     pub exporter: Exporter,
@@ -122,18 +122,9 @@ impl Gateway {
         let (url, connections) = (storage.database_url.clone(), storage.database_connections);
         let (keys_clock, keys_entropy) = (clock.clone(), entropy.clone());
         let opened = tokio::task::spawn_blocking(move || {
-            let database = Database::connect(&url, connections)?;
-            if migrate || database.backend() == Backend::Sqlite {
-                for name in database.migrate()? {
-                    tracing::info!(migration = name, "applied");
-                }
-            }
-            let pending = database.pending_migrations()?;
-            if !pending.is_empty() {
-                return Err(GatewayError::NotMigrated(pending));
-            }
+            let database = open(&url, connections, migrate)?;
             let keyring = Keyring::open(&database, &master, keys_clock, keys_entropy)?;
-            Ok((database, keyring))
+            Ok::<_, GatewayError>((database, keyring))
         });
         let (database, keyring) = opened.await.map_err(|_| DatabaseError::Interrupted)??;
 
@@ -181,25 +172,12 @@ impl Gateway {
             clock: clock.clone(),
             entropy: entropy.clone(),
         };
-        let links = Links {
-            base: settings.server.link_base.as_deref().map(Arc::from),
-            keyring: keyring.clone(),
-            directory: directory.clone(),
-            ledger: ledger.clone(),
-            clock: clock.clone(),
-        };
-        let requests = SubjectRequests {
-            ledger: ledger.clone(),
-            scores: scores.clone(),
-            keyring: keyring.clone(),
-            catalog: catalog.clone(),
-            clock: clock.clone(),
-            entropy: entropy.clone(),
-        };
+        let links = Arc::new(links_of(&settings, &checker, &directory));
+        let requests = Arc::new(requests_of(&checker));
         let floor = Floor::new(catalog.clone(), ledger.clone(), clock.clone(), entropy.clone(), handle.clone());
-        let today = Today::new(catalog.clone(), ledger.clone(), clock.clone());
+        let today = Arc::new(Today::new(catalog.clone(), ledger.clone(), clock.clone()));
         let (simulator, backtester) = trials(&checker);
-        let pictures = Pictures::new(catalog.clone(), scores.clone(), ledger.clone(), clock.clone());
+        let pictures = Arc::new(Pictures::new(catalog.clone(), scores.clone(), ledger.clone(), clock.clone()));
         let reporter = Reporter::new(ledger.clone(), clock.clone());
         let subject_access = SubjectAccess::beside(&checker);
         let exporter = Exporter { ledger: ledger.clone(), clock: clock.clone() };
@@ -245,7 +223,7 @@ impl Gateway {
         tasks.spawn(self.ledger.clone().tend(cancel.clone()));
         tasks.spawn(self.anchorer.clone().follow(cancel.clone()));
         tasks.spawn(self.keys.clone().follow(cancel.clone()));
-        tasks.spawn(self.requests.clone().follow(cancel.clone()));
+        tasks.spawn(SubjectRequests::clone(&self.requests).follow(cancel.clone()));
     }
 
     /// Warnings about a key, held against the rules of its merchant.
@@ -268,6 +246,35 @@ impl Gateway {
     pub fn redis_fault(&self) -> Option<RedisFault> {
         self.redis.as_ref().and_then(RedisLink::fault)
     }
+}
+
+/// The database, with all migrations.
+fn open(url: &DatabaseUrl, connections: u32, migrate: bool) -> Result<Database, GatewayError> {
+    let database = Database::connect(url, connections)?;
+    if migrate || database.backend() == Backend::Sqlite {
+        for name in database.migrate()? {
+            tracing::info!(migration = name, "applied");
+        }
+    }
+    let pending = database.pending_migrations()?;
+    if pending.is_empty() { Ok(database) } else { Err(GatewayError::NotMigrated(pending)) }
+}
+
+/// The links of people to their own answers.
+fn links_of(settings: &Settings, checker: &Checker, directory: &Directory) -> Links {
+    Links {
+        base: settings.server.link_base.as_deref().map(Arc::from),
+        keyring: checker.keyring.clone(),
+        directory: directory.clone(),
+        ledger: checker.ledger.clone(),
+        clock: checker.clock.clone(),
+    }
+}
+
+/// What people ask for about themselves.
+fn requests_of(checker: &Checker) -> SubjectRequests {
+    let Checker { catalog, scores, ledger, keyring, clock, entropy, .. } = checker.clone();
+    SubjectRequests { ledger, scores, keyring, catalog, clock, entropy }
 }
 
 fn link_to(redis: &settings::Redis, handle: &Handle) -> Result<RedisLink, RedisLinkError> {

@@ -92,7 +92,7 @@ impl Template {
     #[must_use]
     pub fn rule_text(self) -> String {
         let lines = self.text().lines().skip_while(|line| *line != RULE).skip(1);
-        lines.map(|line| format!("{}\n", line.strip_prefix("  ").unwrap_or(line))).collect()
+        lines.flat_map(|line| [line.strip_prefix("  ").unwrap_or(line), "\n"]).collect()
     }
 
     /// The value of a line of its perk file; none where it has no such line.

@@ -136,9 +136,9 @@ impl Directory {
             }
         };
         let session = SecretToken::new(&self.entropy);
-        let (taken, begun) = (token.clone(), session.clone());
+        let (used, begun) = (token.clone(), session.clone());
         let written = self.database.write(move |conn: &mut AnyConnection| {
-            if !store::delete_link(conn, &taken.hash())? {
+            if !store::delete_link(conn, &used.hash())? {
                 return Err(LinkError::Unknown);
             }
             if let Some(hash) = hash {

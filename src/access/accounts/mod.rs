@@ -226,7 +226,7 @@ impl Directory {
                 store::delete_factor(conn, key)?;
             }
             store::insert_link(conn, &made.row(&account.key))?;
-            Ok(find_own(conn, merchant.as_ref(), &account.name)?)
+            find_own(conn, merchant.as_ref(), &account.name)
         });
         Ok((written.await?.ok_or(AccessError::UnknownAccount)?, link))
     }

@@ -119,8 +119,11 @@ fn derive(peppered: &[u8; 32], salt: &[u8], (m, t, p): (u32, u32, u32)) -> Optio
     Some(out)
 }
 
+/// A stored hash: its cost, its salt, and itself.
+type StoredHash = ((u32, u32, u32), Vec<u8>, Vec<u8>);
+
 /// The cost, the salt and the hash that a PHC string says.
-fn read(stored: &str) -> Option<((u32, u32, u32), Vec<u8>, Vec<u8>)> {
+fn read(stored: &str) -> Option<StoredHash> {
     let (cost, rest) = stored.strip_prefix("$argon2id$v=19$")?.split_once('$')?;
     let (salt, hash) = rest.split_once('$')?;
     let mut numbers =

@@ -141,13 +141,13 @@ impl fmt::Display for Listed {
 }
 
 #[derive(Serialize)]
-struct Disabled {
+struct Ended {
     account: AccountName,
     key: KeyId,
     disabled: bool,
 }
 
-impl fmt::Display for Disabled {
+impl fmt::Display for Ended {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write_part!(f, "{} can't log in any more; {} is revoked", self.account, self.key)
     }
@@ -185,7 +185,7 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, Cli
                 confirmation.ask(&format!("end the account `{}`", account.name))?;
                 Ok(gateway.directory.disable_account(merchant, account.name, ACTOR).await?)
             })?;
-            invocation.output.show(&Disabled { account: disabled.name, key: disabled.key, disabled: true })?;
+            invocation.output.show(&Ended { account: disabled.name, key: disabled.key, disabled: true })?;
         }
         Action::Reset { name, owner, confirmation } => {
             let invited = invocation.with_gateway(Needs::Existing, async |gateway| {

@@ -1,6 +1,8 @@
 //! A rule in sentences, as a manager reads it: part by part, from the rule itself. A member that this page doesn't know
 //! yet is named as it is written, so that nothing is left out unseen.
 
+use std::fmt::Write as _;
+
 use super::board::tier_name;
 use crate::foundation::json::Json;
 use crate::rules::describe;
@@ -81,10 +83,10 @@ fn tiers(rule: &Json) -> Vec<String> {
     let words = |tier: &Json| {
         let mut text = format!("{}: {}", tier_name(tier), describe::audience(said(tier, "when")));
         if let Some(wait) = said(tier, "max_wait") {
-            text.push_str(&format!(", waiting at most {}", describe::value(wait)));
+            let _ = write!(text, ", waiting at most {}", describe::value(wait));
         }
         if let Some(guests) = said(tier, "guests") {
-            text.push_str(&format!("; {}", describe::guests(guests)));
+            let _ = write!(text, "; {}", describe::guests(guests));
         }
         text.push('.');
         text

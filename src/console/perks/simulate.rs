@@ -351,7 +351,9 @@ fn push_node(lines: &mut Vec<Line>, node: &Node, depth: usize) {
         Node::All { passed, members } | Node::Any { passed, members } => {
             let all = matches!(node, Node::All { .. });
             lines.push(line(*passed, depth, if all { "All of these" } else { "One of these" }, ""));
-            members.iter().for_each(|member| push_node(lines, member, depth + 1));
+            for member in members {
+                push_node(lines, member, depth + 1);
+            }
         }
         Node::Not { passed, member } => {
             lines.push(line(*passed, depth, "Not this", ""));

@@ -33,7 +33,6 @@ pub(super) struct Plot {
     pub shows_week: bool,
     /// The sentence about last week.
     pub week: String,
-    pub minimum: String,
     pub maximum: String,
     pub is_inexact: bool,
 }
@@ -119,7 +118,6 @@ impl Plot {
             limit,
             shows_week: says_enough(picture),
             week: week(picture, &cut),
-            minimum: picture.minimum.to_string(),
             maximum: picture.maximum.to_string(),
             is_inexact: cut.is_inexact,
         }

@@ -215,16 +215,10 @@ async fn read(
             },
         },
     };
-    let group_by = match query.by.as_str() {
-        "" => None,
-        by => match GROUPINGS.iter().find(|(name, ..)| *name == by) {
-            Some((_, _, group_by)) => Some(*group_by),
-            None => {
-                errors.push(format!("Reports aren’t grouped by “{by}”."));
-                None
-            }
-        },
-    };
+    let group_by = GROUPINGS.iter().find(|(name, ..)| *name == query.by).map(|(_, _, group_by)| *group_by);
+    if group_by.is_none() && !query.by.is_empty() {
+        errors.push(format!("Reports aren’t grouped by “{}”.", query.by));
+    }
     if !errors.is_empty() {
         return Ok(Err(errors));
     }

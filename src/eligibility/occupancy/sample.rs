@@ -60,14 +60,13 @@ impl Samples {
         // One reads, and the others wait for what it finds.
         let reading = self.reading_of(&place);
         let mut reading = reading.lock().await;
-        let inside = match reading.filter(|sample| sample.is_good(now)) {
-            Some(sample) => sample.inside,
-            None => {
-                let (read, of) = (Instant::now(), place.clone());
-                let found = ledger.context().database.read(move |conn| occupancy::read(conn, &of, now)).await?;
-                *reading = Some(Sample { inside: found.count, read, at: now });
-                found.count
-            }
+        let inside = if let Some(sample) = reading.filter(|sample| sample.is_good(now)) {
+            sample.inside
+        } else {
+            let (read, of) = (Instant::now(), place.clone());
+            let found = ledger.context().database.read(move |conn| occupancy::read(conn, &of, now)).await?;
+            *reading = Some(Sample { inside: found.count, read, at: now });
+            found.count
         };
         let hundredths = i64::try_from(place.house.hundredths_of_percent(inside)).unwrap_or(i64::MAX);
         Ok(Some(Decimal::from_thousandths(hundredths.saturating_mul(10))))

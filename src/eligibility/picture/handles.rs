@@ -35,7 +35,7 @@ pub(super) fn handles(rule: &Rule) -> Vec<Handle> {
         let of_tier = tier.when.as_ref().map(bounds);
         let parts = [of_rule, of_tier];
         let mut parts = parts.iter().flatten();
-        let both = parts.try_fold(Bounds::default(), |all, part| all.and((*part)?));
+        let both = parts.try_fold(Bounds::default(), |all, part| Some(all.and((*part)?)));
         let Bounds { at_least, asks_more, .. } = both?;
         let is_own = of_tier.flatten().is_some_and(|own| own.count == 1 && own.at_least == at_least);
         let floor = of_rule.flatten().and_then(|own| own.at_least);
@@ -89,11 +89,11 @@ struct Bounds {
 }
 
 impl Bounds {
-    fn and(self, other: Self) -> Option<Self> {
+    fn and(self, other: Self) -> Self {
         // Both hold: the higher one decides.
         let at_least = self.at_least.max(other.at_least);
         let (count, asks_more) = (self.count + other.count, self.asks_more || other.asks_more);
-        Some(Self { at_least, count, asks_more })
+        Self { at_least, count, asks_more }
     }
 }
 
@@ -103,7 +103,9 @@ fn bounds(condition: &Condition) -> Option<Bounds> {
         Condition::Leaf(Leaf { attribute: Attribute::Score, test: Test::Compares(Comparison::Gte, at_least) }) => {
             Some(Bounds { at_least: Some(*at_least), count: 1, asks_more: false })
         }
-        Condition::All(members) => members.iter().try_fold(Bounds::default(), |all, member| all.and(bounds(member)?)),
+        Condition::All(members) => {
+            members.iter().try_fold(Bounds::default(), |all, member| Some(all.and(bounds(member)?)))
+        }
         other => (!mentions_score(other)).then_some(Bounds { at_least: None, count: 0, asks_more: true }),
     }
 }

@@ -17,6 +17,7 @@ use crate::eligibility::runs::compute;
 use crate::foundation::clock::Clock;
 use crate::foundation::decimal::Decimal;
 use crate::foundation::ids::{MerchantId, PerkId, PerkSlug, SourceName};
+use crate::foundation::period::Period;
 use crate::ledger::read::decisions::{PastCheck, PastEvent};
 use crate::ledger::read::history::{Interest, Stretch};
 use crate::ledger::{Ledger, LedgerError};
@@ -176,7 +177,7 @@ impl Pictures {
         scale: Scale,
         now: Timestamp,
     ) -> Result<Arc<People>, TrialError> {
-        let max_age = rule.score().and_then(|policy| policy.max_age).map(|age| age.seconds());
+        let max_age = rule.score().and_then(|policy| policy.max_age).map(Period::seconds);
         let key = PeopleKey {
             merchant: merchant.clone(),
             source: source.name.clone(),

@@ -35,12 +35,11 @@ impl Tally {
     ) -> Result<bool, DatabaseError> {
         let since = now.checked_sub(KEPT).unwrap_or(Timestamp::MIN);
         let database = &ledger.context().database;
-        let mut next = match self.next {
-            Some(next) => next,
-            None => {
-                let of = merchant.clone();
-                database.read(move |conn| first_since(conn, &of, since)).await?
-            }
+        let mut next = if let Some(next) = self.next {
+            next
+        } else {
+            let of = merchant.clone();
+            database.read(move |conn| first_since(conn, &of, since)).await?
         };
         self.forget_before(since);
         for _ in 0..MOST_PAGES {

@@ -15,7 +15,9 @@ pub(super) fn overrides() -> Value {
         "description": "The reasons that can be given."
     });
     let mut members = counted();
-    members["reasons"] = reasons;
+    if let Some(members) = members.as_object_mut() {
+        members.insert("reasons".to_owned(), reasons);
+    }
     object(&["reasons", "max", "window"], members)
 }
 

@@ -29,7 +29,7 @@ async fn a_report_shows_what_the_api_counts() {
         let csv = auditor.open("/console/reports/grants/csv?from=2012-05-08&perk=sfo-lounge&by=day").await;
         assert!(csv.header("content-disposition").contains("perkgate-grants.csv"));
         let api = app
-            .auditor()
+            .auditor(&app.cathay)
             .await
             .get("/v1/reports/grants?from=2012-05-08&perk=sfo-lounge&group_by=day&format=csv&bom=true")
             .await;

@@ -425,7 +425,7 @@ mod tests {
         assert_eq!(with(&[first.clone(), check("chk_4", "19:10", &paid("chk_2", "a"))]), 1, "one payment for two");
         // What counts as one of them is one of them.
         for bent in [first.replace(PAID, OVERRIDE), first.replace(r#""override_reason":"paid","#, "")] {
-            assert_eq!(with(&[bent.clone()]), 1, "{bent}");
+            assert_eq!(with(std::slice::from_ref(&bent)), 1, "{bent}");
         }
     }
 
