@@ -271,7 +271,7 @@ fn links_of(settings: &Settings, checker: &Checker, directory: &Directory) -> Li
     }
 }
 
-/// What people ask for about themselves.
+/// The requests that people make about themselves.
 fn requests_of(checker: &Checker) -> SubjectRequests {
     let Checker { catalog, scores, ledger, keyring, clock, entropy, .. } = checker.clone();
     SubjectRequests { ledger, scores, keyring, catalog, clock, entropy }

@@ -2,11 +2,12 @@
 //!
 //! - `list`: the board of perks with today's numbers; `board`: a perk's row, ready to be shown
 //! - `new`: one from a template; `edit`: a rule as text, which `rule_text` reads
-//! - `simulate`: would one person come in?
+//! - `simulate`: would one person come in? `checklist`: why
 //! - `show`: a perk, and its published rule in `sentences`; `versions`: one version, what it changes, and the steps that
 //!   can be taken with it
 
 mod board;
+mod checklist;
 pub(super) mod edit;
 pub(super) mod list;
 pub(super) mod new;

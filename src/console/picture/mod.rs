@@ -33,7 +33,7 @@ use crate::web::params::VersionNumber;
 use crate::web::problem::Problem;
 use plot::Plot;
 
-/// What the field of a tier's threshold begins with.
+/// The beginning of the name of a threshold's field.
 const FIELD: &str = "from-";
 
 /// The version and the thresholds that a picture is of.
@@ -68,7 +68,7 @@ struct PicturePage {
     is_week_estimated: bool,
     /// The thresholds as they were sent, by tier, where one doesn't fit.
     sent: BTreeMap<String, String>,
-    /// What doesn't fit, with the tier that it is about.
+    /// The faults of what was sent, with the tier that each is about.
     errors: Vec<(String, String)>,
 }
 

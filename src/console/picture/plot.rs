@@ -227,7 +227,7 @@ pub(super) fn tiles(number: &str) -> Vec<(bool, String)> {
     number.chars().map(|letter| (!letter.is_ascii_digit(), letter.to_string())).collect()
 }
 
-/// What the thresholds that decide now make of the same people, tier by tier.
+/// The same people by the thresholds that decide now, tier by tier.
 fn published_cut(picture: &Picture) -> Option<(Vec<String>, Cut)> {
     let published = picture.published.as_ref()?;
     let thresholds: Vec<_> = published.tiers.iter().map(|tier| tier.at_least).collect();

@@ -17,7 +17,7 @@ pub(super) struct Chart {
     pub bars: Vec<Bar>,
     pub most: String,
     pub description: String,
-    /// What the whole bar is, and the dark part of it.
+    /// The names of the whole bar, and of the dark part of it.
     pub whole: &'static str,
     pub part: Option<&'static str>,
 }

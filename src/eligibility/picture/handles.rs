@@ -176,7 +176,7 @@ mod tests {
             {"id":"gold","rank":3,"when":{"attr":"context.status","op":"eq","value":"gold"}},
             {"id":"either","rank":2,"when":{"any":[{"attr":"score","op":"gte","value":60},
                 {"attr":"context.status","op":"eq","value":"silver"}]}},
-            {"id":"between","rank":1,"when":{"attr":"score","op":"between","value":[10,20]}}]}"#;
+            {"id":"between","rank":1,"when":{"attr":"score","op":"between","values":[10,20]}}]}"#;
         assert!(of(either).is_empty());
     }
 }

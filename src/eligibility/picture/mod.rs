@@ -42,7 +42,7 @@ pub struct Picture {
     pub total: u64,
     /// Number of people whose score was looked at.
     pub counted: u64,
-    /// Of `counts`, those whose score is older than the rule takes.
+    /// Those in `counts` whose score is older than the rule takes.
     pub stale: u64,
     /// The tiers whose condition compares the score with a threshold, lowest rank first.
     pub tiers: Vec<Handle>,

@@ -53,7 +53,7 @@ pub struct PictureView {
     /// The number of people whose score was looked at: a million at most.
     #[schema(example = 18412)]
     counted: u64,
-    /// Of `counts`, those whose score is older than the rule takes.
+    /// Those in `counts` whose score is older than the rule takes.
     #[schema(example = 214)]
     stale: u64,
     /// The tiers whose condition holds the score to one lower bound, lowest rank first.
