@@ -9,6 +9,8 @@ const MOST: usize = 120;
 /// The chart's size in units of its drawing.
 const WIDTH: u64 = 1000;
 const HEIGHT: u64 = 180;
+/// The width of the widest bar, in tenths of a unit.
+const WIDEST: u64 = 900;
 /// The most labels under the bars.
 const LABELS: usize = 10;
 
@@ -50,7 +52,7 @@ impl Chart {
         let count = u64::try_from(groups.len()).unwrap_or(1).max(1);
         // In tenths of a unit.
         let step = WIDTH * 10 / count;
-        let gap = (step / 5).min(200);
+        let gap = (step / 5).min(200).max(step.saturating_sub(WIDEST));
         let every = groups.len().div_ceil(LABELS);
         let height = |number: u64| number * (HEIGHT - 20) / most;
         let bar = |(at, group): (usize, &crate::audit::reports::sheet::GroupRow)| {
