@@ -27,7 +27,7 @@ use crate::web::state::State;
 const CODE_WRONG: &str = "This account asks for a code too, and none was typed, or one that is wrong or over. Type the one that your app shows now.";
 const RECOVERY_ONLY: &str = "So many codes in a row were wrong that your app’s are not taken any more. Type a recovery code, or have the account reset.";
 
-/// What to do where a code was not taken.
+/// The way on where a code was not taken.
 pub(super) fn code_words(recovery_only: bool, left: u32) -> String {
     format!("{} {}", if recovery_only { RECOVERY_ONLY } else { CODE_WRONG }, left_words(left))
 }
@@ -131,7 +131,7 @@ pub(super) async fn post_log_in(
             let seconds = seconds_until(until, gateway.clock.now());
             let minutes = counted_as(usize::try_from(seconds.div_ceil(60)).unwrap_or(1), "minute", "minutes");
             let error = format!(
-                "Too many passwords were wrong, for this account or from your network. Nothing is tried for {minutes}, the \
+                "Too many passwords were wrong. For this account, or from your network, none is taken for {minutes}, the \
                  right one neither. If it was not you, tell your operator."
             );
             let mut answer = page_of(StatusCode::TOO_MANY_REQUESTS, &LogInPage { error: Some(error), ..shown })?;

@@ -105,7 +105,10 @@ async fn a_form_that_is_sent_again_makes_no_second_key() {
         let without = send(&mut browser, fields("", "auditor", "No form")).await;
         assert_eq!(without.status, 400, "{}", without.text);
         let list = browser.open("/console/keys").await.into_text();
-        assert_eq!(list.matches("The books").count(), 1, "{list}");
+        let keys =
+            app.world.gateway.directory.list_keys(Some(app.cathay.id.clone()), Some(Role::Auditor), None, 50).await;
+        let labels: Vec<String> = keys.unwrap().into_iter().map(|key| key.label).collect();
+        assert_eq!(labels, ["The books", "The till"]);
         assert!(list.contains("The till") && !list.contains("Other books") && !list.contains("No form"), "{list}");
     }
 }
