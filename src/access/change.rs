@@ -2,18 +2,19 @@
 
 use jiff::Timestamp;
 
+use super::accounts::{self, Account};
+use super::clerks;
 use super::error::AccessError;
 use super::key::{ApiKey, KeyHash, NewKey};
 use super::merchant::Merchant;
 use super::store;
-use super::{accounts, clerks};
 use crate::database::followed::bump_epoch;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::entropy::Entropy;
 use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::{self, KeyId, MerchantId, MerchantSlug};
 use crate::ledger::entry::{Actor, EventDraft, LogOwner};
-use crate::ledger::events::access::{KeyChanged, MerchantCreated, MerchantRezoned};
+use crate::ledger::events::access::{AccountReset, KeyChanged, MerchantCreated, MerchantRezoned};
 use crate::ledger::events::{Text, WrittenFacts};
 
 pub(super) fn new_merchant(
@@ -154,6 +155,18 @@ pub(super) fn revoke_key(
         events.push(event("key.revoked", &key, actor.clone()));
     }
     Ok(key)
+}
+
+/// The event of an account's reset.
+pub(super) fn account_reset(merchant: Option<&MerchantId>, account: &Account, actor: Actor) -> EventDraft {
+    EventDraft {
+        log: merchant.cloned().map_or(LogOwner::Operator, LogOwner::Merchant),
+        kind: "account.reset",
+        about: account.key.to_string(),
+        actor,
+        facts: WrittenFacts::of(&AccountReset { had_second_factor: account.has_code }),
+        personal: None,
+    }
 }
 
 fn event(kind: &'static str, key: &ApiKey, actor: Actor) -> EventDraft {

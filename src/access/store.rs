@@ -239,6 +239,21 @@ pub(super) fn list_keys(
     rows.into_iter().map(|row| <(KeyHash, ApiKey)>::try_from(row).map(|(_, key)| key)).collect()
 }
 
+/// The keys of the merchant (none: of the operator) that `maker` made and nobody has revoked, in the order they were made.
+pub(super) fn list_keys_made_by(
+    conn: &mut AnyConnection,
+    merchant: Option<&MerchantId>,
+    maker: &KeyId,
+) -> Result<Vec<ApiKey>, DatabaseError> {
+    let rows: Vec<KeyRow> = keys_of!(merchant, |keys| keys
+        .filter(api_keys::created_by.eq(maker.as_str().to_owned()))
+        .filter(api_keys::revoked_at.is_null())
+        .order(api_keys::id)
+        .select(KeyRow::as_select())
+        .load(conn)?);
+    rows.into_iter().map(|row| <(KeyHash, ApiKey)>::try_from(row).map(|(_, key)| key)).collect()
+}
+
 /// The merchant's clerks who work, in the order they were made.
 pub(super) fn list_clerks(conn: &mut AnyConnection, merchant: &MerchantId) -> Result<Vec<ApiKey>, DatabaseError> {
     let rows: Vec<KeyRow> = api_keys::table

@@ -6,15 +6,14 @@ use actix_web::{HttpRequest, HttpResponse, get, post};
 use askama::Template;
 use serde::Deserialize;
 
-use super::caller::Caller;
+use super::caller::{Caller, log_in_first};
 use super::door::{client_of, page_of};
 use super::form::Posted;
 use super::frame::{Frame, Section};
 use super::icon::Icon;
-use super::log_in::{CODE_WRONG, begun, busy, ended, left_words};
+use super::log_in::{begun, busy, code_words, ended, left_words};
 use super::words::{When, role_words, zone_of};
-use crate::access::accounts::log_in::LogInError;
-use crate::access::accounts::{Password, Session, TypedCode};
+use crate::access::accounts::{LogInError, Password, Session, TypedCode};
 use crate::access::role::permit::ReadOwnKey;
 use crate::gateway::Gateway;
 use crate::web::extract::Params;
@@ -105,11 +104,13 @@ pub(super) async fn post_password(
     let session = caller.session();
     let refusal = match (old, password, again) {
         (Some(old), Some(new), Some(again)) if new.is(&again) => {
-            match gateway.directory.change_password(session, old, code, new, &client_of(&req, &gateway)).await {
+            let client = client_of(&req, &gateway).to_string();
+            match gateway.directory.change_password(session, old, code, new, &client).await {
                 Ok(Ok(token)) => return Ok(begun(&req, &token, "/console/account?changed=yes")),
                 Ok(Err(weak)) => sentence(&weak.to_string()),
                 Err(LogInError::Refused { left }) => format!("The old password is wrong. {}", left_words(left)),
-                Err(LogInError::Code { left }) => format!("{CODE_WRONG} {}", left_words(left)),
+                Err(LogInError::Code { left, recovery_only }) => code_words(recovery_only, left),
+                Err(LogInError::Ended) => return Err(log_in_first()),
                 Err(LogInError::Locked { .. }) => "Too many passwords were wrong: wait for 15 minutes.".to_owned(),
                 Err(LogInError::Busy) => return Err(busy()),
                 Err(LogInError::Database(error)) => return Err(error.into()),

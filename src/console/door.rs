@@ -84,10 +84,10 @@ pub(super) fn transport_of(req: &HttpRequest) -> Transport {
 }
 
 /// The address that a request came from, as log-ins are counted by it.
-pub(super) fn client_of(req: &HttpRequest, gateway: &Gateway) -> String {
+pub(super) fn client_of(req: &HttpRequest, gateway: &Gateway) -> IpAddr {
     let peer = req.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
     let client = address::client(peer, req.headers(), &gateway.settings.server.trusted_proxies);
-    address::bucket(client).to_string()
+    address::bucket(client)
 }
 
 /// Gives a refusal its page. Its error remains with it, for the log.

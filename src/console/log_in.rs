@@ -9,22 +9,28 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::addresses::own_address;
-use super::caller::{Caller, Visitor};
+use super::caller::{Caller, Visitor, log_in_first};
 use super::cookie;
 use super::door::{client_of, page, page_of, see_other, transport_of};
 use super::form::Posted;
 use super::frame::{Frame, home_of};
 use super::icon::Icon;
-use crate::access::accounts::log_in::LogInError;
-use crate::access::accounts::{Password, SecretToken, TypedCode};
+use crate::access::accounts::{LogInError, Password, SecretToken, TypedCode};
 use crate::access::role::permit::ReadOwnKey;
 use crate::foundation::count::counted_as;
 use crate::gateway::Gateway;
 use crate::web::extract::Params;
 use crate::web::form::Form;
 use crate::web::problem::{Kind, Problem};
+use crate::web::state::State;
 
-pub(super) const CODE_WRONG: &str = "This account asks for a code too, and none was typed, or one that is wrong or over. Type the one that your app shows now.";
+const CODE_WRONG: &str = "This account asks for a code too, and none was typed, or one that is wrong or over. Type the one that your app shows now.";
+const RECOVERY_ONLY: &str = "So many codes in a row were wrong that your app’s are not taken any more. Type a recovery code, or have the account reset.";
+
+/// The way on where a code was not taken.
+pub(super) fn code_words(recovery_only: bool, left: u32) -> String {
+    format!("{} {}", if recovery_only { RECOVERY_ONLY } else { CODE_WRONG }, left_words(left))
+}
 
 #[derive(Template)]
 #[template(path = "log_in.html", config = "src/console/askama.toml")]
@@ -93,6 +99,7 @@ pub(super) async fn post_log_in(
     req: HttpRequest,
     visitor: Visitor,
     gateway: Data<Gateway>,
+    state: Data<State>,
     fields: Form<LogInFields>,
 ) -> Result<HttpResponse, Problem> {
     let LogInFields { account, password, code, wanted } = fields.into_inner();
@@ -101,7 +108,10 @@ pub(super) async fn post_log_in(
         let error = Some("Type your account’s name and its password.".to_owned());
         return page_of(StatusCode::UNPROCESSABLE_ENTITY, &LogInPage { error, ..shown });
     };
-    match gateway.directory.log_in(&account, password, code, &client_of(&req, &gateway)).await {
+    let client = client_of(&req, &gateway);
+    // Strangers cost no write and no hash beyond this.
+    state.limits.take_unnamed(client)?;
+    match gateway.directory.log_in(&account, password, code, &client.to_string()).await {
         Ok(token) => {
             if let Some(before) = visitor.0 {
                 gateway.directory.end_session(&before, false).await?;
@@ -113,21 +123,22 @@ pub(super) async fn post_log_in(
             let error = Some(format!("That account and that password don’t go together. {}", left_words(left)));
             page_of(StatusCode::UNPROCESSABLE_ENTITY, &LogInPage { error, ..shown })
         }
-        Err(LogInError::Code { left }) => {
-            let error = Some(format!("{CODE_WRONG} {}", left_words(left)));
+        Err(LogInError::Code { left, recovery_only }) => {
+            let error = Some(code_words(recovery_only, left));
             page_of(StatusCode::UNPROCESSABLE_ENTITY, &LogInPage { error, needs_code: true, ..shown })
         }
         Err(LogInError::Locked { until }) => {
             let seconds = seconds_until(until, gateway.clock.now());
             let minutes = counted_as(usize::try_from(seconds.div_ceil(60)).unwrap_or(1), "minute", "minutes");
             let error = format!(
-                "Too many passwords were wrong. Nobody can log in with this account from here for {minutes}, with the right \
-                 one neither. If it was not you, tell your operator."
+                "Too many passwords were wrong. For this account, or from your network, none is taken for {minutes}, the \
+                 right one neither. If it was not you, tell your operator."
             );
             let mut answer = page_of(StatusCode::TOO_MANY_REQUESTS, &LogInPage { error: Some(error), ..shown })?;
             answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
             Ok(answer)
         }
+        Err(LogInError::Ended) => Err(log_in_first()),
         Err(LogInError::Busy) => Err(busy()),
         Err(LogInError::Database(error)) => Err(error.into()),
     }

@@ -6,19 +6,20 @@ use actix_web::{HttpRequest, HttpResponse, get, post};
 use askama::Template;
 use serde::Deserialize;
 
-use super::caller::Caller;
+use super::caller::{Caller, log_in_first};
 use super::door::{client_of, page, page_of, see_other};
 use super::form::Posted;
 use super::frame::{Frame, Section};
 use super::icon::Icon;
-use super::log_in::busy;
+use super::log_in::{busy, code_words, left_words};
 use super::words::encoded;
-use crate::access::accounts::log_in::LogInError;
-use crate::access::accounts::second_factor::NewAuthenticator;
-use crate::access::accounts::{Session, TypedCode};
+use crate::access::accounts::second_factor::{self, NewAuthenticator};
+use crate::access::accounts::{LogInError, Password, Session, TypedCode};
 use crate::access::role::permit::ReadOwnKey;
 use crate::gateway::Gateway;
 use crate::web::problem::Problem;
+
+const CODE_OF_NOW: &str = "That is not the code of now. Type the one that the app shows, before it changes.";
 
 #[derive(Template)]
 #[template(path = "code.html", config = "src/console/askama.toml")]
@@ -27,6 +28,8 @@ struct CodePage {
     /// None where one is set up, and is to be removed.
     new: Option<SetUp>,
     error: Option<String>,
+    /// The fault is the password's.
+    needs_password: bool,
 }
 
 struct SetUp {
@@ -66,40 +69,56 @@ pub(super) async fn get_code(caller: Caller<ReadOwnKey>, gateway: Data<Gateway>)
     let session = caller.session();
     let is_set_up = has_code(session, &gateway).await?;
     let new = (!is_set_up).then(|| set_up(session, gateway.directory.new_authenticator(session)));
-    page(&CodePage { frame: frame(session, &gateway), new, error: None })
+    page(&CodePage { frame: frame(session, &gateway), new, error: None, needs_password: false })
 }
 
 #[derive(Deserialize)]
 pub(super) struct SetUpFields {
     salt: String,
     code: Option<TypedCode>,
+    password: Option<Password>,
 }
 
 #[post("/account/code")]
 pub(super) async fn post_code(
+    req: HttpRequest,
     caller: Caller<ReadOwnKey>,
     gateway: Data<Gateway>,
     fields: Posted<SetUpFields>,
 ) -> Result<HttpResponse, Problem> {
-    let SetUpFields { salt, code } = fields.0;
+    let SetUpFields { salt, code, password } = fields.0;
     let session = caller.session();
     if has_code(session, &gateway).await? {
         // Another page of theirs has set one up: it is not replaced without its own code.
         return Ok(see_other(&"/console/account/code"));
     }
-    let codes = match code {
-        Some(code) => gateway.directory.set_up_authenticator(session, &salt, &code).await?,
-        None => None,
+    let (mut needs_password, client) = (false, client_of(&req, &gateway).to_string());
+    let error = match (code, password) {
+        (Some(code), Some(password)) => {
+            match gateway.directory.set_up_authenticator(session, password, &salt, &code, &client).await {
+                Ok(second_factor::SetUp::Done(codes)) => {
+                    return page(&CodesPage { frame: frame(session, &gateway), codes });
+                }
+                Ok(second_factor::SetUp::Already) => return Ok(see_other(&"/console/account/code")),
+                Ok(second_factor::SetUp::WrongCode) => CODE_OF_NOW.to_owned(),
+                Err(LogInError::Refused { left }) => {
+                    needs_password = true;
+                    format!("That is not your password. {}", left_words(left))
+                }
+                Err(error) => locked(error)?,
+            }
+        }
+        (Some(_), None) => {
+            needs_password = true;
+            "Type your password too: someone at your open screen doesn’t have it.".to_owned()
+        }
+        (None, _) => CODE_OF_NOW.to_owned(),
     };
-    if let Some(codes) = codes {
-        return page(&CodesPage { frame: frame(session, &gateway), codes });
-    }
     let Some(new) = gateway.directory.authenticator_of(session, &salt) else {
         return Ok(see_other(&"/console/account/code"));
     };
-    let error = Some("That is not the code of now. Type the one that the app shows, before it changes.".to_owned());
-    let new = Some(set_up(session, new));
-    page_of(StatusCode::UNPROCESSABLE_ENTITY, &CodePage { frame: frame(session, &gateway), new, error })
+    let (new, error) = (Some(set_up(session, new)), Some(error));
+    page_of(StatusCode::UNPROCESSABLE_ENTITY, &CodePage { frame: frame(session, &gateway), new, error, needs_password })
 }
 
 #[derive(Deserialize)]
@@ -115,17 +134,26 @@ pub(super) async fn post_remove_code(
     fields: Posted<RemoveFields>,
 ) -> Result<HttpResponse, Problem> {
     let session = caller.session();
-    let removed = match fields.0.code {
-        None => Ok(false),
-        Some(code) => gateway.directory.remove_authenticator(session, code, &client_of(&req, &gateway)).await,
+    let client = client_of(&req, &gateway).to_string();
+    let error = match fields.0.code {
+        None => "Type the code that is shown now, or a recovery code.".to_owned(),
+        Some(code) => match gateway.directory.remove_authenticator(session, code, &client).await {
+            Ok(()) => return Ok(see_other(&"/console/account")),
+            Err(error) => locked(error)?,
+        },
     };
-    let error = match removed {
-        Ok(true) => return Ok(see_other(&"/console/account")),
-        Ok(false) => "That code is wrong or over. Type the one that is shown now, or a recovery code.".to_owned(),
-        Err(LogInError::Locked { .. }) => "Too many codes were wrong: wait for 15 minutes.".to_owned(),
-        Err(LogInError::Database(error)) => return Err(error.into()),
-        Err(LogInError::Busy | LogInError::Refused { .. } | LogInError::Code { .. }) => return Err(busy()),
-    };
-    let page = CodePage { frame: frame(session, &gateway), new: None, error: Some(error) };
+    let page = CodePage { frame: frame(session, &gateway), new: None, error: Some(error), needs_password: false };
     page_of(StatusCode::UNPROCESSABLE_ENTITY, &page)
+}
+
+/// The words of a refusal that the page itself can show.
+fn locked(error: LogInError) -> Result<String, Problem> {
+    match error {
+        LogInError::Code { left, recovery_only } => Ok(code_words(recovery_only, left)),
+        LogInError::Refused { left } => Ok(left_words(left)),
+        LogInError::Locked { .. } => Ok("Too many were wrong: wait for 15 minutes.".to_owned()),
+        LogInError::Ended => Err(log_in_first()),
+        LogInError::Busy => Err(busy()),
+        LogInError::Database(error) => Err(error.into()),
+    }
 }

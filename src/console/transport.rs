@@ -107,14 +107,17 @@ pub(super) fn require_own_page(req: &ServiceRequest, transport: Transport) -> Re
 }
 
 fn is_own_page(headers: &HeaderMap, transport: Transport, host: &str) -> bool {
-    // Every browser of today says which site a request comes from, and no page can say it for it.
-    if let Some(site) = headers.get(FETCH_SITE) {
-        return matches!(site.as_bytes(), b"same-origin");
-    }
-    let mut origins = headers.get_all(header::ORIGIN);
-    let origin = origins.next().and_then(|value: &HeaderValue| value.to_str().ok());
     let own = format!("{}://{host}", transport.scheme());
-    origins.next().is_none() && origin.is_some_and(|origin| origin.eq_ignore_ascii_case(&own))
+    let mut origins = headers.get_all(header::ORIGIN).peekable();
+    let is_said = origins.peek().is_some();
+    let is_own = is_said
+        && origins.all(|origin: &HeaderValue| origin.to_str().is_ok_and(|origin| origin.eq_ignore_ascii_case(&own)));
+    // Every browser of today says which site a request comes from, and no page can say it for it. Behind a proxy the host
+    // may be another than the one in the browser's address; on this machine it is the same.
+    match headers.get(FETCH_SITE) {
+        Some(site) => site.as_bytes() == b"same-origin" && (is_own || !is_said || transport == Transport::Https),
+        None => is_own,
+    }
 }
 
 #[cfg(test)]
@@ -171,6 +174,14 @@ mod tests {
             &[("origin", "https://gate.example"), ("origin", "https://evil.example")],
         ] {
             assert!(!own(foreign), "{foreign:?}");
+        }
+        let here = |lines: &[(&'static str, &'static str)]| {
+            is_own_page(&headers(lines), Transport::Loopback, "localhost:8080")
+        };
+        let site = ("sec-fetch-site", "same-origin");
+        assert!(here(&[site]) && here(&[site, ("origin", "http://localhost:8080")]));
+        for foreign in ["http://localhost:9090", "http://127.0.0.1:8080", "https://localhost:8080", "null"] {
+            assert!(!here(&[site, ("origin", foreign)]), "{foreign}");
         }
     }
 }

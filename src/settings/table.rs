@@ -162,7 +162,7 @@ pub const RATE_PER_KEY: Setting = Setting::with_default(
 pub const RATE_FAILED_KEYS: Setting = Setting::with_default(
     "rate_failed_keys",
     "10",
-    "Requests a second with a wrong key from one address; valid keys behind it are not slowed. 0 turns it off.",
+    "Requests a second with a wrong key, and log-ins, from one address; valid keys behind it are not slowed. 0 turns it off.",
 );
 
 pub const BODY_LIMIT_BYTES: Setting = Setting::with_default("body_limit_bytes", "65_536", "The largest request body.");

@@ -3,27 +3,33 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::error::LogInError;
+use super::session::Session;
 use super::store::{self, AttemptRow};
+use crate::access::directory::Directory;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::clock::from_micros;
 
 /// The time after which a count begins again.
 pub(super) const PERIOD: SignedDuration = SignedDuration::from_mins(15);
 
-/// Most wrong passwords of one name from one address, so that nobody locks a person out of their account from elsewhere.
-const OF_BOTH: i64 = 5;
-/// Most of one name from anywhere: many addresses try no more than this.
+/// Most wrong passwords of one name from one address, or of one session: who types them locks nobody out elsewhere.
+const OF_ONE: i64 = 5;
+/// Most of one name from anywhere: many addresses try no more than this. It has its price: ten addresses together lock a
+/// name for the rest of the period. Who is logged in then goes on, and may still change their password.
 const OF_NAME: i64 = 50;
-/// Most from one address, of any name.
+/// Most from one address, of any name: people behind one address share it.
 const OF_ADDRESS: i64 = 50;
 
-/// One try to log in. Unknown names are counted as known ones are.
+/// One try at a password. Unknown names are counted as known ones are.
 #[derive(Debug, Clone)]
 pub(super) struct Attempt {
-    pub both: [u8; 32],
-    pub name: [u8; 32],
-    pub address: [u8; 32],
-    pub at: Timestamp,
+    /// The name and the address together, or the session.
+    one: [u8; 32],
+    /// None for someone who is logged in.
+    name: Option<[u8; 32]>,
+    address: [u8; 32],
+    at: Timestamp,
 }
 
 /// The outcome of counting a try.
@@ -36,25 +42,37 @@ pub(super) enum Counted {
 }
 
 impl Attempt {
-    fn bounds(&self) -> [([u8; 32], i64); 3] {
-        let mut bounds = [(self.both, OF_BOTH), (self.name, OF_NAME), (self.address, OF_ADDRESS)];
+    fn bounds(&self) -> Vec<([u8; 32], i64)> {
+        let mut bounds = vec![(self.one, OF_ONE), (self.address, OF_ADDRESS)];
+        bounds.extend(self.name.map(|name| (name, OF_NAME)));
         // Everyone locks in one order.
         bounds.sort_unstable();
         bounds
     }
 
-    /// Counts a try as wrong, before anybody knows: many at once are then no more than as many one by one.
+    /// Counts a try as wrong, before anybody knows: many at once are then no more than as many one by one. One that is
+    /// refused leaves no row behind, so that strangers can't fill the table with names.
     pub(super) fn take(&self, conn: &mut AnyConnection) -> Result<Counted, DatabaseError> {
         let (now, period) = (self.at.as_microsecond(), micros(PERIOD));
-        let (mut rows, mut left, mut locked): (Vec<AttemptRow>, i64, i64) = (Vec::new(), i64::MAX, 0);
-        for (counted, most) in self.bounds() {
+        let (bounds, mut locked) = (self.bounds(), 0);
+        let end_of = |row: &AttemptRow| row.since.saturating_add(period);
+        for (counted, most) in &bounds {
+            if let Some(row) = store::find_attempts(conn, counted)?.filter(|row| row.failures >= *most) {
+                locked = locked.max(end_of(&row));
+            }
+        }
+        if locked > now {
+            return Ok(Counted::Locked(from_micros(locked)));
+        }
+        let (mut rows, mut left): (Vec<AttemptRow>, i64) = (Vec::new(), i64::MAX);
+        for (counted, most) in bounds {
             let mut row = store::lock_attempts(conn, &counted, now)?;
-            let end = row.since.saturating_add(period);
-            if end <= now {
+            if end_of(&row) <= now {
                 (row.failures, row.since) = (0, now);
             }
+            // Others may have counted since the look above.
             if row.failures >= most {
-                locked = locked.max(end);
+                locked = locked.max(end_of(&row));
             }
             row.failures += 1;
             left = left.min(most - row.failures);
@@ -68,13 +86,69 @@ impl Attempt {
     }
 
     /// The password was right: the count of this name from this address begins again, and the others lose this try.
-    pub(super) fn give_back(&self, conn: &mut AnyConnection) -> Result<(), DatabaseError> {
+    pub(super) fn clear(&self, conn: &mut AnyConnection) -> Result<(), DatabaseError> {
         for (counted, _) in self.bounds() {
-            let mut row = store::lock_attempts(conn, &counted, self.at.as_microsecond())?;
-            row.failures = if counted == self.both { 0 } else { row.failures.saturating_sub(1).max(0) };
-            store::update_attempts(conn, &row)?;
+            if counted == self.one {
+                store::clear_attempts(conn, &counted)?;
+            } else {
+                store::decrement_attempts(conn, &counted)?;
+            }
         }
         Ok(())
+    }
+
+    /// Nobody knows whether the password was right: every count loses this try.
+    fn give_back(&self, conn: &mut AnyConnection) -> Result<(), DatabaseError> {
+        self.bounds().iter().try_for_each(|(counted, _)| store::decrement_attempts(conn, counted))
+    }
+}
+
+impl Directory {
+    /// A try to log in, as it is counted.
+    pub(super) fn attempt(&self, name: &str, address: &str) -> Attempt {
+        let name = name.trim().to_lowercase();
+        Attempt {
+            one: self.counted(b"log-in of both\0", [address.as_bytes(), name.as_bytes()]),
+            name: Some(self.counted(b"log-in of a name\0", [b"", name.as_bytes()])),
+            address: self.counted(b"log-in from an address\0", [b"", address.as_bytes()]),
+            at: self.clock.now(),
+        }
+    }
+
+    /// A password or code of someone who is logged in: counted by their session, so that nobody who types their name
+    /// elsewhere is in their way.
+    pub(super) fn attempt_of(&self, session: &Session, address: &str) -> Attempt {
+        Attempt {
+            one: self.counted(b"password of a session\0", [b"", &session.token]),
+            name: None,
+            ..self.attempt(session.account.as_str(), address)
+        }
+    }
+
+    fn counted(&self, label: &[u8], [one, other]: [&[u8]; 2]) -> [u8; 32] {
+        // Its length first, so that no two pairs of parts are one text.
+        self.blind_of_account(&[label, &(one.len() as u64).to_be_bytes(), one, other])
+    }
+
+    /// Counts a try as wrong before anything is looked at; returns how many more may be.
+    pub(super) async fn count_try(&self, attempt: &Attempt) -> Result<u32, LogInError> {
+        let counted = attempt.clone();
+        match self.database.write(move |conn: &mut AnyConnection| counted.take(conn)).await? {
+            Counted::Locked(until) => Err(LogInError::Locked { until }),
+            Counted::Left(left) => Ok(left),
+        }
+    }
+
+    /// Gives a counted try back where it ended without an answer, for want of a core or of the database.
+    pub(super) async fn settle<T>(&self, attempt: &Attempt, outcome: Result<T, LogInError>) -> Result<T, LogInError> {
+        if let Err(LogInError::Busy | LogInError::Database(_)) = &outcome {
+            let attempt = attempt.clone();
+            let given = self.database.write(move |conn: &mut AnyConnection| attempt.give_back(conn)).await;
+            if let Err(error) = given {
+                tracing::debug!(%error, "a try at a password could not be given back");
+            }
+        }
+        outcome
     }
 }
 

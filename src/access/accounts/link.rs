@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::log_in::LogInError;
+use super::error::LogInError;
 use super::name::AccountName;
 use super::password::{Password, WeakPassword};
 use super::store::{self, LinkRow};
@@ -73,7 +73,9 @@ impl From<LogInError> for LinkError {
         match error {
             LogInError::Database(error) => Self::Database(error),
             LogInError::Busy => Self::Busy,
-            LogInError::Refused { .. } | LogInError::Code { .. } | LogInError::Locked { .. } => Self::Unknown,
+            LogInError::Refused { .. } | LogInError::Code { .. } | LogInError::Ended | LogInError::Locked { .. } => {
+                Self::Unknown
+            }
         }
     }
 }
@@ -136,9 +138,14 @@ impl Directory {
             }
         };
         let session = SecretToken::new(&self.entropy);
-        let (used, begun) = (token.clone(), session.clone());
+        // The hashing took its time.
+        let (used, begun, now) = (token.clone(), session.clone(), self.clock.now());
         let written = self.database.write(move |conn: &mut AnyConnection| {
-            if !store::delete_link(conn, &used.hash())? {
+            // The account before the link, as a reset does.
+            if store::lock(conn, &key)?.is_none()
+                || find(conn, &used, now)?.is_none()
+                || !store::delete_link(conn, &used.hash())?
+            {
                 return Err(LinkError::Unknown);
             }
             if let Some(hash) = hash {

@@ -1,12 +1,13 @@
 //! Logging in by name and password, the session that comes of it, and its end.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
-use super::attempts::{Attempt, Counted};
+use super::attempts::Attempt;
+use super::error::LogInError;
 use super::name::AccountName;
 use super::password::{self, Password};
 use super::second_factor::{self, TypedCode};
@@ -21,33 +22,13 @@ use crate::foundation::clock::from_micros;
 use crate::foundation::subject::hex;
 use crate::telemetry::meters;
 
-/// The turns of hashing passwords: each takes 19 MiB, and many at once would leave the checks no core.
-static HASHING: Semaphore = Semaphore::const_new(2);
+/// The turns of hashing passwords: each takes 19 MiB and a core, of which one is left to the checks.
+static HASHING: LazyLock<Semaphore> = LazyLock::new(|| {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    Semaphore::new(cores.saturating_sub(1).max(1))
+});
 /// The longest wait for a turn.
 const PATIENCE: Duration = Duration::from_secs(8);
-
-/// Why nobody was logged in.
-#[derive(Debug, thiserror::Error)]
-pub enum LogInError {
-    /// There is no such account, it has no password, or has another: which of them is not said.
-    #[error("the account or the password is wrong")]
-    Refused {
-        /// So many more may be wrong in the same period.
-        left: u32,
-    },
-    /// The password is right, and the code of the second factor is missing, wrong, too old, or was taken before.
-    #[error("the code is missing or wrong")]
-    Code {
-        /// So many more may be wrong in the same period.
-        left: u32,
-    },
-    #[error("too many passwords were wrong")]
-    Locked { until: Timestamp },
-    #[error("too many people log in at once")]
-    Busy,
-    #[error(transparent)]
-    Database(#[from] DatabaseError),
-}
 
 impl Directory {
     /// Logs in by name and password, and by a code where the account has a second factor; `address` is where the request
@@ -62,12 +43,25 @@ impl Directory {
         code: Option<TypedCode>,
         address: &str,
     ) -> Result<SecretToken, LogInError> {
-        let logged_in = self.try_log_in(name, password, code, address).await;
+        self.log_in_as(&self.attempt(name, address), name, password, code).await
+    }
+
+    async fn log_in_as(
+        &self,
+        attempt: &Attempt,
+        name: &str,
+        password: Password,
+        code: Option<TypedCode>,
+    ) -> Result<SecretToken, LogInError> {
+        let logged_in = match self.count_try(attempt).await {
+            Ok(left) => self.settle(attempt, self.try_log_in(attempt, left, name, password, code).await).await,
+            Err(error) => Err(error),
+        };
         let outcome = match &logged_in {
             Ok(_) => "logged_in",
-            Err(LogInError::Refused { .. } | LogInError::Code { .. }) => "refused",
             Err(LogInError::Locked { .. }) => "locked",
             Err(LogInError::Busy | LogInError::Database(_)) => return logged_in,
+            Err(LogInError::Refused { .. } | LogInError::Code { .. } | LogInError::Ended) => "refused",
         };
         meters().console_log_ins.count([outcome]);
         logged_in
@@ -75,14 +69,13 @@ impl Directory {
 
     async fn try_log_in(
         &self,
+        attempt: &Attempt,
+        left: u32,
         name: &str,
         password: Password,
         code: Option<TypedCode>,
-        address: &str,
     ) -> Result<SecretToken, LogInError> {
         let now = self.clock.now();
-        let attempt = self.attempt(name, address);
-        let left = self.count_try(&attempt).await?;
         let asked = name.parse::<AccountName>().ok();
         let found = self
             .database
@@ -91,29 +84,30 @@ impl Directory {
             .flatten();
         let (key, stored) =
             found.as_ref().map_or((String::new(), None), |row| (row.key_id.clone(), row.password_hash.clone()));
-        if !password.fits() || !self.has_password(&key, password, stored.clone()).await? {
+        if !self.has_password(&key, password, stored.clone()).await? {
             return Err(LogInError::Refused { left });
         }
         let factor = found.as_ref().and_then(|row| self.factor_of(row));
         let proof = match &factor {
             None => None,
-            Some(factor) => Some(self.prove(factor, code.as_ref(), now).ok_or(LogInError::Code { left })?),
+            Some(factor) => Some(self.prove(factor, code.as_ref(), now).ok_or_else(|| factor.refusal(left))?),
         };
         let token = SecretToken::new(&self.entropy);
-        let begun = token.clone();
+        let (begun, attempt) = (token.clone(), attempt.clone());
         let written = self.database.write(move |conn: &mut AnyConnection| {
             // What was looked at may have changed since: a reset ends the old password for all who are on their way, and a
             // second factor that was set up meanwhile is asked for.
-            let row = store::find_by_key(conn, &key)?.filter(|row| row.password_hash == stored);
-            if row.is_none_or(|row| row.code_salt.is_some() != proof.is_some()) {
+            let row = store::lock(conn, &key)?.filter(|row| row.password_hash == stored);
+            let Some(row) = row.filter(|row| row.code_salt.is_some() == proof.is_some()) else {
                 return Ok(Err(LogInError::Refused { left }));
-            }
+            };
             if let Some(proof) = &proof
-                && !second_factor::take(conn, &key, proof)?
+                && let Err(recovery_only) = second_factor::take(conn, &row, proof)?
             {
-                return Ok(Err(LogInError::Code { left }));
+                // The code's failure is kept.
+                return Ok(Err(LogInError::Code { left, recovery_only }));
             }
-            attempt.give_back(conn)?;
+            attempt.clear(conn)?;
             begin(conn, &key, &begun, now)?;
             Ok::<_, DatabaseError>(Ok(()))
         });
@@ -121,33 +115,12 @@ impl Directory {
         Ok(token)
     }
 
-    /// A try to log in, as it is counted.
-    pub(super) fn attempt(&self, name: &str, address: &str) -> Attempt {
-        let name = name.trim().to_lowercase();
-        let blind =
-            |label: &[u8], [one, other]: [&[u8]; 2]| self.blind_of_account(&[label, &length_of(one), one, other]);
-        Attempt {
-            both: blind(b"log-in of both\0", [address.as_bytes(), name.as_bytes()]),
-            name: blind(b"log-in of a name\0", [b"", name.as_bytes()]),
-            address: blind(b"log-in from an address\0", [b"", address.as_bytes()]),
-            at: self.clock.now(),
-        }
-    }
-
-    /// Counts a try as wrong before anything is looked at; returns how many more may be.
-    pub(super) async fn count_try(&self, attempt: &Attempt) -> Result<u32, LogInError> {
-        let counted = attempt.clone();
-        match self.database.write(move |conn: &mut AnyConnection| counted.take(conn)).await? {
-            Counted::Locked(until) => Err(LogInError::Locked { until }),
-            Counted::Left(left) => Ok(left),
-        }
-    }
-
-    /// Changes the password of someone who is logged in. The old one is asked for, and counted, as for a log-in; all
+    /// Changes the password of someone who is logged in. The old one is asked for, and counted by their session; all
     /// sessions of the account end, and the one that this returns begins.
     ///
     /// # Errors
-    /// As [`Directory::log_in`]; inside, why the new one is refused.
+    /// As [`Directory::log_in`], and [`LogInError::Ended`] where a reset came in between; inside, why the new one is
+    /// refused.
     pub async fn change_password(
         &self,
         session: &Session,
@@ -159,16 +132,30 @@ impl Directory {
         if let Err(weak) = new.check(&session.account) {
             return Ok(Err(weak));
         }
-        // The old one is as good as a log-in, and counted as one.
-        let token = self.log_in(session.account.as_str(), old, code, address).await?;
+        // The old one is as good as a log-in, and begins a session of its own.
+        let attempt = self.attempt_of(session, address);
+        let proved = self.log_in_as(&attempt, session.account.as_str(), old, code).await?;
         let key = session.principal.key.as_str().to_owned();
-        let hash = self.hash_password(&key, new).await?;
-        let (kept, now) = (token.clone(), self.clock.now());
+        let hash = match self.hash_password(&key, new).await {
+            Ok(hash) => hash,
+            Err(error) => {
+                // Nobody holds the session that the old password began.
+                let begun = proved.hash();
+                self.database.write(move |conn: &mut AnyConnection| store::delete_session(conn, &begun)).await?;
+                return Err(error);
+            }
+        };
+        let (token, now) = (SecretToken::new(&self.entropy), self.clock.now());
+        let begun = token.clone();
         let written = self.database.write(move |conn: &mut AnyConnection| {
+            // A reset during the hashing has ended it, and the right to choose a password with it.
+            if store::lock(conn, &key)?.is_none() || !store::delete_session(conn, &proved.hash())? {
+                return Err(LogInError::Ended);
+            }
             store::update_password(conn, &key, Some(&hash))?;
             store::delete_links(conn, &key)?;
             store::delete_sessions(conn, &key)?;
-            begin(conn, &key, &kept, now)
+            Ok(begin(conn, &key, &begun, now)?)
         });
         written.await?;
         Ok(Ok(token))
@@ -245,7 +232,7 @@ impl Directory {
     pub async fn end_session(&self, session: &Session, everywhere: bool) -> Result<(), DatabaseError> {
         let (token, key) = (session.token, session.principal.key.as_str().to_owned());
         let ended = self.database.write(move |conn: &mut AnyConnection| {
-            if everywhere { store::delete_sessions(conn, &key) } else { store::delete_session(conn, &token) }
+            if everywhere { store::delete_sessions(conn, &key) } else { store::delete_session(conn, &token).map(drop) }
         });
         ended.await
     }
@@ -257,7 +244,16 @@ impl Directory {
         hashed.ok_or(LogInError::Database(DatabaseError::Interrupted))
     }
 
-    async fn has_password(&self, key: &str, password: Password, stored: Option<String>) -> Result<bool, LogInError> {
+    /// Tells whether a password has this hash, in the same time where there is none.
+    pub(super) async fn has_password(
+        &self,
+        key: &str,
+        password: Password,
+        stored: Option<String>,
+    ) -> Result<bool, LogInError> {
+        if !password.fits() {
+            return Ok(false);
+        }
         self.in_turn(key, password, move |peppered| password::verify(peppered, stored.as_deref())).await
     }
 
@@ -278,11 +274,6 @@ impl Directory {
         });
         Ok(hashed.await.map_err(|_| DatabaseError::Interrupted)?)
     }
-}
-
-/// So that no two pairs of parts are one text.
-fn length_of(part: &[u8]) -> [u8; 8] {
-    (part.len() as u64).to_be_bytes()
 }
 
 /// Begins a session of an account.

@@ -4,11 +4,12 @@
 //! - `name`, `password`: what an account may be called, and what is stored in its password's stead
 //! - `token`: the secrets of sessions and links; `session`: who is logged in, and for how long
 //! - `link`: links that each open once: to set a password, or to log in; `log_in`: by password, with `attempts`, the
-//!   bounds on wrong ones
+//!   bounds on wrong ones, and `error`, why one was not taken
 //! - `second_factor`: an authenticator's codes (`totp`), and recovery codes
 //! - `store`: the rows
 
 mod attempts;
+mod error;
 pub mod link;
 pub mod log_in;
 pub mod name;
@@ -29,14 +30,16 @@ use self::store::AccountRow;
 use super::change;
 use super::directory::Directory;
 use super::error::AccessError;
-use super::key::NewKey;
+use super::key::{ApiKey, KeyStatus, NewKey};
 use super::role::Role;
+use super::store::list_keys_made_by;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::clock::from_micros;
 use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::{KeyId, MerchantId};
 use crate::ledger::entry::Actor;
 
+pub use error::LogInError;
 pub use name::AccountName;
 pub use password::{Password, WeakPassword};
 pub use second_factor::TypedCode;
@@ -183,52 +186,63 @@ impl Directory {
         Ok(account)
     }
 
-    /// Ends an account's password, second factor and sessions, and makes a link by which its person sets a password.
+    /// Ends an account's password, second factor and sessions, with its event, and makes a link by which its person sets a
+    /// password.
     ///
     /// # Errors
-    /// [`AccessError::UnknownAccount`], for another merchant's too, or the database's.
+    /// [`AccessError::UnknownAccount`], for another merchant's too, or the ledger's.
     pub async fn reset_account(
         &self,
         merchant: Option<MerchantId>,
         name: AccountName,
+        actor: Actor,
     ) -> Result<(Account, NewLink), AccessError> {
-        self.make_link(merchant, name, Purpose::SetPassword).await
+        let link = NewLink::new(Purpose::SetPassword, self.clock.now(), &self.entropy);
+        let made = link.clone();
+        let reset = self.ledger.change(move |conn, events| {
+            let held = hold_own(conn, merchant.as_ref(), &name)?.ok_or(AccessError::UnknownAccount)?;
+            let key = held.key.as_str();
+            store::delete_links(conn, key)?;
+            store::delete_sessions(conn, key)?;
+            store::update_password(conn, key, None)?;
+            store::delete_factor(conn, key)?;
+            store::insert_link(conn, &made.row(&held.key))?;
+            events.push(change::account_reset(merchant.as_ref(), &held, actor));
+            Ok::<_, AccessError>(Account { has_password: false, has_code: false, ..held })
+        });
+        Ok((reset.await?, link))
     }
 
     /// Makes a link that logs an account in.
     ///
     /// # Errors
-    /// As [`Directory::reset_account`].
+    /// [`AccessError::UnknownAccount`], for another merchant's too, or the database's.
     pub async fn create_log_in_link(
         &self,
         merchant: Option<MerchantId>,
         name: AccountName,
     ) -> Result<(Account, NewLink), AccessError> {
-        self.make_link(merchant, name, Purpose::LogIn).await
-    }
-
-    async fn make_link(
-        &self,
-        merchant: Option<MerchantId>,
-        name: AccountName,
-        purpose: Purpose,
-    ) -> Result<(Account, NewLink), AccessError> {
-        let link = NewLink::new(purpose, self.clock.now(), &self.entropy);
+        let link = NewLink::new(Purpose::LogIn, self.clock.now(), &self.entropy);
         let made = link.clone();
         let written = self.database.write(move |conn: &mut AnyConnection| {
-            let Some(account) = find_own(conn, merchant.as_ref(), &name)? else { return Ok::<_, DatabaseError>(None) };
-            let key = account.key.as_str();
+            let Some(held) = hold_own(conn, merchant.as_ref(), &name)? else { return Ok::<_, DatabaseError>(None) };
             // There is one at a time: who asked for another has lost the first.
-            store::delete_links(conn, key)?;
-            if purpose == Purpose::SetPassword {
-                store::delete_sessions(conn, key)?;
-                store::update_password(conn, key, None)?;
-                store::delete_factor(conn, key)?;
-            }
-            store::insert_link(conn, &made.row(&account.key))?;
-            find_own(conn, merchant.as_ref(), &account.name)
+            store::delete_links(conn, held.key.as_str())?;
+            store::insert_link(conn, &made.row(&held.key))?;
+            Ok(Some(held))
         });
         Ok((written.await?.ok_or(AccessError::UnknownAccount)?, link))
+    }
+
+    /// The keys that an account has made and that still work, in the order they were made: a reset leaves them as they
+    /// are.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn list_keys_made_by(&self, account: &Account) -> Result<Vec<ApiKey>, AccessError> {
+        let (merchant, maker, now) = (account.merchant.clone(), account.key.clone(), self.clock.now());
+        let keys = self.database.read(move |conn| list_keys_made_by(conn, merchant.as_ref(), &maker)).await?;
+        Ok(keys.into_iter().filter(|key| key.status(now) == KeyStatus::Active).collect())
     }
 
     /// Deletes what is over until cancelled.
@@ -260,6 +274,16 @@ fn find_own(
 ) -> Result<Option<Account>, DatabaseError> {
     let found = store::find_by_name(conn, name.as_str())?.map(Account::try_from).transpose()?;
     Ok(found.filter(|account| account.merchant.as_ref() == merchant))
+}
+
+/// [`find_own`], held until the transaction ends: a log-in that is on its way ends before, or finds what changed.
+fn hold_own(
+    conn: &mut AnyConnection,
+    merchant: Option<&MerchantId>,
+    name: &AccountName,
+) -> Result<Option<Account>, DatabaseError> {
+    let Some(found) = find_own(conn, merchant, name)? else { return Ok(None) };
+    store::lock(conn, found.key.as_str())?.map(Account::try_from).transpose()
 }
 
 /// Deletes all that is kept of the account of a key that was revoked, if it is one's.

@@ -15,6 +15,24 @@ use super::name::AccountName;
 const SHORTEST: usize = 12;
 const LONGEST: usize = 256;
 const FEWEST_KINDS: usize = 5;
+/// Characters that are neither the account's name nor one of [`COMMON`].
+const FEWEST_OWN: usize = 6;
+
+/// The parts that the most used passwords are made of.
+const COMMON: [&str; 12] = [
+    "password",
+    "passwort",
+    "perkgate",
+    "qwertyuiop",
+    "qwerty",
+    "welcome",
+    "letmein",
+    "iloveyou",
+    "admin",
+    "1234567890",
+    "123456",
+    "abc",
+];
 
 /// The memory of one hash in KiB, its passes and lanes: the first choice of OWASP's for argon2id (2023).
 const COST: (u32, u32, u32) = (19_456, 2, 1);
@@ -37,6 +55,8 @@ pub enum WeakPassword {
     Long,
     #[error("use more than a few different characters")]
     Simple,
+    #[error("use words that few others use: this one is among the first that are tried")]
+    Common,
     #[error("leave your account's name out of it")]
     Name,
 }
@@ -61,8 +81,15 @@ impl Password {
             return Err(WeakPassword::Simple);
         }
         let folded = Zeroizing::new(self.0.to_lowercase());
-        if folded.contains(name.as_str()) {
+        let short = name.short();
+        if folded.contains(name.as_str())
+            || letters(&folded) == letters(name.as_str())
+            || (short.chars().count() >= 3 && count_without(&folded, &[short]) < FEWEST_OWN)
+        {
             return Err(WeakPassword::Name);
+        }
+        if count_without(&folded, &COMMON) < FEWEST_OWN || is_repeated(&folded) {
+            return Err(WeakPassword::Common);
         }
         Ok(())
     }
@@ -81,6 +108,26 @@ impl Password {
     pub(super) fn as_bytes(&self) -> &[u8] {
         self.0.as_bytes()
     }
+}
+
+/// The number of characters that are left where these parts are taken out.
+fn count_without(text: &str, parts: &[&str]) -> usize {
+    let taken = |rest: Zeroizing<String>, part: &&str| Zeroizing::new(rest.replace(part, ""));
+    parts.iter().fold(Zeroizing::new(text.to_owned()), taken).chars().count()
+}
+
+fn letters(text: &str) -> Zeroizing<String> {
+    Zeroizing::new(text.chars().filter(|letter| letter.is_alphanumeric()).collect())
+}
+
+/// Tells whether a text is a shorter one over and over.
+fn is_repeated(text: &str) -> bool {
+    // It then is found in itself twice over, before its own end.
+    let twice = Zeroizing::new(format!("{text}{text}"));
+    let mut inner = twice.chars();
+    inner.next();
+    inner.next_back();
+    inner.as_str().contains(text)
 }
 
 impl From<String> for Password {
@@ -146,7 +193,13 @@ mod tests {
         assert_eq!(check("correct"), Err(WeakPassword::Short));
         assert_eq!(check("abababababababab"), Err(WeakPassword::Simple));
         assert_eq!(check(&"correct horse".repeat(30)), Err(WeakPassword::Long));
-        assert_eq!(check("My MEI@cathay.example 1"), Err(WeakPassword::Name));
+        for own in ["My MEI@cathay.example 1", "Mei Cathay Example", "meimeimei1234"] {
+            assert_eq!(check(own), Err(WeakPassword::Name), "{own}");
+        }
+        assert_eq!(check("mei keeps three horses"), Ok(()));
+        for common in ["passwordpassword", "Password123456", "qwertyuiop12", "horse 42horse 42", "welcome-admin1"] {
+            assert_eq!(check(common), Err(WeakPassword::Common), "{common}");
+        }
     }
 
     #[test]

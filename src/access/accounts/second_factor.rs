@@ -8,15 +8,21 @@ use jiff::Timestamp;
 use secrecy::zeroize::Zeroizing;
 use serde::Deserialize;
 
-use super::session::Session;
+use super::attempts::Attempt;
+use super::error::LogInError;
+use super::password::Password;
+use super::session::{self, Session};
 use super::store::{self, AccountRow};
-use super::{log_in::LogInError, totp};
+use super::totp;
 use crate::access::directory::Directory;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::subject::hex;
 
 /// Number of recovery codes that are made at once.
 const RECOVERY_CODES: usize = 10;
+/// Most wrong codes in a row. Who has the password could otherwise try codes for as long as it takes, as each of the
+/// million is soon the right one again.
+const MOST_WRONG: i64 = 20;
 /// Random bytes of a recovery code: 16 letters.
 const RECOVERY_BYTES: usize = 10;
 
@@ -50,6 +56,23 @@ pub(super) struct Factor {
     key: String,
     secret: [u8; totp::SECRET],
     last_step: Option<i64>,
+    recovery_only: bool,
+}
+
+impl Factor {
+    /// The refusal of one who typed no code.
+    pub(super) const fn refusal(&self, left: u32) -> LogInError {
+        LogInError::Code { left, recovery_only: self.recovery_only }
+    }
+}
+
+/// The outcome of setting an authenticator up.
+pub enum SetUp {
+    /// The recovery codes, which are in this answer and nowhere else.
+    Done(Vec<String>),
+    WrongCode,
+    /// The account has one, which is not replaced without its own code.
+    Already,
 }
 
 /// The proof of a second factor.
@@ -76,70 +99,125 @@ impl Directory {
         Some(NewAuthenticator { salt: salt.to_owned(), secret: totp::base32(&secret) })
     }
 
-    /// Sets an authenticator up, once its code shows that the app has it: from now on a log-in asks for one. Returns the
-    /// recovery codes, which are in this answer and nowhere else; none where the code is wrong.
+    /// Sets an authenticator up, once its code shows that the app has it and the password that its person asks: from now on
+    /// a log-in asks for a code, and the other sessions and open links of the account end.
     ///
     /// # Errors
-    /// The database's.
+    /// [`LogInError::Refused`] where the password is wrong, which is counted by the session, [`LogInError::Ended`], or
+    /// the others.
     pub async fn set_up_authenticator(
         &self,
         session: &Session,
+        password: Password,
         salt: &str,
         typed: &TypedCode,
-    ) -> Result<Option<Vec<String>>, DatabaseError> {
-        let Some(salt) = read_salt(salt) else { return Ok(None) };
+        address: &str,
+    ) -> Result<SetUp, LogInError> {
+        let Some(salt) = read_salt(salt) else { return Ok(SetUp::WrongCode) };
+        let secret = self.authenticator_secret(session.principal.key.as_str(), &salt);
+        let Some(step) = totp::step_of(&secret, &typed.0, self.clock.now(), None) else { return Ok(SetUp::WrongCode) };
+        let attempt = self.attempt_of(session, address);
+        let left = self.count_try(&attempt).await?;
+        self.settle(&attempt, self.set_up(session, password, &attempt, left, salt, step).await).await
+    }
+
+    async fn set_up(
+        &self,
+        session: &Session,
+        password: Password,
+        attempt: &Attempt,
+        left: u32,
+        salt: [u8; 16],
+        step: i64,
+    ) -> Result<SetUp, LogInError> {
         let key = session.principal.key.as_str().to_owned();
-        let secret = self.authenticator_secret(&key, &salt);
-        let Some(step) = totp::step_of(&secret, &typed.0, self.clock.now(), None) else { return Ok(None) };
+        let read = self.database.read({
+            let key = key.clone();
+            move |conn| store::find_by_key(conn, &key)
+        });
+        let stored = read.await?.and_then(|row| row.password_hash);
+        if !self.has_password(&key, password, stored.clone()).await? {
+            return Err(LogInError::Refused { left });
+        }
         let codes: Vec<String> =
             (0..RECOVERY_CODES).map(|_| spaced(&totp::base32(&self.entropy.bytes::<RECOVERY_BYTES>()))).collect();
         let hashes: Vec<[u8; 32]> = codes.iter().map(|code| self.recovery_hash(&key, code)).collect();
+        let (own, attempt, now) = (session.token, attempt.clone(), self.clock.now());
         let written = self.database.write(move |conn: &mut AnyConnection| {
-            store::update_factor(conn, &key, Some(&salt), Some(step))?;
+            let row = store::lock(conn, &key)?.filter(|row| row.password_hash == stored);
+            let lasts = store::find_session(conn, &own)?.is_some_and(|row| session::lasts(&row, now));
+            if row.is_none() || !lasts {
+                return Err(LogInError::Ended);
+            }
+            attempt.clear(conn)?;
+            if !store::insert_factor(conn, &key, &salt, step)? {
+                return Ok(false);
+            }
             store::delete_recovery_codes(conn, &key)?;
-            hashes.iter().try_for_each(|hash| store::insert_recovery_code(conn, &key, hash))
+            hashes.iter().try_for_each(|hash| store::insert_recovery_code(conn, &key, hash))?;
+            // They were opened with less than is asked for now.
+            store::delete_other_sessions(conn, &key, &own)?;
+            store::delete_links(conn, &key)?;
+            Ok(true)
         });
-        written.await?;
-        Ok(Some(codes))
+        Ok(if written.await? { SetUp::Done(codes) } else { SetUp::Already })
     }
 
-    /// Takes the second factor off the account of this session, with a code of it; tells whether the code was right. Wrong
-    /// ones are counted as wrong passwords are.
+    /// Takes the second factor off the account of this session, with a code of it. Wrong ones are counted.
     ///
     /// # Errors
-    /// [`LogInError::Locked`], or the database's.
+    /// [`LogInError::Code`], [`LogInError::Locked`], [`LogInError::Ended`], or the database's.
     pub async fn remove_authenticator(
         &self,
         session: &Session,
         typed: TypedCode,
         address: &str,
-    ) -> Result<bool, LogInError> {
-        let attempt = self.attempt(session.account.as_str(), address);
-        self.count_try(&attempt).await?;
+    ) -> Result<(), LogInError> {
+        let attempt = self.attempt_of(session, address);
+        let left = self.count_try(&attempt).await?;
+        self.settle(&attempt, self.remove(session, typed, &attempt, left).await).await
+    }
+
+    async fn remove(
+        &self,
+        session: &Session,
+        typed: TypedCode,
+        attempt: &Attempt,
+        left: u32,
+    ) -> Result<(), LogInError> {
         let (key, now) = (session.principal.key.as_str().to_owned(), self.clock.now());
         let found = self.database.read({
             let key = key.clone();
             move |conn| store::find_by_key(conn, &key)
         });
-        let Some(factor) = found.await?.and_then(|row| self.factor_of(&row)) else { return Ok(true) };
-        let proof = self.prove(&factor, Some(&typed), now);
+        let found = found.await?.ok_or(LogInError::Ended)?;
+        let proof = self.factor_of(&found).and_then(|factor| self.prove(&factor, Some(&typed), now));
+        let (own, attempt) = (session.token, attempt.clone());
         let removed = self.database.write(move |conn: &mut AnyConnection| {
-            let Some(proof) = proof else { return Ok::<_, DatabaseError>(false) };
-            if !take(conn, &key, &proof)? {
-                return Ok(false);
+            let (Some(row), Some(_)) = (store::lock(conn, &key)?, store::find_session(conn, &own)?) else {
+                return Ok(Err(LogInError::Ended));
+            };
+            if row.code_salt != found.code_salt {
+                return Ok(Err(LogInError::Code { left, recovery_only: false }));
             }
-            attempt.give_back(conn)?;
+            if let Some(proof) = &proof
+                && let Err(recovery_only) = take(conn, &row, proof)?
+            {
+                return Ok(Err(LogInError::Code { left, recovery_only }));
+            }
+            attempt.clear(conn)?;
             store::delete_factor(conn, &key)?;
-            Ok(true)
+            Ok::<_, DatabaseError>(Ok(()))
         });
-        Ok(removed.await?)
+        removed.await?
     }
 
     /// The second factor of an account, if it has one.
     pub(super) fn factor_of(&self, row: &AccountRow) -> Option<Factor> {
         let salt = row.code_salt.as_deref()?;
         let secret = self.authenticator_secret(&row.key_id, salt);
-        Some(Factor { key: row.key_id.clone(), secret, last_step: row.code_step })
+        let recovery_only = row.code_failures >= MOST_WRONG;
+        Some(Factor { key: row.key_id.clone(), secret, last_step: row.code_step, recovery_only })
     }
 
     /// The proof that a typed code is, where it may be one; [`take`] says whether it is.
@@ -168,12 +246,25 @@ impl Directory {
     }
 }
 
-/// Takes a proof: true for one that is right and was not taken before, also where two are sent at once.
-pub(super) fn take(conn: &mut AnyConnection, key: &str, proof: &Proof) -> Result<bool, DatabaseError> {
-    match proof {
-        Proof::Step(step) => store::advance_step(conn, key, *step),
-        Proof::Recovery(hash) => store::delete_recovery_code(conn, key, hash),
+/// Takes a proof of an account that is held: one that is right and was not taken before, also where two are sent at once.
+/// The others are counted, and the error tells whether only a recovery code is taken now.
+pub(super) fn take(
+    conn: &mut AnyConnection,
+    row: &AccountRow,
+    proof: &Proof,
+) -> Result<Result<(), bool>, DatabaseError> {
+    let key = row.key_id.as_str();
+    let is_right = match proof {
+        Proof::Step(step) => row.code_failures < MOST_WRONG && store::advance_step(conn, key, *step)?,
+        Proof::Recovery(hash) => store::delete_recovery_code(conn, key, hash)?,
+    };
+    if is_right {
+        store::update_code_failures(conn, key, 0)?;
+        return Ok(Ok(()));
     }
+    let failures = row.code_failures.saturating_add(1).min(MOST_WRONG);
+    store::update_code_failures(conn, key, failures)?;
+    Ok(Err(failures >= MOST_WRONG))
 }
 
 fn read_salt(text: &str) -> Option<[u8; 16]> {

@@ -23,6 +23,8 @@ pub(super) struct AccountRow {
     pub created_at: i64,
     pub code_salt: Option<Vec<u8>>,
     pub code_step: Option<i64>,
+    /// Wrong codes in a row.
+    pub code_failures: i64,
     pub role: String,
     pub label: String,
 }
@@ -73,6 +75,7 @@ const COLUMNS: (
     accounts::created_at,
     accounts::code_salt,
     accounts::code_step,
+    accounts::code_failures,
     api_keys::role,
     api_keys::label,
 ) = (
@@ -83,6 +86,7 @@ const COLUMNS: (
     accounts::created_at,
     accounts::code_salt,
     accounts::code_step,
+    accounts::code_failures,
     api_keys::role,
     api_keys::label,
 );
@@ -124,6 +128,15 @@ pub(super) fn find_by_key(conn: &mut AnyConnection, key: &str) -> Result<Option<
     Ok(working!().filter(accounts::key_id.eq(key)).select(COLUMNS).first(conn).optional()?)
 }
 
+/// The account, held until the transaction ends: what logs in and what resets it wait for each other.
+pub(super) fn lock(conn: &mut AnyConnection, key: &str) -> Result<Option<AccountRow>> {
+    if let AnyConnection::Postgres(c) = conn {
+        // Those who wait here read below what was written meanwhile.
+        accounts::table.find(key).select(accounts::key_id).for_update().first::<String>(c).optional()?;
+    }
+    find_by_key(conn, key)
+}
+
 /// True if a name is taken, also where it is another merchant's.
 pub(super) fn is_taken(conn: &mut AnyConnection, name: &AccountName) -> Result<bool> {
     let taken: Option<String> =
@@ -138,6 +151,7 @@ pub(super) fn update_password(conn: &mut AnyConnection, key: &str, hash: Option<
 
 /// Deletes all that is kept of an account but its key.
 pub(super) fn delete(conn: &mut AnyConnection, key: &str) -> Result<()> {
+    lock(conn, key)?;
     delete_sessions(conn, key)?;
     delete_links(conn, key)?;
     delete_recovery_codes(conn, key)?;
@@ -167,8 +181,17 @@ pub(super) fn update_used(conn: &mut AnyConnection, token: &TokenHash, at: i64) 
     Ok(())
 }
 
-pub(super) fn delete_session(conn: &mut AnyConnection, token: &TokenHash) -> Result<()> {
-    diesel::delete(account_sessions::table.find(token.as_slice())).execute(conn)?;
+/// Ends a session: false where something else has ended it.
+pub(super) fn delete_session(conn: &mut AnyConnection, token: &TokenHash) -> Result<bool> {
+    Ok(diesel::delete(account_sessions::table.find(token.as_slice())).execute(conn)? > 0)
+}
+
+/// Ends the account's sessions but one.
+pub(super) fn delete_other_sessions(conn: &mut AnyConnection, key: &str, own: &TokenHash) -> Result<()> {
+    let others = account_sessions::table
+        .filter(account_sessions::key_id.eq(key.to_owned()))
+        .filter(account_sessions::token_hash.ne(own.to_vec()));
+    diesel::delete(others).execute(conn)?;
     Ok(())
 }
 
@@ -206,6 +229,26 @@ pub(super) fn delete_links(conn: &mut AnyConnection, key: &str) -> Result<()> {
     Ok(())
 }
 
+/// The count, if there is one.
+pub(super) fn find_attempts(conn: &mut AnyConnection, counted: &[u8; 32]) -> Result<Option<AttemptRow>> {
+    Ok(log_in_attempts::table.find(counted.as_slice()).first(conn).optional()?)
+}
+
+/// Takes one off a count, where there is one.
+pub(super) fn decrement_attempts(conn: &mut AnyConnection, counted: &[u8; 32]) -> Result<()> {
+    let counted = log_in_attempts::table.find(counted.as_slice()).filter(log_in_attempts::failures.gt(0));
+    diesel::update(counted).set(log_in_attempts::failures.eq(log_in_attempts::failures - 1)).execute(conn)?;
+    Ok(())
+}
+
+/// Begins a count again, where there is one.
+pub(super) fn clear_attempts(conn: &mut AnyConnection, counted: &[u8; 32]) -> Result<()> {
+    diesel::update(log_in_attempts::table.find(counted.as_slice()))
+        .set(log_in_attempts::failures.eq(0))
+        .execute(conn)?;
+    Ok(())
+}
+
 /// The count, held until the transaction ends; made where there is none.
 pub(super) fn lock_attempts(conn: &mut AnyConnection, counted: &[u8; 32], now: i64) -> Result<AttemptRow> {
     let row = AttemptRow { counted: counted.to_vec(), failures: 0, since: now };
@@ -234,23 +277,24 @@ pub(super) fn is_account_of(conn: &mut AnyConnection, merchant: Option<&Merchant
     Ok(of.iter().any(|of| of.as_deref() == merchant.map(MerchantId::as_str)))
 }
 
-/// Sets the second factor, or none.
-pub(super) fn update_factor(
-    conn: &mut AnyConnection,
-    key: &str,
-    salt: Option<&[u8; 16]>,
-    step: Option<i64>,
-) -> Result<()> {
-    let salt = salt.map(|salt| salt.to_vec());
-    diesel::update(accounts::table.find(key))
-        .set((accounts::code_salt.eq(salt), accounts::code_step.eq(step)))
-        .execute(conn)?;
-    Ok(())
+/// Sets the second factor of an account that has none: false where it has.
+pub(super) fn insert_factor(conn: &mut AnyConnection, key: &str, salt: &[u8; 16], step: i64) -> Result<bool> {
+    let without = accounts::table.find(key).filter(accounts::code_salt.is_null());
+    let set = (accounts::code_salt.eq(salt.to_vec()), accounts::code_step.eq(step), accounts::code_failures.eq(0));
+    Ok(diesel::update(without).set(set).execute(conn)? > 0)
 }
 
 pub(super) fn delete_factor(conn: &mut AnyConnection, key: &str) -> Result<()> {
-    update_factor(conn, key, None, None)?;
+    let none =
+        (accounts::code_salt.eq(None::<Vec<u8>>), accounts::code_step.eq(None::<i64>), accounts::code_failures.eq(0));
+    diesel::update(accounts::table.find(key)).set(none).execute(conn)?;
     delete_recovery_codes(conn, key)
+}
+
+/// Notes how many codes in a row were wrong.
+pub(super) fn update_code_failures(conn: &mut AnyConnection, key: &str, failures: i64) -> Result<()> {
+    diesel::update(accounts::table.find(key)).set(accounts::code_failures.eq(failures)).execute(conn)?;
+    Ok(())
 }
 
 /// Takes a code of a step: true if no code of it or of a later one was taken before.

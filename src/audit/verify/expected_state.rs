@@ -33,9 +33,8 @@ use crate::audit::reader::guests::{CorrectedFacts, CorrectionFacts};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::ledger::cases::{contest, referral};
 use crate::ledger::grants::{correction, ending};
-use crate::ledger::occupancy;
-use crate::ledger::retention::pruning;
 use crate::ledger::write::{gateway_keys as gateway, redemption};
+use crate::ledger::{occupancy, retention::pruning};
 use crate::perks::closures;
 
 /// Over all logs.
@@ -346,6 +345,7 @@ impl ExpectedLog<'_> {
                 self.keys.created(body, read(facts)?);
             }
             "key.revoked" => self.keys.revoked(body, read(facts)?),
+            "account.reset" => drop(read::<crate::ledger::events::access::AccountReset>(facts)?),
             gateway::CREATED | gateway::ROTATED if self.log.merchant.is_none() => {
                 self.gateway_keys.created(about, &read(facts)?);
             }

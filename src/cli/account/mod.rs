@@ -14,7 +14,7 @@ use super::output::{table, write_line, write_part};
 use super::{Completion, Invocation};
 use crate::access::accounts::link::NewLink;
 use crate::access::accounts::{Account, AccountName, NewAccount, ROLES};
-use crate::access::{Merchant, Role};
+use crate::access::{ApiKey, Merchant, Role};
 use crate::foundation::ids::{KeyId, MerchantSlug};
 use crate::gateway::Gateway;
 
@@ -121,6 +121,42 @@ impl fmt::Display for Invited {
     }
 }
 
+/// A key that an account made, and that works on after its reset.
+#[derive(Serialize)]
+struct MadeKey {
+    key: KeyId,
+    role: Role,
+    label: String,
+}
+
+impl MadeKey {
+    fn of(key: ApiKey) -> Self {
+        Self { key: key.id, role: key.role, label: key.label }
+    }
+}
+
+/// An account that was reset.
+#[derive(Serialize)]
+struct Reset {
+    #[serde(flatten)]
+    invited: Invited,
+    keys_made: Vec<MadeKey>,
+}
+
+impl fmt::Display for Reset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.invited.fmt(f)?;
+        if self.keys_made.is_empty() {
+            return Ok(());
+        }
+        write_part!(f, "\nIt made these keys, which work on: if someone else was in, revoke those that are not known")?;
+        for MadeKey { key, role, label } in &self.keys_made {
+            write_part!(f, "\n  {key}  {role}  {label}")?;
+        }
+        Ok(())
+    }
+}
+
 #[derive(Serialize)]
 struct Listed {
     accounts: Vec<AccountView>,
@@ -188,16 +224,18 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, Cli
             invocation.output.show(&Ended { account: disabled.name, key: disabled.key, disabled: true })?;
         }
         Action::Reset { name, owner, confirmation } => {
-            let invited = invocation.with_gateway(Needs::Existing, async |gateway| {
+            let reset = invocation.with_gateway(Needs::Existing, async |gateway| {
                 let merchant = once::owner(gateway, &owner).await?;
                 let id = merchant.as_ref().map(|it| it.id.clone());
                 let account = gateway.directory.find_account(id.clone(), name).await?;
                 confirmation
                     .ask(&format!("end the password, the second factor and the sessions of `{}`", account.name))?;
-                let (account, link) = gateway.directory.reset_account(id, account.name).await?;
-                Ok(Invited::of(gateway, account, merchant.as_ref(), &link))
+                let keys = gateway.directory.list_keys_made_by(&account).await?;
+                let (account, link) = gateway.directory.reset_account(id, account.name, ACTOR).await?;
+                let invited = Invited::of(gateway, account, merchant.as_ref(), &link);
+                Ok(Reset { invited, keys_made: keys.into_iter().map(MadeKey::of).collect() })
             })?;
-            invocation.output.show(&invited)?;
+            invocation.output.show(&reset)?;
         }
     }
     Ok(Completion::Succeeded)

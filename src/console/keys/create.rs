@@ -16,9 +16,13 @@ use crate::console::form::Posted;
 use crate::console::frame::{Frame, Section};
 use crate::console::icon::Icon;
 use crate::console::words::role_words;
+use crate::database::DatabaseError;
 use crate::foundation::field_error::FieldError;
+use crate::foundation::subject::hex;
 use crate::gateway::Gateway;
-use crate::web::problem::{Problem, sentence};
+use crate::ledger::LedgerError;
+use crate::ledger::idempotency::{Claim, KeyScope};
+use crate::web::problem::{Kind, Problem, sentence};
 
 /// The lives that a key can be given, in days.
 const LIVES: [(&str, &str); 4] = [("", "Never"), ("30", "In 30 days"), ("90", "In 90 days"), ("365", "In a year")];
@@ -45,6 +49,14 @@ struct MadeKeyPage {
     warnings: Vec<String>,
 }
 
+/// The answer to a form that has made its key before.
+#[derive(Template)]
+#[template(path = "key_made_before.html", config = "src/console/askama.toml")]
+struct MadeBeforePage {
+    frame: Frame,
+    id: String,
+}
+
 struct Choice {
     value: &'static str,
     words: &'static str,
@@ -66,7 +78,14 @@ pub(in crate::console) struct KeyFields {
     audience: String,
     #[serde(default)]
     expires: String,
+    /// The random text of one form, so that a reload of its answer makes no second key.
+    #[serde(default)]
+    once: String,
 }
+
+/// The operation under which the random texts of forms are kept.
+const OPERATION: &str = "console keys";
+const ONCE_BYTES: usize = 16;
 
 impl NewKeyPage {
     fn of(caller: &Caller<ManageKeys>, now: Timestamp, fields: KeyFields, errors: Vec<(&'static str, String)>) -> Self {
@@ -97,7 +116,8 @@ pub(in crate::console) async fn get_new_key(
     caller: Caller<ManageKeys>,
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, Problem> {
-    page(&NewKeyPage::of(&caller, gateway.clock.now(), KeyFields::default(), Vec::new()))
+    let fields = KeyFields { once: hex(&gateway.entropy.bytes::<ONCE_BYTES>()), ..KeyFields::default() };
+    page(&NewKeyPage::of(&caller, gateway.clock.now(), fields, Vec::new()))
 }
 
 #[post("/keys/new")]
@@ -122,9 +142,42 @@ pub(in crate::console) async fn post_new_key(
         expires_at,
         ..NewKey::of(role, owner(&caller), &fields.label)
     };
-    match gateway.directory.create_key(new, caller.actor()).await {
+    if fields.once.len() != 2 * ONCE_BYTES {
+        return Err(Problem::new(
+            Kind::BadRequest,
+            "This form was not complete. Open the page again and send it from there.",
+        ));
+    }
+    let scope = KeyScope { merchant: owner(&caller), key: caller.key.clone(), operation: OPERATION.to_owned() };
+    // Whatever is typed, one form makes one key: what was typed first counts.
+    let claimed = match gateway.ledger.claim(scope, gateway.ledger.idempotency(&fields.once, [0; 32])).await? {
+        Claim::Fresh(claimed) => claimed,
+        Claim::Answered(id) => {
+            let frame = Frame::of("Your new key", Section::Keys, caller.session(), now);
+            return page(&MadeBeforePage { frame, id: String::from_utf8_lossy(&id).into_owned() });
+        }
+        Claim::InProgress => {
+            return Err(Problem::new(Kind::InProgress, "The key is being made. Look at the list in a moment."));
+        }
+    };
+    let made = gateway.directory.create_key(new, caller.actor()).await;
+    let settled = match &made {
+        Ok((key, _)) => gateway.ledger.keep(claimed, key.id.as_str().as_bytes()).await,
+        // It may have been made, so the form makes no other.
+        Err(
+            AccessError::Database(DatabaseError::InDoubt)
+            | AccessError::Ledger(LedgerError::InDoubt | LedgerError::Database(DatabaseError::InDoubt)),
+        ) => Ok(()),
+        Err(_) => gateway.ledger.release(claimed).await,
+    };
+    if let Err(error) = settled {
+        // It is made, or isn't: failing now would hide that.
+        tracing::warn!(%error, "could not note what became of a form for a key");
+    }
+    match made {
         Ok((key, secret)) => {
-            let warnings = gateway.warnings_of_key(&key).await?;
+            // This is the only answer that shows it: what can't be looked up is left out.
+            let warnings = gateway.warnings_of_key(&key).await.unwrap_or_default();
             let frame = Frame::of("Your new key", Section::Keys, caller.session(), now);
             page(&MadeKeyPage {
                 frame,

@@ -105,7 +105,7 @@ pub(in crate::console) async fn get_version(
     }
     let four_eyes = gateway.catalog.four_eyes(&merchant.id).await?;
     let labels = gateway.directory.labels_of(&merchant.id, version.people().map(str::to_owned).collect()).await?;
-    let is_author = std::iter::once(&version.author).chain(&version.editors).any(|by| by == caller.key.as_str());
+    let is_author = gateway.catalog.wrote_on(&merchant.id, &version, &caller.key).await?;
     let steps = steps(&version, before, four_eyes.required, is_author);
     let waits = four_eyes.required && matches!(version.status, VersionStatus::Draft | VersionStatus::InReview);
     let advice = waits.then(|| match (version.status, is_author) {

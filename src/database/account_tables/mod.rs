@@ -9,6 +9,7 @@ diesel::table! {
         created_at -> BigInt,
         code_salt -> Nullable<Binary>,
         code_step -> Nullable<BigInt>,
+        code_failures -> BigInt,
     }
 }
 

@@ -18,6 +18,12 @@ facts! {
         was: Text<'a>,
     }
 
+    /// The facts of `account.reset`, which is about the account's key.
+    pub struct AccountReset {
+        /// It had a second factor, which ended with its password and its sessions.
+        had_second_factor: bool,
+    }
+
     /// The facts of `key.created` and `key.revoked`: all that the key is bound to.
     pub struct KeyChanged<'a> {
         airports: Option<Text<'a>>,

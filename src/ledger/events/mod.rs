@@ -45,7 +45,8 @@ use crate::tlog::merkle;
 pub const VERSION: i64 = 1;
 
 /// Every kind of event that is written. None is ever taken out: logs hold them for good.
-pub const KINDS: [&str; 55] = [
+pub const KINDS: [&str; 56] = [
+    "account.reset",
     "approvals.kept",
     "approvals.lift_requested",
     "approvals.lifted",

@@ -13,11 +13,11 @@ use jiff::{SignedDuration, Timestamp};
 use super::catalog::Catalog;
 use super::draft::{event, name_of};
 use super::error::PerkError;
-use super::perk::Signed;
+use super::perk::{RuleVersion, Signed};
 use super::store::VersionRow;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::clock::from_micros;
-use crate::foundation::ids::MerchantId;
+use crate::foundation::ids::{KeyId, MerchantId};
 use crate::ledger::entry::Actor;
 use crate::ledger::events::Nullable;
 use crate::ledger::events::perks::ApprovalsChanged;
@@ -133,6 +133,29 @@ impl Catalog {
         let (merchant, now) = (merchant.clone(), self.clock.now());
         let row = self.database.read(move |conn| store::find(conn, &merchant)).await?;
         Ok(FourEyes::of(row, now))
+    }
+
+    /// Tells whether `person` wrote on a version, under whichever of their keys.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn wrote_on(
+        &self,
+        merchant: &MerchantId,
+        version: &RuleVersion,
+        person: &KeyId,
+    ) -> Result<bool, PerkError> {
+        let (merchant, person) = (merchant.clone(), person.as_str().to_owned());
+        let authors: Vec<String> = std::iter::once(&version.author).chain(&version.editors).cloned().collect();
+        let read = move |conn: &mut AnyConnection| {
+            for author in &authors {
+                if is_same_person(conn, &merchant, author, &person)? {
+                    return Ok(true);
+                }
+            }
+            Ok::<_, DatabaseError>(false)
+        };
+        Ok(self.database.read(read).await?)
     }
 
     /// Passes when the merchant doesn't ask for four eyes, or `actor` is someone else than `first`, who

@@ -22,11 +22,17 @@ pub(super) fn search_perks(
     cursor: Option<&str>,
     limit: i64,
 ) -> Result<Vec<PerkRow>, DatabaseError> {
-    let pattern = format!("%{}%", escaped(text));
+    let pattern = format!("%{}%", escaped(&text.to_lowercase()));
+    // SQLite knows the small letters of ASCII only: a name with others is found as it is written.
+    let as_written = format!("%{}%", escaped(text));
     let cursor = cursor.unwrap_or_default();
     Ok(on_either!(conn, |c| {
         let version = rule_versions::table.filter(rule_versions::perk_id.eq(perks::id));
-        let named = lower(perks::name).like(&pattern).escape('\\').or(perks::slug.like(&pattern).escape('\\'));
+        let named = lower(perks::name)
+            .like(&pattern)
+            .escape('\\')
+            .or(perks::name.like(&as_written).escape('\\'))
+            .or(perks::slug.like(&pattern).escape('\\'));
         perks::table
             .filter(diesel::dsl::exists(version))
             .filter(perks::merchant_id.eq(merchant.as_str()).and(perks::slug.gt(cursor)))
@@ -38,10 +44,10 @@ pub(super) fn search_perks(
     }))
 }
 
-/// The text in small letters, with nothing in it that stands for another.
+/// The text with nothing in it that stands for another.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for letter in text.to_lowercase().chars() {
+    for letter in text.chars() {
         if matches!(letter, '%' | '_' | '\\') {
             out.push('\\');
         }
@@ -56,6 +62,6 @@ mod tests {
 
     #[test]
     fn signs_of_patterns_stand_for_themselves() {
-        assert_eq!(escaped(r"50%_OFF\"), r"50\%\_off\\");
+        assert_eq!(escaped(r"50%_off\"), r"50\%\_off\\");
     }
 }

@@ -27,6 +27,8 @@ async fn an_account_is_made_listed_reset_and_ended() {
     let again = terminal.ask("account reset mei@cathay.example --yes");
     assert!(again["link"] != made["link"] && again["key"] == made["key"], "{again}");
 
+    assert_eq!(again["keys_made"], Value::Array(Vec::new()));
+
     let operator = terminal.ask("account create ops@gate.example --role operator --label 'The night shift'");
     assert_eq!((&operator["merchant"], &operator["label"]), (&Value::Null, &"The night shift".into()));
     assert_eq!(terminal.ask("account list --operator")["accounts"][0]["account"], "ops@gate.example");

@@ -1,8 +1,9 @@
 //! Accounts and their links: each opens once and for an hour, and what an account does stands in the log under its key.
 
-use perkgate::access::{AccessError, Role};
+use perkgate::access::{AccessError, NewKey, Role};
 use perkgate::audit::Request;
 use perkgate::foundation::entropy::Entropy;
+use perkgate::ledger::entry::Actor;
 
 use super::browser::{Browser, PASSWORD, hidden, invite};
 use crate::support::app::TestApp;
@@ -45,7 +46,7 @@ async fn a_link_lasts_an_hour_and_the_newest_counts() {
     for app in TestApp::all().await {
         let (account, first) = invite(&app, Some(&app.cathay), Role::Admin, MEI).await;
         let directory = &app.world.gateway.directory;
-        let (_, second) = directory.reset_account(account.merchant.clone(), account.name.clone()).await.unwrap();
+        let (_, second) = directory.reset_account(account.merchant.clone(), account.name.clone(), CLI).await.unwrap();
         let browser = Browser::new(&app);
         let open = async |token: &str| browser.open(&format!("/console/links/{token}")).await.status;
         assert_eq!(open(first.token.expose()).await, 404);
@@ -115,6 +116,52 @@ async fn what_an_account_does_stands_in_the_log_under_its_key() {
         let auditor = app.auditor(&app.cathay).await;
         let events = auditor.get("/v1/audit/events?kind=rule.published").await.is(200);
         assert!(events.to_string().contains(account.key.as_str()), "{events}");
+        let report =
+            perkgate::audit::verify(&app.world.database.open(), &Request::default(), &Entropy::System, &mut |_| {});
+        let findings: Vec<String> = report.unwrap().findings.listed().iter().map(ToString::to_string).collect();
+        assert_eq!(findings, [""; 0]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_wrote_under_another_key_of_theirs_is_the_author_too() {
+    for app in TestApp::all().await {
+        app.lounge(r#"{"at_least":40,"score":"klout"}"#, "50").await;
+        let browser = Browser::logged_in(&app, Role::Admin, MEI).await;
+        let directory = &app.world.gateway.directory;
+        let account = directory.find_account(Some(app.cathay.id.clone()), MEI.parse().unwrap()).await.unwrap();
+        let mei = Actor { key: Some(account.key), role: "admin" };
+        let (_, secret) =
+            directory.create_key(NewKey::of(Role::Admin, Some(app.cathay.id.clone()), "Mei's"), mei).await.unwrap();
+        let hers = app.bearing(Some(format!("Bearer {}", secret.expose())));
+        let body = serde_json::json!({"rule": {"at_least": 45, "score": "klout"}, "publish": false});
+        hers.post("/v1/perks/sfo-lounge/versions", &body).await.is(201);
+        app.world.gateway.catalog.set_four_eyes(&app.cathay.id, CLI, true).await.unwrap();
+        hers.post("/v1/perks/sfo-lounge/versions/2/submit", &serde_json::json!({})).await.is(200);
+        let page = browser.open("/console/perks/sfo-lounge/versions/2").await.into_text();
+        assert!(page.contains("You wrote on it") && !page.contains("/versions/2/approve"), "{page}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reset_stands_in_the_log_and_leaves_the_keys_that_were_made() {
+    for app in TestApp::all().await {
+        Browser::logged_in(&app, Role::Admin, MEI).await;
+        let (directory, cathay) = (&app.world.gateway.directory, Some(app.cathay.id.clone()));
+        let account = directory.find_account(cathay.clone(), MEI.parse().unwrap()).await.unwrap();
+        let mei = || Actor { key: Some(account.key.clone()), role: "admin" };
+        let [one, other] = ["one", "other"].map(|label| NewKey::of(Role::Auditor, cathay.clone(), label));
+        let (kept, _) = directory.create_key(one, mei()).await.unwrap();
+        let (ended, _) = directory.create_key(other, mei()).await.unwrap();
+        directory.revoke_key(cathay.clone(), ended.id, mei()).await.unwrap();
+        directory.create_log_in_link(cathay.clone(), account.name.clone()).await.unwrap();
+        let (account, _) = directory.reset_account(cathay, account.name, CLI).await.unwrap();
+        assert!(!account.has_password && !account.has_code);
+        let made = directory.list_keys_made_by(&account).await.unwrap();
+        assert_eq!(made.iter().map(|key| &key.id).collect::<Vec<_>>(), [&kept.id]);
+        let told = app.auditor(&app.cathay).await.get("/v1/audit/events?kind=account.reset").await.is(200);
+        let events = told["events"].as_array().unwrap();
+        assert!(events.len() == 1 && told.to_string().contains(account.key.as_str()), "{told}");
         let report =
             perkgate::audit::verify(&app.world.database.open(), &Request::default(), &Entropy::System, &mut |_| {});
         let findings: Vec<String> = report.unwrap().findings.listed().iter().map(ToString::to_string).collect();

@@ -60,6 +60,7 @@ async fn a_form_from_a_foreign_page_does_nothing() {
         &[("origin", "https://evil.example")],
         &[("origin", "null")],
         &[("sec-fetch-site", "cross-site"), ("origin", own.as_str())],
+        &[("sec-fetch-site", "same-origin"), ("origin", "http://127.0.0.1:1")],
     ] {
         for form in FORMS.iter().chain(&["/console/login"]) {
             let reply =

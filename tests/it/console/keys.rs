@@ -2,7 +2,7 @@
 
 use perkgate::access::Role;
 
-use super::browser::Browser;
+use super::browser::{Browser, hidden};
 use crate::support::app::TestApp;
 
 const MEI: &str = "mei@cathay.example";
@@ -19,6 +19,7 @@ async fn a_key_is_made_shown_once_and_revoked() {
             ("label", "SFO A12"),
             ("location", "SFO-A"),
             ("expires", "90"),
+            ("once", "0123456789abcdef0123456789abcdef"),
         ];
         let made = browser.send("/console/keys/new", &fields).await;
         assert_eq!(made.status, 200, "{}", made.text);
@@ -62,7 +63,10 @@ async fn a_refused_key_says_at_its_field_what_to_do() {
             "Kiosk, desk and door keys have a location.",
         ),
     ] {
-        let fields: Vec<_> = fields.into_iter().chain([("form_token", token.as_str())]).collect();
+        let fields: Vec<_> = fields
+            .into_iter()
+            .chain([("form_token", token.as_str()), ("once", "0123456789abcdef0123456789abcdef")])
+            .collect();
         let reply = browser.send("/console/keys/new", &fields).await;
         assert_eq!(reply.status, 422, "{}", reply.text);
         let error = format!(r#"id="{field}-e""#);
@@ -70,6 +74,43 @@ async fn a_refused_key_says_at_its_field_what_to_do() {
         assert!(reply.text.contains(&format!(r##"<a href="#{field}">"##)), "{}", reply.text);
     }
     assert_eq!(app.footprint().await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_form_that_is_sent_again_makes_no_second_key() {
+    for app in TestApp::all().await {
+        let mut browser = Browser::logged_in(&app, Role::Admin, MEI).await;
+        let page = browser.open("/console/keys/new").await.into_text();
+        let (token, once) = (hidden(&page, "form_token"), hidden(&page, "once"));
+        let fields = |once: &str, role: &str, label: &str| {
+            [("form_token", token.as_str()), ("once", once), ("role", role), ("label", label)]
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        };
+        let send = async |browser: &mut Browser, fields: [(String, String); 4]| {
+            let fields: Vec<_> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            browser.send("/console/keys/new", &fields).await
+        };
+        let refused = send(&mut browser, fields(&once, "door", "The door")).await;
+        assert_eq!((refused.status, hidden(&refused.text, "once")), (422, once.clone()), "it may be mended and sent");
+        let made = send(&mut browser, fields(&once, "auditor", "The books")).await;
+        assert!(made.status == 200 && made.text.contains("pgk_"), "{}", made.text);
+        for label in ["The books", "Other books"] {
+            let again = send(&mut browser, fields(&once, "auditor", label)).await;
+            assert_eq!(again.status, 200, "{}", again.text);
+            assert!(again.text.contains("This key was made already") && !again.text.contains("pgk_"), "{}", again.text);
+        }
+        let other = hidden(&browser.open("/console/keys/new").await.into_text(), "once");
+        assert_ne!(other, once);
+        assert!(send(&mut browser, fields(&other, "auditor", "The till")).await.text.contains("pgk_"));
+        let without = send(&mut browser, fields("", "auditor", "No form")).await;
+        assert_eq!(without.status, 400, "{}", without.text);
+        let list = browser.open("/console/keys").await.into_text();
+        let keys =
+            app.world.gateway.directory.list_keys(Some(app.cathay.id.clone()), Some(Role::Auditor), None, 50).await;
+        let labels: Vec<String> = keys.unwrap().into_iter().map(|key| key.label).collect();
+        assert_eq!(labels, ["The books", "The till"]);
+        assert!(list.contains("The till") && !list.contains("Other books") && !list.contains("No form"), "{list}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

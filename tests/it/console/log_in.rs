@@ -1,6 +1,8 @@
 //! Logging in and out: by password, how often one may be wrong, and where it leads.
 
+use diesel::prelude::*;
 use perkgate::access::Role;
+use perkgate::database::{DatabaseError, schema};
 
 use super::browser::{Browser, PASSWORD};
 use crate::support::app::TestApp;
@@ -83,15 +85,77 @@ async fn what_is_wrong_is_not_said_and_too_much_of_it_locks() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_that_tries_many_names_is_locked() {
-    let app = TestApp::start(&[]).await;
+    let app = TestApp::start(&[("rate_failed_keys", "0")]).await;
     let mut browser = Browser::new(&app);
     for nth in 0..50 {
         assert_eq!(log_in(&mut browser, &format!("guess{nth}@cathay.example"), "x").await.status, 422);
     }
     let locked = log_in(&mut browser, "another@cathay.example", "x").await;
     assert_eq!(locked.status, 429);
+    assert_eq!(count_attempts(&app).await, 1 + 2 * 50, "a try that is refused leaves no row behind");
     app.world.pass(15 * 60);
     assert_eq!(log_in(&mut browser, "another@cathay.example", "x").await.status, 422);
+}
+
+async fn count_attempts(app: &TestApp) -> i64 {
+    let read = app
+        .world
+        .gateway
+        .database
+        .read(|conn| schema::log_in_attempts::table.count().get_result::<i64>(conn).map_err(DatabaseError::from));
+    read.await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_tries_is_refused_before_anything_is_written() {
+    for app in TestApp::all_with(&[("rate_failed_keys", "1")]).await {
+        let tries = (0..40).map(|nth| {
+            let app = &app;
+            async move { log_in(&mut Browser::new(app), &format!("guess{nth}@cathay.example"), "x").await.status }
+        });
+        let statuses = futures_util::future::join_all(tries).await;
+        let taken = statuses.iter().filter(|status| **status == 422).count();
+        assert!(taken < 40 && statuses.iter().all(|status| matches!(status, 422 | 429)), "{statuses:?}");
+        assert_eq!(count_attempts(&app).await, 1 + 2 * i64::try_from(taken).unwrap());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_logged_in_is_not_locked_out_by_who_types_their_name() {
+    for app in TestApp::all().await {
+        let mut here = Browser::logged_in(&app, Role::Admin, MEI).await;
+        for _ in 0..5 {
+            assert_eq!(log_in(&mut Browser::new(&app), MEI, "wrong").await.status, 422);
+        }
+        assert_eq!(log_in(&mut Browser::new(&app), MEI, PASSWORD).await.status, 429);
+        let token = here.form_token().await;
+        let change = async |here: &mut Browser, old: &str| {
+            let new = "something much better";
+            let fields = [("form_token", token.as_str()), ("old", old), ("password", new), ("again", new)];
+            here.send("/console/account/password", &fields).await
+        };
+        let wrong = change(&mut here, "wrong").await;
+        assert!(wrong.status == 422 && wrong.text.contains("4 more tries are taken"), "{}", wrong.text);
+        assert_eq!(change(&mut here, PASSWORD).await.header("location"), "/console/account?changed=yes");
+        let token = here.form_token().await;
+        for _ in 0..5 {
+            let fields =
+                [("form_token", token.as_str()), ("old", "wrong"), ("password", PASSWORD), ("again", PASSWORD)];
+            assert_eq!(here.send("/console/account/password", &fields).await.status, 422);
+        }
+        let fields = [
+            ("form_token", token.as_str()),
+            ("old", "something much better"),
+            ("password", PASSWORD),
+            ("again", PASSWORD),
+        ];
+        let locked = here.send("/console/account/password", &fields).await;
+        assert!(
+            locked.text.contains("Too many passwords were wrong"),
+            "a session has a bound of its own: {}",
+            locked.text
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,6 +10,7 @@ mod log_in;
 mod pages;
 mod perks;
 mod picture;
+mod races;
 mod reports;
 mod rules;
 mod second_factor;

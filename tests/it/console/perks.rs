@@ -89,6 +89,10 @@ async fn a_board_has_pages_and_is_searched() {
             let page = words(&browser.open(&format!("/console/perks?q={nothing}")).await.into_text());
             assert!(page.contains("No perk has"), "{nothing}: {page}");
         }
+        let accents = json!({"perk": "ete", "name": "\u{c9}T\u{c9} lounge", "rule": {"at_least": 40, "score": "klout"}, "publish": true});
+        app.admin(&app.cathay).await.post("/v1/perks", &accents).await.is(201);
+        let found = browser.open("/console/perks?q=%C3%89T%C3%89").await.into_text();
+        assert_eq!(found.matches("class=\"name\"").count(), 1, "capital letters with accents too");
         let past_the_end = words(&browser.open("/console/perks?cursor=zzz").await.into_text());
         assert!(past_the_end.contains("There are no more perks."), "{past_the_end}");
     }

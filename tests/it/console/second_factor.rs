@@ -6,6 +6,7 @@ use perkgate::access::Role;
 use super::browser::{Browser, PASSWORD, hidden};
 use crate::support::app::TestApp;
 use crate::support::client::Reply;
+use crate::support::world::CLI;
 
 const MEI: &str = "mei@cathay.example";
 
@@ -48,13 +49,18 @@ async fn set_up(app: &TestApp, browser: &mut Browser) -> (App, Vec<String>) {
     let page = browser.open("/console/account/code").await.into_text();
     let (token, salt, phone) = (hidden(&page, "form_token"), hidden(&page, "salt"), App::of(&page));
     for wrong in ["", "000000", "12"] {
-        let fields = [("form_token", token.as_str()), ("salt", &salt), ("code", wrong)];
+        let fields = [("form_token", token.as_str()), ("salt", &salt), ("code", wrong), ("password", PASSWORD)];
         let refused = browser.send("/console/account/code", &fields).await;
         assert!(refused.status == 422 && refused.text.contains("That is not the code of now."), "{}", refused.text);
         assert_eq!(hidden(&refused.text, "salt"), salt, "the key in the app still counts");
     }
     let code = phone.code(app);
-    let fields = [("form_token", token.as_str()), ("salt", &salt), ("code", &code)];
+    for (password, words) in [("", "Type your password too"), ("wrong", "That is not your password.")] {
+        let fields = [("form_token", token.as_str()), ("salt", &salt), ("code", &code), ("password", password)];
+        let refused = browser.send("/console/account/code", &fields).await;
+        assert!(refused.status == 422 && refused.text.contains(words), "{}", refused.text);
+    }
+    let fields = [("form_token", token.as_str()), ("salt", &salt), ("code", &code), ("password", PASSWORD)];
     let made = browser.send("/console/account/code", &fields).await.into_text();
     let list = made.split_once("class=\"codes\"").unwrap().1;
     let codes: Vec<String> =
@@ -118,10 +124,65 @@ async fn it_is_removed_with_a_code_or_by_a_reset() {
         set_up(&app, &mut browser).await;
         assert_eq!(log_in(&app, "").await.status, 422);
         let directory = &app.world.gateway.directory;
-        let (_, link) = directory.reset_account(Some(app.cathay.id.clone()), MEI.parse().unwrap()).await.unwrap();
+        let (_, link) = directory.reset_account(Some(app.cathay.id.clone()), MEI.parse().unwrap(), CLI).await.unwrap();
         let fields = [("password", PASSWORD), ("again", PASSWORD)];
         let at = format!("/console/links/{}", link.token.expose());
         assert_eq!(Browser::new(&app).send(&at, &fields).await.status, 303);
         assert_eq!(log_in(&app, "").await.status, 303, "another phone is set up after a reset");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_was_logged_in_without_it_is_logged_out() {
+    for app in TestApp::all().await {
+        let mut browser = Browser::logged_in(&app, Role::Admin, MEI).await;
+        let mut other = Browser::new(&app);
+        other.send("/console/login", &[("account", MEI), ("password", PASSWORD)]).await;
+        let directory = &app.world.gateway.directory;
+        let (_, link) = directory.create_log_in_link(Some(app.cathay.id.clone()), MEI.parse().unwrap()).await.unwrap();
+        set_up(&app, &mut browser).await;
+        assert_eq!(browser.open("/console/perks").await.status, 200);
+        assert_eq!(other.open("/console/perks").await.status, 303);
+        assert!(directory.find_link(&link.token).await.unwrap().is_none(), "nor does a link open it");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_pages_set_up_one() {
+    for app in TestApp::all().await {
+        let browser = Browser::logged_in(&app, Role::Admin, MEI).await;
+        let page = browser.open("/console/account/code").await.into_text();
+        let (token, salt, code) = (hidden(&page, "form_token"), hidden(&page, "salt"), App::of(&page).code(&app));
+        let fields = [("form_token", token.as_str()), ("salt", &salt), ("code", &code), ("password", PASSWORD)];
+        let tries = (0..3).map(|_| {
+            let mut browser = Browser { cookie: browser.cookie.clone(), ..Browser::new(&app) };
+            async move { browser.send("/console/account/code", &fields).await.status }
+        });
+        let statuses = futures_util::future::join_all(tries).await;
+        assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 1, "{statuses:?}");
+        assert!(statuses.iter().all(|status| matches!(status, 200 | 303)), "{statuses:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_twenty_wrong_codes_in_a_row_only_a_recovery_code_is_taken() {
+    for app in TestApp::all_with(&[("rate_failed_keys", "0")]).await {
+        let mut browser = Browser::logged_in(&app, Role::Admin, MEI).await;
+        let (phone, recovery) = set_up(&app, &mut browser).await;
+        for nth in 1..=20 {
+            if nth % 5 == 1 {
+                app.world.pass(15 * 60);
+            }
+            let reply = log_in(&app, "12").await;
+            assert_eq!(reply.status, 422);
+            assert_eq!(reply.text.contains("Type a recovery code"), nth == 20, "{nth}: {}", reply.text);
+        }
+        app.world.pass(24 * 60 * 60);
+        let right = log_in(&app, &phone.code(&app)).await;
+        assert!(right.status == 422 && right.text.contains("Type a recovery code"), "{}", right.text);
+        assert!(log_in(&app, "").await.text.contains("Type a recovery code"));
+        assert_eq!(log_in(&app, &recovery[0]).await.status, 303);
+        app.world.pass(30);
+        assert_eq!(log_in(&app, &phone.code(&app)).await.status, 303, "the row is broken");
     }
 }

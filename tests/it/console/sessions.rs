@@ -45,7 +45,7 @@ async fn what_ends_an_account_ends_its_sessions_everywhere() {
         let directory = &app.world.gateway.directory;
         let merchant = Some(app.cathay.id.clone());
         let name = || MEI.parse().unwrap();
-        let (_, link) = directory.reset_account(merchant.clone(), name()).await.unwrap();
+        let (_, link) = directory.reset_account(merchant.clone(), name(), CLI).await.unwrap();
         assert!(!is_in(&browser).await, "a reset ends it");
         let mut old = Browser::new(&app);
         let reply = old.send("/console/login", &[("account", MEI), ("password", PASSWORD)]).await;

@@ -1,6 +1,6 @@
 //! The type of each kind of event: a body that is read by it and written again is the same to the byte.
 
-use perkgate::ledger::events::access::{KeyChanged, MerchantCreated, MerchantRezoned};
+use perkgate::ledger::events::access::{AccountReset, KeyChanged, MerchantCreated, MerchantRezoned};
 use perkgate::ledger::events::cases::{CaseDecided, ContestOpened};
 use perkgate::ledger::events::check::CheckDecided;
 use perkgate::ledger::events::correction::GrantCorrected;
@@ -37,6 +37,7 @@ pub(super) fn rewritten(kind: &str, body: &str) -> Result<String, EventError> {
         "subject.record_read" => again::<RecordRead<'_>>(body),
         "audit.pruned" => again::<EventsPruned>(body),
         "audit.exported" => again::<LogExported<'_>>(body),
+        "account.reset" => again::<AccountReset>(body),
         "merchant.created" => again::<MerchantCreated<'_>>(body),
         "merchant.rezoned" => again::<MerchantRezoned<'_>>(body),
         "key.created" | "key.revoked" => again::<KeyChanged<'_>>(body),
@@ -75,6 +76,7 @@ fn what_is_written_of_attributes_of_erasures_with_them_and_of_who_is_inside_has_
     for (kind, facts) in [
         ("occupancy.corrected", inside),
         ("occupancy.corrected", &of_two),
+        ("account.reset", r#""had_second_factor":true"#),
         ("attribute.declared", terms),
         ("attribute.changed", without_age),
         ("attribute.deleted", r#""attribute":"status""#),
