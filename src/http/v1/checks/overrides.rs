@@ -212,7 +212,8 @@ impl From<OverrideError> for Problem {
             ),
             OverrideError::AlreadyOverridden { granted } => {
                 format!(
-                    "This was overridden before: `{granted}` was granted in its place. Where that was undone since, ask                      again, and override the new refusal."
+                    "This was overridden before: `{granted}` was granted in its place. Where that was undone since, ask \
+                     again, and override the new refusal."
                 )
             }
             OverrideError::AlreadyGranted => "A person has granted this already.".to_owned(),

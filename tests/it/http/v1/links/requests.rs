@@ -76,6 +76,25 @@ async fn an_erasure_that_was_asked_for_waits_for_the_merchant_and_for_the_limits
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn it_waits_for_what_was_used_by_hand_as_long_as_that_counts() {
+    let rule = RULE.replace(
+        r#""limits":["#,
+        r#""override":{"reasons":["courtesy"],"max":3,"window":{"rolling":"P2D"},"scope":["subject"]},"limits":["#,
+    );
+    for app in apps().await {
+        let rule = rule.replace(r#""rolling":"P7D""#, r#""calendar":"day""#);
+        app.lounge(&rule, "50").await;
+        let (kiosk, desk) = (app.kiosk().await, app.role(&app.cathay, Role::Desk).await);
+        let path = format!("/v1/checks/{}/override", ask(&kiosk, "twitter:ada").await.text_of("check"));
+        let granted = desk.post(&path, &json!({"reason": "courtesy", "tier": "main"})).await;
+        assert_eq!(granted.is(201)["decision"], "granted");
+        let path = format!("{}/requests", path_of(&granted));
+        let asked = app.anonymous().post(&path, &json!({"kind": "erasure"})).await.is(201);
+        assert_eq!(asked["carried_out_at"], "2012-05-10T19:00:00Z");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_erasure_that_was_confirmed_can_be_declined_until_it_is_carried_out() {
     for app in apps().await {
         app.lounge(RULE, "50").await;
