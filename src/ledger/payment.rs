@@ -12,7 +12,7 @@ use crate::rules::offers::Price;
 pub const MAX_REFERENCE: usize = 100;
 
 /// The reason by which tokens and events tell a paid entry from an override.
-pub const REASON: &str = "paid";
+pub use crate::rules::overrides::PAID_REASON as REASON;
 
 /// The digits of a card's number (ISO/IEC 7812).
 const CARD_DIGITS: std::ops::RangeInclusive<usize> = 13..=19;
@@ -80,7 +80,7 @@ fn read_reference(reference: &str) -> Result<String, FieldError> {
         );
         return Err(FieldError::at("/reference", "invalid_value", detail));
     }
-    if is_card_number(reference) {
+    if has_card_number(reference) {
         let detail = "this looks like the number of a card, which is never kept here: send the number of the receipt, or \
                       whatever your till calls the payment";
         return Err(FieldError::at("/reference", "card_number", detail));
@@ -88,21 +88,33 @@ fn read_reference(reference: &str) -> Result<String, FieldError> {
     Ok(reference.to_owned())
 }
 
-/// Tells whether it is as many digits as a card has, with the check digit of one (Luhn), however they are parted.
-fn is_card_number(text: &str) -> bool {
-    let mut digits = Vec::with_capacity(*CARD_DIGITS.end());
-    for byte in text.bytes().filter(|byte| !matches!(byte, b' ' | b'-')) {
-        if !byte.is_ascii_digit() || digits.len() == *CARD_DIGITS.end() {
-            return false;
+/// Tells whether the number of a card stands anywhere in the text, also in groups that spaces, hyphens, points or strokes
+/// part. Only whole groups are put together: every long number has digits within that pass for a card's.
+fn has_card_number(text: &str) -> bool {
+    let is_parting = |byte: u8| matches!(byte, b' ' | b'-' | b'.' | b'/');
+    text.split(|c: char| !(c.is_ascii_digit() || u8::try_from(c).is_ok_and(is_parting))).any(|run| {
+        let groups: Vec<&str> = run.split(|c: char| !c.is_ascii_digit()).filter(|group| !group.is_empty()).collect();
+        (0..groups.len()).any(|first| {
+            let mut digits = String::new();
+            groups.iter().skip(first).any(|group| {
+                digits.push_str(group);
+                is_card_number(&digits)
+            })
+        })
+    })
+}
+
+/// Tells whether these digits are as many as a card has, and end with its check digit (Luhn).
+fn is_card_number(digits: &str) -> bool {
+    let doubled = |(nth, digit): (usize, u8)| {
+        let digit = u32::from(digit.wrapping_sub(b'0'));
+        match digit * 2 {
+            _ if nth % 2 == 0 => digit,
+            twice if twice > 9 => twice - 9,
+            twice => twice,
         }
-        digits.push(u32::from(byte - b'0'));
-    }
-    let doubled = |(nth, digit): (usize, &u32)| match digit * 2 {
-        _ if nth % 2 == 0 => *digit,
-        twice if twice > 9 => twice - 9,
-        twice => twice,
     };
-    CARD_DIGITS.contains(&digits.len()) && digits.iter().rev().enumerate().map(doubled).sum::<u32>() % 10 == 0
+    CARD_DIGITS.contains(&digits.len()) && digits.bytes().rev().enumerate().map(doubled).sum::<u32>() % 10 == 0
 }
 
 #[cfg(test)]
@@ -148,12 +160,19 @@ mod tests {
             "378282246310005",
             "4222222222222",
             " 6304000000000000000 ",
+            "4111.1111.1111.1111",
+            "4111/1111 - 1111/1111",
+            "VISA 4111111111111111",
+            "R4111111111111111",
+            "4111111111111111 12/28",
+            "4111111111111111/2",
+            "17/4111-1111-1111-1111, 12/28",
         ] {
             assert_eq!(spots(card, "45.00", "USD"), [("/reference".to_owned(), "card_number")], "{card}");
             let errors = Payment::new(card, "45.00", "USD").unwrap_err();
             assert!(!format!("{errors:?}").contains(card.trim()), "{errors:?}");
         }
-        for other in ["4111111111111112", "411111111111", "41111111111111111111", "R4111111111111111", "0508"] {
+        for other in ["4111111111111112", "411111111111", "41111111111111111111", "4111x1111x1111x1111", "0508"] {
             assert_eq!(spots(other, "45.00", "USD"), [], "{other}");
         }
     }

@@ -56,7 +56,8 @@ impl House {
     }
 
     /// The other limits that count who is inside this house, whatever they count beside it: the whole perk, or several
-    /// perks. Of the perk as a whole nobody knows at which location people are.
+    /// perks. Of the perk as a whole nobody knows at which location people are, and of what costs other than its limit (a
+    /// table for each party, where that counts people) nobody knows how many came or left.
     #[must_use]
     pub fn others(&self, rule: &Rule, merchant: &str) -> Vec<Self> {
         let covers = |scope: &Scope| match scope {
@@ -65,7 +66,11 @@ impl House {
             Scope::Subject | Scope::Tier | Scope::Kiosk | Scope::BoardingPass | Scope::Context(_) => false,
         };
         let place = Place { merchant, location: self.location.as_deref(), kiosk: None, pass_month: None };
-        let others = rule.limits().iter().filter(|limit| limit.id != self.limit && limit.scope.iter().all(covers));
+        let cost = rule.limits().iter().find(|limit| limit.id == self.limit).map(|limit| limit.cost);
+        let others = rule
+            .limits()
+            .iter()
+            .filter(|limit| limit.id != self.limit && Some(limit.cost) == cost && limit.scope.iter().all(covers));
         let counted = |limit: &Limit| match limit.window {
             Window::Concurrent { max_stay } => Self::counted(rule, limit, max_stay, &place),
             _ => None,
@@ -148,6 +153,14 @@ mod tests {
         };
         let is = |limit: &str, scope: &str, capacity| (limit.to_owned(), scope.to_owned(), capacity);
         assert_eq!(others(None), [is("all", "/merchant/mer_1", 90)]);
+        // A table for each party, where the others count one for each check as well as it.
+        let party = SEATS.replace(r#""max":"#, r#""cost":"party","max":"#);
+        for (limits, also) in [(vec![SEATS, ALL], 1), (vec![&party, ALL], 0), (vec![ALL, &party], 0)] {
+            let rule = format!(r#"{{"tiers":[{{"id":"t"}}],"limits":[{}]}}"#, limits.join(","));
+            let rule = Rule::parse(&Json::parse(&rule).unwrap(), "perk").unwrap();
+            let house = House::of(&rule, None, None).unwrap();
+            assert_eq!((house.limit.as_str(), house.others(&rule, "mer_1").len()), ("seats", also), "{limits:?}");
+        }
         assert_eq!(
             others(Some("A")),
             [is("seats", "/perk", 40), is("all", "/merchant/mer_1", 90), is("hall", "/perk/location/A", 7)]

@@ -57,6 +57,12 @@ fn without_text(message: &str) -> String {
             return format!("{kind}{expected}");
         }
     }
+    // A number in the place of a text may name someone too, or be a card's.
+    for kind in ["invalid type: integer", "invalid type: floating point"] {
+        if let Some((_, expected)) = message.strip_prefix(kind).and_then(|rest| rest.split_once("`, expected ")) {
+            return format!("{kind}, expected {expected}");
+        }
+    }
     for kind in ["unknown field", "unknown variant"] {
         if let Some(rest) = message.strip_prefix(kind).and_then(|rest| rest.strip_prefix(" `")) {
             let (name, expected) = rest.split_once("`, expected ").unwrap_or((rest, "nothing"));
@@ -88,10 +94,16 @@ mod tests {
                 "invalid value: string, expected a time",
             ),
             (
-                "invalid type: integer `7`, expected a string",
+                "invalid type: integer `4111111111111111`, expected a string",
                 "wrong_type",
                 None,
-                "invalid type: integer `7`, expected a string",
+                "invalid type: integer, expected a string",
+            ),
+            (
+                "invalid type: floating point `4.111111111111111e18`, expected a string",
+                "wrong_type",
+                None,
+                "invalid type: floating point, expected a string",
             ),
             (
                 "unknown field `contxt`, expected `context` or `perk`",

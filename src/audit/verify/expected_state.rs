@@ -320,7 +320,7 @@ impl ExpectedLog<'_> {
                 self.referrals.judged(at, body, &self.approvals, findings);
                 self.referrals.decided(at, body, &read(facts)?, self.gaps.any(), findings);
             }
-            kind if kind.starts_with("subject.") => self.subjects.take(at, body, facts, findings)?,
+            kind if kind.starts_with("subject.") => self.subjects.take(at, body, facts, &self.gaps, findings)?,
             pruning::KIND => {
                 let facts = read(facts)?;
                 self.pruned.recorded(&facts);
@@ -337,15 +337,14 @@ impl ExpectedLog<'_> {
                 self.approvals.changed(at, body, &read(facts)?, self.gaps.is_part(), findings);
             }
             kind if kind.starts_with("rule.") => {
-                let has_gaps = self.gaps.is_part();
-                self.rules.take(at, body, &read(facts)?, &self.approvals, has_gaps, findings);
+                self.rules.take(at, body, &read(facts)?, &self.approvals, self.gaps.is_part(), findings);
             }
             "key.created" => {
                 self.approvals.key_created(body);
                 self.keys.created(body, read(facts)?);
             }
             "key.revoked" => self.keys.revoked(body, read(facts)?),
-            "account.reset" => drop(read::<crate::ledger::events::access::AccountReset>(facts)?),
+            "account.reset" => _ = read::<crate::ledger::events::access::AccountReset>(facts)?,
             gateway::CREATED | gateway::ROTATED if self.log.merchant.is_none() => {
                 self.gateway_keys.created(about, &read(facts)?);
             }
@@ -365,6 +364,7 @@ impl ExpectedLog<'_> {
     pub(crate) fn close_alone(&self, is_whole: bool, findings: &mut Findings) -> u64 {
         if is_whole && !self.gaps.is_part() {
             self.pruned.close(&self.log.name, findings);
+            self.subjects.close_alone(&self.log.name, findings);
             return 0;
         }
         self.pruned.unaccounted()

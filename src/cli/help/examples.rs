@@ -140,7 +140,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("source list", &["perkgate source list --merchant cathay"]),
     (
         "subject confirm",
-        &["perkgate subject confirm srq_019abf3e5c1f7d0a8e4b2f6c1d3a5b70 --note 'They showed their passport.'"],
+        &["perkgate subject confirm srq_019abf3e5c1f7d0a8e4b2f6c1d3a5b70 --yes --note 'They showed their passport.'"],
     ),
     ("subject decline", &["perkgate subject decline srq_019abf3e5c1f7d0a8e4b2f6c1d3a5b70"]),
     ("subject erase", &["perkgate subject erase -"]),

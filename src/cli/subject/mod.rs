@@ -60,8 +60,8 @@ enum Action {
     Requests(requests::ListArgs),
     /// Confirm what a person asked for: a record is then handed over by `subject record`, an erasure carried out when limits
     /// count no visit of theirs any more, after 30 days at most.
-    Confirm(requests::Decided),
-    /// Decline what a person asked for.
+    Confirm(requests::Confirmed),
+    /// Decline what a person asked for: also an erasure that was confirmed, until it is carried out.
     Decline(requests::Decided),
 }
 
@@ -217,8 +217,8 @@ fn write_event(f: &mut fmt::Formatter<'_>, event: &DisclosedEvent) -> fmt::Resul
 pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Completion, CliError> {
     match &args.action {
         Action::Requests(args) => return requests::list(args, invocation),
-        Action::Confirm(args) => return requests::decide(args, true, invocation),
-        Action::Decline(args) => return requests::decide(args, false, invocation),
+        Action::Confirm(args) => return requests::confirm(args, invocation),
+        Action::Decline(args) => return requests::decline(args, invocation),
         Action::Erase { whose, confirmation } => {
             let person = whose.person()?;
             let erased = invocation.with_gateway(Needs::Existing, async |gateway| {

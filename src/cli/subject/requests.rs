@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::cli::error::CliError;
 use crate::cli::once::{self, ACTOR, MerchantFlag, Needs, all_pages};
+use crate::cli::output::confirmation::Confirmation;
 use crate::cli::output::{table, write_part};
 use crate::cli::{Completion, Invocation};
 use crate::eligibility::requests::RequestOf;
@@ -24,6 +25,14 @@ pub(super) struct ListArgs {
     status: Option<RequestStatus>,
     #[command(flatten)]
     merchant: MerchantFlag,
+}
+
+#[derive(clap::Args)]
+pub(super) struct Confirmed {
+    #[command(flatten)]
+    decided: Decided,
+    #[command(flatten)]
+    confirmation: Confirmation,
 }
 
 #[derive(clap::Args)]
@@ -114,15 +123,33 @@ pub(super) fn list(args: &ListArgs, invocation: &Invocation) -> Result<Completio
     Ok(Completion::Succeeded)
 }
 
-pub(super) fn decide(args: &Decided, confirms: bool, invocation: &Invocation) -> Result<Completion, CliError> {
+pub(super) fn confirm(args: &Confirmed, invocation: &Invocation) -> Result<Completion, CliError> {
+    decide(&args.decided, Some(args.confirmation), invocation)
+}
+
+pub(super) fn decline(args: &Decided, invocation: &Invocation) -> Result<Completion, CliError> {
+    decide(args, None, invocation)
+}
+
+/// Confirms, or declines where there is no `confirmation`, which an erasure is asked for.
+fn decide(args: &Decided, confirmation: Option<Confirmation>, invocation: &Invocation) -> Result<Completion, CliError> {
     let note = args.note.as_deref().map(|note| ids::label(note, MAX_NOTE)).transpose().map_err(CliError::Note)?;
     let decided = invocation.with_gateway(Needs::Existing, async |gateway| {
         let merchant = once::merchant(gateway, &args.merchant).await?;
+        let absent = || CliError::Absent { kind: "request of a person", id: args.request.to_string() };
+        if let Some(confirmation) = confirmation {
+            let found = gateway.requests.find(&merchant.id, &args.request).await?.ok_or_else(absent)?;
+            if found.kind == RequestKind::Erasure && found.status == RequestStatus::Open {
+                confirmation.ask(&format!(
+                    "have the person of {} of `{}` erased for good once limits count no visit of theirs",
+                    args.request, merchant.slug
+                ))?;
+            }
+        }
+        let confirms = confirmation.is_some();
         let decided = gateway.requests.decide(&merchant, &args.request, confirms, (note.clone(), ACTOR)).await;
         decided.map_err(|error| match error {
-            SubjectRequestError::NotFound => {
-                CliError::Absent { kind: "request of a person", id: args.request.to_string() }
-            }
+            SubjectRequestError::NotFound => absent(),
             other => other.into(),
         })
     })?;

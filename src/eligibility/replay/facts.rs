@@ -1,5 +1,7 @@
 //! The facts that a check of the past was decided by, as it recorded them.
 
+use jiff::Timestamp;
+
 use super::Subject;
 use crate::database::DatabaseError;
 use crate::decision::facts::{Context, Facts, ScoreFact};
@@ -7,7 +9,7 @@ use crate::decision::rollout::rollout_bucket;
 use crate::foundation::ids::SourceName;
 use crate::foundation::json::Json;
 use crate::ledger::read::decisions::{PastCheck, PastPersonal};
-use crate::rules::attribute::PARTY;
+use crate::rules::attribute::{Attribute, PARTY};
 use crate::rules::rule::Rule;
 
 /// The facts of then, as the checker had them.
@@ -30,6 +32,11 @@ pub(super) fn facts_of(of: &Subject, check: &PastCheck, personal: &PastPersonal)
         // Those that a closed place denied are not replayed.
         closed_until: None,
     })
+}
+
+/// Tells whether the rule asks how full the place was, and nobody recorded it of the check.
+pub(super) fn lacks_occupancy(rule: &Rule, facts: &Facts, at: Timestamp) -> bool {
+    rule.looks_at_occupancy() && facts.value(&Attribute::Occupancy, at).is_none()
 }
 
 /// Where the score came from that a check by this rule was recorded with.

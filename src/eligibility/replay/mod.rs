@@ -1,5 +1,7 @@
-//! Checks of the past decided again by another rule, one by one in the order of the log; `facts`: of what was recorded.
+//! Checks of the past decided again by another rule, one by one in the order of the log; `facts`: of what was recorded;
+//! `caveats`: what makes the numbers other than they seem.
 
+mod caveats;
 mod facts;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -14,16 +16,15 @@ use crate::decision::facts::Facts;
 use crate::decision::forecast::{Forecast, counts_by_tier};
 use crate::decision::reason::ReasonCode;
 use crate::eligibility::backtest::{Backtest, Crossing, NotReplayed, Reproduction, Samples, Shift};
-use crate::eligibility::population::Warning;
 use crate::eligibility::simulated_limits::{Asking, Counters, Granting, Timeline, digest_of};
 use crate::foundation::ids::{CheckId, MerchantId, PerkId, PerkSlug};
 use crate::ledger::read::decisions::{PastCheck, PastEvent, PastPersonal};
 use crate::rules::attribute::{Attribute, PARTY, PassField};
 use crate::rules::engine::FLOOR;
-use crate::rules::limit::{LimitClaim, Place, Window};
+use crate::rules::limit::{LimitClaim, Place};
 use crate::rules::rule::Rule;
 use crate::rules::tier::age_bounds;
-use facts::{facts_of, source_of};
+use facts::{facts_of, lacks_occupancy, source_of};
 
 /// The most checks of a kind that are named.
 const SAMPLES: usize = 20;
@@ -70,6 +71,8 @@ struct Report {
     samples: Samples,
     not_replayed: NotReplayed,
     reproduction: Reproduction,
+    /// Checks of which nobody recorded how full the place was, which the rule looks at.
+    without_occupancy: u64,
 }
 
 impl Replay {
@@ -157,6 +160,7 @@ impl Replay {
             return Ok(());
         };
         let facts = facts_of(&self.of, check, personal)?;
+        self.report.without_occupancy += u64::from(lacks_occupancy(&self.of.rule, &facts, check.at));
         let decided = judge(&self.of.rule, &facts, check.at);
         let claims = self.claims(check, &decided);
         let lacking = check.digests.lacking(claims.iter().map(|claim| &claim.scope));
@@ -337,26 +341,12 @@ impl Replay {
     }
 
     pub(super) fn finish(self) -> Backtest {
+        let warnings = caveats::of(&self.of, &self.report);
         let Subject { slug, version, rule, from, to, .. } = self.of;
         let report = self.report;
         let shifts = |counts: BTreeMap<String, (u64, u64)>| {
             counts.into_iter().map(|(name, (was, would_be))| Shift { name, was, would_be }).collect()
         };
-        let mut warnings = Vec::new();
-        if report.checks == 0 {
-            let detail = format!("Nobody was checked for this perk from {from} to {to}.");
-            warnings.push(Warning { code: "no_checks", detail });
-        }
-        if report.reproduction.mismatches > 0 {
-            let detail = "The rule that ran comes to other decisions than it did: this is a defect of the gateway.";
-            warnings.push(Warning { code: "not_reproduced", detail: detail.to_owned() });
-        }
-        let holds_places = rule.limits().iter().any(|limit| matches!(limit.window, Window::Concurrent { .. }));
-        if holds_places && report.newly_admitted > 0 {
-            let detail = "Nobody knows whether those who would newly be admitted had come, or for how long: \
-                          each of them holds a place until the token lapses.";
-            warnings.push(Warning { code: "stays_not_known", detail: detail.to_owned() });
-        }
         Backtest {
             perk: slug,
             version,

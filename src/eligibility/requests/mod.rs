@@ -15,7 +15,7 @@ use crate::foundation::ids::{CheckId, MerchantId, PerkSlug, SubjectRequestId};
 use crate::foundation::subject::{Pseudonym, SubjectHandle};
 use crate::keyring::Keyring;
 use crate::ledger::cases::requests::{
-    self, RequestDecision, RequestKind, RequestStatus, SubjectRequest, SubjectRequestError,
+    self, PERSON, RequestDecision, RequestKind, RequestStatus, SubjectRequest, SubjectRequestError,
 };
 use crate::ledger::entry::Actor;
 use crate::ledger::read::person::{self, LimitHeld};
@@ -32,11 +32,8 @@ pub const LONGEST_WAIT: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// How often it is looked for what is due.
 const EVERY: Duration = Duration::from_mins(1);
 
-/// The most erasures that are carried out at once.
-const AT_ONCE: u32 = 100;
-
-/// The one whom events name where a person acts by a link.
-pub const PERSON: Actor = Actor { key: None, role: "person" };
+/// Number of erasures that are due that are read at once.
+const PAGE: u32 = 100;
 
 /// Takes requests and carries them out. Cheap to clone.
 #[derive(Clone)]
@@ -75,7 +72,8 @@ impl SubjectRequests {
         self.ledger.change(change).await
     }
 
-    /// Confirms a request that is open, or declines it. What is confirmed of a record is the merchant's to hand over.
+    /// Confirms a request that is open, or declines it; an erasure that was confirmed can be declined until it is carried
+    /// out. What is confirmed of a record is the merchant's to hand over.
     ///
     /// # Errors
     /// [`SubjectRequestError`].
@@ -86,10 +84,8 @@ impl SubjectRequests {
         confirms: bool,
         (note, by): (Option<String>, Actor),
     ) -> Result<SubjectRequest, SubjectRequestError> {
-        let (now, of) = (self.clock.now(), merchant.id.clone());
-        let id = request.clone();
-        let found = self.read(move |conn| requests::find(conn, &of, &id)).await?;
-        let found = found.ok_or(SubjectRequestError::NotFound)?;
+        let now = self.clock.now();
+        let found = self.find(&merchant.id, request).await?.ok_or(SubjectRequestError::NotFound)?;
         let due_at = match (confirms, found.kind) {
             (true, RequestKind::Erasure) => Some(self.free_at(&found, now).await?),
             _ => None,
@@ -99,7 +95,8 @@ impl SubjectRequests {
         self.ledger.change(move |conn, events| requests::decide(conn, events, &merchant, &decision, now)).await
     }
 
-    /// Up to `most` requests of the merchant behind `after`, oldest first, with whose they are.
+    /// Up to `most` requests of the merchant behind `after`, oldest first, with whose they are. A confirmed erasure is due
+    /// when it can be carried out as things are.
     ///
     /// # Errors
     /// The database's.
@@ -110,7 +107,7 @@ impl SubjectRequests {
         after: Option<SubjectRequestId>,
         most: u32,
     ) -> Result<Vec<RequestOf>, LedgerError> {
-        let (merchant, keyring) = (merchant.clone(), self.keyring.clone());
+        let (merchant, keyring, now) = (merchant.clone(), self.keyring.clone(), self.clock.now());
         let read = move |conn: &mut AnyConnection| {
             let found = requests::list(conn, &merchant, status, after.as_ref(), most)?.into_iter();
             let with_handle = found.map(|request| {
@@ -119,7 +116,26 @@ impl SubjectRequests {
             });
             with_handle.collect::<Result<Vec<_>, DatabaseError>>()
         };
-        Ok(self.read(read).await?)
+        let mut all: Vec<RequestOf> = self.read(read).await?;
+        for RequestOf { request, .. } in &mut all {
+            if request.due_at.is_some() {
+                request.due_at = self.carried_out_at(request, now).await?;
+            }
+        }
+        Ok(all)
+    }
+
+    /// A request of the merchant.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn find(
+        &self,
+        merchant: &MerchantId,
+        request: &SubjectRequestId,
+    ) -> Result<Option<SubjectRequest>, LedgerError> {
+        let (merchant, request) = (merchant.clone(), request.clone());
+        Ok(self.read(move |conn| requests::find(conn, &merchant, &request)).await?)
     }
 
     /// The requests that were made by the link of this check.
@@ -131,12 +147,24 @@ impl SubjectRequests {
         Ok(self.read(move |conn| requests::list_by(conn, &merchant, &check)).await?)
     }
 
-    /// When an erasure that isn't decided would be carried out, if it were confirmed now.
+    /// When an erasure is carried out, as things are at `now`: one that isn't decided, if it were confirmed then. Visits since
+    /// it was confirmed may have put it off. None for anything else.
     ///
     /// # Errors
     /// The database's.
-    pub async fn earliest(&self, request: &SubjectRequest) -> Result<Timestamp, LedgerError> {
-        self.free_at(request, self.clock.now()).await
+    pub async fn carried_out_at(
+        &self,
+        request: &SubjectRequest,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, LedgerError> {
+        Ok(match (request.kind, request.status) {
+            (RequestKind::Erasure, RequestStatus::Open) => Some(self.free_at(request, now).await?),
+            (RequestKind::Erasure, RequestStatus::Confirmed) => {
+                let earliest = self.free_at(request, now).await?;
+                Some(request.due_at.map_or(earliest, |due| due.max(earliest)))
+            }
+            _ => request.due_at,
+        })
     }
 
     /// Looks for erasures that are due until cancelled; every replica may.
@@ -152,26 +180,44 @@ impl SubjectRequests {
     }
 
     /// Carries out the erasures that are due; how many those were. One whose person is held by a limit again waits on, up
-    /// to [`LONGEST_WAIT`].
+    /// to [`LONGEST_WAIT`]. One that fails keeps no other waiting.
     ///
     /// # Errors
-    /// Those of erasing, of the first that failed.
+    /// That of the first that failed, once all were tried.
     pub async fn carry_out_due(&self) -> Result<usize, ScoreError> {
         let now = self.clock.now();
-        let due = self.read(move |conn| requests::list_due(conn, now, AT_ONCE)).await?;
-        let mut done = 0;
-        for request in due {
-            if self.free_at(&request, now).await? > now {
-                continue;
+        let (mut done, mut failed, mut after) = (0, None, None);
+        loop {
+            let page = self.read(move |conn| requests::list_due(conn, now, after, PAGE)).await?;
+            for request in page.requests {
+                let carried_out = match request {
+                    Ok(request) => self.carry_out(request, now).await,
+                    Err(error) => Err(error.into()),
+                };
+                match carried_out {
+                    Ok(is_done) => done += usize::from(is_done),
+                    Err(error) => failed = failed.or(Some(error)),
+                }
             }
-            let (keyring, of) = (self.keyring.clone(), request.clone());
-            let handle = self.read(move |conn| requests::handle_of(conn, &keyring, &of)).await?;
-            let Some(handle) = handle else { continue };
-            let subject = self.keyring.subject_refs(&request.merchant, &handle);
-            let erasure = Erasure { merchant: request.merchant.clone(), subject, by: PERSON };
-            done += usize::from(self.scores.erase(&self.ledger, erasure).await?.is_some());
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
         }
-        Ok(done)
+        failed.map_or(Ok(done), Err)
+    }
+
+    /// Carries out an erasure that is due; false if limits hold the person, or nobody is left to be erased.
+    async fn carry_out(&self, request: SubjectRequest, now: Timestamp) -> Result<bool, ScoreError> {
+        if self.free_at(&request, now).await? > now {
+            return Ok(false);
+        }
+        let (keyring, of) = (self.keyring.clone(), request.clone());
+        let handle = self.read(move |conn| requests::handle_of(conn, &keyring, &of)).await?;
+        let Some(handle) = handle else { return Ok(false) };
+        let subject = self.keyring.subject_refs(&request.merchant, &handle);
+        let erasure = Erasure { merchant: request.merchant, subject, by: PERSON };
+        Ok(self.scores.erase(&self.ledger, erasure).await?.is_some())
     }
 
     /// The end of the last window that holds the person, from `now` on; limits that count for ever hold nobody here.
@@ -196,7 +242,9 @@ impl SubjectRequests {
         let Ok(perk) = self.catalog.open_perk(merchant, &slug).await else { return at_most };
         let Ok(deciding) = self.catalog.deciding(merchant, &perk, now).await else { return at_most };
         let rule = &deciding.rule;
-        let Some(limit) = rule.limits().iter().find(|limit| limit.id == held.limit) else { return at_most };
+        let by_hand = rule.by_hand().each().map(|(_, terms)| terms.limit());
+        let mut limits = rule.limits().iter().chain(by_hand);
+        let Some(limit) = limits.find(|limit| limit.id == held.limit) else { return at_most };
         let after = |seconds: i64| used_at.checked_add(SignedDuration::from_secs(seconds)).ok();
         match limit.window {
             Window::Lifetime => None,

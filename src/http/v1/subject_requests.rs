@@ -47,7 +47,8 @@ pub struct SubjectRequestView {
     /// The key, or `cli`.
     #[serde(skip_serializing_if = "Option::is_none")]
     decided_by: Option<String>,
-    /// Confirmed erasures: when it is carried out; later, up to 30 days after the request, where limits count a visit again.
+    /// Confirmed erasures: when it is carried out, as things are; later, up to 30 days after the request, where limits count
+    /// a visit again. Of one that was carried out it is when that was due.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     due_at: Option<Timestamp>,
@@ -162,7 +163,8 @@ pub(crate) async fn confirm_subject_request(
 
 /// Decline what a person asked for
 ///
-/// Where it was not they who asked, say: the person sees that it was declined.
+/// Where it was not they who asked, say: the person sees that it was declined. An erasure that was confirmed can be declined
+/// until it is carried out.
 #[utoipa::path(
     tag = "subjects",
     params(("request" = String, Path, description = "The request's id", example = "srq_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")),

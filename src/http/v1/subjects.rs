@@ -220,7 +220,7 @@ struct RecordPage {
 /// deletes their scores and attributes; open referrals about them are closed as denied, open contests as `closed`. The log
 /// goes on proving every event, and nobody can tell any more whose they were: also who reads a check
 /// again gets the same decision and token, with the codes of its reasons only. A retry under the check's
-/// `Idempotency-Key` is a new question. Tokens that are out go on
+/// `Idempotency-Key` is a new question. Of what they paid at a desk the reference is retained, which must name nobody. Tokens that are out go on
 /// opening doors until they expire: void their grants first if they shouldn't. It can't be undone, and is
 /// an event itself. Asked again, or about someone unknown, `erased` is false and nothing is recorded. A
 /// feed that still has the person brings them back as someone new, whose limits begin again.

@@ -28,6 +28,9 @@ pub const MADE: &str = "subject.request_made";
 pub const CONFIRMED: &str = "subject.request_confirmed";
 pub const DECLINED: &str = "subject.request_declined";
 
+/// The one whom events name where a person acts by a link.
+pub const PERSON: Actor = Actor { key: None, role: "person" };
+
 /// The thing that a person asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -198,7 +201,7 @@ pub(crate) fn make(
     Ok((row.try_into()?, true))
 }
 
-/// Confirms or declines a request that is open.
+/// Confirms or declines a request that is open, or declines an erasure that was confirmed and is not carried out.
 pub(crate) fn decide(
     conn: &mut AnyConnection,
     events: &mut Vec<EventDraft>,
@@ -218,7 +221,10 @@ pub(crate) fn decide(
         due_at: decision.due_at.map(Timestamp::as_microsecond),
         ..found
     };
-    if rows::decide_request(conn, &row, RequestStatus::Open.as_str())? == 0 {
+    let (open, confirmed) = (RequestStatus::Open.as_str(), RequestStatus::Confirmed.as_str());
+    let can_stop = !decision.confirms && row.kind == RequestKind::Erasure.as_str();
+    let was: &[&str] = if can_stop { &[open, confirmed] } else { &[open] };
+    if rows::decide_request(conn, &row, was)? == 0 {
         let known = rows::find_request(conn, merchant, &decision.request)?.ok_or(SubjectRequestError::NotFound)?;
         return Err(SubjectRequestError::Decided(SubjectRequest::try_from(known)?.status));
     }
@@ -251,6 +257,24 @@ pub(crate) fn settle(conn: &mut AnyConnection, merchant: &MerchantId, subject: &
     let [record, erasure] = RequestKind::ALL.map(RequestKind::as_str);
     rows::settle_requests_of(conn, merchant, subject, record, (&[open], closed))?;
     rows::settle_requests_of(conn, merchant, subject, erasure, (&[open, confirmed], done))
+}
+
+/// Tells whether one of these names of a person, who is held, has an erasure that was confirmed and is due.
+pub(crate) fn is_erasure_due<'a>(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    names: impl IntoIterator<Item = &'a str>,
+    at: Timestamp,
+) -> Result<bool, DatabaseError> {
+    let is_due = |row: &RequestRow| {
+        row.kind == RequestKind::Erasure.as_str() && row.due_at.is_some_and(|due| due <= at.as_microsecond())
+    };
+    for name in names {
+        if rows::list_requests_of(conn, merchant, name, &[RequestStatus::Confirmed.as_str()])?.iter().any(is_due) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The handle of the person of a request; none once they were erased.
@@ -293,13 +317,24 @@ pub(crate) fn find(
     rows::find_request(conn, merchant, id)?.map(SubjectRequest::try_from).transpose()
 }
 
-/// Up to `most` confirmed erasures of any merchant that are due at `now`.
+/// A page of the confirmed erasures of all merchants that are due.
+pub(crate) struct DuePage {
+    /// The first due first; a row that can't be read keeps no other from being carried out.
+    pub requests: Vec<Result<SubjectRequest, DatabaseError>>,
+    /// Where the next page begins: behind the request of this instant and id. None on the last page.
+    pub next: Option<(i64, String)>,
+}
+
+/// Up to `most` confirmed erasures of any merchant that are due at `now`, behind `after`.
 pub(crate) fn list_due(
     conn: &mut AnyConnection,
     now: Timestamp,
+    after: Option<(i64, String)>,
     most: u32,
-) -> Result<Vec<SubjectRequest>, DatabaseError> {
+) -> Result<DuePage, DatabaseError> {
     let confirmed = RequestStatus::Confirmed.as_str();
-    let rows = rows::list_due_requests(conn, confirmed, now.as_microsecond(), most.into())?;
-    rows.into_iter().map(SubjectRequest::try_from).collect()
+    let rows = rows::list_due_requests(conn, confirmed, now.as_microsecond(), after, most.into())?;
+    let is_full = rows.len() >= usize::try_from(most).unwrap_or(usize::MAX);
+    let next = rows.last().filter(|_| is_full).and_then(|row| Some((row.due_at?, row.id.clone())));
+    Ok(DuePage { requests: rows.into_iter().map(SubjectRequest::try_from).collect(), next })
 }

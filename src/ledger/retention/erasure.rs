@@ -171,6 +171,12 @@ fn erase_in(
         is_purged: false,
     };
     let known = lock(tx.conn, merchant, subject)?;
+    // In the person's own name only as they asked for: the merchant may have declined it meanwhile.
+    if erasure.by.role == requests::PERSON.role
+        && !requests::is_erasure_due(tx.conn, merchant, known.iter().map(|(_, name)| name.as_str()), at)?
+    {
+        return Ok(None);
+    }
     // The row under the form of an earlier build is the same person's, and goes with an event of its own.
     for (reference, name) in &known {
         let limits = person::limits_of(tx.conn, merchant, name, at)?;

@@ -31,8 +31,8 @@ pub struct OverrideRow {
     pub currency: Option<String>,
 }
 
-/// Writes the row unless the check has one, or another its reference; the number of rows that were written. Waits for another transaction that
-/// writes it.
+/// Writes the row unless the check has one, or another its reference; the number of rows that were written. Waits for another
+/// transaction that writes it.
 pub fn insert_override(conn: &mut AnyConnection, row: &OverrideRow) -> Result<usize> {
     Ok(on_either!(conn, |c| diesel::insert_into(overrides::table).values(row).on_conflict_do_nothing().execute(c)?))
 }

@@ -90,16 +90,19 @@ pub fn list_requests(
     })
 }
 
-/// Decides a request that has this status; how many rows that were.
-pub fn decide_request(conn: &mut AnyConnection, row: &RequestRow, was: &str) -> Result<usize> {
-    let it = subject_requests::table.find(row.id.as_str()).filter(subject_requests::status.eq(was));
+/// Decides a request that has one of these statuses; how many rows that were.
+pub fn decide_request(conn: &mut AnyConnection, row: &RequestRow, was: &[&str]) -> Result<usize> {
     let decided = (
         subject_requests::status.eq(&row.status),
         subject_requests::decided_at.eq(row.decided_at),
         subject_requests::decided_by.eq(&row.decided_by),
         subject_requests::due_at.eq(row.due_at),
     );
-    Ok(on_either!(conn, |c| diesel::update(it).set(decided).execute(c)?))
+    Ok(on_either!(conn, |c| diesel::update(
+        subject_requests::table.find(row.id.as_str()).filter(subject_requests::status.eq_any(was))
+    )
+    .set(decided)
+    .execute(c)?))
 }
 
 /// Gives the person's requests of this kind that have one of these statuses another one.
@@ -118,10 +121,20 @@ pub fn settle_requests_of(
     Ok(())
 }
 
-/// Up to `most` confirmed erasures of any merchant that are due at `now`, the first due first: for the gateway's own upkeep.
-pub fn list_due_requests(conn: &mut AnyConnection, confirmed: &str, now: i64, most: i64) -> Result<Vec<RequestRow>> {
+/// Up to `most` confirmed erasures of any merchant that are due at `now`, the first due first, behind the one of this instant
+/// and id: for the gateway's own upkeep.
+pub fn list_due_requests(
+    conn: &mut AnyConnection,
+    confirmed: &str,
+    now: i64,
+    after: Option<(i64, String)>,
+    most: i64,
+) -> Result<Vec<RequestRow>> {
+    let (due_at, id) = after.unwrap_or((i64::MIN, String::new()));
+    let is_behind =
+        subject_requests::due_at.gt(due_at).or(subject_requests::due_at.eq(due_at).and(subject_requests::id.gt(id)));
     Ok(subject_requests::table
-        .filter(subject_requests::status.eq(confirmed).and(subject_requests::due_at.le(now)))
+        .filter(subject_requests::status.eq(confirmed).and(subject_requests::due_at.le(now)).and(is_behind))
         .order((subject_requests::due_at, subject_requests::id))
         .limit(most)
         .select(RequestRow::as_select())

@@ -18,6 +18,9 @@ pub const OVERRIDE: &str = "_override";
 /// The id under which paid entries are counted, as [`OVERRIDE`].
 pub const PAID: &str = "_paid";
 
+/// The reason that events and tokens have of paid entries. Rules that were taken before may name it for overrides too.
+pub const PAID_REASON: &str = "paid";
+
 /// The terms on which desks let in by hand whom the rule refuses; none where nobody does.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ByHand {
@@ -191,6 +194,10 @@ fn read_reasons(node: &Node<'_>, errors: &mut FieldErrors) -> Option<Vec<String>
         if !is_word {
             errors.add(item.pointer(), "bad_form", "use a-z, 0-9 and _, a letter first: irregular_operations");
             all = false;
+        } else if reason == PAID_REASON && !item.is_stored() {
+            let detail = "paid entries have this one: let the rule's member `paid` sell them, or take another word";
+            errors.add(item.pointer(), "bad_form", detail);
+            all = false;
         } else if reasons.iter().any(|known| known == reason) {
             errors.add(item.pointer(), "repeated", "this reason stands twice");
         } else {
@@ -281,6 +288,7 @@ mod tests {
             (r#"["courtesy","irregular_operations"]"#, "[]", ("/override/reasons", "empty")),
             ("irregular_operations", "Irregular", ("/override/reasons/1", "bad_form")),
             ("irregular_operations", "courtesy", ("/override/reasons/1", "repeated")),
+            ("irregular_operations", "paid", ("/override/reasons/1", "bad_form")),
             (r#"["standard"]"#, r#"["gold"]"#, ("/override/tiers/0", "unknown_tier")),
             (r#"["standard"]"#, r#"["first","first"]"#, ("/override/tiers/1", "repeated")),
             (r#"["house-day"]"#, r#"["person-day"]"#, ("/override/past_limits/0", "unknown_limit")),

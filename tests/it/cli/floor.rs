@@ -183,12 +183,22 @@ async fn what_people_asked_for_is_listed_confirmed_and_declined() {
         };
         let (record, erasure) = (of("record"), of("erasure"));
         assert_eq!(listed["requests"][0]["subject"], "twitter:ada");
-        let confirmed = terminal.ask(&format!("subject confirm {erasure} --note 'They showed their passport.'"));
+        // What can't be undone is asked for first; a record is only handed over.
+        let unasked = terminal.refused(&format!("subject confirm {erasure}"), 2).concat();
+        assert!(unasked.contains("--yes") && unasked.contains("erased for good"), "{unasked}");
+        let confirm = |request: &str| format!("subject confirm {request} --yes --note 'They showed their passport.'");
+        let confirmed = terminal.ask(&confirm(&erasure));
         assert_eq!((&confirmed["status"], confirmed["due_at"].is_string()), (&json!("confirmed"), true));
-        assert_eq!(terminal.ask(&format!("subject decline {record}"))["status"], "declined");
-        let again = terminal.refused(&format!("subject decline {erasure}"), 1).concat();
+        assert_eq!(terminal.ask(&format!("subject decline {erasure}"))["status"], "declined");
+        let again = terminal.refused(&confirm(&erasure), 1).concat();
+        assert!(again.contains("declined already"), "{again}");
+        assert_eq!(gateway.requests.carry_out_due().await.unwrap(), 0);
+        assert_eq!(terminal.ask(&format!("subject confirm {record}"))["status"], "confirmed");
+        let again = terminal.refused(&format!("subject decline {record}"), 1).concat();
         assert!(again.contains("confirmed already"), "{again}");
-        terminal.refused("subject confirm srq_00000000000070008000000000000001", 1);
+        terminal.refused("subject confirm srq_00000000000070008000000000000001 --yes", 1);
+        let (request, _) = gateway.requests.make(&cathay.id, &check, RequestKind::Erasure).await.unwrap();
+        terminal.ask(&confirm(request.id.as_str()));
         let text = terminal.read("subject requests");
         assert!(text.contains("declined") && text.contains("erasure"), "{text}");
         assert_eq!(gateway.requests.carry_out_due().await.unwrap(), 1);

@@ -48,12 +48,12 @@ impl Subjects {
         self.seen.entry(number).or_insert((at.index, asked));
     }
 
-    fn erased(&mut self, at: At<'_>, facts: &ErasedFacts<'_>) {
+    fn erased(&mut self, at: At<'_>, body: &Body<'_>, facts: &ErasedFacts<'_>) {
         self.erasures += 1;
         if let Some(pseudonym) = &facts.subject {
             let number = self.number_of(pseudonym);
             self.erased.insert(number, at.index);
-            self.requests.erased(pseudonym);
+            self.requests.erased(at, body, pseudonym);
         }
     }
 
@@ -63,16 +63,22 @@ impl Subjects {
         at: At<'_>,
         body: &Body<'_>,
         facts: &RawValue,
+        gaps: &Gaps,
         findings: &mut Findings,
     ) -> Result<(), Unreadable> {
         match &*body.kind {
-            erasure::KIND => self.erased(at, &read(facts)?),
+            erasure::KIND => self.erased(at, body, &read(facts)?),
             requests::MADE | requests::CONFIRMED | requests::DECLINED => {
-                self.requests.take(at, body, &read(facts)?, findings);
+                self.requests.take(at, body, &read(facts)?, gaps.is_part(), findings);
             }
             _ => {}
         }
         Ok(())
+    }
+
+    /// Adds findings for what the events alone say wrongly, when they are the whole log.
+    pub(crate) fn close_alone(&self, log: &str, findings: &mut Findings) {
+        self.requests.close_alone(log, findings);
     }
 
     /// Compares with the merchant's rows; returns how many people were erased.

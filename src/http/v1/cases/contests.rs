@@ -302,7 +302,8 @@ async fn decide(
             Some(granted) if *granted != check => format!("/v1/checks/{granted}"),
             _ => format!("/v1/contests/{check}"),
         };
-        Created::new(Some(location), &shown_to(caller, answer).with_contest(contest))
+        let view = shown_to(caller, answer).with_contest(contest);
+        Created::new(Some(location), &view.with_link(|check| gateway.links.address(check)))
     };
     let work = async {
         let note = read_text("/note", &note, MAX_NOTE)?;

@@ -313,7 +313,7 @@ pub(crate) async fn decide_referral(
     let answered = |answer: Answer, referral: Option<&Referral>| match &answer.check {
         Some(granted) if *granted != asked => {
             let location = format!("/v1/checks/{granted}");
-            Created::new(Some(location), &shown_to(&caller, answer))
+            Created::new(Some(location), &shown_to(&caller, answer).with_link(|check| gateway.links.address(check)))
         }
         _ => {
             let view = shown_to(&caller, answer).with_referral(referral);

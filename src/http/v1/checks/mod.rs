@@ -161,7 +161,7 @@ pub struct CheckView {
     #[serde(skip_serializing_if = "Option::is_none")]
     receipt: Option<ReceiptView>,
     /// The address at which the person of the check sees the answer and can contest it, for 24 hours from the check: for
-    /// them alone, as a QR code, say. Absent where the gateway's settings name no `link_base`.
+    /// them alone, as a QR code, say. Absent where the gateway's settings name no `link_base`, or 24 hours have passed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(
         example = "https://perks.example.com/my/chk_019abf3e5c1f7d0a8e4b2f6c1d3a5b70.9f86d081884c7d659a2feaa0c55ad015"

@@ -142,7 +142,7 @@ pub(crate) async fn override_check(
     let operation = format!("checks/{check}/override");
     let answered = |answer: Answer| {
         let location = answer.check.as_ref().map(|granted| format!("/v1/checks/{granted}"));
-        Created::new(location, &shown_to(&caller, answer))
+        Created::new(location, &shown_to(&caller, answer).with_link(|check| gateway.links.address(check)))
     };
     let work = async {
         let by = (caller.acting_key().clone(), caller.role.as_str());
@@ -212,7 +212,8 @@ impl From<OverrideError> for Problem {
             ),
             OverrideError::AlreadyOverridden { granted } => {
                 format!(
-                    "This was overridden before: `{granted}` was granted in its place. Where that was undone since, ask                      again, and override the new refusal."
+                    "This was overridden before: `{granted}` was granted in its place. Where that was undone since, ask \
+                     again, and override the new refusal."
                 )
             }
             OverrideError::AlreadyGranted => "A person has granted this already.".to_owned(),

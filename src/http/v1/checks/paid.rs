@@ -1,5 +1,7 @@
 //! `POST /v1/checks/{check}/paid`: a desk lets someone in for pay whom a rule refused.
 
+use std::fmt;
+
 use actix_web::web::Data;
 use actix_web::{HttpResponse, post};
 use serde::{Deserialize, Serialize};
@@ -36,17 +38,25 @@ pub struct AmountView {
 }
 
 /// A payment that was made elsewhere: how much it was, and its name.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"reference": "R-2012-0508/17", "amount": {"amount": "45.00", "currency": "USD"}, "tier": "standard"}))]
 pub struct PaidEntryBody {
     /// The number of the receipt, or the name that the till gives the payment: 1 to 100 printable ASCII characters. Each
-    /// lets one visit in. What looks like the number of a card is refused.
+    /// lets one visit in. What looks like the number of a card is refused. It must name nobody: it is retained, in the clear,
+    /// also when the person is erased.
     #[schema(min_length = 1, max_length = 100)]
     reference: String,
     amount: AmountView,
     /// One of the `tiers` that the rule sells; needed where there are several.
     tier: Option<String>,
+}
+
+/// Without the reference: it may be a card's number until it is read.
+impl fmt::Debug for PaidEntryBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PaidEntryBody").field("amount", &self.amount).field("tier", &self.tier).finish_non_exhaustive()
+    }
 }
 
 /// A payment.
@@ -102,7 +112,7 @@ pub(crate) async fn enter_paid(
     let operation = format!("checks/{check}/paid");
     let answered = |answer: Answer| {
         let location = answer.check.as_ref().map(|granted| format!("/v1/checks/{granted}"));
-        Created::new(location, &shown_to(&caller, answer))
+        Created::new(location, &shown_to(&caller, answer).with_link(|check| gateway.links.address(check)))
     };
     let work = async {
         let by = (caller.acting_key().clone(), caller.role.as_str());

@@ -15,7 +15,6 @@ use super::checks::explanation::{GuestsView, OfferView};
 use crate::decision::decide::Decision;
 use crate::eligibility::checker::{Answer, CheckError};
 use crate::eligibility::links::Linked;
-use crate::eligibility::requests::PERSON;
 use crate::eligibility::shown::check::CheckShown;
 use crate::eligibility::shown::explanation::{GuestsShown, OfferShown};
 use crate::foundation::field_error::FieldError;
@@ -28,6 +27,7 @@ use crate::http::openapi::problems::{
 use crate::ledger::LedgerError;
 use crate::ledger::cases::contest::{Contest, ContestStatus, MAX_REASON, Objection};
 use crate::ledger::cases::model::{Referral, ReferralStatus};
+use crate::ledger::cases::requests::PERSON;
 use crate::telemetry::meters;
 use crate::web::address;
 use crate::web::extract::{Body, GuestLanguages, Path};

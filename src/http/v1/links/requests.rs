@@ -47,10 +47,7 @@ pub struct OwnRequestView {
 
 /// A request as its person may see it.
 pub(super) async fn shown(gateway: &Gateway, request: SubjectRequest) -> Result<OwnRequestView, LedgerError> {
-    let carried_out_at = match (request.kind, request.status) {
-        (RequestKind::Erasure, RequestStatus::Open) => Some(gateway.requests.earliest(&request).await?),
-        _ => request.due_at,
-    };
+    let carried_out_at = gateway.requests.carried_out_at(&request, gateway.clock.now()).await?;
     let SubjectRequest { kind, status, asked_at, .. } = request;
     Ok(OwnRequestView { kind, status, asked_at, carried_out_at })
 }

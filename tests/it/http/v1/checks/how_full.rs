@@ -56,7 +56,7 @@ async fn nobody_comes_in_above_what_the_rule_says_until_someone_leaves() {
         app.world.pass(60);
         let again = admin.post("/v1/perks/sfo-lounge/backtest", &json!({"from": "2012-05-08T00:00:00Z"})).await.is(200);
         assert_eq!((&again["checks"], &again["same"]), (&json!(6), &json!(6)), "{again}");
-        assert_eq!(again["reproduction"]["mismatches"], 0, "{again}");
+        assert_eq!((&again["reproduction"]["mismatches"], &again["warnings"]), (&json!(0), &json!([])), "{again}");
         let looser = HALF.replace("50", "75");
         let body = json!({"from": "2012-05-08T00:00:00Z", "rule": serde_json::from_str::<Value>(&looser).unwrap()});
         let other = admin.post("/v1/perks/sfo-lounge/backtest", &body).await.is(200);
@@ -86,6 +86,13 @@ async fn it_is_that_of_the_place_where_the_key_is_used_and_never_the_callers_wor
         assert_eq!([&reason["code"], &reason["attribute"]], ["attribute_missing", "occupancy.percent"]);
         let said = json!({"perk": "sfo-lounge", "subject": "twitter:eve", "context": {"occupancy.percent": 1}});
         here.post("/v1/checks", &said).await.problem(422, "invalid_request");
+        // A backtest says of how many it was not known.
+        app.world.pass(60);
+        let admin = app.admin(&app.cathay).await;
+        let again = admin.post("/v1/perks/sfo-lounge/backtest", &json!({"from": "2012-05-08T00:00:00Z"})).await.is(200);
+        let warnings = again["warnings"].as_array().unwrap();
+        let unknown = warnings.iter().find(|it| it["code"] == "occupancy_unknown").unwrap();
+        assert!(unknown["detail"].as_str().unwrap().contains("of 1 of the checks"), "{again}");
     }
 }
 

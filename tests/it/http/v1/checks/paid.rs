@@ -23,7 +23,7 @@ const RULE: &str = r#"{"tiers":[{"id":"main","rank":1,"name":"Main lounge","when
   "limits":[{"id":"person","scope":["subject"],"max":1,"window":{"calendar":"day"}},
      {"id":"house","scope":["perk"],"max":2,"window":{"calendar":"day"}}],
   "paid":{"max":3,"window":{"calendar":"day"},"tiers":["main"],"past_limits":["house"]},
-  "override":{"reasons":["courtesy","paid"],"max":1,"window":{"calendar":"day"},"tiers":["main"]}}"#;
+  "override":{"reasons":["courtesy"],"max":1,"window":{"calendar":"day"},"tiers":["main"]}}"#;
 
 async fn ask(client: &Client, who: &str) -> Reply {
     client.post("/v1/checks", &json!({"perk": "sfo-lounge", "subject": who})).await
@@ -89,10 +89,9 @@ async fn a_payment_lets_someone_in_and_all_that_is_recorded_says_so() {
         assert_eq!(listed["overrides"][0]["check"], refused.text_of("check"));
         let spent = json!({"token": token, "door": "A", "attempt": "1"});
         kiosk.post("/v1/tokens/redeem", &spent).await.is(200);
-        // An override whose reason has the same name is none.
         let by_hand = ask(&kiosk, "twitter:bob").await;
         let path = format!("/v1/checks/{}/override", by_hand.text_of("check"));
-        let by_hand = desk.post(&path, &json!({"reason": "paid", "tier": "main"})).await;
+        let by_hand = desk.post(&path, &json!({"reason": "courtesy", "tier": "main"})).await;
         let spent = json!({"token": by_hand.is(201)["token"], "door": "A", "attempt": "2"});
         kiosk.post("/v1/tokens/redeem", &spent).await.is(200);
         assert_eq!(findings(&app.world), [""; 0]);
@@ -185,7 +184,10 @@ async fn bad_payments_are_pointed_at_and_no_card_is_repeated() {
             (with("reference", json!("")), "/reference"),
             (with("reference", json!("x".repeat(101))), "/reference"),
             (with("reference", json!("a\u{202e}b")), "/reference"),
-            (with("reference", json!(17)), "/reference"),
+            (with("reference", json!("VISA 4111.1111.1111.1111 12/28")), "/reference"),
+            (with("reference", json!(4_111_111_111_111_111_i64)), "/reference"),
+            (with("reference", json!(4_111_111_111_111_111.5)), "/reference"),
+            (with("tier", json!(4_111_111_111_111_111_i64)), "/tier"),
             (with("tier", json!("top")), "/tier"),
             (with("tier", json!("none")), "/tier"),
             (with("reason", json!("courtesy")), "/reason"),
@@ -265,16 +267,25 @@ async fn a_row_that_was_bent_is_found() {
     for app in TestApp::all().await {
         let (desk, kiosk) = desk_and_kiosk(&app).await;
         pay(&desk, &ask(&kiosk, "twitter:ada").await, &paying("R-1")).await.is(201);
+        let by_hand = format!("/v1/checks/{}/override", ask(&kiosk, "twitter:bob").await.text_of("check"));
+        desk.post(&by_hand, &json!({"reason": "courtesy", "tier": "main"})).await.is(201);
         assert_eq!(findings(&app.world), [""; 0]);
         for (bend, mend) in [
-            ("UPDATE overrides SET reference = 'R-2'", "UPDATE overrides SET reference = 'R-1'"),
-            ("UPDATE overrides SET reference = NULL", "UPDATE overrides SET reference = 'R-1'"),
-            ("UPDATE overrides SET amount = '4.50'", "UPDATE overrides SET amount = '45.00'"),
-            ("UPDATE overrides SET currency = 'EUR'", "UPDATE overrides SET currency = 'USD'"),
+            ("reference = 'R-2' WHERE reason = 'paid'", "reference = 'R-1' WHERE reason = 'paid'"),
+            ("reference = NULL WHERE reason = 'paid'", "reference = 'R-1' WHERE reason = 'paid'"),
+            ("amount = '4.50' WHERE reason = 'paid'", "amount = '45.00' WHERE reason = 'paid'"),
+            ("amount = NULL WHERE reason = 'paid'", "amount = '45.00' WHERE reason = 'paid'"),
+            ("currency = 'EUR' WHERE reason = 'paid'", "currency = 'USD' WHERE reason = 'paid'"),
+            // Of an override for which nobody paid.
+            ("reference = 'R-2' WHERE reason <> 'paid'", "reference = NULL WHERE reason <> 'paid'"),
+            ("amount = '45.00' WHERE reason <> 'paid'", "amount = NULL WHERE reason <> 'paid'"),
+            ("currency = 'USD' WHERE reason <> 'paid'", "currency = NULL WHERE reason <> 'paid'"),
         ] {
-            for (statement, is_found) in [(bend, true), (mend, false)] {
+            for (set, is_found) in [(bend, true), (mend, false)] {
+                let statement = format!("UPDATE overrides SET {set}");
+                let executed = statement.clone();
                 let write = app.world.gateway.database.write(move |conn| {
-                    perkgate::on_either!(conn, |c| diesel::sql_query(statement).execute(c)).map_err(DatabaseError::from)
+                    perkgate::on_either!(conn, |c| diesel::sql_query(executed).execute(c)).map_err(DatabaseError::from)
                 });
                 write.await.unwrap();
                 assert_eq!(!findings(&app.world).is_empty(), is_found, "{statement}");

@@ -16,6 +16,7 @@ const RULE: &str = r#"{"score":{"source":"klout"},
   "tiers":[{"id":"main","name":"Main lounge","when":{"attr":"score","op":"gte","value":40}}],
   "limits":[{"id":"person","scope":["subject"],"max":1,"window":{"calendar":"day"},
     "messages":{"en":"Come again tomorrow.","zh-HK":"請明天再來。"}}],
+  "paid":{"max":3,"window":{"calendar":"day"}},
   "override":{"reasons":["courtesy"],"max":3,"window":{"calendar":"day"}}}"#;
 
 async fn apps() -> Vec<TestApp> {
@@ -79,6 +80,38 @@ async fn a_link_shows_the_answer_as_its_guest_may_see_it_and_changes_nothing() {
         assert!(chinese.header("vary").contains("Accept-Language"), "{}", chinese.header("vary"));
         let dry = json!({"perk": "sfo-lounge", "subject": "twitter:ada", "dry_run": true});
         assert!(kiosk.post("/v1/checks", &dry).await.is(200).get("link").is_none());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_person_grants_has_a_link_too() {
+    for app in apps().await {
+        app.lounge(RULE, "37.25").await;
+        let (kiosk, guest) = (app.kiosk().await, app.anonymous());
+        let (desk, admin) = (app.role(&app.cathay, Role::Desk).await, app.admin(&app.cathay).await);
+        let mut answers = Vec::new();
+        let paid = json!({"reference": "R-1", "amount": {"amount": "45.00", "currency": "USD"}});
+        for (who, step, body) in
+            [("twitter:ada", "override", json!({"reason": "courtesy", "tier": "main"})), ("twitter:bob", "paid", paid)]
+        {
+            let path = format!("/v1/checks/{}/{step}", ask(&kiosk, who).await.text_of("check"));
+            let send = async || {
+                let ask = desk.ask(reqwest::Method::POST, &path).header("idempotency-key", step);
+                ask.json(body.to_string()).await
+            };
+            let granted = send().await;
+            assert_eq!(send().await.is(201), granted.is(201), "a retry has the same");
+            answers.push(granted);
+        }
+        let contested = ask(&kiosk, "twitter:cy").await;
+        guest.post(&format!("{}/contest", path_of(&contested)), &json!({"reason": "It is me."})).await.is(201);
+        let path = format!("/v1/contests/{}/overturn", contested.text_of("check"));
+        answers.push(admin.post(&path, &json!({"tier": "main", "note": "It is she."})).await);
+        for answer in answers {
+            assert_eq!(answer.is(201)["decision"], "granted");
+            assert_eq!(guest.get(&path_of(&answer)).await.is(200)["decision"], "granted");
+        }
+        assert_eq!(findings(&app.world), [""; 0]);
     }
 }
 

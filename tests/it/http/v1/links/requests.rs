@@ -3,10 +3,13 @@
 use diesel::RunQueryDsl as _;
 use perkgate::access::Role;
 use perkgate::database::DatabaseError;
+use perkgate::ledger::cases::requests::{PERSON, RequestStatus};
+use perkgate::ledger::retention::erasure::Erasure;
 use serde_json::{Value, json};
 
 use super::{apps, ask, findings, path_of};
 use crate::support::app::TestApp;
+use crate::support::world::CLI;
 
 /// One visit a day, and three in a rolling week.
 const RULE: &str = r#"{"tiers":[{"id":"main","name":"Main lounge","when":{"attr":"subject.network","op":"eq","value":"member"}}],
@@ -44,8 +47,6 @@ async fn an_erasure_that_was_asked_for_waits_for_the_merchant_and_for_the_limits
         let confirmed =
             admin.post(&format!("/v1/subject-requests/{request}/confirm"), &json!({"note": "In person."})).await;
         assert_eq!((&confirmed.is(200)["status"], &confirmed.is(200)["due_at"]), (&json!("confirmed"), &json!(due)));
-        let decline = format!("/v1/subject-requests/{request}/decline");
-        admin.post(&decline, &json!({})).await.problem(409, "already_decided");
         view["status"] = json!("confirmed");
         assert_eq!(guest.get(&path_of(&granted)).await.is(200)["requests"], json!([view]));
         assert_eq!(findings(&app.world), [""; 0]);
@@ -53,9 +54,15 @@ async fn an_erasure_that_was_asked_for_waits_for_the_merchant_and_for_the_limits
         let requests = &app.world.gateway.requests;
         app.world.pass(7 * 24 * 3600 - 61);
         assert_eq!(requests.carry_out_due().await.unwrap(), 0, "a second too early");
-        assert_eq!(ask(&kiosk, "member:1").await.is(200)["decision"], "granted");
+        let again = ask(&kiosk, "member:1").await;
+        assert_eq!(again.is(200)["decision"], "granted");
         app.world.pass(1);
         assert_eq!(requests.carry_out_due().await.unwrap(), 0, "another visit holds the person");
+        // It is put off, and said so everywhere.
+        view["carried_out_at"] = json!("2012-05-22T18:59:59Z");
+        let pending = guest.post(&format!("{}/requests", path_of(&again)), &json!({"kind": "erasure"})).await;
+        assert_eq!(pending.is(200), view);
+        assert_eq!(list(&app).await[0]["due_at"], view["carried_out_at"]);
         app.world.pass(8 * 24 * 3600);
         assert_eq!(requests.carry_out_due().await.unwrap(), 1);
         assert_eq!(requests.carry_out_due().await.unwrap(), 0);
@@ -65,6 +72,158 @@ async fn an_erasure_that_was_asked_for_waits_for_the_merchant_and_for_the_limits
         assert_eq!(events["events"][0]["actor"]["role"], "person");
         assert!(!events.to_string().contains("In person"), "the note is sealed");
         assert_eq!(findings(&app.world), [""; 0]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_waits_for_what_was_used_by_hand_as_long_as_that_counts() {
+    let rule = RULE.replace(
+        r#""limits":["#,
+        r#""override":{"reasons":["courtesy"],"max":3,"window":{"rolling":"P2D"},"scope":["subject"]},"limits":["#,
+    );
+    for app in apps().await {
+        let rule = rule.replace(r#""rolling":"P7D""#, r#""calendar":"day""#);
+        app.lounge(&rule, "50").await;
+        let (kiosk, desk) = (app.kiosk().await, app.role(&app.cathay, Role::Desk).await);
+        let path = format!("/v1/checks/{}/override", ask(&kiosk, "twitter:ada").await.text_of("check"));
+        let granted = desk.post(&path, &json!({"reason": "courtesy", "tier": "main"})).await;
+        assert_eq!(granted.is(201)["decision"], "granted");
+        let path = format!("{}/requests", path_of(&granted));
+        let asked = app.anonymous().post(&path, &json!({"kind": "erasure"})).await.is(201);
+        assert_eq!(asked["carried_out_at"], "2012-05-10T19:00:00Z");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_erasure_that_was_confirmed_can_be_declined_until_it_is_carried_out() {
+    for app in apps().await {
+        app.lounge(RULE, "50").await;
+        let (kiosk, guest, admin) = (app.kiosk().await, app.anonymous(), app.admin(&app.cathay).await);
+        let granted = ask(&kiosk, "member:1").await;
+        let path = format!("{}/requests", path_of(&granted));
+        let decide = async |request: &str, step: &str| {
+            admin.post(&format!("/v1/subject-requests/{request}/{step}"), &json!({})).await
+        };
+        guest.post(&path, &json!({"kind": "erasure"})).await.is(201);
+        let request = list(&app).await[0]["request"].as_str().unwrap().to_owned();
+        decide(&request, "confirm").await.is(200);
+        let declined = decide(&request, "decline").await.is(200);
+        assert_eq!((&declined["status"], declined.get("due_at")), (&json!("declined"), None));
+        decide(&request, "decline").await.problem(409, "already_decided");
+        decide(&request, "confirm").await.problem(409, "already_decided");
+        let shown = guest.get(&path_of(&granted)).await.is(200)["requests"].clone();
+        assert_eq!(shown, json!([{"kind": "erasure", "status": "declined", "asked_at": "2012-05-08T19:00:00Z"}]));
+        app.world.pass(30 * 24 * 3600);
+        let gateway = &app.world.gateway;
+        assert_eq!(gateway.requests.carry_out_due().await.unwrap(), 0);
+        // Nor in the moment in which it was about to be.
+        let subject = gateway.keyring.subject_refs(&app.cathay.id, &"member:1".parse().unwrap());
+        let erasure = |by| Erasure { merchant: app.cathay.id.clone(), subject, by };
+        assert!(gateway.scores.erase(&gateway.ledger, erasure(PERSON)).await.unwrap().is_none());
+        assert_eq!(list(&app).await[0]["subject"], "member:1");
+        assert_eq!(findings(&app.world), [""; 0]);
+
+        let path = format!("{}/requests", path_of(&ask(&kiosk, "member:1").await));
+        app.world.pass(1);
+        guest.post(&path, &json!({"kind": "erasure"})).await.is(201);
+        let request = list(&app).await[1]["request"].as_str().unwrap().to_owned();
+        decide(&request, "confirm").await.is(200);
+        app.world.pass(30 * 24 * 3600);
+        assert_eq!(gateway.requests.carry_out_due().await.unwrap(), 1);
+        decide(&request, "decline").await.problem(409, "subject_erased");
+        assert_eq!(findings(&app.world), [""; 0]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn those_who_are_held_and_rows_that_cannot_be_read_keep_no_other_waiting() {
+    for app in apps().await {
+        app.lounge(RULE, "50").await;
+        let (kiosk, guest, admin) = (app.kiosk().await, app.anonymous(), app.admin(&app.cathay).await);
+        let (held, ada) = (ask(&kiosk, "member:1").await, ask(&kiosk, "twitter:ada").await);
+        for answer in [&held, &ada] {
+            guest.post(&format!("{}/requests", path_of(answer)), &json!({"kind": "erasure"})).await.is(201);
+        }
+        for request in list(&app).await {
+            let path = format!("/v1/subject-requests/{}/confirm", request["request"].as_str().unwrap());
+            admin.post(&path, &json!({})).await.is(200);
+        }
+        // More than are read at once, of which limits hold the person; and before them two that nobody can read.
+        let held = held.text_of("check");
+        for (kind, from, to, due_at) in [("erasure", 1, 230, 1), ("x", 231, 232, 0)] {
+            let insert = format!(
+                "INSERT INTO subject_requests WITH RECURSIVE n(i) AS (SELECT {from} UNION ALL SELECT i + 1 FROM n WHERE \
+                 i < {to}) SELECT 'srq_0000000000007000800000000' || (1000000 + n.i), r.merchant_id, r.check_id, r.subject, \
+                 '{kind}', r.status, r.asked_at, r.decided_at, r.decided_by, {due_at} FROM n CROSS JOIN \
+                 subject_requests r WHERE r.check_id = '{held}' AND r.id NOT LIKE 'srq_00000000000070008%'"
+            );
+            let write = app.world.gateway.database.write(move |conn| {
+                perkgate::on_either!(conn, |c| diesel::sql_query(insert).execute(c)).map_err(DatabaseError::from)
+            });
+            assert_eq!(write.await.unwrap(), to - from + 1);
+        }
+        let requests = &app.world.gateway.requests;
+        assert!(requests.carry_out_due().await.is_err(), "what failed is said");
+        let check = ada.text_of("check").parse().unwrap();
+        let status = requests.list_by(&app.cathay.id, &check).await.unwrap()[0].status;
+        assert_eq!(status, RequestStatus::CarriedOut);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_are_held_to_the_whole_log_also_once_checks_are_pruned() {
+    for app in apps().await {
+        app.lounge(RULE, "50").await;
+        let (kiosk, guest, admin) = (app.kiosk().await, app.anonymous(), app.admin(&app.cathay).await);
+        for who in ["twitter:ada", "twitter:bob", "twitter:cy"] {
+            let path = format!("{}/requests", path_of(&ask(&kiosk, who).await));
+            for kind in ["erasure", "record"] {
+                guest.post(&path, &json!({"kind": kind})).await.is(201);
+                app.world.pass(1);
+            }
+        }
+        for request in list(&app).await.iter().take(3) {
+            let path = format!("/v1/subject-requests/{}/confirm", request["request"].as_str().unwrap());
+            admin.post(&path, &json!({})).await.is(200);
+        }
+        assert_eq!(app.world.gateway.requests.carry_out_due().await.unwrap(), 2);
+        let before = app.world.now().checked_add(jiff::SignedDuration::from_hours(1)).unwrap();
+        app.world.pass(400 * 86_400);
+        let ledger = &app.world.gateway.ledger;
+        let plan = ledger.plan_pruning(&app.cathay.id, before, |_, _| ()).await.unwrap();
+        assert!(ledger.prune(&plan, CLI, |_, _| ()).await.unwrap() >= 1);
+        assert_eq!(findings(&app.world), [""; 0]);
+        for (bend, mend) in [
+            (
+                "UPDATE subject_requests SET status = 'x' || status",
+                "UPDATE subject_requests SET status = substr(status, 2)",
+            ),
+            (
+                "UPDATE subject_requests SET asked_at = asked_at + 1",
+                "UPDATE subject_requests SET asked_at = asked_at - 1",
+            ),
+            (
+                "UPDATE subject_requests SET subject = 'x' || subject",
+                "UPDATE subject_requests SET subject = substr(subject, 2)",
+            ),
+            (
+                "UPDATE subject_requests SET due_at = due_at + 1 WHERE due_at IS NOT NULL",
+                "UPDATE subject_requests SET due_at = due_at - 1 WHERE due_at IS NOT NULL",
+            ),
+            (
+                "INSERT INTO subject_requests SELECT 'srq_00000000000070008000000000000001', merchant_id, check_id, subject, \
+                 'erasure', 'confirmed', 0, 0, 'cli', 0 FROM subject_requests LIMIT 1",
+                "DELETE FROM subject_requests WHERE id = 'srq_00000000000070008000000000000001'",
+            ),
+        ] {
+            for (statement, is_found) in [(bend, true), (mend, false)] {
+                let write = app.world.gateway.database.write(move |conn| {
+                    perkgate::on_either!(conn, |c| diesel::sql_query(statement).execute(c)).map_err(DatabaseError::from)
+                });
+                write.await.unwrap();
+                assert_eq!(!findings(&app.world).is_empty(), is_found, "{statement}");
+            }
+        }
     }
 }
 

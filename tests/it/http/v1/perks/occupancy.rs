@@ -316,6 +316,31 @@ async fn a_correction_counts_in_each_limit_of_the_place() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_correction_counts_people_and_no_tables() {
+    let tables = SEATS.replace(
+        r#""limits":["#,
+        r#""limits":[{"id":"tables","scope":["merchant"],"max":2,"cost":1,"window":{"concurrent":{"max_stay":"PT4H"}}},"#,
+    );
+    for app in TestApp::all().await {
+        app.lounge(&tables, "47.25").await;
+        let (kiosk, admin) = (app.kiosk().await, app.admin(&app.cathay).await);
+        let remaining = async || {
+            let asked = json!({"perk": "sfo-lounge", "subject": "twitter:dee", "dry_run": true});
+            let limits = kiosk.post("/v1/checks", &asked).await.is(200)["limits"].clone();
+            limits.as_array().unwrap().iter().map(|it| it["remaining"].as_u64().unwrap()).collect::<Vec<_>>()
+        };
+        enter(&kiosk, &come(&kiosk, "ada", 4).await).await;
+        assert_eq!(remaining().await, [0, 0]);
+        assert_eq!(correct(&admin, -3).await.is(201)["inside"], 1);
+        assert_eq!(remaining().await, [0, 3]);
+        assert_eq!(correct(&admin, 2).await.is(201)["inside"], 3);
+        assert_eq!(remaining().await, [0, 1]);
+        assert_eq!(come(&kiosk, "bob", 2).await.is(200)["decision"], "granted");
+        assert_eq!(findings(&app.world), [""; 0]);
+    }
+}
+
 const ONE: &str = r#"{"tiers":[{"id":"t","name":"T"}],"token":{"ttl":"PT15M"},"limits":[
   {"id":"seats","scope":["perk"],"max":3,"cost":"party","window":{"concurrent":{"max_stay":"PT4H"}}}]}"#;
 
