@@ -412,7 +412,7 @@ pub(super) async fn things(app: &TestApp, merchant: &Merchant, caller: &'static 
         let listed = admin.get("/v1/subject-requests?status=open&limit=200").await.is(200);
         let of_link = listed["requests"].as_array().unwrap().iter().filter(|it| it["check"] == linked["check"]);
         for (id, request) in requests.iter_mut().zip(of_link) {
-            *id = request["request"].as_str().unwrap().to_owned();
+            request["request"].as_str().unwrap().clone_into(id);
         }
     }
     let closing = json!({"location": "elsewhere", "until": "2012-06-01T00:00:00Z"});
