@@ -13,7 +13,8 @@
 //! - `cases`: a merchant's own tests of a rule, pure
 //! - `subject_access`: everything that is held on one person; `disclosure`: the same as both doors write it; `shown`:
 //!   checks, simulations, cases and versions as both doors write them
-//! - `today`: the numbers of each perk's day, for lists of perks
+//! - `today`: the numbers of each perk's day, and its decisions as they happen; `watches`: one look a second at what
+//!   streams watch
 //! - `exporter`: a log as a file, and the event that says so
 //!
 //! When rules can look at something new, the trials have to supply it too: their matches are exhaustive, so the compiler
@@ -48,4 +49,5 @@ pub mod simulator;
 pub mod subject_access;
 pub mod today;
 pub mod trial;
+mod watches;
 mod words_behind;

@@ -28,6 +28,7 @@ use crate::eligibility::runs::Runs;
 use crate::eligibility::simulator::Simulator;
 use crate::eligibility::subject_access::SubjectAccess;
 use crate::eligibility::today::Today;
+use crate::eligibility::today::live::Live;
 use crate::foundation::clock::Clock;
 use crate::foundation::count::counted;
 use crate::foundation::entropy::Entropy;
@@ -64,6 +65,7 @@ pub struct Gateway {
     pub redeemer: Redeemer,
     pub floor: Floor,
     pub today: Arc<Today>,
+    pub live: Arc<Live>,
     pub links: Arc<Links>,
     pub requests: Arc<SubjectRequests>,
     pub simulator: Simulator,
@@ -176,6 +178,7 @@ impl Gateway {
         let requests = Arc::new(requests_of(&checker));
         let floor = Floor::new(catalog.clone(), ledger.clone(), clock.clone(), entropy.clone(), handle.clone());
         let today = Arc::new(Today::new(catalog.clone(), ledger.clone(), clock.clone()));
+        let live = Arc::new(Live::new(ledger.clone(), handle.clone()));
         let (simulator, backtester) = trials(&checker);
         let pictures = Arc::new(Pictures::new(catalog.clone(), scores.clone(), ledger.clone(), clock.clone()));
         let reporter = Reporter::new(ledger.clone(), clock.clone());
@@ -198,6 +201,7 @@ impl Gateway {
             redeemer,
             floor,
             today,
+            live,
             links,
             requests,
             simulator,

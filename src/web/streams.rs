@@ -38,9 +38,14 @@ impl Streams {
     /// # Errors
     /// 429 where the key has as many as one may have, 503 where the process has.
     pub(crate) fn open(&self, key: &KeyId) -> Result<StreamPermit, Problem> {
+        self.open_one_of(key, self.most_of_a_key)
+    }
+
+    /// [`Streams::open`], of so many that the key may have.
+    pub(crate) fn open_one_of(&self, key: &KeyId, most: usize) -> Result<StreamPermit, Problem> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let of_key = open.by_key.get(key).copied().unwrap_or(0);
-        if of_key >= self.most_of_a_key {
+        if of_key >= most.min(self.most_of_a_key) {
             let detail =
                 format!("This key has {of_key} streams open, which is as many as one may have: close another.");
             return Err(Problem::new(Kind::TooManyStreams, detail).retry_after(RETRY_SECONDS));

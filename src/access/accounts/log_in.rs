@@ -13,7 +13,7 @@ use super::password::{self, Password};
 use super::second_factor::{self, TypedCode};
 use super::session::{self, OpenSession, Session};
 use super::store::{self, SessionRow};
-use super::token::SecretToken;
+use super::token::{SecretToken, TokenHash};
 use super::{Account, WeakPassword};
 use crate::access::directory::Directory;
 use crate::access::principal::Principal;
@@ -167,13 +167,7 @@ impl Directory {
     /// The database's.
     pub async fn session(&self, token: &SecretToken) -> Result<Option<Session>, DatabaseError> {
         let (hash, now) = (token.hash(), self.clock.now());
-        let read = self.database.read(move |conn| {
-            let Some(row) = store::find_session(conn, &hash)?.filter(|row| session::lasts(row, now)) else {
-                return Ok::<_, DatabaseError>(None);
-            };
-            let account = store::find_by_key(conn, &row.key_id)?.map(Account::try_from).transpose()?;
-            Ok(account.map(|account| (row, account)))
-        });
+        let read = self.database.read(move |conn| find_open(conn, &hash, now));
         let Some((row, account)) = read.await? else { return Ok(None) };
         let merchant = match &account.merchant {
             None => None,
@@ -208,6 +202,16 @@ impl Directory {
             form_token: hex(&self.blind_of_account(&[b"console form\0", &hash])),
             token: hash,
         }))
+    }
+
+    /// Tells whether a session goes on. That is no use of it: a page that is left open ends it no later.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn goes_on(&self, session: &Session) -> Result<bool, DatabaseError> {
+        let (hash, now) = (session.token, self.clock.now());
+        let open = self.database.read(move |conn| find_open(conn, &hash, now)).await?;
+        Ok(open.is_some_and(|(_, account)| account.role == session.principal.role))
     }
 
     /// The sessions of the account that go on, the newest first.
@@ -274,6 +278,17 @@ impl Directory {
         });
         Ok(hashed.await.map_err(|_| DatabaseError::Interrupted)?)
     }
+}
+
+/// The session of this token and its account, where it goes on at `now`.
+fn find_open(
+    conn: &mut AnyConnection,
+    token: &TokenHash,
+    now: Timestamp,
+) -> Result<Option<(SessionRow, Account)>, DatabaseError> {
+    let Some(row) = store::find_session(conn, token)?.filter(|row| session::lasts(row, now)) else { return Ok(None) };
+    let account = store::find_by_key(conn, &row.key_id)?.map(Account::try_from).transpose()?;
+    Ok(account.map(|account| (row, account)))
 }
 
 /// Begins a session of an account.

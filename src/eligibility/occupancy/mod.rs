@@ -1,7 +1,7 @@
 //! Who is inside a perk's place: the count of its concurrent limit as the ledger has it, and its corrections.
 //!
 //! - `peak`: the most that were inside today, from the log
-//! - `sample`: how full it is, for rules; `watch`: one question a second for all who watch one place; `words`: why nobody can say
+//! - `sample`: how full it is, for rules; `watch`: places that streams watch; `words`: why nobody can say
 
 mod peak;
 pub mod sample;
@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tokio::runtime::Handle;
 
+use super::watches::Watches;
 use crate::access::Merchant;
 use crate::database::DatabaseError;
 use crate::foundation::clock::Clock;
@@ -29,7 +30,6 @@ use crate::rules::occupancy::{House, NoHouse};
 use crate::rules::rule::Rule;
 use peak::Day;
 pub use watch::Watched;
-use watch::Watches;
 
 /// Why nobody can say who is inside, or the count was not corrected.
 #[derive(Debug, thiserror::Error)]
@@ -105,7 +105,7 @@ pub struct Floor {
     pub(crate) clock: Clock,
     pub(crate) entropy: Entropy,
     peaks: Arc<Mutex<HashMap<CountedPlace, Reading>>>,
-    watches: Watches,
+    watches: Watches<CountedPlace, Arc<Occupancy>>,
 }
 
 /// A place, and the rule by which it is counted.

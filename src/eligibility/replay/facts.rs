@@ -2,18 +2,21 @@
 
 use jiff::Timestamp;
 
-use super::Subject;
 use crate::database::DatabaseError;
 use crate::decision::facts::{Context, Facts, ScoreFact};
 use crate::decision::rollout::rollout_bucket;
-use crate::foundation::ids::SourceName;
+use crate::foundation::ids::{PerkId, SourceName};
 use crate::foundation::json::Json;
 use crate::ledger::read::decisions::{PastCheck, PastPersonal};
 use crate::rules::attribute::{Attribute, PARTY};
 use crate::rules::rule::Rule;
 
 /// The facts of then, as the checker had them.
-pub(super) fn facts_of(of: &Subject, check: &PastCheck, personal: &PastPersonal) -> Result<Facts, DatabaseError> {
+pub(in crate::eligibility) fn facts_of(
+    (rule, perk): (&Rule, &PerkId),
+    check: &PastCheck,
+    personal: &PastPersonal,
+) -> Result<Facts, DatabaseError> {
     let mut members = match &personal.context {
         Json::Object(members) => members.clone(),
         _ => return Err(DatabaseError::corrupt("check event", "context")),
@@ -22,12 +25,12 @@ pub(super) fn facts_of(of: &Subject, check: &PastCheck, personal: &PastPersonal)
     let context = Context::stored(&Json::Object(members)).map_err(|errors| {
         DatabaseError::corrupt("context", errors.into_iter().map(|error| error.detail).next().unwrap_or_default())
     })?;
-    let score = check.decided.score.as_ref().filter(|_| of.rule.looks_at_score());
+    let score = check.decided.score.as_ref().filter(|_| rule.looks_at_score());
     Ok(Facts {
         score: score.map(|score| ScoreFact { value: score.value, observed_at: score.observed_at }),
         network: personal.network.clone(),
-        context: context.with_party(check.party.clone()).in_zone(of.rule.time_zone()),
-        rollout_bucket: Some(rollout_bucket(&of.perk, &personal.subject)),
+        context: context.with_party(check.party.clone()).in_zone(rule.time_zone()),
+        rollout_bucket: Some(rollout_bucket(perk, &personal.subject)),
         location: check.location.clone(),
         // Those that a closed place denied are not replayed.
         closed_until: None,

@@ -2,7 +2,7 @@
 //! `caveats`: what makes the numbers other than they seem.
 
 mod caveats;
-mod facts;
+pub(super) mod facts;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -159,7 +159,7 @@ impl Replay {
             self.carry(check);
             return Ok(());
         };
-        let facts = facts_of(&self.of, check, personal)?;
+        let facts = facts_of((&self.of.rule, &self.of.perk), check, personal)?;
         self.report.without_occupancy += u64::from(lacks_occupancy(&self.of.rule, &facts, check.at));
         let decided = judge(&self.of.rule, &facts, check.at);
         let claims = self.claims(check, &decided);

@@ -2,10 +2,12 @@
 //! until when it is open. They are for people who look at a list of perks; nothing is decided by them.
 //!
 //! - `tally`: the decisions of the last day, read off the log's end as it grows
+//! - `live`: decisions as they happen
 
+pub mod live;
 mod tally;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
@@ -65,14 +67,26 @@ pub struct UsedOf {
     pub counts_people: bool,
 }
 
+/// The decisions of a day.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DayDecisions {
+    pub granted: u64,
+    pub refused: u64,
+    /// The refusals by the code of their first reason.
+    pub reasons: BTreeMap<String, u64>,
+    /// Granted and refused in each hour from midnight on, up to the last in which there was any.
+    pub hours: Vec<(u64, u64)>,
+}
+
 /// One perk's numbers of its own day.
 #[derive(Debug, Clone)]
 pub struct PerkToday {
     /// The version that decides, and its rule.
     pub deciding: Option<(i32, Arc<Rule>)>,
     pub state: PerkState,
-    pub granted: u64,
-    pub refused: u64,
+    pub day: DayDecisions,
+    /// The limits of the perk as a whole that count by the calendar, by their ids: the daily one first.
+    pub limits: Vec<(String, UsedOf)>,
     /// The daily limit of the perk as a whole; none where it has none.
     pub limit: Option<UsedOf>,
     /// Who is inside; none where nobody counts.
@@ -108,8 +122,17 @@ struct Found {
 /// Where the counters of a perk are among those that were asked for.
 #[derive(Default)]
 struct Places {
-    limit: Option<(usize, u64, bool)>,
+    limits: Vec<AskedLimit>,
     inside: Option<(usize, u64)>,
+}
+
+/// A limit whose counter was asked for.
+struct AskedLimit {
+    id: String,
+    nth: usize,
+    most: u64,
+    counts_people: bool,
+    is_daily: bool,
 }
 
 impl Today {
@@ -129,7 +152,8 @@ impl Today {
             let rule = deciding.as_ref().map(|(_, rule)| rule);
             let of = rule.zip(active.as_ref()).map(|(rule, active)| ask(merchant, active, rule, now, &mut asked));
             places.push(of.unwrap_or_default());
-            shown.push(PerkToday { deciding, state, granted: 0, refused: 0, limit: None, inside: None });
+            let day = DayDecisions::default();
+            shown.push(PerkToday { deciding, state, day, limits: Vec::new(), limit: None, inside: None });
         }
         let of = merchant.id.clone();
         let read = self
@@ -144,11 +168,14 @@ impl Today {
         for ((perk, shown), place) in perks.iter().zip(&mut shown).zip(&places) {
             let zone = shown.deciding.as_ref().map(|(_, rule)| rule.time_zone().clone());
             let midnight = zone.and_then(|zone| now.to_zoned(zone).start_of_day().ok()).map(|day| day.timestamp());
-            (shown.granted, shown.refused) = tally.since(perk.id.as_str(), midnight.unwrap_or(now));
-            shown.limit = place.limit.and_then(|(nth, most, counts_people)| {
-                let used = counters.used.get(asked.counters.get(nth)?).copied().unwrap_or(0);
-                Some(UsedOf { used, most, counts_people })
-            });
+            shown.day = tally.since(perk.id.as_str(), midnight.unwrap_or(now));
+            for AskedLimit { id, nth, most, counts_people, is_daily } in &place.limits {
+                let Some(counter) = asked.counters.get(*nth) else { continue };
+                let used = counters.used.get(counter).copied().unwrap_or(0);
+                let used = UsedOf { used, most: *most, counts_people: *counts_people };
+                shown.limits.push((id.clone(), used));
+                shown.limit = shown.limit.or(is_daily.then_some(used));
+            }
             shown.inside = place
                 .inside
                 .and_then(|(nth, most)| Some(UsedOf { used: *counters.inside.get(nth)?, most, counts_people: true }));
@@ -215,17 +242,24 @@ fn state_at(active: &ActivePerk, rule: &Rule, now: Timestamp) -> PerkState {
 /// Asks for the counters of a perk.
 fn ask(merchant: &Merchant, active: &ActivePerk, rule: &Rule, now: Timestamp, asked: &mut CountersAsked) -> Places {
     let mut places = Places::default();
-    let is_daily = |limit: &&Limit| limit.scope == [Scope::Perk] && matches!(limit.window, Window::Calendar(Unit::Day));
-    if let Some(limit) = rule.limits().iter().find(is_daily) {
+    let of_perk = |limit: &&Limit| limit.scope == [Scope::Perk] && matches!(limit.window, Window::Calendar(_));
+    for limit in rule.limits().iter().filter(of_perk) {
         let at = Place { merchant: merchant.id.as_str(), location: None, kiosk: None, pass_month: None };
         let claim = limit.claims(rule.time_zone(), "", 1, &at, now).next();
         let scope =
             claim.as_ref().and_then(|it| it.scope.resolve(&Pseudonym::stored(""), &ScopeDigests::default()).ok());
         if let Some((claim, scope)) = claim.zip(scope) {
-            places.limit = Some((asked.counters.len(), claim.max, limit.cost == Cost::Party));
+            places.limits.push(AskedLimit {
+                id: limit.id.clone(),
+                nth: asked.counters.len(),
+                most: claim.max,
+                counts_people: limit.cost == Cost::Party,
+                is_daily: matches!(limit.window, Window::Calendar(Unit::Day)),
+            });
             asked.counters.push([active.id.as_str().to_owned(), limit.id.clone(), scope, claim.window_key]);
         }
     }
+    places.limits.sort_by_key(|limit| !limit.is_daily);
     if let Ok(house) = House::of(rule, None, None) {
         places.inside = Some((asked.places.len(), house.capacity));
         let (merchant, perk, slug) = (merchant.id.clone(), active.id.clone(), active.slug.clone());

@@ -224,7 +224,7 @@ fn is_of_another(body: &str, perk: &PerkId) -> bool {
     said.is_some_and(|id| id != *perk)
 }
 
-fn subjects_called(
+pub(super) fn subjects_called(
     conn: &mut AnyConnection,
     keyring: &Keyring,
     merchant: &MerchantId,

@@ -7,7 +7,7 @@
 //! - `person`: what is held on one person
 //! - `history`, `decisions`: the past in the log's order, with what is needed to decide it again
 //! - `evidence`, `proof`: signed heads, and proofs that lead to them
-//! - `published`: the public keys; `today`: the numbers of a day
+//! - `published`: the public keys; `today`: the numbers of a day; `seen`: decisions as people look at them
 
 pub mod browse;
 pub mod decisions;
@@ -18,6 +18,7 @@ pub mod person;
 pub mod proof;
 pub mod published;
 pub(crate) mod searches;
+pub mod seen;
 pub mod today;
 
 use std::collections::BTreeSet;
@@ -35,7 +36,6 @@ use super::idempotency::replay::{GrantRecord, GrantState};
 use super::idempotency::{answered, replay};
 use super::retention::pruning;
 use super::store::{ends, heads, history as rows};
-
 use super::write::{batch, check, subjects};
 use super::{LedgerError, Recorded, WriterContext, digests};
 use crate::database::{AnyConnection, DatabaseError};

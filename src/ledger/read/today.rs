@@ -25,6 +25,8 @@ pub struct Decision {
     pub at: Timestamp,
     /// `granted`, `denied` or `referred`.
     pub decision: String,
+    /// The code of its first reason.
+    pub reason: Option<String>,
 }
 
 /// A page of decisions.
@@ -71,7 +73,8 @@ pub(crate) fn list_decisions(
         };
         if let (Some(perk), Some(decision)) = (facts.perk_id, facts.decision) {
             let at = crate::foundation::clock::from_micros(row.at);
-            decisions.push(Decision { perk: perk.into_owned(), at, decision: decision.into_owned() });
+            let reason = facts.reasons.into_iter().next().map(|reason| reason.code.into_owned());
+            decisions.push(Decision { perk: perk.into_owned(), at, decision: decision.into_owned(), reason });
         }
     }
     Ok(DecisionPage { decisions, next, is_last: next >= size })

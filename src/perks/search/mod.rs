@@ -1,10 +1,11 @@
-//! Looking for perks by a part of their names.
+//! Looking for perks by a part of their names, and for versions by where they are in their life.
 
 mod store;
 
 use super::catalog::Catalog;
 use super::error::PerkError;
-use super::perk::Perk;
+use super::perk::{Perk, RuleVersion};
+use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::ids::MerchantId;
 
 /// The longest text that is looked for, in characters; the rest of a longer one is cut off.
@@ -29,5 +30,25 @@ impl Catalog {
                 Ok(rows.into_iter().map(Perk::try_from).collect::<Result<_, _>>()?)
             })
             .await
+    }
+
+    /// Up to `most` versions of the merchant's perks that wait for approval, the first submitted first.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn list_in_review(
+        &self,
+        merchant: &MerchantId,
+        most: u32,
+    ) -> Result<Vec<(Perk, RuleVersion)>, PerkError> {
+        let merchant = merchant.clone();
+        let read = move |conn: &mut AnyConnection| {
+            let rows = store::list_in_review(conn, &merchant, i64::from(most))?;
+            let read = |(perk, version)| Ok((Perk::try_from(perk)?, RuleVersion::try_from(version)?));
+            rows.into_iter().map(read).collect::<Result<_, DatabaseError>>()
+        };
+        let mut waiting: Vec<(Perk, RuleVersion)> = self.database.read(read).await?;
+        waiting.sort_by_key(|(_, version)| version.submitted.as_ref().map(|it| it.at));
+        Ok(waiting)
     }
 }

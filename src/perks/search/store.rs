@@ -7,7 +7,8 @@ use crate::database::schema::{perks, rule_versions};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::ids::MerchantId;
 use crate::on_either;
-use crate::perks::store::PerkRow;
+use crate::perks::perk::{PerkStatus, VersionStatus};
+use crate::perks::store::{PerkRow, VersionRow};
 
 diesel::define_sql_function! {
     /// In small letters.
@@ -42,6 +43,23 @@ pub(super) fn search_perks(
             .select(PerkRow::as_select())
             .load(c)?
     }))
+}
+
+/// Versions that wait for approval, of perks that are not retired.
+pub(super) fn list_in_review(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    limit: i64,
+) -> Result<Vec<(PerkRow, VersionRow)>, DatabaseError> {
+    Ok(rule_versions::table
+        .inner_join(perks::table.on(perks::id.eq(rule_versions::perk_id)))
+        .filter(rule_versions::merchant_id.eq(merchant.as_str()))
+        .filter(rule_versions::status.eq(VersionStatus::InReview.as_str()))
+        .filter(perks::status.ne(PerkStatus::Retired.as_str()))
+        .order((rule_versions::perk_id, rule_versions::version))
+        .limit(limit)
+        .select((PerkRow::as_select(), VersionRow::as_select()))
+        .load(conn)?)
 }
 
 /// The text with nothing in it that stands for another.

@@ -3,8 +3,6 @@
 //! An event's id is a digest of what it says, so that a client that comes back, to any replica, gets it again only if it has
 //! changed meanwhile.
 
-use std::time::Duration;
-
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse, get};
@@ -27,14 +25,9 @@ use crate::web::auth::Authorized;
 use crate::web::extract::{Params, Path};
 use crate::web::problem::Problem;
 use crate::web::request::is_head;
+use crate::web::server_events::{self, BEAT, HEARTBEAT, OPENING, events_answer, last_event};
 use crate::web::state::State;
 use crate::web::streams::StreamPermit;
-
-/// How often a stream says that it is alive, and its key is looked at.
-const HEARTBEAT: Duration = Duration::from_secs(15);
-
-/// The media type of server-sent events.
-const EVENTS: &str = "text/event-stream";
 
 /// Number of digits of an event's id: enough to tell any two states apart.
 const ID_DIGITS: usize = 32;
@@ -70,10 +63,7 @@ pub(crate) async fn watch_occupancy(
     let asked = asked(&caller, perk.clone(), query.into_inner())?;
     let permit = state.streams.open(&caller.key)?;
     let watched = gateway.floor.watch(caller.merchant()?, &asked).await?;
-    let mut response = HttpResponse::Ok();
-    response.content_type(EVENTS).insert_header((header::CACHE_CONTROL, "no-store"));
-    // Proxies that gather answers would keep all of it.
-    response.insert_header(("x-accel-buffering", "no"));
+    let mut response = events_answer();
     if is_head(&req) {
         return Ok(response.finish());
     }
@@ -91,10 +81,6 @@ pub(crate) async fn watch_occupancy(
         let bytes = events.next().await?;
         Some((Ok::<_, actix_web::Error>(bytes), events))
     })))
-}
-
-fn last_event(headers: &HeaderMap) -> Option<String> {
-    headers.get("last-event-id").and_then(|id| id.to_str().ok()).map(str::to_owned)
 }
 
 /// The key that the middleware has let in, to be held to its word for as long as the stream lasts.
@@ -126,7 +112,7 @@ impl Events {
             self.is_begun = true;
             let now = self.watched.current();
             let event = self.event(&now).unwrap_or_default();
-            return Some(format!("retry: 2000\n: perkgate\n\n{event}").into());
+            return Some(format!("{OPENING}{event}").into());
         }
         loop {
             tokio::select! {
@@ -143,7 +129,7 @@ impl Events {
                     self.heartbeat = Instant::now() + HEARTBEAT;
                     let now = self.gateway.clock.now();
                     self.gateway.directory.recognize(self.secret.expose_secret(), now).ok()?;
-                    return Some(Bytes::from_static(b": heartbeat\n\n"));
+                    return Some(Bytes::from_static(BEAT.as_bytes()));
                 }
             }
         }
@@ -156,7 +142,7 @@ impl Events {
             return None;
         }
         let view = serde_json::to_string(&OccupancyView::from(now.clone())).ok()?;
-        let event = format!("id: {id}\nevent: occupancy\ndata: {view}\n\n");
+        let event = server_events::event(Some(&id), "occupancy", &view);
         self.seen = Some(id);
         Some(event)
     }
