@@ -3,8 +3,7 @@
 use std::io::Read as _;
 use std::str::FromStr;
 
-use serde::Deserialize;
-
+use crate::audit::receipt::read_keys;
 use crate::foundation::unicode::text_without_bom;
 use crate::tlog::note::{VerifierKey, VerifierKeyError};
 
@@ -26,17 +25,6 @@ pub(super) enum LogKeysError {
     File(String),
 }
 
-/// The answer of `/.well-known/log-keys`.
-#[derive(Deserialize)]
-struct Published {
-    keys: Vec<PublishedKey>,
-}
-
-#[derive(Deserialize)]
-struct PublishedKey {
-    verifier_key: String,
-}
-
 impl LogKeys {
     /// All of them.
     pub(super) fn all(given: &[Self]) -> Vec<VerifierKey> {
@@ -44,17 +32,7 @@ impl LogKeys {
     }
 
     fn of_file(text: &str) -> Result<Self, LogKeysError> {
-        let text = text_without_bom(text);
-        let lines = match serde_json::from_str::<Published>(text) {
-            Ok(published) => published.keys.into_iter().map(|key| key.verifier_key).collect(),
-            Err(error) if text.trim_start().starts_with('{') => return Err(LogKeysError::File(error.to_string())),
-            Err(_) => {
-                text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect::<Vec<_>>()
-            }
-        };
-        let keys: Result<Vec<VerifierKey>, _> = lines.iter().map(|line| line.parse()).collect();
-        let keys = keys.map_err(|error: VerifierKeyError| LogKeysError::File(error.to_string()))?;
-        if keys.is_empty() { Err(LogKeysError::File("it is empty".to_owned())) } else { Ok(Self(keys)) }
+        read_keys(text_without_bom(text)).map(Self).map_err(LogKeysError::File)
     }
 }
 

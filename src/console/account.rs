@@ -6,14 +6,14 @@ use actix_web::{HttpRequest, HttpResponse, get, post};
 use askama::Template;
 use serde::Deserialize;
 
-use super::caller::{Caller, log_in_first};
+use super::caller::{Caller, Visit, log_in_first};
 use super::door::{client_of, page_of};
 use super::form::Posted;
 use super::frame::{Frame, Section};
 use super::icon::Icon;
 use super::log_in::{begun, busy, code_words, ended, left_words};
 use super::words::{When, role_words, zone_of};
-use crate::access::accounts::{LogInError, Password, Session, TypedCode};
+use crate::access::accounts::{LogInError, Password, TypedCode};
 use crate::access::role::permit::ReadOwnKey;
 use crate::gateway::Gateway;
 use crate::web::extract::Params;
@@ -41,7 +41,7 @@ struct SessionView {
     is_own: bool,
 }
 
-async fn shown(gateway: &Gateway, session: &Session) -> Result<AccountPage, Problem> {
+async fn shown(gateway: &Gateway, session: &Visit) -> Result<AccountPage, Problem> {
     let now = gateway.clock.now();
     let merchant = session.principal.merchant.as_ref();
     let zone_name = merchant.map_or("UTC", |merchant| &merchant.time_zone);

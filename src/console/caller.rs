@@ -13,15 +13,36 @@ use crate::access::accounts::Session;
 use crate::access::role::permit::Permit;
 use crate::web::problem::{Kind, Problem};
 
+/// A session, and what every page of it shows.
+pub(super) struct Visit {
+    session: Session,
+    /// Number of things that wait for a person; none for roles that decide nothing.
+    pub waiting: Option<usize>,
+}
+
+impl Visit {
+    pub(super) fn new(session: Session, waiting: Option<usize>) -> Self {
+        Self { session, waiting }
+    }
+}
+
+impl Deref for Visit {
+    type Target = Session;
+
+    fn deref(&self) -> &Session {
+        &self.session
+    }
+}
+
 /// Someone who is logged in and whose role has the permission `P`. As the first argument of a handler it refuses before the
 /// later ones are looked at.
 pub(super) struct Caller<P: Permit> {
-    session: Arc<Session>,
+    session: Arc<Visit>,
     permission: PhantomData<P>,
 }
 
 impl<P: Permit> Caller<P> {
-    pub(super) fn session(&self) -> &Arc<Session> {
+    pub(super) fn session(&self) -> &Arc<Visit> {
         &self.session
     }
 }
@@ -35,8 +56,8 @@ impl<P: Permit> Deref for Caller<P> {
 }
 
 /// The session of a request, if it has one.
-pub(super) fn session_of(req: &HttpRequest) -> Option<Arc<Session>> {
-    req.extensions().get::<Arc<Session>>().cloned()
+pub(super) fn session_of(req: &HttpRequest) -> Option<Arc<Visit>> {
+    req.extensions().get::<Arc<Visit>>().cloned()
 }
 
 /// The refusal of someone who is not logged in. The door makes a way to the log-in of it.
@@ -63,7 +84,7 @@ impl<P: Permit + 'static> FromRequest for Caller<P> {
 }
 
 /// Someone's session, or none: for pages that need nobody to be logged in.
-pub(super) struct Visitor(pub Option<Arc<Session>>);
+pub(super) struct Visitor(pub Option<Arc<Visit>>);
 
 impl FromRequest for Visitor {
     type Error = Problem;

@@ -14,9 +14,9 @@ use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse};
 use askama::Template;
 
 use super::addresses::log_in_address;
-use super::caller::{log_in_first, session_of};
+use super::caller::{Visit, log_in_first, session_of};
 use super::transport::Transport;
-use super::{cookie, refusals, transport};
+use super::{cookie, refusals, transport, waiting};
 use crate::gateway::Gateway;
 use crate::web::address;
 use crate::web::problem::{Kind, Problem};
@@ -72,8 +72,9 @@ async fn admit(req: &ServiceRequest) -> Result<(), Problem> {
     if let Some(session) = gateway.directory.session(&token).await? {
         state.limits.take(&session.principal.key)?;
         tracing::Span::current().record("principal", session.principal.key.as_str());
+        let waiting = waiting::count(gateway, &session.principal).await?;
         req.extensions_mut().insert(session.principal.clone());
-        req.extensions_mut().insert(std::sync::Arc::new(session));
+        req.extensions_mut().insert(std::sync::Arc::new(Visit::new(session, waiting)));
     }
     Ok(())
 }

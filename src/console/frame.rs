@@ -2,16 +2,19 @@
 
 use jiff::Timestamp;
 
+use super::caller::Visit;
 use super::words::{place_of, zone_of};
 use super::{assets, icon::Icon};
 use crate::access::Role;
-use crate::access::accounts::Session;
 
 /// A part of the console that the navigation names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Section {
     Perks,
+    Today,
+    Waiting,
     Reports,
+    Log,
     Keys,
     Merchants,
     Account,
@@ -20,10 +23,13 @@ pub(super) enum Section {
 
 impl Section {
     /// The parts that each role has, in their order.
-    const ALL: [(Self, &'static str, &'static str, &'static [Role]); 4] = [
+    const ALL: [(Self, &'static str, &'static str, &'static [Role]); 7] = [
         (Self::Merchants, "/console/merchants", "Merchants", &[Role::Operator]),
         (Self::Perks, "/console/perks", "Perks", &[Role::Admin]),
+        (Self::Today, "/console/today", "Today", &[Role::Admin, Role::Auditor]),
+        (Self::Waiting, "/console/waiting", "Waiting", &[Role::Admin]),
         (Self::Reports, "/console/reports/grants", "Reports", &[Role::Admin, Role::Auditor]),
+        (Self::Log, "/console/log", "Log", &[Role::Admin, Role::Auditor]),
         (Self::Keys, "/console/keys", "Keys", &[Role::Admin, Role::Operator]),
     ];
 }
@@ -39,6 +45,8 @@ pub(super) struct NavLink {
     pub address: &'static str,
     pub words: &'static str,
     pub is_current: bool,
+    /// Number of things there that wait for a person.
+    pub count: Option<String>,
 }
 
 /// A clock of the band.
@@ -73,11 +81,17 @@ pub(super) struct Frame {
 
 impl Frame {
     /// The frame of a page for someone who is logged in.
-    pub(super) fn of(page: impl Into<String>, section: Section, session: &Session, now: Timestamp) -> Self {
+    pub(super) fn of(page: impl Into<String>, section: Section, session: &Visit, now: Timestamp) -> Self {
         let role = session.principal.role;
         let merchant = session.principal.merchant.as_ref();
         let own = Section::ALL.iter().filter(|(_, _, _, roles)| roles.contains(&role));
-        let nav = own.map(|(it, address, words, _)| NavLink { address, words, is_current: *it == section });
+        let count = |it: Section| counted(session.waiting).filter(|_| it == Section::Waiting);
+        let nav = own.map(|(it, address, words, _)| NavLink {
+            address,
+            words,
+            is_current: *it == section,
+            count: count(*it),
+        });
         let zones = merchant.map(|merchant| merchant.time_zone.as_str()).into_iter().chain(["UTC"]);
         Self {
             merchant: Some(merchant.map_or_else(|| "Operator".to_owned(), |merchant| merchant.name.clone())),
@@ -121,6 +135,15 @@ impl Frame {
     pub(super) fn title(&self) -> String {
         let merchant = self.merchant.as_ref().map_or(String::new(), |name| format!(" · {name}"));
         format!("{}{merchant} · perkgate", self.page)
+    }
+}
+
+/// A number in the band: nothing for none, and no more than two digits.
+fn counted(number: Option<usize>) -> Option<String> {
+    match number {
+        None | Some(0) => None,
+        Some(number @ 1..=99) => Some(number.to_string()),
+        Some(_) => Some("99+".to_owned()),
     }
 }
 

@@ -7,6 +7,7 @@
 //! - `frame`: what stands around every page; `words`: instants and numbers as pages say them; `icon`, `assets`: pictures,
 //!   styles and scripts
 //! - `addresses`: where a log-in comes back to
+//! - `today`, `waiting`, `log`: what happens, what waits for a person, what happened
 //! - `log_in`, `links`, `account`, `second_factor`, `keys`, `merchants`, `perks`, `picture`, `reports`: the pages; `refusals`: errors
 //!   as pages
 //!
@@ -33,6 +34,7 @@ mod frame;
 mod icon;
 mod keys;
 mod links;
+mod log;
 mod log_in;
 mod merchants;
 mod perks;
@@ -41,7 +43,9 @@ mod refusals;
 mod reports;
 mod routes;
 mod second_factor;
+mod today;
 mod transport;
+mod waiting;
 mod words;
 
 pub use routes::mount;

@@ -5,7 +5,10 @@ use actix_web::web::{self, ServiceConfig};
 
 use super::door::{attend_page, get_nothing};
 use super::keys::{create as key_create, list as key_list, revoke as key_revoke};
+use super::log::{self, check, verify};
 use super::perks::{edit, list, new, show, simulate, versions};
+use super::today::{self, stream};
+use super::waiting::{self, decide};
 use super::{account, assets, links, log_in, merchants, picture, reports, second_factor};
 
 /// Adds the console's pages.
@@ -41,9 +44,18 @@ pub fn mount(config: &mut ServiceConfig) {
             .service(picture::post_picture)
             .service(versions::get_version)
             .service(versions::post_step)
+            .service(today::get_today)
+            .service(stream::watch_today)
+            .service(waiting::get_waiting)
+            .service(decide::post_case)
+            .service(decide::post_request)
             .service(reports::get_reports)
             .service(reports::get_report)
             .service(reports::get_report_csv)
+            .service(log::get_log)
+            .service(check::get_check)
+            .service(verify::get_verify)
+            .service(verify::post_verify)
             .service(key_list::get_keys)
             .service(key_create::get_new_key)
             .service(key_create::post_new_key)

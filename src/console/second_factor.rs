@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, get, post};
 use askama::Template;
 use serde::Deserialize;
 
-use super::caller::{Caller, log_in_first};
+use super::caller::{Caller, Visit, log_in_first};
 use super::door::{client_of, page, page_of, see_other};
 use super::form::Posted;
 use super::frame::{Frame, Section};
@@ -14,7 +14,7 @@ use super::icon::Icon;
 use super::log_in::{busy, code_words, left_words};
 use super::words::encoded;
 use crate::access::accounts::second_factor::{self, NewAuthenticator};
-use crate::access::accounts::{LogInError, Password, Session, TypedCode};
+use crate::access::accounts::{LogInError, Password, TypedCode};
 use crate::access::role::permit::ReadOwnKey;
 use crate::gateway::Gateway;
 use crate::web::problem::Problem;
@@ -47,7 +47,7 @@ struct CodesPage {
     codes: Vec<String>,
 }
 
-fn set_up(session: &Session, new: NewAuthenticator) -> SetUp {
+fn set_up(session: &Visit, new: NewAuthenticator) -> SetUp {
     let NewAuthenticator { salt, secret } = new;
     let groups: Vec<&str> = secret.as_bytes().chunks(4).filter_map(|four| std::str::from_utf8(four).ok()).collect();
     let name = encoded(session.account.as_str());
@@ -55,11 +55,11 @@ fn set_up(session: &Session, new: NewAuthenticator) -> SetUp {
     SetUp { salt, secret: groups.join(" "), address }
 }
 
-fn frame(session: &Session, gateway: &Gateway) -> Frame {
+fn frame(session: &Visit, gateway: &Gateway) -> Frame {
     Frame::of("A second factor", Section::Account, session, gateway.clock.now())
 }
 
-async fn has_code(session: &Session, gateway: &Gateway) -> Result<bool, Problem> {
+async fn has_code(session: &Visit, gateway: &Gateway) -> Result<bool, Problem> {
     let merchant = session.principal.merchant.as_ref().map(|merchant| merchant.id.clone());
     Ok(gateway.directory.find_account(merchant, session.account.clone()).await?.has_code)
 }

@@ -6,6 +6,7 @@
 
 mod answer;
 mod document;
+mod keys;
 
 use std::collections::BTreeMap;
 
@@ -19,6 +20,7 @@ use crate::tlog::merkle::{Hash, verify_consistency, verify_inclusion};
 use crate::tlog::note::{Checkpoint, VerifierKey};
 use document::{Consistency, Document, Fields, Inclusion, Kind};
 pub use document::{Proof, Receipt};
+pub use keys::read_keys;
 
 /// The outcome for one thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -133,7 +133,11 @@ impl Bound {
         date.ok_or_else(|| AskedError::Bound(text.to_owned()))
     }
 
-    fn instant(self, zone: &TimeZone) -> Result<Timestamp, AskedError> {
+    /// Its instant in a zone.
+    ///
+    /// # Errors
+    /// [`AskedError::OutOfRange`].
+    pub fn instant(self, zone: &TimeZone) -> Result<Timestamp, AskedError> {
         match self {
             Self::Instant(at) => Ok(at),
             Self::Date(date) => date

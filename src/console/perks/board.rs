@@ -15,7 +15,7 @@ const SOON: SignedDuration = SignedDuration::from_mins(30);
 
 /// A state in a sign, a word and a line below.
 #[derive(Debug, Clone)]
-pub(super) struct StateView {
+pub(in crate::console) struct StateView {
     pub class: &'static str,
     pub icon: Icon,
     pub words: &'static str,
@@ -24,14 +24,14 @@ pub(super) struct StateView {
 
 /// The score that a tier is open from.
 #[derive(Debug, Clone)]
-pub(super) struct ThresholdView {
+pub(in crate::console) struct ThresholdView {
     pub score: String,
     pub tier: String,
 }
 
 /// A number of so many, with a bar.
 #[derive(Debug, Clone)]
-pub(super) struct UsedView {
+pub(in crate::console) struct UsedView {
     pub used: u64,
     pub most: u64,
     pub low: u64,
@@ -42,7 +42,7 @@ pub(super) struct UsedView {
 
 /// A row of the board.
 #[derive(Debug, Clone)]
-pub(super) struct PerkRow {
+pub(in crate::console) struct PerkRow {
     pub slug: String,
     pub name: String,
     pub state: StateView,
@@ -58,7 +58,7 @@ pub(super) struct PerkRow {
 }
 
 impl UsedView {
-    fn of(used: UsedOf) -> Self {
+    pub(in crate::console) fn of(used: UsedOf) -> Self {
         let UsedOf { used, most, counts_people } = used;
         // Under three quarters there is nothing to look at; at 97 percent it is as good as full.
         let (low, high) = (most.saturating_mul(3) / 4, most.saturating_mul(97) / 100);
@@ -68,7 +68,7 @@ impl UsedView {
 }
 
 impl PerkRow {
-    pub(super) fn of(perk: &Perk, today: &PerkToday, scheduled: Option<Scheduled>, now: Timestamp) -> Self {
+    pub(in crate::console) fn of(perk: &Perk, today: &PerkToday, scheduled: Option<Scheduled>, now: Timestamp) -> Self {
         let rule = today.deciding.as_ref().map(|(_, rule)| rule.as_ref());
         let decides = rule.is_some();
         let zone = rule.map_or(jiff::tz::TimeZone::UTC, |rule| rule.time_zone().clone());

@@ -10,7 +10,7 @@ use crate::decision::trace::{LeafTrace, Node, Passed, Trace};
 use crate::rules::time_window::WITHIN;
 
 /// A part of the rule: what it wanted, and what it had.
-pub(super) struct Line {
+pub(in crate::console) struct Line {
     pub icon: Icon,
     pub word: &'static str,
     pub class: &'static str,
@@ -38,7 +38,7 @@ const fn truth(passed: bool) -> Passed {
 }
 
 /// The parts of a rule in the order that they are asked, each as a line.
-pub(super) fn checklist(trace: &Trace, zone: &TimeZone, now: Timestamp) -> Vec<Line> {
+pub(in crate::console) fn checklist(trace: &Trace, zone: &TimeZone, now: Timestamp) -> Vec<Line> {
     let when = |at: Timestamp| When::of(at, zone, now).text;
     let mut lines = Vec::new();
     if trace.valid.from.is_some() || trace.valid.until.is_some() || !trace.valid.passed {

@@ -6,8 +6,8 @@
 //! - `show`: a perk, and its published rule in `sentences`; `versions`: one version, what it changes, and the steps that
 //!   can be taken with it
 
-mod board;
-mod checklist;
+pub(super) mod board;
+pub(super) mod checklist;
 pub(super) mod edit;
 pub(super) mod list;
 pub(super) mod new;

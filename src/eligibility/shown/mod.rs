@@ -3,12 +3,13 @@
 //!
 //! - `explanation`: the parts that decisions have in common; `check` and `simulation`: a decision with all of them
 //! - `referral`: how a person decided about a check; `case`: all there is to decide it by
-//! - `version`: a version of a perk's rule; `late`: an item of what a door reports afterwards
+//! - `version`: a version of a perk's rule; `proof`: that an event stands in the log; `late`: an item of what a door reports afterwards
 
 pub mod case;
 pub mod check;
 pub mod explanation;
 pub mod late;
+pub mod proof;
 pub mod referral;
 pub mod simulation;
 pub mod version;

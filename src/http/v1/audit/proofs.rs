@@ -11,11 +11,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::access::role::permit::Audit;
+use crate::eligibility::shown::proof::InclusionProofShown;
 use crate::foundation::field_error::FieldError;
 use crate::foundation::subject::hex;
 use crate::gateway::Gateway;
 use crate::http::openapi::problems::{ProblemsOfKeys, ProblemsOfNames, ProblemsOfQuery};
-use crate::ledger::read::evidence::{ConsistencyProof, InclusionProof, ProofError, Recordable, SignedHead};
+use crate::ledger::read::evidence::{ConsistencyProof, ProofError, Recordable, SignedHead};
 use crate::web::auth::Authorized;
 use crate::web::extract::{PageLimit, Params, Path};
 use crate::web::problem::Problem;
@@ -74,7 +75,8 @@ pub struct CheckpointsView {
 }
 
 /// The proof that an event stands in the log.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what `eligibility::shown` writes")]
 pub struct InclusionProofView {
     #[schema(example = "evt_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")]
     event: String,
@@ -157,23 +159,6 @@ impl From<SignedHead> for CheckpointView {
     }
 }
 
-impl From<InclusionProof> for InclusionProofView {
-    fn from(proof: InclusionProof) -> Self {
-        let InclusionProof { event, log, index, leaf_hash, size, root, path, head, body } = proof;
-        Self {
-            event,
-            log,
-            index,
-            leaf_hash: hex(&leaf_hash),
-            size,
-            root: BASE64.encode(root),
-            path: path.iter().map(|hash| hex(hash)).collect(),
-            checkpoint: head.map(|head| head.note),
-            body,
-        }
-    }
-}
-
 impl From<ConsistencyProof> for ConsistencyProofView {
     fn from(proof: ConsistencyProof) -> Self {
         let ConsistencyProof { log, from, to, path, heads } = proof;
@@ -249,7 +234,7 @@ pub(crate) async fn get_event_proof(
     let size = query.size.map(|TreeSize(size)| size);
     let proof = gateway.ledger.reader().prove_inclusion(&caller.merchant()?.id, event.into_inner(), size).await;
     let proof = proof.map_err(|error| refused("size", error))?;
-    Ok(HttpResponse::Ok().json(InclusionProofView::from(proof)))
+    Ok(HttpResponse::Ok().json(InclusionProofShown::from(proof)))
 }
 
 /// Prove that nothing was taken back

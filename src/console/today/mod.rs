@@ -1,0 +1,114 @@
+//! `/console/today`: a perk's day as it happens. The page is whole without a script; with one, `stream` brings it what
+//! happens, written by the same templates.
+//!
+//! - `figures`: the numbers of the day; `rows`: decisions, one a row
+
+mod figures;
+mod rows;
+pub(super) mod stream;
+
+use actix_web::web::Data;
+use actix_web::{HttpResponse, get};
+use askama::Template;
+use serde::Deserialize;
+
+use super::assets;
+use super::caller::Caller;
+use super::door::page;
+use super::frame::{Frame, Section};
+use super::words::place_of;
+use crate::access::Permission;
+use crate::access::role::permit::Audit;
+use crate::foundation::ids::PerkSlug;
+use crate::gateway::Gateway;
+use crate::perks::perk::{Perk, PerkStatus};
+use crate::web::extract::Params;
+use crate::web::problem::Problem;
+use figures::{Figures, figures};
+use rows::{FeedRow, feed_rows};
+
+/// The most perks that can be chosen from.
+const CHOICE: u32 = 100;
+
+/// Number of decisions that the page begins with.
+const ROWS: usize = 12;
+
+#[derive(Template)]
+#[template(path = "today.html", config = "src/console/askama.toml")]
+struct TodayPage {
+    frame: Frame,
+    script: &'static str,
+    name: String,
+    slug: String,
+    /// Where the stream goes on.
+    next: i64,
+    perks: Vec<(String, String, bool)>,
+    day: String,
+    sees_perks: bool,
+    rows: Vec<FeedRow>,
+    more: u64,
+    figures: Figures,
+}
+
+#[derive(Template)]
+#[template(path = "today_none.html", config = "src/console/askama.toml")]
+struct NothingPage {
+    frame: Frame,
+    sees_perks: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TodayQuery {
+    perk: Option<PerkSlug>,
+}
+
+#[get("/today")]
+pub(super) async fn get_today(
+    caller: Caller<Audit>,
+    gateway: Data<Gateway>,
+    query: Params<TodayQuery>,
+) -> Result<HttpResponse, Problem> {
+    let merchant = caller.merchant()?;
+    let known = gateway.catalog.list_perks(&merchant.id, None, CHOICE).await?;
+    let sees_perks = caller.role.may(Permission::ManagePerks);
+    let perk = match &query.perk {
+        Some(slug) => Some(gateway.catalog.find_perk(&merchant.id, slug).await?),
+        None => first(&known).cloned(),
+    };
+    let Some(perk) = perk else {
+        let frame = Frame::of("Today", Section::Today, caller.session(), gateway.clock.now());
+        return page(&NothingPage { frame, sees_perks });
+    };
+    let sees_handles = caller.role.may(Permission::AnswerSubjects);
+    // Before the numbers: what happens in between is in both rather than in neither.
+    let seen = gateway.live.newest((&merchant.id, &perk.id), 0, ROWS, sees_handles).await?;
+    let figures = figures(&gateway, &caller, &perk).await?;
+    let local = figures.at.to_zoned(figures.zone.clone());
+    let mut perks: Vec<_> =
+        known.iter().map(|it| (it.slug.to_string(), it.name.clone(), it.slug == perk.slug)).collect();
+    if !perks.iter().any(|(.., is_chosen)| *is_chosen) {
+        perks.push((perk.slug.to_string(), perk.name.clone(), true));
+    }
+    let zone_name = figures.zone_name.clone();
+    let view = TodayPage {
+        frame: Frame::of("Today", Section::Today, caller.session(), figures.at).in_zone(&zone_name, figures.at),
+        script: assets::today_script(),
+        next: seen.next,
+        perks,
+        day: format!("{}, since 00:00 in {}", local.strftime("%A %-d %B"), place_of(&zone_name)),
+        sees_perks,
+        more: 0,
+        rows: feed_rows(seen, &figures),
+        figures,
+        name: perk.name,
+        slug: perk.slug.to_string(),
+    };
+    page(&view)
+}
+
+/// The perk that is shown where none is asked for: one that decides.
+fn first(perks: &[Perk]) -> Option<&Perk> {
+    let decides = |perk: &&Perk| perk.status == PerkStatus::Active && perk.published_version.is_some();
+    perks.iter().find(decides).or_else(|| perks.first())
+}
