@@ -82,7 +82,7 @@ pub(super) async fn get_today(
     };
     let sees_handles = caller.role.may(Permission::AnswerSubjects);
     // Before the numbers: what happens in between is in both rather than in neither.
-    let seen = gateway.live.newest((&merchant.id, &perk.id), 0, ROWS, sees_handles).await?;
+    let seen = gateway.live.newest((&merchant.id, &perk.id), None, ROWS, sees_handles).await?;
     let figures = figures(&gateway, &caller, &perk).await?;
     let local = figures.at.to_zoned(figures.zone.clone());
     let mut perks: Vec<_> =

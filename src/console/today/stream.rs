@@ -72,7 +72,7 @@ pub(in crate::console) async fn watch_today(
     let perk = gateway.catalog.find_perk(&merchant, &query.perk).await?;
     let permit = state.streams.open_one_of(&caller.key, MOST_STREAMS)?;
     let growing = gateway.live.watch(&merchant).await?;
-    let now = gateway.live.newest((&merchant, &perk.id), i64::MAX, 0, false).await?.next;
+    let now = gateway.live.newest((&merchant, &perk.id), Some(i64::MAX), 0, false).await?.next;
     let mut response = events_answer();
     if is_head(&req) {
         return Ok(response.finish());
@@ -163,7 +163,7 @@ impl Events {
         self.rests_until = Instant::now() + PACE;
         let merchant = self.session.principal.merchant.as_ref()?;
         let of = (&merchant.id, &self.perk.id);
-        let seen = self.gateway.live.newest(of, self.next, MOST_ROWS, self.sees_handles).await.ok()?;
+        let seen = self.gateway.live.newest(of, Some(self.next), MOST_ROWS, self.sees_handles).await.ok()?;
         let figures = figures(&self.gateway, &self.session.principal, &self.perk).await.ok()?;
         self.next = seen.next.max(self.next);
         let (more, count) = (seen.more, seen.more + seen.checks.len() as u64);

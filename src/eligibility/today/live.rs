@@ -57,15 +57,15 @@ impl Live {
         Ok(Growing { sizes: self.sizes.watch(merchant.clone(), now, renew, look) })
     }
 
-    /// The newest `most` decisions about a perk from an index of the log on, the oldest first, and how many others there
-    /// were. Handles are for those who may see them.
+    /// The newest `most` decisions about a perk, the oldest first: from an index of the log on, and how many others there
+    /// were since; or of late, where none is given. Handles are for those who may see them.
     ///
     /// # Errors
     /// The database's.
     pub async fn newest(
         &self,
         (merchant, perk): (&MerchantId, &PerkId),
-        from: i64,
+        from: Option<i64>,
         most: usize,
         sees_handles: bool,
     ) -> Result<Seen, DatabaseError> {

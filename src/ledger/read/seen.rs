@@ -15,6 +15,9 @@ use crate::ledger::write::check::{self, StoredCheck};
 /// Number of places of a log that one look spans at most.
 pub const SPAN: i64 = 2_000;
 
+/// Number of them that one query reads.
+const CHUNK: i64 = 200;
+
 /// A decision in its place.
 #[derive(Debug, Clone)]
 pub struct SeenCheck {
@@ -44,8 +47,9 @@ pub(crate) fn log_size(conn: &mut AnyConnection, merchant: &MerchantId) -> Resul
     Ok(rows::find_log_size(conn, merchant)?.map_or(0, |(_, size)| size))
 }
 
-/// The newest `most` decisions about a perk from an index on, of the last [`SPAN`] places at most. What is pruned, or was
-/// written otherwise by a newer build, is left out.
+/// The newest `most` decisions about a perk, of the last [`SPAN`] places at most: from an index on, and how many others
+/// there were since; or of late, where none is given. What is pruned, or was written otherwise by a newer build, is left
+/// out.
 ///
 /// # Errors
 /// The database's.
@@ -53,20 +57,28 @@ pub(crate) fn list_newest(
     conn: &mut AnyConnection,
     keyring: &Keyring,
     (merchant, perk): (&MerchantId, &PerkId),
-    from: i64,
+    from: Option<i64>,
     most: usize,
     sees_handles: bool,
 ) -> Result<Seen, DatabaseError> {
     let Some((log, size)) = rows::find_log_size(conn, merchant)? else { return Ok(Seen::default()) };
-    let from = from.max(size.saturating_sub(SPAN));
-    let mut found = Vec::new();
-    for row in rows::list_placed(conn, &log, &[check::KIND], from, size)? {
-        let event = row.body.as_deref().and_then(|body| StoredCheck::from_body(body).ok());
-        found.extend(event.filter(|event| event.facts.perk_id == perk.as_str()).map(|event| (row.log_index, event)));
+    let low = from.unwrap_or(0).max(size.saturating_sub(SPAN));
+    let (mut found, mut more, mut before) = (Vec::new(), 0, size);
+    while low < before && (from.is_some() || found.len() < most) {
+        let chunk = low.max(before.saturating_sub(CHUNK));
+        for row in rows::list_placed(conn, &log, &[check::KIND], chunk, before)?.into_iter().rev() {
+            let event = row.body.as_deref().and_then(|body| StoredCheck::from_body(body).ok());
+            let Some(event) = event.filter(|event| event.facts.perk_id == perk.as_str()) else { continue };
+            if found.len() < most {
+                found.push((row.log_index, event));
+            } else {
+                more += 1;
+            }
+        }
+        before = chunk;
     }
-    let left_out = found.len().saturating_sub(most);
-    let shown = found.split_off(left_out);
-    Ok(Seen { checks: opened(conn, keyring, merchant, shown, sees_handles)?, more: left_out as u64, next: size })
+    found.reverse();
+    Ok(Seen { checks: opened(conn, keyring, merchant, found, sees_handles)?, more, next: size })
 }
 
 /// One decision of the merchant; none if there is none, or it is pruned.

@@ -7,7 +7,10 @@ use super::browser::Browser;
 use crate::support::app::TestApp;
 
 /// Every form but the log-in and links, which nobody's session sends.
-const FORMS: [&str; 13] = [
+const FORMS: [&str; 16] = [
+    "/console/waiting/cases/chk_00000000000070008000000000000001",
+    "/console/waiting/requests/srq_00000000000070008000000000000001",
+    "/console/verify",
     "/console/account/code",
     "/console/account/code/remove",
     "/console/keys/new",

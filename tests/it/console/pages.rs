@@ -11,7 +11,14 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
                       form-action 'self'; frame-ancestors 'none'; base-uri 'none'; manifest-src 'self'; worker-src 'self'";
 
 /// Every page and the roles that see it.
-const PAGES: [(&str, &[Role]); 15] = [
+const PAGES: [(&str, &[Role]); 22] = [
+    ("/console/today", &[Role::Admin, Role::Auditor]),
+    ("/console/today?perk=sfo-lounge", &[Role::Admin, Role::Auditor]),
+    ("/console/waiting", &[Role::Admin]),
+    ("/console/waiting?kind=contest", &[Role::Admin]),
+    ("/console/log", &[Role::Admin, Role::Auditor]),
+    ("/console/log?kind=key.created&from=2012-05-01&perk=", &[Role::Admin, Role::Auditor]),
+    ("/console/verify", &[Role::Admin, Role::Auditor]),
     ("/console/reports/grants", &[Role::Admin, Role::Auditor]),
     ("/console/reports/billing?by=day", &[Role::Admin, Role::Auditor]),
     ("/console/reports/fairness", &[Role::Admin, Role::Auditor]),
@@ -112,6 +119,11 @@ async fn foreign_and_unknown_things_are_the_same_page() {
             "/console/perks/sfo-lounge/picture.json",
             "/console/perks/sfo-lounge/rule",
             "/console/perks/sfo-lounge/try",
+            "/console/today?perk=sfo-lounge",
+            "/console/today?perk=no-such-perk",
+            "/console/today/events?perk=sfo-lounge",
+            "/console/checks/chk_00000000000070008000000000000001",
+            "/console/checks/nothing",
             "/console/perks/Not%20A%20Slug",
             "/console/nothing/at/all",
         ] {
@@ -132,9 +144,15 @@ async fn foreign_and_unknown_things_are_the_same_page() {
 async fn a_request_that_can_not_be_read_is_a_page_too() {
     let app = TestApp::start(&[]).await;
     let browser = Browser::logged_in(&app, Role::Admin, "mei@cathay.example").await;
-    for (path, status) in
-        [("/console/perks?nothing=1", 422), ("/console/perks?q=%00", 422), ("/console/perks?cursor=A%20B", 422)]
-    {
+    for (path, status) in [
+        ("/console/log?cursor=made-up", 422),
+        ("/console/waiting?kind=nothing", 422),
+        ("/console/today?perk=A%20B", 422),
+        ("/console/today/events?perk=x&from=-1", 422),
+        ("/console/perks?nothing=1", 422),
+        ("/console/perks?q=%00", 422),
+        ("/console/perks?cursor=A%20B", 422),
+    ] {
         let reply = browser.open(path).await;
         assert_eq!(reply.status, status, "{path}");
         assert!(reply.header("content-type").starts_with("text/html") && reply.text.contains("req_"), "{}", reply.text);

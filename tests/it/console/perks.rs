@@ -14,7 +14,7 @@ const LOUNGE: &str = r#"{"time_zone":"America/Los_Angeles","score":{"source":"kl
               {"id":"inside","scope":["perk"],"max":120,"cost":"party","window":{"concurrent":{"max_stay":"PT4H"}}}]}"#;
 
 /// The text of a page without its tags, each run of blanks as one.
-fn words(page: &str) -> String {
+pub(super) fn words(page: &str) -> String {
     let main = page.split_once("<main").unwrap().1;
     let mut text = String::new();
     for part in main.split('<') {

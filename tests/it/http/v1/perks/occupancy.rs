@@ -14,6 +14,7 @@ use crate::http::v1::OPEN_LOUNGE;
 use crate::support::app::TestApp;
 use crate::support::client::{Client, Reply};
 use crate::support::databases::TestDatabase;
+use crate::support::event_stream::EventStream;
 use crate::support::serve::Serve;
 use crate::support::shape::assert_shape;
 use crate::support::world::{CLI, World};
@@ -458,11 +459,8 @@ async fn corrections_of_another_perk_are_not_this_ones() {
     }
 }
 
-/// A stream as a client reads it.
-struct Stream {
-    response: reqwest::Response,
-    read: String,
-}
+/// The stream of who is inside.
+struct Stream(EventStream);
 
 impl Stream {
     async fn open(app: &TestApp, admin: &Client, last: Option<&str>) -> Self {
@@ -470,27 +468,14 @@ impl Stream {
     }
 
     async fn at(url: String, secret: &str, last: Option<&str>) -> Self {
-        let mut request = Client::http().get(url).bearer_auth(secret);
-        if let Some(last) = last {
-            request = request.header("last-event-id", last);
-        }
-        let response = request.send().await.unwrap();
-        assert_eq!(response.status(), 200);
-        assert_eq!(response.headers()["content-type"], "text/event-stream");
-        Self { response, read: String::new() }
+        let bearer = format!("Bearer {secret}");
+        let last = last.map(|last| ("last-event-id", last));
+        let headers: Vec<_> = [("authorization", bearer.as_str())].into_iter().chain(last).collect();
+        Self(EventStream::open(&url, &headers).await)
     }
 
-    /// The next block of lines; none at the end.
     async fn block(&mut self) -> Option<String> {
-        loop {
-            if let Some((block, rest)) = self.read.split_once("\n\n") {
-                let (block, rest) = (block.to_owned(), rest.to_owned());
-                self.read = rest;
-                return Some(block);
-            }
-            let chunk = tokio::time::timeout(PATIENCE, self.response.chunk()).await.expect("it comes");
-            self.read.push_str(std::str::from_utf8(&chunk.ok()??).unwrap());
-        }
+        self.0.block().await
     }
 
     /// The next event: its id, and how many are inside.
