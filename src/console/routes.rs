@@ -5,7 +5,7 @@ use actix_web::web::{self, ServiceConfig};
 
 use super::door::{attend_page, get_nothing};
 use super::keys::{create as key_create, list as key_list, revoke as key_revoke};
-use super::perks::{edit, list, new, show, simulate, versions};
+use super::perks::{edit, editor, list, new, show, simulate, versions};
 use super::{account, assets, links, log_in, merchants, picture, reports, second_factor};
 
 /// Adds the console's pages.
@@ -31,8 +31,11 @@ pub fn mount(config: &mut ServiceConfig) {
             .service(new::get_new_perk)
             .service(new::post_new_perk)
             .service(show::get_perk)
-            .service(edit::get_rule)
-            .service(edit::post_rule)
+            .service(editor::get_rule)
+            .service(editor::post_rule)
+            .service(editor::post_check)
+            .service(edit::get_rule_text)
+            .service(edit::post_rule_text)
             .service(simulate::get_try)
             .service(simulate::post_try)
             .service(picture::get_picture)

@@ -53,13 +53,13 @@ struct VersionPage {
 }
 
 /// A change: what it is about, and the old and the new where its sentence has both.
-struct ChangeView {
-    about: String,
-    both: Option<(String, String)>,
+pub(super) struct ChangeView {
+    pub about: String,
+    pub both: Option<(String, String)>,
 }
 
 impl ChangeView {
-    fn of(sentence: &str) -> Self {
+    pub(super) fn of(sentence: &str) -> Self {
         let whole = || Self { about: sentence.to_owned(), both: None };
         let Some((left, new)) = sentence.split_once(" → ").filter(|(_, new)| !new.contains(" → ")) else {
             return whole();

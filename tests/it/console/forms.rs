@@ -7,7 +7,7 @@ use super::browser::Browser;
 use crate::support::app::TestApp;
 
 /// Every form but the log-in and links, which nobody's session sends.
-const FORMS: [&str; 13] = [
+const FORMS: [&str; 15] = [
     "/console/account/code",
     "/console/account/code/remove",
     "/console/keys/new",
@@ -20,6 +20,8 @@ const FORMS: [&str; 13] = [
     "/console/perks/sfo-lounge/picture",
     "/console/perks/sfo-lounge/picture/redraw",
     "/console/perks/sfo-lounge/rule",
+    "/console/perks/sfo-lounge/rule/check",
+    "/console/perks/sfo-lounge/rule.json",
     "/console/perks/sfo-lounge/try",
 ];
 

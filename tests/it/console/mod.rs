@@ -4,6 +4,7 @@
 mod accounts;
 mod assets;
 mod browser;
+mod editor;
 mod forms;
 mod keys;
 mod log_in;
