@@ -5,7 +5,7 @@ use actix_web::web::{self, ServiceConfig};
 
 use super::door::{attend_page, get_nothing};
 use super::keys::{create as key_create, list as key_list, revoke as key_revoke};
-use super::perks::{edit, editor, list, new, show, simulate, versions};
+use super::perks::{backtest, close, edit, editor, everyone, list, new, show, simulate, steps, versions};
 use super::{account, assets, links, log_in, merchants, picture, reports, second_factor};
 
 /// Adds the console's pages.
@@ -38,12 +38,21 @@ pub fn mount(config: &mut ServiceConfig) {
             .service(edit::post_rule_text)
             .service(simulate::get_try)
             .service(simulate::post_try)
+            .service(backtest::get_backtest)
+            .service(backtest::post_backtest)
+            .service(everyone::get_everyone)
+            .service(everyone::post_everyone)
             .service(picture::get_picture)
             .service(picture::get_picture_data)
             .service(picture::post_redraw)
             .service(picture::post_picture)
             .service(versions::get_version)
-            .service(versions::post_step)
+            .service(steps::get_rollback)
+            .service(steps::post_step)
+            .service(close::get_close)
+            .service(close::post_close)
+            .service(close::post_open)
+            .service(close::post_status)
             .service(reports::get_reports)
             .service(reports::get_report)
             .service(reports::get_report_csv)

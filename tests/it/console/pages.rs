@@ -11,7 +11,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
                       form-action 'self'; frame-ancestors 'none'; base-uri 'none'; manifest-src 'self'; worker-src 'self'";
 
 /// Every page and the roles that see it.
-const PAGES: [(&str, &[Role]); 16] = [
+const PAGES: [(&str, &[Role]); 19] = [
     ("/console/reports/grants", &[Role::Admin, Role::Auditor]),
     ("/console/reports/billing?by=day", &[Role::Admin, Role::Auditor]),
     ("/console/reports/fairness", &[Role::Admin, Role::Auditor]),
@@ -24,6 +24,9 @@ const PAGES: [(&str, &[Role]); 16] = [
     ("/console/new-perk", &[Role::Admin]),
     ("/console/perks/sfo-lounge/picture", &[Role::Admin]),
     ("/console/perks/sfo-lounge/rule", &[Role::Admin]),
+    ("/console/perks/sfo-lounge/close", &[Role::Admin]),
+    ("/console/perks/sfo-lounge/backtest", &[Role::Admin]),
+    ("/console/perks/sfo-lounge/everyone", &[Role::Admin]),
     ("/console/perks/sfo-lounge/rule.json", &[Role::Admin]),
     ("/console/perks/sfo-lounge/try", &[Role::Admin]),
     ("/console/perks/sfo-lounge/versions/1", &[Role::Admin]),
@@ -112,6 +115,10 @@ async fn foreign_and_unknown_things_are_the_same_page() {
             "/console/perks/sfo-lounge/picture",
             "/console/perks/sfo-lounge/picture.json",
             "/console/perks/sfo-lounge/rule",
+            "/console/perks/sfo-lounge/close",
+            "/console/perks/sfo-lounge/backtest",
+            "/console/perks/sfo-lounge/everyone",
+            "/console/perks/sfo-lounge/versions/1/rollback",
             "/console/perks/sfo-lounge/rule.json",
             "/console/perks/sfo-lounge/try",
             "/console/perks/Not%20A%20Slug",

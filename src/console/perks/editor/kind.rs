@@ -149,7 +149,7 @@ fn clock(typed: &str) -> String {
 }
 
 /// Sentences by language. A line without a language is English; lines of which two would be in one language remain a text.
-fn messages(typed: &str) -> Json {
+pub(in crate::console::perks) fn messages(typed: &str) -> Json {
     let mut members: Vec<(String, Json)> = Vec::new();
     for line in typed.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let parts = line.split_once(':').filter(|(tag, _)| language::tag(tag.trim()).is_some());

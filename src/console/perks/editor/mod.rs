@@ -37,6 +37,7 @@ use crate::web::extract::{Params, Path};
 use crate::web::params::VersionNumber;
 use crate::web::problem::{Kind, Problem};
 use change::{press, take};
+pub(super) use kind::messages;
 use view::{At, CheckedPart, Surroundings, checked, meanwhile, view};
 
 #[get("/perks/{perk}/rule")]
