@@ -24,6 +24,7 @@ use crate::perks::closures::{Closure, NewClosure};
 use crate::perks::error::PerkError;
 use crate::perks::perk::{Perk, PerkStatus};
 use crate::rules::instant;
+use crate::rules::messages::Messages;
 use crate::web::extract::Path;
 use crate::web::problem::Problem;
 
@@ -93,7 +94,7 @@ async fn show(
         words: closure
             .message
             .iter()
-            .flat_map(|it| it.iter())
+            .flat_map(Messages::iter)
             .map(|(tag, text)| (tag.to_owned(), text.to_owned()))
             .collect(),
     };
@@ -136,12 +137,10 @@ pub(in crate::console) async fn post_close(
     let merchant = &caller.merchant()?.id;
     let perk = gateway.catalog.find_perk(merchant, &slug).await?;
     let zone = zone_of(&zone_name(&gateway, &caller, &perk).await?);
-    let until = match instant::read(&fields.until.trim().replacen(' ', "T", 1), &zone, gateway.clock.now()) {
-        Ok(until) => until,
-        Err(_) => {
-            let detail = "Write when it opens again, a time ahead, such as the one below the field.".to_owned();
-            return show(&gateway, &caller, &slug, fields, vec![("until", detail)]).await;
-        }
+    let typed = fields.until.trim().replacen(' ', "T", 1);
+    let Ok(until) = instant::read(&typed, &zone, gateway.clock.now()) else {
+        let detail = "Write when it opens again, a time ahead, such as the one below the field.".to_owned();
+        return show(&gateway, &caller, &slug, fields, vec![("until", detail)]).await;
     };
     let trimmed = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
     let message = trimmed(&fields.message).map(|text| messages(&text.replace("\r\n", "\n")));

@@ -14,9 +14,9 @@ use crate::web::problem::Problem;
 pub(super) struct Judged {
     /// None where it can't be read.
     pub rule: Option<Rule>,
-    /// What stops it.
+    /// The faults that stop it.
     pub errors: Vec<FieldError>,
-    /// What is odd about it.
+    /// Its oddities.
     pub warnings: Vec<FieldError>,
 }
 

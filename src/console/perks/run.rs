@@ -1,5 +1,5 @@
 //! Pages that show how far something long has come, and its answer in the end: one answer, written as it goes, so that it works
-//! without scripts and whoever leaves the page ends the run.
+//! without scripts and leaving the page ends the run.
 
 use std::time::Duration;
 

@@ -216,7 +216,7 @@ fn read(
     })
 }
 
-/// What a kiosk would know of a visit, and how many would come.
+/// Reads what a kiosk would know of a visit, and how many would come.
 pub(super) fn read_context(facts: &str, people: &str, errors: &mut Vec<String>) -> Context {
     let people = match people.trim() {
         "" => Some(1),

@@ -1,4 +1,4 @@
-//! What a form was sent with: fields that were typed in, and a button that adds or takes away a part.
+//! The fields that a form was sent with, and its button, which may add a part or take one away.
 
 use std::collections::BTreeMap;
 
@@ -9,6 +9,7 @@ use crate::foundation::json::Json;
 
 /// Puts the fields that differ from what the form showed into the document: the others change nothing, whatever stands there.
 pub(super) fn take(doc: &mut Json, sections: &[Section], sent: &BTreeMap<String, String>) {
+    let mut cleared = Vec::new();
     for field in sections.iter().flat_map(Section::fields) {
         let Some(typed) = typed(field, sent) else { continue };
         let is_same = |a: &str, b: &str| {
@@ -17,9 +18,18 @@ pub(super) fn take(doc: &mut Json, sections: &[Section], sent: &BTreeMap<String,
             let joined = |text: &str| text.replace(['\r', '\n'], "");
             if field.is_area() { whole(a) == whole(b) } else { joined(a) == joined(b) }
         };
-        if !is_same(&typed, &field.value) {
+        if is_same(&typed, &field.value) {
+            continue;
+        }
+        if field.kind == Kind::Threshold && typed.trim().is_empty() {
+            cleared.extend(field.name.rsplit_once('/').map(|(condition, _)| condition));
+        } else {
             field.kind.take(doc, &field.name, &typed.replace("\r\n", "\n"));
         }
+    }
+    // At last, from behind: what is taken out of a list moves what stands after it.
+    for condition in cleared.into_iter().rev() {
+        remove(doc, condition);
     }
 }
 
@@ -62,7 +72,7 @@ pub(super) fn press(doc: &mut Json, button: &str) -> bool {
             let ranks = items(doc, "/tiers").iter().filter_map(|tier| tier.member("rank")?.as_whole());
             let rank = ranks.min().map_or(1, |lowest| (lowest - 1).max(1));
             let id = free(doc, "/tiers", "tier");
-            push(doc, "/tiers", Json::object([("id", member(&id)), ("name", member("")), ("rank", Json::whole(rank))]));
+            push(doc, "/tiers", Json::object([("id", member(&id)), ("rank", Json::whole(rank))]));
         }
         "limit" => {
             let id = free(doc, "/limits", "limit");
@@ -75,7 +85,7 @@ pub(super) fn press(doc: &mut Json, button: &str) -> bool {
             );
         }
         "opening" => {
-            let days = Json::List(super::kind::WEEK.map(|day| member(day)).to_vec());
+            let days = Json::List(super::kind::WEEK.map(Json::text).to_vec());
             push(
                 doc,
                 "/schedule/open",
@@ -206,6 +216,7 @@ mod tests {
         put("/limits/0/window/rolling", "36 hours");
         put("/when/all/0/values", "A\r\nG");
         put("/tiers/0/guests/max", "");
+        put("/tiers/0/when/all/1/value", "false");
         all.remove("/schedule/open/0/days/tue");
         let mut after = before.clone();
         take(&mut after, &form, &all);
@@ -214,9 +225,16 @@ mod tests {
             .replace("\"rolling\":\"P1D\"", "\"rolling\":\"PT36H\"")
             .replace(r#"["A","5"]"#, r#"["A","G"]"#)
             .replace(r#""guests":{"max":3,"free":1},"#, "")
+            .replace(r#""value":true"#, r#""value":false"#)
             .replace(r#"["mon","tue"]"#, r#"["mon"]"#);
-        let parse = |json: &Json| Rule::parse(json, "lounge").unwrap();
-        assert_eq!(parse(&after).canonical(), parse(&Json::parse(&expected).unwrap()).canonical());
+        let parse = |json: &Json| Rule::parse(json, "lounge").unwrap().canonical().to_owned();
+        assert_eq!(parse(&after), parse(&Json::parse(&expected).unwrap()));
+        // A threshold that is cleared is taken out of what all must hold, after what stands behind it was changed.
+        all.insert("/tiers/0/when/all/0/value".to_owned(), " ".to_owned());
+        let mut after = before.clone();
+        take(&mut after, &form, &all);
+        let expected = expected.replace(r#"{"attr":"score","op":"gte","value":62.5},"#, "");
+        assert_eq!(parse(&after), parse(&Json::parse(&expected).unwrap()));
     }
 
     #[test]

@@ -101,8 +101,6 @@ impl Kind {
             Self::Window => return set_window(doc, name, trimmed),
             Self::Op => return set_op(doc, holder_of(name), trimmed),
             Self::Operand => return set_operand(doc, holder_of(name), typed),
-            // A tier that asks for nothing but a score asks for nothing without it.
-            Self::Threshold if trimmed.is_empty() => return set(doc, holder_of(name), None),
             Self::Threshold => Some(number_or_text(trimmed)),
             Self::NewThreshold => or_none(Json::object([
                 ("attr", Json::text("score")),
@@ -234,7 +232,7 @@ enum Values {
     Numbers,
     Periods,
     Texts,
-    /// Of any type: as YAML has it, with quotation marks around a text that would be something else.
+    /// Any type, as YAML has it: with quotation marks around a text that would be something else.
     Any,
 }
 

@@ -141,7 +141,7 @@ pub(super) struct Section {
     pub about: &'static str,
     pub week: Option<WeekView>,
     pub rows: Vec<Row>,
-    /// What its buttons add.
+    /// The parts that its buttons add, with their words.
     pub adds: Vec<(&'static str, &'static str)>,
 }
 

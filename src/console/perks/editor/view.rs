@@ -70,17 +70,17 @@ pub(super) struct Checked {
     parts: Option<Vec<sentences::Part>>,
 }
 
-/// What is wrong or odd, and its field.
+/// Something wrong or odd, and its field.
 pub(super) struct Found {
     pub field: Option<String>,
     pub pointer: String,
     pub detail: String,
 }
 
-/// What someone else saved meanwhile.
+/// The rule that someone else saved meanwhile.
 pub(super) struct Meanwhile {
     pub by: String,
-    /// What the version is now, where it is no draft any more.
+    /// The version's status, where it is no draft any more.
     pub status: Option<&'static str>,
     /// From theirs to what stands in the form.
     pub changes: Vec<ChangeView>,
@@ -168,12 +168,13 @@ pub(super) fn view(
     }
 }
 
+fn pairs(list: &[FieldError]) -> impl Iterator<Item = (&str, &str)> {
+    list.iter().map(|it| (it.path.as_str(), it.detail.as_str()))
+}
+
 /// Puts what is wrong at its fields.
 pub(super) fn checked(sections: &mut [Section], judged: Judged, is_asked: bool) -> Checked {
     let Judged { rule, errors, warnings } = judged;
-    fn pairs(list: &[FieldError]) -> impl Iterator<Item = (&str, &str)> {
-        list.iter().map(|it| (it.path.as_str(), it.detail.as_str()))
-    }
     let mut places = place(&mut *sections, pairs(&errors), true);
     places.extend(place(sections, pairs(&warnings), false));
     let found = |error: FieldError| Found {
@@ -220,7 +221,7 @@ pub(in crate::console::perks) async fn go_on(
     view(gateway, caller, at, surroundings, &whole, Some(judged)).with_note(note).answer(StatusCode::OK)
 }
 
-/// What differs between what someone else saved and what stands in the form.
+/// The differences between the rule that someone else saved and the form's.
 pub(super) async fn meanwhile(
     gateway: &Gateway,
     caller: &Caller<ManagePerks>,
