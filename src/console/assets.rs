@@ -23,12 +23,14 @@ const STYLES: &str = concat!(
     include_str!("styles/tokens.css"),
     include_str!("styles/console.css"),
     include_str!("styles/picture.css"),
-    include_str!("styles/live.css")
+    include_str!("styles/live.css"),
+    include_str!("styles/rule.css"),
 );
 const SCRIPTS: &str = include_str!("scripts/console.js");
 const PICTURE: &str = include_str!("scripts/picture.js");
 const VERIFY: &str = include_str!("scripts/verify.js");
 const TODAY: &str = include_str!("scripts/today.js");
+const RULE: &str = include_str!("scripts/rule.js");
 const ICON: &str = include_str!("styles/icon.svg");
 
 /// A file of the pages.
@@ -53,13 +55,14 @@ impl Asset {
     }
 }
 
-static ASSETS: LazyLock<[Asset; 6]> = LazyLock::new(|| {
+static ASSETS: LazyLock<[Asset; 7]> = LazyLock::new(|| {
     [
         Asset::new("console.css", "text/css; charset=utf-8", STYLES),
         Asset::new("console.js", "text/javascript; charset=utf-8", SCRIPTS),
         Asset::new("picture.js", "text/javascript; charset=utf-8", PICTURE),
         Asset::new("verify.js", "text/javascript; charset=utf-8", VERIFY),
         Asset::new("today.js", "text/javascript; charset=utf-8", TODAY),
+        Asset::new("rule.js", "text/javascript; charset=utf-8", RULE),
         Asset::new("icon.svg", "image/svg+xml", ICON),
     ]
 });
@@ -91,6 +94,11 @@ pub(super) fn verify_script() -> &'static str {
 /// The address of the script that shows decisions as they happen.
 pub(super) fn today_script() -> &'static str {
     address("today.js")
+}
+
+/// The address of the rule editor's script.
+pub(super) fn rule_script() -> &'static str {
+    address("rule.js")
 }
 
 /// The address of the icon.
@@ -134,7 +142,7 @@ mod tests {
     #[test]
     fn what_pages_load_first_is_small() {
         assert!(STYLES.len() <= 40_000, "{}", STYLES.len());
-        let scripts = SCRIPTS.len() + PICTURE.len() + VERIFY.len() + TODAY.len();
+        let scripts = [SCRIPTS, PICTURE, VERIFY, TODAY, RULE].map(str::len).iter().sum::<usize>();
         assert!(scripts <= 40_000, "{scripts}");
     }
 

@@ -1,11 +1,13 @@
 //! The forms that our own pages send, each with the token of the session that the page was made for.
 
+use std::collections::BTreeMap;
+
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 use aws_lc_rs::constant_time;
 use futures_util::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::caller::{log_in_first, session_of};
 use crate::web::extract::read_large;
@@ -19,6 +21,9 @@ const TOKEN: &str = "form_token";
 /// The largest form, in bytes: a rule as text, of which encoding may make thrice as many.
 const MOST: usize = 160 * 1024;
 
+/// The largest form of fields, in bytes: a rule twice, as it was shown and as it is typed.
+const MOST_OF_FIELDS: usize = 400 * 1024;
+
 /// A form of type `T` that was sent from a page of the caller's own session; its fields read from text. Fields that are
 /// empty count as left out.
 pub(super) struct Posted<T>(pub T);
@@ -30,21 +35,40 @@ impl<T: DeserializeOwned + 'static> FromRequest for Posted<T> {
     fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (req, payload) = (req.clone(), payload.take());
         Box::pin(async move {
-            let session = session_of(&req).ok_or_else(log_in_first)?;
-            let raw = read_large(&req, payload, FORM, MOST).await?;
-            let text = std::str::from_utf8(&raw).map_err(|_| Problem::new(Kind::BadRequest, "A form is UTF-8."))?;
-            let mut fields = members(text)?;
-            let sent = fields.remove(TOKEN);
-            let sent = sent.as_ref().and_then(Value::as_str).unwrap_or_default().as_bytes();
-            if constant_time::verify_slices_are_equal(sent, session.form_token.as_bytes()).is_err() {
-                return Err(Problem::new(
-                    Kind::Forbidden,
-                    "This form was made for another session, and nothing was done: you may have logged in again since. \
-                     Open the page again and send it from there.",
-                ));
-            }
+            let mut fields = read_fields(&req, payload, MOST).await?;
             fields.retain(|_, value| value.as_str() != Some(""));
             fit(fields).map(Self)
         })
     }
+}
+
+/// The fields of such a form by their names, the empty ones too: what was emptied differs from what wasn't sent.
+pub(super) struct PostedFields(pub BTreeMap<String, String>);
+
+impl FromRequest for PostedFields {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (req, payload) = (req.clone(), payload.take());
+        Box::pin(async move { fit(read_fields(&req, payload, MOST_OF_FIELDS).await?).map(Self) })
+    }
+}
+
+/// The fields of a form that was sent from a page of the caller's own session.
+async fn read_fields(req: &HttpRequest, payload: Payload, most: usize) -> Result<Map<String, Value>, Problem> {
+    let session = session_of(req).ok_or_else(log_in_first)?;
+    let raw = read_large(req, payload, FORM, most).await?;
+    let text = std::str::from_utf8(&raw).map_err(|_| Problem::new(Kind::BadRequest, "A form is UTF-8."))?;
+    let mut fields = members(text)?;
+    let sent = fields.remove(TOKEN);
+    let sent = sent.as_ref().and_then(Value::as_str).unwrap_or_default().as_bytes();
+    if constant_time::verify_slices_are_equal(sent, session.form_token.as_bytes()).is_err() {
+        return Err(Problem::new(
+            Kind::Forbidden,
+            "This form was made for another session, and nothing was done: you may have logged in again since. \
+             Open the page again and send it from there.",
+        ));
+    }
+    Ok(fields)
 }

@@ -6,7 +6,7 @@ use actix_web::web::{self, ServiceConfig};
 use super::door::{attend_page, get_nothing};
 use super::keys::{create as key_create, list as key_list, revoke as key_revoke};
 use super::log::{self, check, verify};
-use super::perks::{edit, list, new, show, simulate, versions};
+use super::perks::{backtest, close, edit, editor, everyone, list, new, show, simulate, steps, versions};
 use super::today::{self, stream};
 use super::waiting::{self, decide};
 use super::{account, assets, links, log_in, merchants, picture, reports, second_factor};
@@ -34,21 +34,33 @@ pub fn mount(config: &mut ServiceConfig) {
             .service(new::get_new_perk)
             .service(new::post_new_perk)
             .service(show::get_perk)
-            .service(edit::get_rule)
-            .service(edit::post_rule)
+            .service(editor::get_rule)
+            .service(editor::post_rule)
+            .service(editor::post_check)
+            .service(edit::get_rule_text)
+            .service(edit::post_rule_text)
             .service(simulate::get_try)
             .service(simulate::post_try)
+            .service(backtest::get_backtest)
+            .service(backtest::post_backtest)
+            .service(everyone::get_everyone)
+            .service(everyone::post_everyone)
             .service(picture::get_picture)
             .service(picture::get_picture_data)
             .service(picture::post_redraw)
             .service(picture::post_picture)
             .service(versions::get_version)
-            .service(versions::post_step)
             .service(today::get_today)
             .service(stream::watch_today)
             .service(waiting::get_waiting)
             .service(decide::post_case)
             .service(decide::post_request)
+            .service(steps::get_rollback)
+            .service(steps::post_step)
+            .service(close::get_close)
+            .service(close::post_close)
+            .service(close::post_open)
+            .service(close::post_status)
             .service(reports::get_reports)
             .service(reports::get_report)
             .service(reports::get_report_csv)

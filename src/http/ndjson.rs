@@ -12,16 +12,12 @@ use crate::database::DatabaseError;
 use crate::eligibility::rule_selection::TrialError;
 use crate::eligibility::runs::Run;
 use crate::gateway::Gateway;
-use crate::web::deadline::{Deadline, within};
+use crate::web::deadline::{Advance, Deadline, advance};
 use crate::web::problem::Problem;
 use crate::web::request::RequestId;
 
 /// The media type of one JSON document a line.
 pub(super) const NDJSON: &str = "application/x-ndjson";
-
-/// About how many lines tell of progress. So few fit into the connection's buffers: a run is worked off
-/// also for a client that remains connected and doesn't read, which would hold the merchant's turn otherwise.
-const LINES: u64 = 200;
 
 /// Works `run` off and answers with what came out: as `{"progress":…}` lines and a last
 /// `{"result":…}` (or `{"problem":…}`) where the request accepts NDJSON, else as one document. A client
@@ -79,14 +75,11 @@ fn lines<R: Run>(
     })
 }
 
-async fn next_line<R: Run>(mut run: R, reported: u64, stall: Duration) -> Result<Line<R>, Problem> {
-    while let Some(progress) = within(stall, run.step()).await?? {
-        if progress.done >= reported + progress.of / LINES {
-            return Ok(Line::More(line("progress", &progress)?, run, progress.done));
-        }
-    }
-    let answer = run.finish().ok_or(TrialError::Database(DatabaseError::Interrupted))?;
-    Ok(Line::Last(line("result", &answer)?))
+async fn next_line<R: Run>(run: R, reported: u64, stall: Duration) -> Result<Line<R>, Problem> {
+    Ok(match advance(run, reported, stall).await? {
+        Advance::Further(run, progress) => Line::More(line("progress", &progress)?, run, progress.done),
+        Advance::Done(answer) => Line::Last(line("result", &answer)?),
+    })
 }
 
 fn line(name: &str, value: &impl Serialize) -> Result<Bytes, Problem> {

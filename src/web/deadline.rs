@@ -13,6 +13,9 @@ use actix_web::http::header::{self, HeaderMap};
 use actix_web::{Error, HttpMessage as _, HttpRequest};
 
 use super::problem::Problem;
+use crate::database::DatabaseError;
+use crate::eligibility::rule_selection::TrialError;
+use crate::eligibility::runs::{Run, RunProgress};
 use crate::settings::Timeouts;
 
 /// Why a request was given up.
@@ -77,6 +80,30 @@ impl Deadline {
             }
         }
     }
+}
+
+/// About how many times a run says how far it has come. So little fits into the connection's buffers: a run is worked off
+/// also for a client that remains connected and doesn't read, which would hold the merchant's turn otherwise.
+const REPORTS: u64 = 200;
+
+/// A run that has come further, or its answer.
+pub(crate) enum Advance<R: Run> {
+    Further(R, RunProgress),
+    Done(R::Answer),
+}
+
+/// Works a run off until it has something to say, having said that it had come to `reported`.
+///
+/// # Errors
+/// The run's, and 503 when nothing came of a step for `stall`.
+pub(crate) async fn advance<R: Run>(mut run: R, reported: u64, stall: Duration) -> Result<Advance<R>, Problem> {
+    while let Some(progress) = within(stall, run.step()).await?? {
+        if progress.done >= reported + progress.of / REPORTS {
+            return Ok(Advance::Further(run, progress));
+        }
+    }
+    let answer = run.finish().ok_or(TrialError::Database(DatabaseError::Interrupted))?;
+    Ok(Advance::Done(answer))
 }
 
 /// The outcome of one step of something that streams.

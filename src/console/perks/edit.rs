@@ -1,5 +1,5 @@
-//! `/console/perks/{perk}/rule`: the rule as text, with what is wrong or odd at its lines. It is checked without being
-//! saved, and saved as a draft.
+//! `/console/perks/{perk}/rule.json`: the rule as text, with what is wrong or odd at its lines. It is checked without being
+//! saved, and saved as a draft; the form goes on with what was written here, and the other way round.
 
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
@@ -7,6 +7,8 @@ use actix_web::{HttpResponse, get, post};
 use askama::Template;
 use serde::Deserialize;
 
+use super::editor;
+use super::judge::judge;
 use super::rule_text::{Finding, MAX_TEXT, located, read};
 use crate::access::role::permit::ManagePerks;
 use crate::console::caller::Caller;
@@ -21,8 +23,6 @@ use crate::gateway::Gateway;
 use crate::perks::error::PerkError;
 use crate::perks::life::Expected;
 use crate::perks::perk::{NewVersion, RuleVersion, VersionStatus};
-use crate::rules::lint::Lint;
-use crate::rules::rule::Rule;
 use crate::web::extract::{Params, Path};
 use crate::web::params::VersionNumber;
 use crate::web::problem::Problem;
@@ -48,7 +48,7 @@ struct RulePage {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::console) struct RuleQuery {
-    version: Option<VersionNumber>,
+    pub(super) version: Option<VersionNumber>,
 }
 
 #[derive(Deserialize)]
@@ -61,10 +61,12 @@ pub(in crate::console) struct RuleFields {
     note: Option<String>,
     /// Given by the button that saves.
     save: Option<String>,
+    /// Given by the button that goes on in the form.
+    form: Option<String>,
 }
 
-#[get("/perks/{perk}/rule")]
-pub(in crate::console) async fn get_rule(
+#[get("/perks/{perk}/rule.json")]
+pub(in crate::console) async fn get_rule_text(
     caller: Caller<ManagePerks>,
     gateway: Data<Gateway>,
     slug: Path<PerkSlug>,
@@ -79,6 +81,19 @@ pub(in crate::console) async fn get_rule(
     let text = yaml::write::write(&rule);
     let view = view(&gateway, &caller, &slug, perk.name, &version, text);
     page(&view)
+}
+
+/// The page with a document that isn't saved yet.
+pub(super) fn page_of_document(
+    gateway: &Gateway,
+    caller: &Caller<ManagePerks>,
+    slug: &PerkSlug,
+    name: String,
+    version: &RuleVersion,
+    document: &Json,
+    note: String,
+) -> Result<HttpResponse, Problem> {
+    page(&RulePage { note, ..view(gateway, caller, slug, name, version, yaml::write::write(document)) })
 }
 
 fn view(
@@ -105,19 +120,25 @@ fn view(
     }
 }
 
-#[post("/perks/{perk}/rule")]
-pub(in crate::console) async fn post_rule(
+#[post("/perks/{perk}/rule.json")]
+pub(in crate::console) async fn post_rule_text(
     caller: Caller<ManagePerks>,
     gateway: Data<Gateway>,
     slug: Path<PerkSlug>,
     fields: Posted<RuleFields>,
 ) -> Result<HttpResponse, Problem> {
-    let RuleFields { version: VersionNumber(number), etag, text, note, save } = fields.0;
+    let RuleFields { version: VersionNumber(number), etag, text, note, save, form } = fields.0;
     let merchant = &caller.merchant()?.id;
     let perk = gateway.catalog.find_perk(merchant, &slug).await?;
     let version = gateway.catalog.find_version(merchant, &slug, number).await?;
     // A browser sends the ends of lines of its own.
     let text = text.replace("\r\n", "\n");
+    if form.is_some()
+        && let Ok(document @ Json::Object(_)) = read(&text)
+    {
+        let at = editor::view::At { slug: &slug, name: perk.name, version: &version, etag };
+        return editor::view::go_on(&gateway, &caller, at, document, note.unwrap_or_default()).await;
+    }
     let checked = check(&gateway, merchant, &slug, &text).await?;
     let mut view = view(&gateway, &caller, &slug, perk.name, &version, text);
     view.etag.clone_from(&etag);
@@ -177,14 +198,9 @@ pub(super) async fn check(
         Ok(json) => json,
         Err(finding) => return Ok(Err(vec![finding])),
     };
-    let rule = match Rule::parse(&json, slug.as_str()) {
-        Ok(rule) => rule,
-        Err(errors) => return Ok(Err(located(text, &errors))),
-    };
-    let Lint { errors, warnings } = match gateway.catalog.lint(merchant, slug, &rule).await {
-        Ok(lint) => lint,
-        Err(PerkError::Rule(errors)) => Lint { errors, warnings: Vec::new() },
-        Err(error) => return Err(error.into()),
-    };
-    Ok(if errors.is_empty() { Ok((json, located(text, &warnings))) } else { Err(located(text, &errors)) })
+    let judged = judge(gateway, merchant, slug, &json).await?;
+    if judged.errors.is_empty() {
+        return Ok(Ok((json, located(text, &judged.warnings))));
+    }
+    Ok(Err(located(text, &judged.errors)))
 }

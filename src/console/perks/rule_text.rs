@@ -54,7 +54,7 @@ pub(super) fn located(text: &str, errors: &[FieldError]) -> Vec<Finding> {
 }
 
 /// The text as a sentence of a page, with quotation marks around what the API marks as code.
-fn said(text: &str) -> String {
+pub(super) fn said(text: &str) -> String {
     let mut parts = text.split('`');
     let mut out = parts.next().unwrap_or_default().to_owned();
     for (nth, part) in parts.enumerate() {

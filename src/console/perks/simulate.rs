@@ -195,14 +195,37 @@ fn read(
             now.to_zoned(zone.clone()).strftime(INSTANT)
         ));
     }
-    let people = match fields.people.trim() {
+    let context = read_context(&fields.facts, &fields.people, &mut errors);
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    let location = Some(fields.location.trim().to_owned()).filter(|location| !location.is_empty());
+    Ok(Trial {
+        perk: slug.clone(),
+        choice: Choice::Version(version),
+        subject,
+        score: score.map(|value| (value, None)),
+        attributes: PersonFacts::default(),
+        network: None,
+        context,
+        at: at.flatten(),
+        location,
+        kiosk: None,
+        boarding_pass: None,
+        airports: Vec::new(),
+    })
+}
+
+/// Reads what a kiosk would know of a visit, and how many would come.
+pub(super) fn read_context(facts: &str, people: &str, errors: &mut Vec<String>) -> Context {
+    let people = match people.trim() {
         "" => Some(1),
         people => people.parse::<u64>().ok().filter(|people| (1..=MAX_PARTY.unsigned_abs()).contains(people)),
     };
     if people.is_none() {
         errors.push(format!("The number of people goes from 1 to {MAX_PARTY}."));
     }
-    let context = match fields.facts.trim() {
+    let context = match facts.trim() {
         "" => Ok(Context::default()),
         text => yaml::read_loose(&text.replace("\r\n", "\n"))
             .map_err(|error| vec![format!("What the kiosk knows, line {}: {}.", error.mark.line, error.fault)])
@@ -215,24 +238,7 @@ fn read(
         errors.extend(found);
         Context::default()
     });
-    if !errors.is_empty() {
-        return Err(errors);
-    }
-    let location = Some(fields.location.trim().to_owned()).filter(|location| !location.is_empty());
-    Ok(Trial {
-        perk: slug.clone(),
-        choice: Choice::Version(version),
-        subject,
-        score: score.map(|value| (value, None)),
-        attributes: PersonFacts::default(),
-        network: None,
-        context: context.with_party(Party::of(people.unwrap_or(1))),
-        at: at.flatten(),
-        location,
-        kiosk: None,
-        boarding_pass: None,
-        airports: Vec::new(),
-    })
+    context.with_party(Party::of(people.unwrap_or(1)))
 }
 
 fn answer(shown: SimulationShown, zone: &TimeZone, now: Timestamp) -> AnswerView {

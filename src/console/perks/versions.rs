@@ -1,33 +1,30 @@
-//! `/console/perks/{perk}/versions/{version}`: one version, what it changes, and the steps that can be taken with it:
-//! the same as the API takes.
+//! `/console/perks/{perk}/versions/{version}`: one version, what it changes, and the steps that can be taken with it.
 
 use std::collections::BTreeMap;
 
+use actix_web::http::StatusCode;
 use actix_web::web::Data;
-use actix_web::{HttpResponse, get, post};
+use actix_web::{HttpResponse, get};
 use askama::Template;
-use serde::Deserialize;
 
 use super::sentences::{Part, parts};
 use super::show::status_words;
+use super::steps::{StepView, may_schedule, steps};
 use crate::access::role::permit::ManagePerks;
 use crate::console::caller::Caller;
-use crate::console::door::{page, see_other};
-use crate::console::form::Posted;
+use crate::console::door::page_of;
 use crate::console::frame::{Frame, Section};
 use crate::console::icon::Icon;
-use crate::console::words::{When, zone_of};
+use crate::console::words::{When, place_of, zone_of};
 use crate::foundation::ids::PerkSlug;
 use crate::foundation::json::Json;
 use crate::gateway::Gateway;
-use crate::perks::life::Expected;
 use crate::perks::perk::{RuleVersion, VersionStatus};
-use crate::perks::versions::{Taken, VersionStep};
 use crate::rules::diff::diff_documents;
 use crate::rules::lint::restarts;
 use crate::rules::rule::Rule;
 use crate::web::extract::Path;
-use crate::web::problem::{Kind, Problem, sentence};
+use crate::web::problem::{Problem, sentence};
 
 #[derive(Template)]
 #[template(path = "version.html", config = "src/console/askama.toml")]
@@ -48,18 +45,24 @@ struct VersionPage {
     hash: String,
     etag: String,
     steps: Vec<StepView>,
+    /// It may be given an instant to decide from.
+    schedules: bool,
+    /// An instant of tomorrow, as it is typed.
+    example: String,
+    place: String,
     /// Why it can't be approved by the one who looks.
     advice: Option<String>,
+    typed: Typed,
 }
 
 /// A change: what it is about, and the old and the new where its sentence has both.
-struct ChangeView {
-    about: String,
-    both: Option<(String, String)>,
+pub(super) struct ChangeView {
+    pub about: String,
+    pub both: Option<(String, String)>,
 }
 
 impl ChangeView {
-    fn of(sentence: &str) -> Self {
+    pub(super) fn of(sentence: &str) -> Self {
         let whole = || Self { about: sentence.to_owned(), both: None };
         let Some((left, new)) = sentence.split_once(" → ").filter(|(_, new)| !new.contains(" → ")) else {
             return whole();
@@ -69,14 +72,6 @@ impl ChangeView {
     }
 }
 
-/// A step that can be taken, and what will happen.
-struct StepView {
-    name: &'static str,
-    words: String,
-    class: &'static str,
-    effect: String,
-}
-
 #[get("/perks/{perk}/versions/{version}")]
 pub(in crate::console) async fn get_version(
     caller: Caller<ManagePerks>,
@@ -84,12 +79,31 @@ pub(in crate::console) async fn get_version(
     path: Path<(PerkSlug, i32)>,
 ) -> Result<HttpResponse, Problem> {
     let (slug, number) = path.into_inner();
+    show(&gateway, &caller, &slug, number, Typed::default()).await
+}
+
+/// A step that was not taken: what was typed for it, and why.
+#[derive(Default)]
+pub(super) struct Typed {
+    pub note: String,
+    pub at: String,
+    pub error: Option<String>,
+}
+
+/// The page of a version.
+pub(super) async fn show(
+    gateway: &Gateway,
+    caller: &Caller<ManagePerks>,
+    slug: &PerkSlug,
+    number: i32,
+    typed: Typed,
+) -> Result<HttpResponse, Problem> {
     let merchant = caller.merchant()?;
-    let perk = gateway.catalog.find_perk(&merchant.id, &slug).await?;
-    let version = gateway.catalog.find_version(&merchant.id, &slug, number).await?;
+    let perk = gateway.catalog.find_perk(&merchant.id, slug).await?;
+    let version = gateway.catalog.find_version(&merchant.id, slug, number).await?;
     let before = perk.published_version.filter(|published| *published != number);
     let compared = match before {
-        Some(before) => Some(gateway.catalog.find_version(&merchant.id, &slug, before).await?),
+        Some(before) => Some(gateway.catalog.find_version(&merchant.id, slug, before).await?),
         None => None,
     };
     let rule = document(&version)?;
@@ -133,13 +147,18 @@ pub(in crate::console) async fn get_version(
         note: version.change_note.clone(),
         etag: version.etag(),
         hash: version.rule_hash,
+        example: (now + jiff::SignedDuration::from_hours(24)).to_zoned(zone).strftime("%Y-%m-%d %H:00").to_string(),
+        place: place_of(&zone_name),
+        schedules: may_schedule(version.status, four_eyes.required),
         steps,
         advice,
+        typed,
     };
-    page(&view)
+    let status = if view.typed.error.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    page_of(status, &view)
 }
 
-fn document(version: &RuleVersion) -> Result<Json, Problem> {
+pub(super) fn document(version: &RuleVersion) -> Result<Json, Problem> {
     Json::parse(&version.rule).map_err(|error| Problem::internal(&error))
 }
 
@@ -163,101 +182,4 @@ fn people(
         people.push(("Published by", name(by), version.published_at.map(when)));
     }
     people
-}
-
-/// The steps that a version of this status takes, the likeliest first.
-fn steps(version: &RuleVersion, before: Option<i32>, four_eyes: bool, is_author: bool) -> Vec<StepView> {
-    let number = version.version;
-    let instead = before.map_or_else(String::new, |before| format!(", and version {before} no longer"));
-    let step = |name, words: &str, class, effect: String| StepView { name, words: words.to_owned(), class, effect };
-    let publish = |class| {
-        let effect =
-            format!("It decides from this moment on{instead}. Limits go on counting, and kiosks need nothing.");
-        step("publish", "Publish now", class, effect)
-    };
-    let submit = |class| {
-        step(
-            "submit",
-            "Send for approval",
-            class,
-            "Nobody can edit it then, and another admin is asked to look at it.".to_owned(),
-        )
-    };
-    let withdraw = step("withdraw", "Take it back", "", "It is a draft again, and can be edited.".to_owned());
-    match version.status {
-        VersionStatus::Draft if four_eyes => vec![submit("first")],
-        VersionStatus::Draft => vec![publish("first"), submit("")],
-        VersionStatus::InReview if four_eyes && is_author => vec![withdraw],
-        VersionStatus::InReview => vec![
-            step(
-                "approve",
-                "Approve",
-                "first",
-                "It may then be published. Your key stands beside it in the log.".to_owned(),
-            ),
-            step("reject", "Send it back", "", "It is a draft again, with what you write below.".to_owned()),
-            withdraw,
-        ],
-        VersionStatus::Approved => vec![publish("first"), withdraw],
-        VersionStatus::Scheduled => vec![
-            publish(""),
-            step(
-                "unschedule",
-                "Don’t begin by itself",
-                "",
-                "It is approved again, and waits to be published.".to_owned(),
-            ),
-        ],
-        VersionStatus::Retired => vec![step(
-            "rollback",
-            "Roll back to this",
-            "risk",
-            format!(
-                "A new version with this very rule decides from this moment on{instead}. Version {number} remains as it is."
-            ),
-        )],
-        VersionStatus::Published => Vec::new(),
-    }
-}
-
-#[derive(Deserialize)]
-pub(in crate::console) struct StepFields {
-    /// The version as it was looked at: one that has changed since is left alone.
-    etag: String,
-    note: Option<String>,
-}
-
-#[post("/perks/{perk}/versions/{version}/{step}")]
-pub(in crate::console) async fn post_step(
-    caller: Caller<ManagePerks>,
-    gateway: Data<Gateway>,
-    path: Path<(PerkSlug, i32, String)>,
-    fields: Posted<StepFields>,
-) -> Result<HttpResponse, Problem> {
-    let (slug, number, step) = path.into_inner();
-    let StepFields { etag, note } = fields.0;
-    let merchant = &caller.merchant()?.id;
-    let expected = Expected::OneOf(vec![etag.clone()]);
-    let step = match step.as_str() {
-        "submit" => VersionStep::Submit,
-        "approve" => VersionStep::Approve,
-        "reject" => VersionStep::Reject,
-        "withdraw" => VersionStep::Withdraw,
-        "publish" => VersionStep::Publish,
-        "unschedule" => VersionStep::Unschedule,
-        "rollback" => {
-            let seen = gateway.catalog.find_version(merchant, &slug, number).await?;
-            if seen.etag() != etag {
-                return Err(Problem::new(
-                    Kind::PreconditionFailed,
-                    "It was changed since you looked at it. Look again, and decide again.",
-                ));
-            }
-            gateway.catalog.roll_back(merchant, caller.actor(), &slug, number, note).await?;
-            return Ok(see_other(&format!("/console/perks/{slug}")));
-        }
-        _ => return Err(Problem::not_found()),
-    };
-    gateway.catalog.step(merchant, caller.actor(), &slug, number, Taken { step, note, expected }).await?;
-    Ok(see_other(&format!("/console/perks/{slug}/versions/{number}")))
 }

@@ -26,6 +26,8 @@ pub(super) struct Plot {
     pub tallies: Vec<TallyView>,
     /// The description for those who don't see it.
     pub description: String,
+    /// The scores of each bar, and the number of people in it.
+    pub points: Vec<(String, String)>,
     pub days: Vec<DayView>,
     /// Where the limit's line is.
     pub limit: Option<(u64, String)>,
@@ -114,6 +116,7 @@ impl Plot {
             near,
             tallies: tallies(picture, &cut),
             description: description(picture, thresholds, &cut),
+            points: points(picture, &scale),
             days,
             limit,
             shows_week: says_enough(picture),
@@ -156,6 +159,16 @@ fn bars(picture: &Picture, scale: &Scale, thresholds: &[Decimal], tallest: u64) 
         BarView { class, x: tenths(x), width: tenths(step - gap), y: HEIGHT - height, height }
     };
     picture.counts.iter().enumerate().map(bar).collect()
+}
+
+fn points(picture: &Picture, scale: &Scale) -> Vec<(String, String)> {
+    let last = scale.bins.saturating_sub(1);
+    let point = |(at, count): (usize, &u64)| {
+        let (from, to) = (scale.edge(at), scale.edge(at + 1));
+        let words = if at == last { format!("{from} to {to}") } else { format!("{from} to below {to}") };
+        (words, grouped(*count))
+    };
+    picture.counts.iter().enumerate().map(point).collect()
 }
 
 /// At most four lines at round numbers.

@@ -1,11 +1,8 @@
 // The threshold picture: handles over a drawing that the server made. It counts again from the same numbers as a handle
 // moves; without it a form does the same. What it counts is what `eligibility/picture/cut.rs` counts.
 
-const root = document.querySelector("[data-picture]");
-if (root) start(root, await (await fetch(root.dataset.picture)).json());
-
-function start(root, picture) {
-  const format = new Intl.NumberFormat("en");
+// The people that thresholds let in, by the counts of a picture: no page is needed for it.
+export function counting(picture) {
   const { counts, minimum, maximum, within, week, party, limit } = picture;
   const bins = counts.length;
   const span = maximum - minimum;
@@ -32,8 +29,18 @@ function start(root, picture) {
       const came = limit?.cost === "visit" ? visits : Math.floor((visits * thousandths(party) + 500) / 1000);
       return { came, isFull: limit ? came >= limit.max : false, over: limit ? Math.max(0, came - limit.max) : 0 };
     });
-    return { tiers, short, rest, days, admitted: from(counts, lowest) };
+    return { tiers, short, rest, days, admitted: from(counts, lowest), isInexact: !thresholds.every(isExact) };
   }
+  return { cut, edges, from, span, thousandths };
+}
+
+const root = globalThis.document?.querySelector("[data-picture]");
+if (root) start(root, await (await fetch(root.dataset.picture)).json());
+
+function start(root, picture) {
+  const format = new Intl.NumberFormat("en");
+  const { minimum, maximum, within, week, limit } = picture;
+  const { cut, edges, from, span, thousandths } = counting(picture);
 
   const ranges = new Map([...root.querySelectorAll("input[type=range]")].map((range) => [range.dataset.for, range]));
   const handles = picture.tiers.map((tier, at) => ({
@@ -99,7 +106,7 @@ function start(root, picture) {
     });
     tally("short", now.short, published?.cut.short);
     tally("rest", now.rest);
-    root.querySelector("[data-inexact]").hidden = values.every(isExact);
+    root.querySelector("[data-inexact]").hidden = !now.isInexact;
     drawWeek(now);
   }
 

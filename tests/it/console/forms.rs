@@ -7,7 +7,7 @@ use super::browser::Browser;
 use crate::support::app::TestApp;
 
 /// Every form but the log-in and links, which nobody's session sends.
-const FORMS: [&str; 16] = [
+const FORMS: [&str; 23] = [
     "/console/waiting/cases/chk_00000000000070008000000000000001",
     "/console/waiting/requests/srq_00000000000070008000000000000001",
     "/console/verify",
@@ -23,6 +23,13 @@ const FORMS: [&str; 16] = [
     "/console/perks/sfo-lounge/picture",
     "/console/perks/sfo-lounge/picture/redraw",
     "/console/perks/sfo-lounge/rule",
+    "/console/perks/sfo-lounge/rule/check",
+    "/console/perks/sfo-lounge/close",
+    "/console/perks/sfo-lounge/close/clo_019abf3e5c1f7d0a8e4b2f6c1d3a5b70/open",
+    "/console/perks/sfo-lounge/status",
+    "/console/perks/sfo-lounge/backtest",
+    "/console/perks/sfo-lounge/everyone",
+    "/console/perks/sfo-lounge/rule.json",
     "/console/perks/sfo-lounge/try",
 ];
 

@@ -11,7 +11,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
                       form-action 'self'; frame-ancestors 'none'; base-uri 'none'; manifest-src 'self'; worker-src 'self'";
 
 /// Every page and the roles that see it.
-const PAGES: [(&str, &[Role]); 22] = [
+const PAGES: [(&str, &[Role]); 26] = [
     ("/console/today", &[Role::Admin, Role::Auditor]),
     ("/console/today?perk=sfo-lounge", &[Role::Admin, Role::Auditor]),
     ("/console/waiting", &[Role::Admin]),
@@ -31,6 +31,10 @@ const PAGES: [(&str, &[Role]); 22] = [
     ("/console/new-perk", &[Role::Admin]),
     ("/console/perks/sfo-lounge/picture", &[Role::Admin]),
     ("/console/perks/sfo-lounge/rule", &[Role::Admin]),
+    ("/console/perks/sfo-lounge/close", &[Role::Admin]),
+    ("/console/perks/sfo-lounge/backtest", &[Role::Admin]),
+    ("/console/perks/sfo-lounge/everyone", &[Role::Admin]),
+    ("/console/perks/sfo-lounge/rule.json", &[Role::Admin]),
     ("/console/perks/sfo-lounge/try", &[Role::Admin]),
     ("/console/perks/sfo-lounge/versions/1", &[Role::Admin]),
     ("/console/merchants", &[Role::Operator]),
@@ -118,6 +122,11 @@ async fn foreign_and_unknown_things_are_the_same_page() {
             "/console/perks/sfo-lounge/picture",
             "/console/perks/sfo-lounge/picture.json",
             "/console/perks/sfo-lounge/rule",
+            "/console/perks/sfo-lounge/close",
+            "/console/perks/sfo-lounge/backtest",
+            "/console/perks/sfo-lounge/everyone",
+            "/console/perks/sfo-lounge/versions/1/rollback",
+            "/console/perks/sfo-lounge/rule.json",
             "/console/perks/sfo-lounge/try",
             "/console/today?perk=sfo-lounge",
             "/console/today?perk=no-such-perk",

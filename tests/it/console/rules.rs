@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::browser::{Browser, hidden};
 use crate::support::app::TestApp;
 
-const RULE: &str = "/console/perks/sfo-lounge/rule";
+const RULE: &str = "/console/perks/sfo-lounge/rule.json";
 
 /// Sends a form of a page, with its hidden fields.
 async fn send(browser: &mut Browser, page: &str, to: &str, fields: &[(&str, &str)]) -> crate::support::client::Reply {
