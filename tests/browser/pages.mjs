@@ -136,6 +136,8 @@ export function everything(world) {
   const { ids } = world.cathay;
   const opens = (path, act) => async (page) => {
     await page.goto(addressOf(path, ids));
+    // The picture is ready when its script has taken what only its form needed away.
+    if (await page.evaluate(() => document.querySelector("[data-picture]") !== null)) await page.locator("[data-no-script]").waitFor({ state: "hidden" });
     await act?.(page);
   };
   const pages = PAGES.flatMap(({ who, addresses }) => addresses.map((path) => ({ name: path, who, open: opens(path) })));
