@@ -40,7 +40,6 @@ export const tests = {
   async "what is stored is shown as text"(t) {
     const merchant = await t.world.merchant(undefined, TEXT.slice(0, 100));
     await merchant.fill({ people: 50, asked: 20 });
-    const { perk } = merchant.ids;
     const short = TEXT.slice(0, 80);
     // By the API, which takes more than forms do.
     const rule = { time_zone: "UTC", score: { source: "klout" }, tiers: [{ id: "main", rank: 1, name: short, when: { attr: "score", op: "gte", value: 40 } }] };
@@ -61,12 +60,11 @@ export const tests = {
       }
     }
     assert.ok(shown >= 10, `it was looked for where it is shown: on ${shown} pages`);
-    for (const by of ["perk", "tier", "location", "kiosk"]) {
+    for (const by of ["perk", "location", "kiosk"]) {
       await page.goto(`/console/reports/grants?by=${by}`);
       assert.equal(await planted(page), 0, by);
-      assert.match(await page.locator("main").innerText(), by === "perk" ? /hostile|planted/ : /planted/, by);
+      assert.match(await page.locator("main").innerText(), /planted/, by);
     }
-    assert.ok(perk);
   },
 
   async "what is sent back is shown as text"(t) {
@@ -79,11 +77,15 @@ export const tests = {
     for (const { addresses } of routes) {
       const address = addressOf(addresses[0], merchant.ids);
       await page.goto(address);
-      for (const { nth, at, action, words } of await formsOf(page)) {
+      for (const { action, words } of await formsOf(page)) {
         const name = `${action} by “${words}”`;
         if (done.has(name)) continue;
         done.add(name);
         await page.goto(address);
+        // What was sent before may have taken it away.
+        const form = (await formsOf(page)).find((it) => it.action === action && it.words === words);
+        if (!form) continue;
+        const { nth, at } = form;
         const [answer] = await Promise.all([page.waitForNavigation(), page.evaluate(send, [nth, at, TEXT, FIELDS])]);
         assert.ok(answer.status() < 500 && answer.status() !== 404 && answer.status() !== 405, `${name}: ${answer.status()}`);
         assert.match(answer.headers()["content-type"], /^text\/html/, name);
