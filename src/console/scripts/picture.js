@@ -2,7 +2,9 @@
 // moves; without it a form does the same. What it counts is what `eligibility/picture/cut.rs` counts.
 
 const root = document.querySelector("[data-picture]");
-if (root) start(root, await (await fetch(root.dataset.picture)).json());
+// Without an answer, or after the session has ended, the form remains as it is.
+const answer = root ? await fetch(root.dataset.picture).catch(() => undefined) : undefined;
+if (answer?.ok && !answer.redirected) start(root, await answer.json());
 
 function start(root, picture) {
   const format = new Intl.NumberFormat("en");

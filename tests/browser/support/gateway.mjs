@@ -44,7 +44,7 @@ export class Gateway {
   /** Runs the program on the same database, and reads the JSON that it answers. */
   async command(...words) {
     const all = [...words, "--json", "--database-url", this.database];
-    const { stdout } = await run(this.program, all, { cwd: this.directory, env: this.env });
+    const { stdout } = await run(this.program, all, { cwd: this.directory, env: this.env, maxBuffer: 64 * 1024 * 1024 });
     return JSON.parse(stdout);
   }
 

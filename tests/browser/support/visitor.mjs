@@ -19,7 +19,7 @@ export async function visit(browser, gateway, person, options = {}) {
     if (response.status() >= 500) faults.push(`${response.status()} of ${response.url()}`);
   });
   context.on("console", (message) => {
-    if (["error", "warning"].includes(message.type())) said.push({ type: message.type(), text: message.text(), url: message.location().url });
+    if (message.type() === "error") said.push({ text: message.text(), url: message.location().url });
   });
   context.on("weberror", (error) => faults.push(`an error of a script: ${error.error().message}`));
   context.on("page", (page) => {
@@ -34,7 +34,7 @@ export async function visit(browser, gateway, person, options = {}) {
   });
   // A page that says no is counted as a fault of loading by the browser.
   const isRefusal = ({ text, url }) => text.startsWith("Failed to load resource") && refused.has(url.split("#")[0]);
-  const wrong = () => [...faults, ...said.filter((it) => !isRefusal(it)).map(({ type, text, url }) => `${type}: ${text} (${url})`)];
+  const wrong = () => [...faults, ...said.filter((it) => !isRefusal(it)).map(({ text, url }) => `${text} (${url})`)];
   return { context, wrong };
 }
 
