@@ -10,8 +10,11 @@ pub(super) fn own_address(text: &str) -> Option<&str> {
     let rest = text.strip_prefix("/console")?;
     let is_ours = rest.is_empty() || rest.starts_with(['/', '?']);
     let is_plain = text.len() <= LONGEST_RETURN && text.bytes().all(|b| (b'!'..=b'~').contains(&b) && b != b'\\');
+    // Browsers take these steps up themselves, also where they are written in percents.
+    let path = rest.split(['?', '#']).next().unwrap_or_default().to_ascii_lowercase().replace("%2e", ".");
+    let has_steps = path.split('/').any(|part| matches!(part, "." | ".."));
     let is_page = !["/login", "/logout", "/links", "/assets"].iter().any(|no| rest.starts_with(no));
-    (is_ours && is_plain && is_page).then_some(text)
+    (is_ours && is_plain && is_page && !has_steps).then_some(text)
 }
 
 /// The log-in that comes back to an address.
@@ -28,7 +31,7 @@ mod tests {
 
     #[test]
     fn only_our_own_pages_are_returned_to() {
-        for own in ["/console", "/console/perks", "/console/perks?q=a%20b&cursor=x", "/console?x=1"] {
+        for own in ["/console", "/console/perks", "/console/perks?q=a%20b&cursor=../x", "/console?x=1"] {
             assert_eq!(own_address(own), Some(own));
         }
         for foreign in [
@@ -41,6 +44,10 @@ mod tests {
             "/console/a b",
             "/console/\u{e9}",
             "/console\r\nSet-Cookie: x",
+            "/console/../v1/perks",
+            "/console/perks/..",
+            "/console/%2E%2e/evil",
+            "/console/./login",
             "/console/login",
             "/console/logout",
             "javascript:alert(1)",

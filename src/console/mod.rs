@@ -20,6 +20,7 @@
 //!    nothing is sent twice. What can't be taken back asks once more on a page of its own.
 //! 4. Return `Result<HttpResponse, Problem>`: `door` makes the page of a refusal, the same for foreign and unknown ids.
 //! 5. Name it in `routes.rs`, and in the navigation of `frame.rs`, with the same permit.
+//! 6. Its line in `tests/browser/pages.mjs`: a browser then holds for it what holds for every page.
 //!
 //! Pages stand in no OpenAPI document: that describes the API alone. `design.md` has the components and their states.
 

@@ -35,7 +35,9 @@ export function counting(picture) {
 }
 
 const root = globalThis.document?.querySelector("[data-picture]");
-if (root) start(root, await (await fetch(root.dataset.picture)).json());
+// Without an answer, or after the session has ended, the form remains as it is.
+const answer = root ? await fetch(root.dataset.picture).catch(() => undefined) : undefined;
+if (answer?.ok && !answer.redirected) start(root, await answer.json());
 
 function start(root, picture) {
   const format = new Intl.NumberFormat("en");
@@ -52,9 +54,12 @@ function start(root, picture) {
   }));
   const step = span >= 20 ? 1 : span / 100;
   const read = (text) => Number(String(text).trim().replace(",", "."));
-  let values = handles.map((handle) => read(handle.field.value));
+  const least = (handle) => Math.max(minimum, handle.tier.floor ?? minimum);
+  const fits = (handle, text) => text.trim() !== "" && read(text) >= least(handle) && read(text) <= maximum;
+  // What does not fit remains in its field; the picture is of the version's own threshold then.
+  let values = handles.map((handle) => fits(handle, handle.field.value) ? read(handle.field.value) : handle.tier.at_least);
 
-  const x = (value) => Math.round((Math.min(Math.max(value - minimum, 0), span) * 1000) / span);
+  const x = (value) => Math.floor((thousandths(Math.min(Math.max(value - minimum, 0), span)) * 1000) / thousandths(span));
   const show = (value) => String(Math.round(value * 1000) / 1000);
   const changed = (now, was) => now === was ? "the same as now" : `${format.format(Math.abs(now - was))} ${now < was ? "fewer" : "more"} than now`;
   function tally(id, number, was) {
@@ -95,7 +100,7 @@ function start(root, picture) {
       handle.line.setAttribute("x2", x(value));
       handle.grip.querySelectorAll("text").forEach((text) => text.setAttribute("x", `${x(value) / 10}%`));
       handle.grip.querySelector(".grip-n").textContent = show(value);
-      if (document.activeElement !== handle.field) handle.field.value = show(value);
+      if (document.activeElement !== handle.field && fits(handle, handle.field.value)) handle.field.value = show(value);
       if (handle.range) {
         handle.range.value = value;
         handle.range.setAttribute("aria-valuetext", value === lowest
@@ -151,12 +156,22 @@ function start(root, picture) {
     return `Last week, ${full === 1 ? "1 day" : `${full} days`} would have reached ${most}, and about ${format.format(over)} would have met a full house.${lacking}`;
   }
 
+  function judge(handle) {
+    const isFit = fits(handle, handle.field.value);
+    handle.field.setCustomValidity(isFit ? "" : `A score from ${show(least(handle))} to ${show(maximum)}`);
+    if (isFit) handle.field.removeAttribute("aria-invalid");
+    else handle.field.setAttribute("aria-invalid", "true");
+    return isFit;
+  }
+
   // A handle keeps one step from its neighbours: only fields may pass them.
   function move(at, value) {
-    const floor = Math.max(minimum, handles[at].tier.floor ?? minimum);
+    const floor = least(handles[at]);
     const low = Math.max(floor, at === 0 ? floor : values[at - 1] + step);
     const high = at === values.length - 1 ? maximum : values[at + 1] - step;
     values[at] = Math.min(Math.max(value, Math.min(low, values[at])), Math.max(high, values[at]));
+    handles[at].field.value = show(values[at]);
+    judge(handles[at]);
     draw();
   }
   handles.forEach((handle, at) => {
@@ -172,14 +187,8 @@ function start(root, picture) {
       });
     }
     handle.field.addEventListener("input", () => {
-      const value = read(handle.field.value);
-      const least = Math.max(minimum, handle.tier.floor ?? minimum);
-      const fits = handle.field.value.trim() !== "" && value >= least && value <= maximum;
-      handle.field.setCustomValidity(fits ? "" : `A score from ${show(least)} to ${show(maximum)}`);
-      if (fits) handle.field.removeAttribute("aria-invalid");
-      else handle.field.setAttribute("aria-invalid", "true");
-      if (!fits) return;
-      values = values.with(at, value);
+      if (!judge(handle)) return;
+      values = values.with(at, read(handle.field.value));
       draw();
     });
     handle.field.addEventListener("change", draw);

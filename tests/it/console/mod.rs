@@ -1,11 +1,13 @@
 //! The console from outside, as a browser meets it: who gets in, for how long, from which page, and what is shown to whom.
-//! A new page gets its line in `pages.rs`; a new form is tried in `forms.rs` without its token and from a foreign page.
+//! A new page gets its line in `pages.rs`, and in `tests/browser/pages.mjs`; a new form is tried in `forms.rs` without its
+//! token and from a foreign page.
 
 mod accounts;
 mod assets;
 mod browser;
 mod editor;
 mod forms;
+mod in_a_browser;
 mod keys;
 mod log;
 mod log_in;

@@ -1,0 +1,51 @@
+// A merchant with ten thousand perks has a list that is as quick as one with fifty.
+
+import assert from "node:assert/strict";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+import { go } from "../support/visitor.mjs";
+
+export const alone = true;
+
+const PERKS = 10_000;
+/** The most that one command takes. */
+const AT_ONCE = 500;
+
+export const tests = {
+  async "ten thousand perks are paged"(t) {
+    const merchant = await t.world.merchant();
+    const began = Date.now();
+    for (let first = 0; first < PERKS; first += AT_ONCE) {
+      const directory = join(t.gateway.directory, `perks-${first}`);
+      mkdirSync(directory);
+      for (let nth = first; nth < first + AT_ONCE; nth += 1) {
+        const perk = `p-${String(nth).padStart(5, "0")}`;
+        const file = { perk, name: `Perk ${perk}`, rule: { at_least: 40, score: "klout" } };
+        writeFileSync(join(directory, `${perk}.json`), JSON.stringify(file));
+      }
+      await t.gateway.command("perk", "apply", "-f", directory, "--merchant", merchant.slug, "--publish");
+    }
+    t.say(`made in ${Math.round((Date.now() - began) / 1000)} s`);
+    const person = await merchant.person("admin");
+    const page = await t.page(person);
+    const times = [];
+    for (let turn = 0; turn < 10; turn += 1) {
+      const asked = Date.now();
+      assert.equal((await person.open("/console/perks")).status, 200);
+      times.push(Date.now() - asked);
+    }
+    t.say(`the list takes ${Math.max(...times.slice(1))} ms at most after the first (${times[0]} ms)`);
+    assert.ok(Math.max(...times.slice(1)) < 2_000);
+    await page.goto("/console/perks");
+    const first = await page.locator(".board tbody th").allInnerTexts();
+    assert.equal(first.length, 50);
+    await go(page, page.getByRole("link", { name: "The next 50 perks" }));
+    const second = await page.locator(".board tbody th").allInnerTexts();
+    assert.equal(second.length, 50);
+    assert.ok(!second.includes(first[49]));
+    await page.fill("#q", "p-09999");
+    await go(page, page.getByRole("button", { name: "Find" }));
+    assert.equal(await page.locator(".board tbody tr").count(), 1);
+  },
+};

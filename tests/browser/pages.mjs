@@ -1,0 +1,156 @@
+// Every page of the console, each with a line; what holds for all pages is held for these. A test in Rust finds a route
+// that stands in neither of the lists.
+
+import { PASSWORD } from "./support/world.mjs";
+import { button, go } from "./support/visitor.mjs";
+
+/** A route, who looks at it (of `World.people`), and more addresses of it. Ids stand in braces, as in the route. */
+const page = (route, who, ...more) => ({ route, who, addresses: [...new Set([route, ...more])] });
+
+export const PAGES = [
+  page("/console/login", "nobody", "/console/login?ended=yes"),
+  page("/console/links/{token}", "nobody", "/console/links/over"),
+  page("/console/account", "admin"),
+  page("/console/account/code", "admin"),
+  page("/console/merchants", "operator"),
+  page("/console/perks", "admin", "/console/perks?q=nothing+is+called+so"),
+  page("/console/new-perk", "admin", "/console/new-perk?template=member-offer"),
+  page("/console/perks/{perk}", "admin", "/console/perks/sfo-lounge", "/console/perks/no-such-perk"),
+  page("/console/perks/{perk}/rule", "admin"),
+  page("/console/perks/{perk}/try", "admin"),
+  page("/console/perks/{perk}/picture", "admin"),
+  page("/console/perks/{perk}/versions/{version}", "admin", "/console/perks/{perk}/versions/2", "/console/perks/{perk}/versions/1"),
+  page("/console/reports/{report}", "auditor", "/console/reports/grants?by=perk", "/console/reports/billing?by=day", "/console/reports/fairness", "/console/reports/grants?from=never"),
+  page("/console/keys", "admin"),
+  page("/console/keys/new", "admin"),
+  page("/console/keys/{key}/revoke", "admin"),
+];
+
+/** Routes that are no page: they lead on, or answer with something else than HTML. */
+export const NO_PAGES = ["", "/", "/logout", "/assets/{hash}/{name}", "/perks/{perk}/picture.json", "/reports", "/reports/{report}/csv"];
+
+/** Pages that someone gets to by doing something. `act` does it; nothing of it may be in the way of a second time. */
+export const STATES = [
+  { name: "the first perk", who: "newcomer", path: "/console/perks" },
+  { name: "an operator's keys", who: "operator", path: "/console/keys" },
+  {
+    name: "a refused log-in",
+    who: "nobody",
+    path: "/console/login",
+    async act(page) {
+      await page.fill("#a", `nobody-${Date.now()}@cathay.example`);
+      await page.fill("#p", PASSWORD);
+      await go(page, button(page, "Log in"));
+    },
+  },
+  {
+    name: "a key that was not made",
+    who: "admin",
+    path: "/console/keys/new",
+    async act(page) {
+      await page.selectOption("#role", "kiosk");
+      await page.fill("#label", " ");
+      await go(page, button(page, "Make the key"));
+    },
+  },
+  {
+    name: "a key that was made",
+    who: "admin",
+    path: "/console/keys/new",
+    async act(page) {
+      await page.selectOption("#role", "kiosk");
+      await page.fill("#label", "SFO B7");
+      await go(page, button(page, "Make the key"));
+    },
+  },
+  {
+    name: "a rule with an error",
+    who: "admin",
+    path: "/console/perks/{perk}/rule",
+    async act(page) {
+      await page.fill("#text", "at_least: 400\nscore: klout\n");
+      await go(page, button(page, "Check it"));
+    },
+  },
+  {
+    name: "a rule with nothing odd",
+    who: "admin",
+    path: "/console/perks/{perk}/rule",
+    act: (page) => go(page, button(page, "Check it")),
+  },
+  {
+    name: "a trial that lets in",
+    who: "admin",
+    path: "/console/perks/{perk}/try",
+    async act(page) {
+      await page.fill("#score", "70");
+      await go(page, button(page, "Try"));
+    },
+  },
+  {
+    name: "a trial that refuses",
+    who: "admin",
+    path: "/console/perks/{perk}/try",
+    async act(page) {
+      await page.fill("#person", "twitter:nobody-knows");
+      await go(page, button(page, "Try"));
+    },
+  },
+  {
+    name: "a trial that can't be read",
+    who: "admin",
+    path: "/console/perks/{perk}/try",
+    async act(page) {
+      await page.fill("#score", "many");
+      await page.fill("#at", "tomorrow");
+      await go(page, button(page, "Try"));
+    },
+  },
+  {
+    name: "the picture, moved",
+    who: "admin",
+    path: "/console/perks/{perk}/picture",
+    async act(page) {
+      await page.locator("#r-main").focus();
+      for (let nth = 0; nth < 3; nth += 1) await page.keyboard.press("ArrowRight");
+    },
+  },
+  {
+    name: "a changed password's refusal",
+    who: "admin",
+    path: "/console/account",
+    async act(page) {
+      await page.fill("#o", PASSWORD);
+      await page.fill("#p", "one long password");
+      await page.fill("#g", "another long password");
+      await go(page, button(page, "Change the password"));
+    },
+  },
+];
+
+/** An address with ids in the place of its braces. */
+export const addressOf = (template, ids) => template.replace(/\{(\w+)\}/g, (_, name) => ids[name]);
+
+/** Every page and every state, ready to be opened: `open(page)` gets there. */
+export function everything(world) {
+  const { ids } = world.cathay;
+  const opens = (path, act) => async (page) => {
+    await page.goto(addressOf(path, ids));
+    // The picture is ready when its script has taken what only its form needed away.
+    if (await page.evaluate(() => document.querySelector("[data-picture]") !== null)) await page.locator("[data-no-script]").waitFor({ state: "hidden" });
+    await act?.(page);
+  };
+  const pages = PAGES.flatMap(({ who, addresses }) => addresses.map((path) => ({ name: path, who, open: opens(path) })));
+  return [...pages, ...STATES.map(({ name, who, path, act }) => ({ name, who, open: opens(path, act) }))];
+}
+
+/** Opens all of it in one window for each person, and gives each page to `look`. */
+export async function eachPage(t, options, look) {
+  const windows = new Map();
+  for (const { name, who, open } of everything(t.world)) {
+    if (!windows.has(who)) windows.set(who, await t.page(t.world.people[who], options));
+    const page = windows.get(who);
+    await open(page);
+    await look(page, name, who);
+  }
+}
