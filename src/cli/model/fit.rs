@@ -46,7 +46,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "TEXT")]
     population: Option<String>,
     /// So many people who are made up, in place of real ones; the model says so.
-    #[arg(long, value_name = "N", conflicts_with_all = ["signals", "population"], value_parser = clap::value_parser!(u64).range(1_000..=1_000_000))]
+    #[arg(long, value_name = "N", conflicts_with_all = ["signals", "population"], value_parser = clap::value_parser!(u64).range(2_000..=1_000_000))]
     generated: Option<u64>,
     /// Which people are made up.
     #[arg(long, value_name = "N", default_value_t = 1, requires = "generated")]

@@ -94,11 +94,11 @@ fn lines_that_are_no_signals_are_named() {
 fn a_model_is_fitted_on_people_and_written_over_nothing() {
     let terminal = Terminal::new();
     terminal.write("draft.json", &terminal.ask("model show")["model"].to_string());
-    let fitted = terminal.ask("model fit draft.json --generated 1100 --on 2020-11-30 --out model.json");
+    let fitted = terminal.ask("model fit draft.json --generated 2000 --on 2020-11-30 --out model.json");
     assert!(
         fitted["people"].as_u64().unwrap() >= 1000 && fitted["hash"] == terminal.ask("model show model.json")["hash"]
     );
-    let again = terminal.refused("model fit draft.json --generated 1100 --out model.json", 1);
+    let again = terminal.refused("model fit draft.json --generated 2000 --out model.json", 1);
     assert!(again[0].contains("model.json is there already"), "{again:?}");
     terminal.write("few.ndjson", &signals());
     let few =
