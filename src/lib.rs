@@ -27,6 +27,7 @@
 //! | [`telemetry`], [`database`], [`redis_link`], [`settings`] | technology without business words |
 //! | [`rules`] | the language of rules: read, linted, compared, described; pure |
 //! | [`decision`] | from a rule, facts and an instant to a decision with its reasons; pure |
+//! | [`scoring`] | from a person's signals and a frozen model to a score that explains itself; pure |
 //! | [`tlog`] | a transparency log: Merkle trees and signed notes; pure |
 //! | [`keyring`] | keys wrapped by the master key: the [`Keyring`](keyring::Keyring) |
 //! | [`tokens`] | eligibility tokens: what they say, the published keys, the [`Verifier`](tokens::Verifier) |
@@ -57,6 +58,7 @@ pub mod perks;
 pub mod redis_link;
 pub mod rules;
 pub mod scores;
+pub mod scoring;
 pub mod server;
 pub mod settings;
 pub mod telemetry;

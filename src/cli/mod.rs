@@ -28,6 +28,7 @@ mod log_keys;
 mod log_origins;
 mod merchant;
 mod migrate;
+mod model;
 mod once;
 mod openapi;
 pub mod output;
@@ -114,6 +115,8 @@ enum Command {
     Source(source::Args),
     /// Import and show scores.
     Score(score::Args),
+    /// Show, check, compare and fit models of scores, and take a score apart.
+    Model(model::Args),
     /// Erase a person, or tell them what is held on them.
     Subject(subject::Args),
     /// Verify eligibility tokens; rotate the key that signs them.
@@ -151,6 +154,7 @@ fn dispatch(command: Command, invocation: &Invocation) -> Result<Completion, Cli
         Command::Attribute(args) => attribute::run(args, invocation),
         Command::Source(args) => source::run(args, invocation),
         Command::Score(args) => score::run(args, invocation),
+        Command::Model(args) => model::run(args, invocation),
         Command::Subject(args) => subject::run(&args, invocation),
         Command::Token(args) => token::run(&args, invocation),
         Command::Doctor(args) => doctor::run(&args, invocation),
@@ -255,11 +259,16 @@ pub fn runtime() -> Result<Runtime, CliError> {
 }
 
 /// The commands that read no settings.
-const SETTLED: [&[&str]; 8] = [
+const SETTLED: [&[&str]; 13] = [
     &["openapi"],
     &["completions"],
     &["man"],
     &["key", "master"],
+    &["model", "show"],
+    &["model", "lint"],
+    &["model", "diff"],
+    &["model", "fit"],
+    &["model", "explain"],
     &["perk", "new"],
     &["perk", "test"],
     &["audit", "receipt"],

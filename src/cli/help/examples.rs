@@ -89,6 +89,9 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("merchant list", &["perkgate merchant list --json"]),
     ("merchant set", &["perkgate merchant set cathay --time-zone Asia/Hong_Kong"]),
     ("migrate", &["perkgate migrate", "perkgate migrate --database-url sqlite:perkgate.db"]),
+    ("model diff", &["perkgate model diff model-7.json model-8.json"]),
+    ("model lint", &["perkgate model lint model.json"]),
+    ("model show", &["perkgate model show", "perkgate model show model.json --json"]),
     ("openapi", &["perkgate openapi", "perkgate openapi --schema"]),
     ("perk backtest", &["perkgate perk backtest sfo-lounge --from 2026-11-01T00:00:00Z -f lounge.yaml"]),
     (

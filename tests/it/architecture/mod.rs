@@ -12,7 +12,7 @@ use source::SourceFile;
 const KNOWN_EXCEPTIONS: [(&str, &str, &str, &str); 0] = [];
 
 /// The rooms in their order: a room imports only those above it.
-const ROOMS: [&str; 23] = [
+const ROOMS: [&str; 24] = [
     "foundation",
     "telemetry",
     "database",
@@ -20,6 +20,7 @@ const ROOMS: [&str; 23] = [
     "settings",
     "rules",
     "decision",
+    "scoring",
     "tlog",
     "keyring",
     "tokens",
@@ -135,6 +136,7 @@ const PURE: &[&str] = &[
     "perks/purpose",
     "perks/schema",
     "rules",
+    "scoring",
     "scores/freshness",
     "scores/score",
     "tlog",

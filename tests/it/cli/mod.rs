@@ -13,6 +13,7 @@ mod groups;
 mod hostile;
 mod keys;
 mod merchants;
+mod models;
 mod perk_cases;
 mod perk_files;
 mod perk_life;
