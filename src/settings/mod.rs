@@ -19,7 +19,7 @@ pub mod table;
 
 pub use error::{Origin, SettingError};
 pub use parse::Network;
-pub use sections::{Anchors, Bounds, Rates, Redis, Server, Storage, Timeouts};
+pub use sections::{Anchors, Bounds, Rates, Redis, Server, Storage, StreamBounds, Timeouts};
 pub use sources::Sources;
 
 use secrecy::ExposeSecret as _;

@@ -181,6 +181,11 @@ pub const MAX_STREAMS: Setting = Setting::with_default(
     "256",
     "How many streams of who is inside may be open; each is one of the connections. 0 turns them off.",
 );
+pub const MAX_STREAMS_PER_MERCHANT: Setting = Setting::with_default(
+    "max_streams_per_merchant",
+    "64",
+    "How many of these streams the keys of one merchant may have open, so that others find room.",
+);
 pub const MAX_STREAMS_PER_KEY: Setting =
     Setting::with_default("max_streams_per_key", "8", "How many of these streams one API key may have open.");
 pub const LEDGER_QUEUE: Setting = Setting::with_default(
@@ -258,7 +263,7 @@ pub const ANCHOR_EVERY: Setting =
         .flag(Flag::Serving);
 
 /// Every setting, in the order in which they are explained.
-pub const TABLE: [&Setting; 40] = [
+pub const TABLE: [&Setting; 41] = [
     &LISTEN,
     &ISSUER,
     &LOG_ORIGIN,
@@ -287,6 +292,7 @@ pub const TABLE: [&Setting; 40] = [
     &IMPORT_LIMIT_BYTES,
     &MAX_CONNECTIONS,
     &MAX_STREAMS,
+    &MAX_STREAMS_PER_MERCHANT,
     &MAX_STREAMS_PER_KEY,
     &LEDGER_QUEUE,
     &LEDGER_BATCH,

@@ -43,6 +43,7 @@ kinds! {
     ExpiredKey = 401 "expired_key" "The API key has expired";
     RevokedKey = 401 "revoked_key" "The API key was revoked";
     Forbidden = 403 "forbidden" "The key may not do this";
+    OtherLocation = 403 "other_location" "The key acts at another location";
     ClerkRequired = 403 "clerk_required" "A clerk must sign in";
     ClerkSessionInvalid = 403 "clerk_session_invalid" "The clerk must sign in again";
     OriginNotAllowed = 403 "origin_not_allowed" "Pages of this origin may not ask";

@@ -29,6 +29,16 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The time after a refusal in which it can be overridden.
 pub const OPEN_FOR: SignedDuration = SignedDuration::from_mins(30);
 
+/// The one who lets in by hand.
+#[derive(Debug, Clone)]
+pub struct Overrider {
+    /// The key or clerk that events name, with the role.
+    pub key: KeyId,
+    pub role: &'static str,
+    /// The only location at which they act.
+    pub place: Option<String>,
+}
+
 /// A desk's wish to override a refusal.
 #[derive(Debug, Clone)]
 pub struct OverrideRequest {
@@ -64,6 +74,8 @@ pub enum OverrideError {
     NotFound,
     #[error("the check was {}", .0.as_str())]
     NotRefused(Decision),
+    #[error("it was asked at {location}")]
+    Elsewhere { location: String },
     #[error("it was refused more than {} minutes ago", OPEN_FOR.as_mins())]
     TooLate,
     #[error("the rule that refused it lets nobody override")]
@@ -119,14 +131,13 @@ impl From<OverrideRefused> for OverrideError {
 }
 
 impl Checker {
-    /// Overrides a refusal. `by` is whom events name, a key or a clerk with its role. The answer is that of the check which
-    /// is granted in its place, with its token.
+    /// Overrides a refusal. The answer is that of the check which is granted in its place, with its token.
     ///
     /// # Errors
     /// [`OverrideError`].
     pub async fn override_check(
         &self,
-        by: (KeyId, &'static str),
+        by: Overrider,
         merchant: &Merchant,
         request: OverrideRequest,
     ) -> Result<Answer, OverrideError> {
@@ -141,7 +152,7 @@ impl Checker {
     /// [`OverrideError`].
     pub async fn enter_paid(
         &self,
-        by: (KeyId, &'static str),
+        by: Overrider,
         merchant: &Merchant,
         request: PaidEntryRequest,
     ) -> Result<Answer, OverrideError> {
@@ -152,7 +163,7 @@ impl Checker {
 
     async fn let_in(
         &self,
-        by: (KeyId, &'static str),
+        by: Overrider,
         merchant: &Merchant,
         asked: Asked,
     ) -> Result<Answer, OverrideError> {
@@ -168,7 +179,7 @@ impl Checker {
 
     async fn try_override(
         &self,
-        by: (KeyId, &'static str),
+        by: Overrider,
         merchant: &Merchant,
         request: Asked,
     ) -> Result<Answer, OverrideError> {
@@ -181,6 +192,9 @@ impl Checker {
         match refusal.asked.decided.decision {
             Decision::Denied => {}
             other => return Err(OverrideError::NotRefused(other)),
+        }
+        if let Some(location) = elsewhere(by.place.as_deref(), refusal.asked.location.as_deref()) {
+            return Err(OverrideError::Elsewhere { location: location.to_owned() });
         }
         if self.clock.now().duration_since(refusal.asked.at) > OPEN_FOR {
             return Err(OverrideError::TooLate);
@@ -214,7 +228,7 @@ impl Checker {
     /// The check that is granted: about the same visit, at the place where it was asked, by the version that refused it.
     async fn overriding(
         &self,
-        (key, key_role): (KeyId, &'static str),
+        by: Overrider,
         merchant: &Merchant,
         (refusal, visitor): (&Refusal, Visitor),
         request: &Asked,
@@ -255,8 +269,8 @@ impl Checker {
         let check = CheckRequest {
             at: self.clock.now(),
             merchant: merchant.id.clone(),
-            key,
-            role: key_role,
+            key: by.key,
+            role: by.role,
             location: asked.location.clone(),
             kiosk: asked.kiosk.clone(),
             // As their row stands, whatever the handle would be written like today.
@@ -303,4 +317,9 @@ impl Checker {
         let Some(Overridden { granted_check, .. }) = found else { return Ok(None) };
         self.find_check(merchant, &granted_check).await
     }
+}
+
+/// Where a check was asked, if that is another location than the only one of who acts.
+fn elsewhere<'a>(own: Option<&str>, asked_at: Option<&'a str>) -> Option<&'a str> {
+    asked_at.filter(|at| own.is_some_and(|own| own != *at))
 }

@@ -107,7 +107,7 @@ problem_sets! {
     /// Refusals that can't be overridden, or not any more.
     ProblemsOfOverrides = [AlreadyDecided, AlreadyOverridden, LimitReached, NotOverridable, NotRefused, OverrideExhausted, OverrideWindowClosed, PerkPaused, PlaceClosed, PerkRetired, RuleNewer, SubjectErased];
     /// Problems of acting for a clerk.
-    ProblemsOfActing = [ClerkRequired, ClerkSessionInvalid];
+    ProblemsOfActing = [ClerkRequired, ClerkSessionInvalid, OtherLocation];
     /// Obstacles to one more clerk.
     ProblemsOfClerks = [TooManyClerks];
     /// Problems of signing in.
