@@ -1,6 +1,8 @@
 //! A desk lets someone in by hand whom a rule refused, for a reason or for pay: by that very version of the rule, on the
 //! terms that it gives.
 
+pub mod openings;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,6 +23,8 @@ use crate::perks::closures::closing;
 use crate::perks::error::PerkError;
 use crate::perks::perk::PerkStatus;
 use crate::rules::limit::{Place, Scope};
+use crate::rules::overrides::OverrideTerms;
+use crate::rules::tier::Tier;
 use crate::telemetry::meters;
 
 /// The longest time an override may wait for the ledger.
@@ -183,7 +187,21 @@ impl Checker {
         merchant: &Merchant,
         request: Asked,
     ) -> Result<Answer, OverrideError> {
-        let found = match self.ledger.reader().find_refusal(&merchant.id, &request.check).await {
+        let (refusal, visitor) = self.open_refusal(merchant, by.place.as_deref(), &request.check).await?;
+        let entry = self.overriding(by, merchant, (&refusal, visitor), &request).await?;
+        let overriding = OverrideEntry { check: request.check, subject: refusal.subject, entry: Box::new(entry) };
+        let recorded = self.ledger.override_refusal(overriding).await?;
+        Ok(self.answer(recorded)?)
+    }
+
+    /// A refusal that can be overridden as things are, by who acts at `place` only, whatever its rule says of it.
+    async fn open_refusal(
+        &self,
+        merchant: &Merchant,
+        place: Option<&str>,
+        check: &CheckId,
+    ) -> Result<(Refusal, Visitor), OverrideError> {
+        let found = match self.ledger.reader().find_refusal(&merchant.id, check).await {
             // Nothing is pruned as young as that.
             Err(LedgerError::Pruned) => return Err(OverrideError::TooLate),
             found => found.map_err(CheckError::from)?,
@@ -193,7 +211,7 @@ impl Checker {
             Decision::Denied => {}
             other => return Err(OverrideError::NotRefused(other)),
         }
-        if let Some(location) = elsewhere(by.place.as_deref(), refusal.asked.location.as_deref()) {
+        if let Some(location) = elsewhere(place, refusal.asked.location.as_deref()) {
             return Err(OverrideError::Elsewhere { location: location.to_owned() });
         }
         if self.clock.now().duration_since(refusal.asked.at) > OPEN_FOR {
@@ -201,10 +219,7 @@ impl Checker {
         }
         let visitor = refusal.visitor.clone().ok_or(OverrideError::Erased)?;
         self.require_open(merchant, &refusal.asked).await?;
-        let entry = self.overriding(by, merchant, (&refusal, visitor), &request).await?;
-        let overriding = OverrideEntry { check: request.check, subject: refusal.subject, entry: Box::new(entry) };
-        let recorded = self.ledger.override_refusal(overriding).await?;
-        Ok(self.answer(recorded)?)
+        Ok((refusal, visitor))
     }
 
     /// A perk that grants nothing, or a place that is closed, lets nobody in by hand either.
@@ -233,11 +248,7 @@ impl Checker {
         (refusal, visitor): (&Refusal, Visitor),
         request: &Asked,
     ) -> Result<CheckEntry, OverrideError> {
-        let asked = &refusal.asked;
-        let version = self.catalog.find_version(&merchant.id, &asked.perk, asked.rule_version).await;
-        let version = version.map_err(CheckError::from)?;
-        let rule = Arc::new(version.read(&asked.perk).map_err(CheckError::from)?);
-        let deciding = Deciding { version: version.version, rule, hash: version.rule_hash.as_str().into() };
+        let deciding = self.refused_by(merchant, &refusal.asked).await?;
         let rule = &deciding.rule;
         let given = &request.given;
         let is_paid = given.payment.is_some();
@@ -256,6 +267,40 @@ impl Checker {
         };
         let tier = wanted.and_then(|id| rule.tier(id)).filter(|tier| terms.tiers.contains(&tier.id));
         let tier = tier.ok_or_else(|| OverrideError::UnknownTier(terms.tiers.clone()))?;
+        let entry = self.in_place(by, merchant, (refusal, visitor), (&deciding, terms, tier));
+        // What isn't counted must not be granted, by hand either.
+        let missing = |scope: &Scope| Reason {
+            attribute: Some(scope.name().into_owned()),
+            ..Reason::new(ReasonCode::AttributeMissing)
+        };
+        let missing: Vec<Reason> = entry.lacking().into_iter().map(missing).collect();
+        if !missing.is_empty() {
+            return Err(OverrideError::NoRoom(missing));
+        }
+        let mut grant = self.terms(merchant, &deciding, &entry);
+        if let Some(grant) = &mut grant {
+            grant.claims.override_reason = Some(given.reason.clone());
+            grant.claims.is_paid = is_paid;
+        }
+        Ok(CheckEntry { grant, overrides: Some(given.clone()), resolves: Some(request.check.clone()), ..entry })
+    }
+
+    /// The version of the rule that refused.
+    async fn refused_by(&self, merchant: &Merchant, asked: &CheckRecord) -> Result<Deciding, CheckError> {
+        let version = self.catalog.find_version(&merchant.id, &asked.perk, asked.rule_version).await?;
+        let rule = Arc::new(version.read(&asked.perk)?);
+        Ok(Deciding { version: version.version, rule, hash: version.rule_hash.as_str().into() })
+    }
+
+    /// The check that is granted in the place of the refused one, with what it claims of limits and without its grant.
+    fn in_place(
+        &self,
+        by: Overrider,
+        merchant: &Merchant,
+        (refusal, visitor): (&Refusal, Visitor),
+        (deciding, terms, tier): (&Deciding, &OverrideTerms, &Tier),
+    ) -> CheckEntry {
+        let asked = &refusal.asked;
         let reason = Reason {
             tier: Some(tier.id.clone()),
             tier_name: Some(tier.name.clone()),
@@ -289,23 +334,8 @@ impl Checker {
             kiosk: asked.kiosk.as_deref(),
             pass_month: None,
         };
-        let claims = terms.claims(entry.claims.clone(), rule.time_zone(), &tier.id, &place, entry.at);
-        let entry = CheckEntry { claims, ..entry };
-        // What isn't counted must not be granted, by hand either.
-        let missing = |scope: &Scope| Reason {
-            attribute: Some(scope.name().into_owned()),
-            ..Reason::new(ReasonCode::AttributeMissing)
-        };
-        let missing: Vec<Reason> = entry.lacking().into_iter().map(missing).collect();
-        if !missing.is_empty() {
-            return Err(OverrideError::NoRoom(missing));
-        }
-        let mut grant = self.terms(merchant, &deciding, &entry);
-        if let Some(grant) = &mut grant {
-            grant.claims.override_reason = Some(given.reason.clone());
-            grant.claims.is_paid = is_paid;
-        }
-        Ok(CheckEntry { grant, overrides: Some(given.clone()), resolves: Some(request.check.clone()), ..entry })
+        let claims = terms.claims(entry.claims.clone(), deciding.rule.time_zone(), &tier.id, &place, entry.at);
+        CheckEntry { claims, ..entry }
     }
 
     /// The check that was granted in the place of this one, for a caller who asks again.
