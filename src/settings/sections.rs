@@ -172,15 +172,18 @@ pub struct Rates {
     pub per_key: Option<std::num::NonZeroU32>,
     /// For one address.
     pub failed_keys: Option<std::num::NonZeroU32>,
+    pub links: Option<std::num::NonZeroU32>,
 }
 
 impl Rates {
     pub(super) fn read(from: &mut Reader) -> Option<Self> {
         let per_key = from.get(&table::RATE_PER_KEY, |text| count(text, 0, 1_000_000));
         let failed_keys = from.get(&table::RATE_FAILED_KEYS, |text| count(text, 0, 1_000_000));
+        let links = from.get(&table::RATE_LINKS, |text| count(text, 0, 1_000_000));
         Some(Self {
             per_key: std::num::NonZeroU32::new(per_key?),
             failed_keys: std::num::NonZeroU32::new(failed_keys?),
+            links: std::num::NonZeroU32::new(links?),
         })
     }
 }

@@ -165,6 +165,12 @@ pub const RATE_FAILED_KEYS: Setting = Setting::with_default(
     "Requests a second with a wrong key, and log-ins, from one address; valid keys behind it are not slowed. 0 turns it off.",
 );
 
+pub const RATE_LINKS: Setting = Setting::with_default(
+    "rate_links",
+    "10",
+    "Requests a second at the links of people from one address, with bursts of twice that. 0 turns it off.",
+);
+
 pub const BODY_LIMIT_BYTES: Setting = Setting::with_default("body_limit_bytes", "65_536", "The largest request body.");
 pub const IMPORT_LIMIT_BYTES: Setting = Setting::with_default(
     "import_limit_bytes",
@@ -263,7 +269,7 @@ pub const ANCHOR_EVERY: Setting =
         .flag(Flag::Serving);
 
 /// Every setting, in the order in which they are explained.
-pub const TABLE: [&Setting; 41] = [
+pub const TABLE: [&Setting; 42] = [
     &LISTEN,
     &ISSUER,
     &LOG_ORIGIN,
@@ -288,6 +294,7 @@ pub const TABLE: [&Setting; 41] = [
     &ANCHOR_EVERY,
     &RATE_PER_KEY,
     &RATE_FAILED_KEYS,
+    &RATE_LINKS,
     &BODY_LIMIT_BYTES,
     &IMPORT_LIMIT_BYTES,
     &MAX_CONNECTIONS,

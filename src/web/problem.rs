@@ -97,6 +97,7 @@ kinds! {
     TooManyDryRuns = 429 "too_many_dry_runs" "Too many dry runs about one person";
     TooManyStreams = 429 "too_many_streams" "Too many streams with this key";
     TooManyRuns = 429 "too_many_runs" "Too many simulations run at once";
+    TooManyVisits = 429 "too_many_visits" "Too many requests from this address";
     TooManyFailedKeys = 429 "too_many_failed_keys" "Too many failed keys from this address";
     Internal = 500 "internal" "Something went wrong here";
     InDoubt = 503 "in_doubt" "It is not known whether this was done";

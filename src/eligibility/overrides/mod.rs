@@ -93,7 +93,7 @@ pub enum OverrideError {
     #[error("it was overridden before")]
     AlreadyOverridden { granted: CheckId },
     #[error("the payment let someone in before")]
-    ReferenceUsed { granted: CheckId },
+    ReferenceUsed { granted: CheckId, free: Option<String> },
     #[error("a person has granted it already")]
     AlreadyGranted,
     #[error("the person was erased")]
@@ -125,7 +125,7 @@ impl From<OverrideRefused> for OverrideError {
     fn from(refused: OverrideRefused) -> Self {
         match refused {
             OverrideRefused::AlreadyOverridden { granted } => Self::AlreadyOverridden { granted },
-            OverrideRefused::ReferenceUsed { granted } => Self::ReferenceUsed { granted },
+            OverrideRefused::ReferenceUsed { granted, free } => Self::ReferenceUsed { granted, free },
             OverrideRefused::AlreadyGranted => Self::AlreadyGranted,
             OverrideRefused::Erased => Self::Erased,
             OverrideRefused::NoRoom(reasons) => Self::NoRoom(reasons),

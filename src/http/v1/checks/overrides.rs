@@ -220,11 +220,14 @@ impl From<OverrideError> for Problem {
             OverrideError::NotForPay => {
                 "The rule that refused this lets nobody in for pay: it needs the member `paid`.".to_owned()
             }
-            OverrideError::ReferenceUsed { granted } => format!(
-                "The payment of this reference let someone in before: `{granted}` was granted for it. Look there whether it \
-                 is the same visit; for another one, send the reference of its own payment. Where that grant was undone \
-                 since, send this one again with an ending of your own, such as `/2`."
-            ),
+            OverrideError::ReferenceUsed { granted, free } => {
+                let example = free.map(|ending| format!(", such as `{ending}`")).unwrap_or_default();
+                format!(
+                    "The payment of this reference let someone in before: `{granted}` was granted for it. Look there whether \
+                     it is the same visit; for another one, send the reference of its own payment. Where that grant was \
+                     undone since, send this one again with an ending of your own{example}."
+                )
+            }
             OverrideError::AlreadyOverridden { granted } => {
                 format!(
                     "This was overridden before: `{granted}` was granted in its place. Where that was undone since, ask \

@@ -118,7 +118,7 @@ async fn an_erasure_that_was_confirmed_can_be_declined_until_it_is_carried_out()
         assert_eq!(gateway.requests.carry_out_due().await.unwrap(), 0);
         // Nor in the moment in which it was about to be.
         let subject = gateway.keyring.subject_refs(&app.cathay.id, &"member:1".parse().unwrap());
-        let erasure = |by| Erasure { merchant: app.cathay.id.clone(), subject, by };
+        let erasure = |by| Erasure { merchant: app.cathay.id.clone(), subject, by, asked: None };
         assert!(gateway.scores.erase(&gateway.ledger, erasure(PERSON)).await.unwrap().is_none());
         assert_eq!(list(&app).await[0]["subject"], "member:1");
         assert_eq!(findings(&app.world), [""; 0]);
