@@ -34,7 +34,10 @@ pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Completion, Cl
         tracing::info!(address = %running.address, issuer = %running.gateway.issuer_url, "serving");
         tokio::spawn(warn_of_log_origins(running.gateway.clone()));
         if let Some(base) = running.gateway.settings.server.link_base.as_deref().filter(|base| is_in_the_open(base)) {
-            tracing::warn!(link_base = base, "people's links are not encrypted: who sees one on its way has it; use https://");
+            tracing::warn!(
+                link_base = base,
+                "people's links are not encrypted: who sees one on its way has it; use https://"
+            );
         }
         tokio::spawn(async move {
             signal.await;

@@ -103,7 +103,11 @@ pub const OCCUPANCY: &str = "occupancy.percent";
 /// # Errors
 /// A sentence that says so about less than nothing.
 pub fn percent_taken(percent: Decimal) -> Result<Decimal, &'static str> {
-    if percent < Decimal::from_thousandths(0) { Err("write how full the place is in percent: 0 or more") } else { Ok(percent) }
+    if percent < Decimal::from_thousandths(0) {
+        Err("write how full the place is in percent: 0 or more")
+    } else {
+        Ok(percent)
+    }
 }
 
 /// The context attribute that is always there: how many people the check is for.

@@ -215,7 +215,8 @@ impl Directory {
         }
         self.database.write(move |conn: &mut AnyConnection| attempt.give_back(conn)).await?;
         let expires_at = Session::expiry(now);
-        let session = Session { clerk, generation: known.generation, expires_at }.sign(|parts| self.blind(parts), merchant, desk);
+        let session =
+            Session { clerk, generation: known.generation, expires_at }.sign(|parts| self.blind(parts), merchant, desk);
         Ok(SignedIn { session, expires_at })
     }
 

@@ -134,7 +134,18 @@ impl Case {
         errors: &mut FieldErrors,
     ) -> Option<Self> {
         let fields = node.fields(
-            &["name", "at", "subject", "context", "party", "occupancy", "boarding_pass", "airports", "location", "expect"],
+            &[
+                "name",
+                "at",
+                "subject",
+                "context",
+                "party",
+                "occupancy",
+                "boarding_pass",
+                "airports",
+                "location",
+                "expect",
+            ],
             errors,
         )?;
         let name = fields.required("name", errors).and_then(|name| {

@@ -165,12 +165,7 @@ impl Checker {
         self.let_in(by, merchant, Asked { check, tier, given }).await
     }
 
-    async fn let_in(
-        &self,
-        by: Overrider,
-        merchant: &Merchant,
-        asked: Asked,
-    ) -> Result<Answer, OverrideError> {
+    async fn let_in(&self, by: Overrider, merchant: &Merchant, asked: Asked) -> Result<Answer, OverrideError> {
         let overridden = Box::pin(self.try_override(by, merchant, asked)).await;
         match &overridden {
             Ok(_) => meters().overrides.count(["granted"]),
@@ -181,12 +176,7 @@ impl Checker {
         overridden
     }
 
-    async fn try_override(
-        &self,
-        by: Overrider,
-        merchant: &Merchant,
-        request: Asked,
-    ) -> Result<Answer, OverrideError> {
+    async fn try_override(&self, by: Overrider, merchant: &Merchant, request: Asked) -> Result<Answer, OverrideError> {
         let (refusal, visitor) = self.open_refusal(merchant, by.place.as_deref(), &request.check).await?;
         let entry = self.overriding(by, merchant, (&refusal, visitor), &request).await?;
         let overriding = OverrideEntry { check: request.check, subject: refusal.subject, entry: Box::new(entry) };

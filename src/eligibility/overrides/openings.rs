@@ -36,12 +36,7 @@ impl Checker {
     ///
     /// # Errors
     /// [`CheckError`].
-    pub async fn openings(
-        &self,
-        by: Overrider,
-        merchant: &Merchant,
-        check: &CheckId,
-    ) -> Result<Openings, CheckError> {
+    pub async fn openings(&self, by: Overrider, merchant: &Merchant, check: &CheckId) -> Result<Openings, CheckError> {
         let refusal = match self.open_refusal(merchant, by.place.as_deref(), check).await {
             Ok(refusal) => refusal,
             Err(OverrideError::Check(error)) => return Err(error),
@@ -81,7 +76,9 @@ impl Checker {
             entry.claims.retain(|claim| claim.limit == terms.limit().id);
             let decided = self.ledger.reader().preview(entry).await?;
             let is_admitted = decided.is_granted();
-            let Some(touched) = decided.limits.into_iter().find(|touched| touched.id == terms.limit().id) else { continue };
+            let Some(touched) = decided.limits.into_iter().find(|touched| touched.id == terms.limit().id) else {
+                continue;
+            };
             // A preview counts itself.
             let used = if is_admitted { touched.used.saturating_sub(touched.cost) } else { touched.used };
             let left = touched.max.saturating_sub(used);

@@ -38,7 +38,7 @@ pub struct CheckShown {
     pub limits: Vec<LimitShown>,
     /// When waiting alone would help.
     pub next_eligible_at: Option<Timestamp>,
-    /// What may be made good of a refusal by hand, or for pay: [`CheckShown::with_openings`].
+    /// The ways by hand, and for pay, that a refusal leaves open: [`CheckShown::with_openings`].
     #[serde(rename = "override", skip_serializing_if = "Option::is_none")]
     pub by_override: Option<OpeningShown>,
     #[serde(rename = "paid", skip_serializing_if = "Option::is_none")]

@@ -1,4 +1,4 @@
-//! What a desk may do by hand about a refusal.
+//! The ways by hand that a refusal leaves open to a desk.
 
 use jiff::Timestamp;
 use serde::Serialize;

@@ -293,7 +293,9 @@ pub(crate) fn is_record_pending(
     }
     let statuses = [RequestStatus::Open, RequestStatus::Confirmed].map(RequestStatus::as_str);
     let asked = rows::list_requests_of(conn, merchant, name, &statuses)?;
-    let Some(newest) = asked.iter().rev().find(|row| row.kind == RequestKind::Record.as_str()) else { return Ok(false) };
+    let Some(newest) = asked.iter().rev().find(|row| row.kind == RequestKind::Record.as_str()) else {
+        return Ok(false);
+    };
     let Some(confirmed_at) = newest.decided_at else { return Ok(true) };
     for event in store::list_events_about(conn, merchant, &[name], RECORD_READ)? {
         let read = event.body.as_deref().map(serde_json::from_str::<At>).transpose();

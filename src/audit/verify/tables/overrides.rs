@@ -213,27 +213,31 @@ impl Overrides {
             }
         }
         let list = |last: &str| store::list_overrides(conn, merchant, last);
-        store::each_row(list, |row| &row.check_id, |row| {
-            let Some(expected) = self.taken.remove(&row.check_id) else {
-                if !gaps.may_hold(row.overridden_at) {
-                    add(&row.check_id, "no event overrides this check");
+        store::each_row(
+            list,
+            |row| &row.check_id,
+            |row| {
+                let Some(expected) = self.taken.remove(&row.check_id) else {
+                    if !gaps.may_hold(row.overridden_at) {
+                        add(&row.check_id, "no event overrides this check");
+                    }
+                    return;
+                };
+                let is_same = expected.perk_id == row.perk_id
+                    && expected.perk == row.perk
+                    && expected.rule_version == row.rule_version
+                    && expected.granted == row.granted_check
+                    && expected.grant == row.grant_id
+                    && expected.tier == row.tier
+                    && expected.reason == row.reason
+                    && expected.by == row.overridden_by
+                    && expected.at == row.overridden_at
+                    && is_paid_as(row, expected.paid.as_ref());
+                if !is_same {
+                    add(&row.check_id, "its row says something else");
                 }
-                return;
-            };
-            let is_same = expected.perk_id == row.perk_id
-                && expected.perk == row.perk
-                && expected.rule_version == row.rule_version
-                && expected.granted == row.granted_check
-                && expected.grant == row.grant_id
-                && expected.tier == row.tier
-                && expected.reason == row.reason
-                && expected.by == row.overridden_by
-                && expected.at == row.overridden_at
-                && is_paid_as(row, expected.paid.as_ref());
-            if !is_same {
-                add(&row.check_id, "its row says something else");
-            }
-        })?;
+            },
+        )?;
         for check in self.taken.keys() {
             add(check, "its row is missing");
         }

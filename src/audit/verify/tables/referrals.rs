@@ -235,22 +235,26 @@ impl Referrals {
     ) -> Result<Compared, DatabaseError> {
         let mut compared = Compared::default();
         let list = |last: &str| store::list_referrals(conn, merchant, last);
-        store::each_row(list, |row| &row.check_id, |row| {
-            compared.rows += 1;
-            let (pruned, known) = (self.pruned.remove(&row.check_id), self.referred.remove(&row.check_id));
-            let check = || row.check_id.clone();
-            // Nothing is pruned of one that is open, so of each there is an event, or what is left of one.
-            if pruned.is_none() && known.is_none() {
-                findings.add(FindingPlace::log(log), Wrong::ReferralWithoutEvent { check: check() });
-                return;
-            }
-            let (pruned, known) = (pruned.unwrap_or_default(), known.unwrap_or_default());
-            compared.unheld += u64::from(pruned.leaves_unheld(&known));
-            let granted = self.granted.get(&row.check_id);
-            if let Some(part) = known.difference(row, &pruned).or_else(|| pruned.difference(row, &known, granted)) {
-                findings.add(FindingPlace::log(log), Wrong::Referral { check: check(), part });
-            }
-        })?;
+        store::each_row(
+            list,
+            |row| &row.check_id,
+            |row| {
+                compared.rows += 1;
+                let (pruned, known) = (self.pruned.remove(&row.check_id), self.referred.remove(&row.check_id));
+                let check = || row.check_id.clone();
+                // Nothing is pruned of one that is open, so of each there is an event, or what is left of one.
+                if pruned.is_none() && known.is_none() {
+                    findings.add(FindingPlace::log(log), Wrong::ReferralWithoutEvent { check: check() });
+                    return;
+                }
+                let (pruned, known) = (pruned.unwrap_or_default(), known.unwrap_or_default());
+                compared.unheld += u64::from(pruned.leaves_unheld(&known));
+                let granted = self.granted.get(&row.check_id);
+                if let Some(part) = known.difference(row, &pruned).or_else(|| pruned.difference(row, &known, granted)) {
+                    findings.add(FindingPlace::log(log), Wrong::Referral { check: check(), part });
+                }
+            },
+        )?;
         for check in self.referred.into_keys().chain(self.pruned.into_keys()) {
             findings.add(FindingPlace::log(log), Wrong::ReferralMissing { check });
         }

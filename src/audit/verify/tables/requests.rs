@@ -159,25 +159,29 @@ impl Requests {
         }
         let mut add = |request: String, part| findings.add(FindingPlace::log(log), Wrong::Request { request, part });
         let list = |last: &str| store::list_requests(conn, merchant, last);
-        store::each_row(list, |row| &row.id, |row| {
-            let Some(expected) = self.made.remove(&row.id) else {
-                if !gaps.is_part() {
-                    add(row.id.clone(), "no event makes this request");
+        store::each_row(
+            list,
+            |row| &row.id,
+            |row| {
+                let Some(expected) = self.made.remove(&row.id) else {
+                    if !gaps.is_part() {
+                        add(row.id.clone(), "no event makes this request");
+                    }
+                    return;
+                };
+                let is_same = expected.kind == row.kind
+                    && expected.subject == row.subject
+                    && expected.check == row.check_id
+                    && expected.status == row.status
+                    && expected.asked_at == row.asked_at
+                    && expected.decided_at == row.decided_at
+                    && expected.decided_by == row.decided_by
+                    && expected.due_at == row.due_at;
+                if !is_same && !gaps.is_part() {
+                    add(row.id.clone(), "its row says something else");
                 }
-                return;
-            };
-            let is_same = expected.kind == row.kind
-                && expected.subject == row.subject
-                && expected.check == row.check_id
-                && expected.status == row.status
-                && expected.asked_at == row.asked_at
-                && expected.decided_at == row.decided_at
-                && expected.decided_by == row.decided_by
-                && expected.due_at == row.due_at;
-            if !is_same && !gaps.is_part() {
-                add(row.id.clone(), "its row says something else");
-            }
-        })?;
+            },
+        )?;
         for request in self.made.into_keys() {
             add(request, "its row is missing");
         }

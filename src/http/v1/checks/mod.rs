@@ -45,8 +45,8 @@ use crate::web::auth::Authorized;
 use crate::web::extract::{Body, GuestLanguages, IdempotencyKey, Path};
 use crate::web::problem::Problem;
 use crate::web::state::State;
-use openings::{OpeningView, with_openings};
 use explanation::{GuestsView, LimitView, OfferView, ReasonView, ReceiptView, ScoreSeenView};
+use openings::{OpeningView, with_openings};
 use visitor::{PartyView, PassBody, VisitorBody, VisitorView, read_pass, with_party};
 
 /// The longest time a caller is kept waiting for the ledger before the answer is to come back later.

@@ -1,4 +1,4 @@
-//! What a desk may do by hand about a refusal, in the answer to a check.
+//! The ways by hand that a refusal leaves open to a desk, in the answer to a check.
 
 use jiff::Timestamp;
 use utoipa::ToSchema;

@@ -42,10 +42,13 @@ async fn a_desk_acts_where_it_is_and_one_without_a_location_everywhere() {
     for app in TestApp::all().await {
         app.lounge(RULE, "50").await;
         let client = async |role, location| app.client(at(&app, role, location)).await;
-        let kiosks =
-            [client(Role::Kiosk, Some("A")).await, client(Role::Kiosk, Some("B")).await, client(Role::Kiosk, None).await];
+        let kiosks = [
+            client(Role::Kiosk, Some("A")).await,
+            client(Role::Kiosk, Some("B")).await,
+            client(Role::Kiosk, None).await,
+        ];
         let (here, anywhere) = (client(Role::Desk, Some("A")).await, client(Role::Desk, None).await);
-        let admin = client(Role::Admin, Some("A")).await;
+        let admin = client(Role::Admin, None).await;
         // Overrides and paid entries: of its own place, and of what says no place.
         for (nth, kiosk) in kiosks.iter().enumerate() {
             let [by_hand, paid] =

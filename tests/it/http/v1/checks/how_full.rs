@@ -106,18 +106,21 @@ async fn a_trial_is_told_how_full_it_is() {
             body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
             admin.post("/v1/perks/sfo-lounge/simulate", &body).await
         };
-        for (percent, decision) in [(json!(0), "granted"), (json!(50), "granted"), (json!(50.01), "denied"), (json!(125), "denied")] {
+        for (percent, decision) in
+            [(json!(0), "granted"), (json!(50), "granted"), (json!(50.01), "denied"), (json!(125), "denied")]
+        {
             let tried = simulate(json!({"occupancy": percent})).await.is(200);
             assert_eq!((&tried["decision"], &tried["warnings"]), (&json!(decision), &json!([])), "{percent}: {tried}");
         }
-        let unknown = simulate(json!({})).await.is(200);
-        assert_eq!(unknown["warnings"][0]["code"], "occupancy_unknown");
+        let warns =
+            |tried: &Value, code: &str| tried["warnings"].as_array().unwrap().iter().any(|it| it["code"] == code);
+        assert!(warns(&simulate(json!({})).await.is(200), "occupancy_unknown"));
         let negative = simulate(json!({"occupancy": -1})).await;
         assert_eq!(negative.spot(422, "invalid_request"), ("/occupancy".to_owned(), "out_of_range".to_owned()));
         simulate(json!({"occupancy": "full"})).await.problem(422, "invalid_request");
         let open: Value = serde_json::from_str(r#"{"tiers":[{"id":"t","name":"T"}]}"#).unwrap();
         let unused = simulate(json!({"occupancy": 10, "rule": open})).await.is(200);
-        assert_eq!(unused["warnings"][0]["code"], "occupancy_unused", "{unused}");
+        assert!(warns(&unused, "occupancy_unused"), "{unused}");
         // And so is one about everyone.
         let scored = r#"{"score":{"source":"klout"},"tiers":[{"id":"t","name":"T","when":{"all":[
             {"attr":"score","op":"gte","value":40},{"attr":"occupancy.percent","op":"lte","value":50}]}}],"limits":[

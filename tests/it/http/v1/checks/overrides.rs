@@ -355,8 +355,7 @@ async fn a_refusal_tells_a_desk_what_it_may_make_good_and_a_kiosk_nothing() {
             json!({"reasons": ["courtesy", "irregular_operations"], "tiers": ["main"], "left": left,
                 "resets_at": "2012-05-09T00:00:00Z", "until": "2012-05-08T19:30:00Z"})
         };
-        let for_pay =
-            json!({"tiers": ["top"], "left": 1, "resets_at": null, "until": "2012-05-08T19:30:00Z"});
+        let for_pay = json!({"tiers": ["top"], "left": 1, "resets_at": null, "until": "2012-05-08T19:30:00Z"});
         for member in ["override", "paid"] {
             assert!(refused.is(200).get(member).is_none(), "{}", refused.text);
         }

@@ -151,7 +151,9 @@ async fn a_payment_is_used_once_and_a_refusal_is_made_good_once() {
         for ending in ["/2", "/3"] {
             let again = pay(&desk, &bob, &paying("R-1")).await;
             assert!(again.text.contains(&format!("such as `{ending}`")), "{}", again.text);
-            pay(&desk, &ask(&kiosk, &format!("twitter:bob{}", &ending[1..])).await, &paying(&format!("R-1{ending}"))).await.is(201);
+            pay(&desk, &ask(&kiosk, &format!("twitter:bob{}", &ending[1..])).await, &paying(&format!("R-1{ending}")))
+                .await
+                .is(201);
         }
         pay(&desk, &ada, &paying("R-2")).await.problem(409, "already_overridden");
         pay(&desk, &first, &paying("R-2")).await.problem(409, "not_refused");
@@ -243,7 +245,10 @@ async fn of_two_desks_at_once_one_wins() {
         let pay = async |nth: usize, check: usize, reference: &str| {
             let payment = Payment::new(reference, "45.00", "USD").unwrap();
             let request = PaidEntryRequest { check: refused[check].clone(), payment, tier: None };
-            gateways[nth % 2].checker.enter_paid(Overrider { key: desk.key.clone(), role: "desk", place: None }, &cathay, request).await
+            gateways[nth % 2]
+                .checker
+                .enter_paid(Overrider { key: desk.key.clone(), role: "desk", place: None }, &cathay, request)
+                .await
         };
         // One payment for as many refusals as there are.
         let one = join_all((0..12).map(|nth| pay(nth, nth, "one"))).await;

@@ -147,15 +147,14 @@ async fn an_erasure_does_not_overtake_the_record_that_was_asked_for_with_it() {
             let request = request["request"].as_str().unwrap();
             admin.post(&format!("/v1/subject-requests/{request}/{step}"), &json!({})).await.is(200)
         };
-        let mut people = 0;
         // Declined, read once it was confirmed, and left undecided for a month.
         for (who, step) in [("member:1", "decline"), ("member:2", "confirm"), ("member:3", "")] {
             let path = format!("{}/requests", path_of(&ask(&kiosk, who).await));
             guest.post(&path, &json!({"kind": "record"})).await.is(201);
             guest.post(&path, &json!({"kind": "erasure"})).await.is(201);
             let listed = list(&app).await;
-            let [record, erasure] = [&listed[2 * people], &listed[2 * people + 1]];
-            people += 1;
+            let open = |kind: &str| listed.iter().find(|it| it["kind"] == kind && it["subject"] == who).unwrap();
+            let (record, erasure) = (open("record"), open("erasure"));
             decide(erasure, "confirm").await;
             app.world.pass(24 * 3600);
             assert_eq!(requests.carry_out_due().await.unwrap(), 0, "{who}: the record comes first");

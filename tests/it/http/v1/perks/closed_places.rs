@@ -124,7 +124,10 @@ async fn a_location_that_no_key_names_is_refused_with_those_that_keys_name() {
         let [near, far] = [refused("SFO-B").await, refused("Hongkong").await];
         assert!(near.contains("do you mean SFO-A?"), "{near}");
         for detail in [near, far] {
-            assert!(detail.contains("They name Gate 12, SFO-A") || detail.contains("they name Gate 12, SFO-A"), "{detail}");
+            assert!(
+                detail.contains("They name Gate 12, SFO-A") || detail.contains("they name Gate 12, SFO-A"),
+                "{detail}"
+            );
         }
         // Another merchant's are none.
         let theirs = NewKey::of(Role::Kiosk, Some(app.american.id.clone()), "theirs");
