@@ -31,8 +31,7 @@ pub struct Opening {
 }
 
 impl Checker {
-    /// What may be made good by hand of a check, by who acts at the location `place` only. Nothing is held: another may come
-    /// first.
+    /// The ways that are left of a check, for this one. Nothing is held: another may come first.
     ///
     /// # Errors
     /// [`CheckError`].
