@@ -14,7 +14,7 @@ use crate::foundation::entropy::Entropy;
 use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::{self, KeyId, MerchantId, MerchantSlug};
 use crate::ledger::entry::{Actor, EventDraft, LogOwner};
-use crate::ledger::events::access::{AccountReset, KeyChanged, MerchantCreated, MerchantRezoned};
+use crate::ledger::events::access::{AccountReset, ClerkReset, KeyChanged, MerchantCreated, MerchantRezoned};
 use crate::ledger::events::{Text, WrittenFacts};
 
 pub(super) fn new_merchant(
@@ -165,6 +165,18 @@ pub(super) fn account_reset(merchant: Option<&MerchantId>, account: &Account, ac
         about: account.key.to_string(),
         actor,
         facts: WrittenFacts::of(&AccountReset { had_second_factor: account.has_code }),
+        personal: None,
+    }
+}
+
+/// The event of a clerk's reset: who sets a PIN can sign in with it.
+pub(super) fn clerk_reset(merchant: &MerchantId, clerk: &KeyId, has_new_pin: bool, actor: Actor) -> EventDraft {
+    EventDraft {
+        log: LogOwner::Merchant(merchant.clone()),
+        kind: "clerk.reset",
+        about: clerk.to_string(),
+        actor,
+        facts: WrittenFacts::of(&ClerkReset { has_new_pin }),
         personal: None,
     }
 }

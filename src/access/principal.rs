@@ -52,6 +52,12 @@ impl Principal {
         self.merchant.as_ref().ok_or(Forbidden::NoMerchant { role: self.role })
     }
 
+    /// The only location at which it acts, rather than asks: that of a desk whose key has one. It can't see the others.
+    #[must_use]
+    pub fn acts_only_at(&self) -> Option<&str> {
+        self.location.as_deref().filter(|_| self.role == Role::Desk)
+    }
+
     /// Passes when this principal may make and revoke keys of `other`.
     ///
     /// # Errors

@@ -146,7 +146,7 @@ permissions! {
         Operator("operator keys, and a merchant's admin keys"),
         Admin("keys of its own merchant")
     ];
-    /// Make and remove clerks.
+    /// Make and remove clerks, and let them in again.
     ManageClerks = [Admin];
     /// See who the clerks are.
     ListClerks = [Admin, Desk];

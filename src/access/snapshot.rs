@@ -1,6 +1,6 @@
 //! All merchants and keys, indexed for the hot path.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -21,8 +21,8 @@ pub(super) struct Snapshot {
     /// The origins that keys name, by whose keys do, each with the last instant at which one of those expires; none if
     /// one never does.
     origins: HashMap<String, HashMap<Option<MerchantId>, Option<Timestamp>>>,
-    /// The clerks who work, by merchant.
-    clerks: HashMap<MerchantId, HashSet<KeyId>>,
+    /// The clerks who work, by merchant, with the number of their PIN.
+    clerks: HashMap<MerchantId, HashMap<KeyId, i32>>,
 }
 
 struct Entry {
@@ -33,7 +33,11 @@ struct Entry {
 }
 
 impl Snapshot {
-    pub(super) fn of(merchants: Vec<Merchant>, keys: Vec<(KeyHash, ApiKey)>, clerks: Vec<(MerchantId, KeyId)>) -> Self {
+    pub(super) fn of(
+        merchants: Vec<Merchant>,
+        keys: Vec<(KeyHash, ApiKey)>,
+        clerks: Vec<(MerchantId, KeyId, i32)>,
+    ) -> Self {
         let merchants: Vec<_> = merchants.into_iter().map(Arc::new).collect();
         let by_id: HashMap<_, _> = merchants.iter().map(|m| (m.id.clone(), m.clone())).collect();
         let by_slug = merchants.iter().map(|m| (m.slug.clone(), m.clone())).collect();
@@ -47,9 +51,9 @@ impl Snapshot {
                 *until = until.zip(entry.expires_at).map(|(known, other)| known.max(other));
             }
         }
-        let mut working: HashMap<MerchantId, HashSet<KeyId>> = HashMap::new();
-        for (merchant, key) in clerks {
-            working.entry(merchant).or_default().insert(key);
+        let mut working: HashMap<MerchantId, HashMap<KeyId, i32>> = HashMap::new();
+        for (merchant, key, generation) in clerks {
+            working.entry(merchant).or_default().insert(key, generation);
         }
         Self { by_id, by_slug, keys, origins, clerks: working }
     }
@@ -59,9 +63,9 @@ impl Snapshot {
         self.clerks.contains_key(merchant)
     }
 
-    /// True if this is a clerk of the merchant who works.
-    pub(super) fn is_clerk(&self, merchant: &MerchantId, key: &KeyId) -> bool {
-        self.clerks.get(merchant).is_some_and(|clerks| clerks.contains(key))
+    /// True if this is a clerk of the merchant who works, and still has the PIN of this number.
+    pub(super) fn is_clerk(&self, merchant: &MerchantId, key: &KeyId, generation: i32) -> bool {
+        self.clerks.get(merchant).is_some_and(|clerks| clerks.get(key) == Some(&generation))
     }
 
     /// The principal whose key this is. The map compares hashes of what was sent, which a caller can't steer

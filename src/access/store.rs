@@ -302,7 +302,7 @@ pub(super) struct Content {
     pub merchants: Vec<Merchant>,
     pub keys: Vec<(KeyHash, ApiKey)>,
     /// Those who work.
-    pub clerks: Vec<(MerchantId, KeyId)>,
+    pub clerks: Vec<(MerchantId, KeyId, i32)>,
 }
 
 /// Reads the whole directory. A row that can't be read is left out and said, so that one can't lock everybody out.
@@ -316,6 +316,9 @@ pub(super) fn list_everything(conn: &mut AnyConnection) -> Result<Content, Datab
     Ok(Content {
         merchants: merchants.into_iter().map(Merchant::try_from).filter_map(readable).collect(),
         keys: keys.into_iter().map(<(KeyHash, ApiKey)>::try_from).filter_map(readable).collect(),
-        clerks: clerks.into_iter().filter_map(|(of, key)| of.parse().ok().zip(key.parse().ok())).collect(),
+        clerks: clerks
+            .into_iter()
+            .filter_map(|(of, key, generation)| Some((of.parse().ok()?, key.parse().ok()?, generation)))
+            .collect(),
     })
 }

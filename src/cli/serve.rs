@@ -11,7 +11,7 @@ use super::flags::ServingFlags;
 use super::{Completion, Invocation, WebDoors, log_origins};
 use crate::audit::anchoring;
 use crate::gateway::Gateway;
-use crate::settings::Settings;
+use crate::settings::{Settings, is_in_the_open};
 use crate::telemetry::metrics::Metrics;
 
 /// SQLite and memory unless the settings say otherwise. SIGTERM, SIGHUP and Ctrl-C end it in good order.
@@ -33,6 +33,12 @@ pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Completion, Cl
         let (stopped, signal) = (stop.clone(), stop_signal());
         tracing::info!(address = %running.address, issuer = %running.gateway.issuer_url, "serving");
         tokio::spawn(warn_of_log_origins(running.gateway.clone()));
+        if let Some(base) = running.gateway.settings.server.link_base.as_deref().filter(|base| is_in_the_open(base)) {
+            tracing::warn!(
+                link_base = base,
+                "people's links are not encrypted: who sees one on its way has it; use https://"
+            );
+        }
         tokio::spawn(async move {
             signal.await;
             stopped.cancel();

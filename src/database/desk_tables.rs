@@ -6,6 +6,7 @@ diesel::table! {
         merchant_id -> Text,
         salt -> Binary,
         pin_hash -> Binary,
+        pin_generation -> Integer,
     }
 }
 

@@ -62,8 +62,8 @@ impl ScoreFact {
     }
 }
 
-/// The caller's statements about the visit: names and plain values.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The caller's statements about the visit: names and plain values. By default one person comes, and nothing is said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Context {
     members: BTreeMap<String, Json>,
     /// Numbers that can't be taken exactly: of no matter to a rule that doesn't look at them.
@@ -75,14 +75,6 @@ pub struct Context {
     party: Party,
     /// The attributes that are kept of the person: none of it is the caller's word.
     person: PersonFacts,
-}
-
-impl Default for Context {
-    /// One person, nothing said.
-    fn default() -> Self {
-        let (members, inexact, instants) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { members, inexact, instants, zone: None, party: Party::default(), person: PersonFacts::default() }
-    }
 }
 
 /// A value as conditions compare it.
@@ -209,6 +201,12 @@ impl Context {
     pub fn with_occupancy(mut self, percent: Option<Decimal>) -> Self {
         self.members.extend(percent.map(|percent| (OCCUPANCY.to_owned(), Json::Number(percent))));
         self
+    }
+
+    /// True if it is known how full the place is.
+    #[must_use]
+    pub fn knows_occupancy(&self) -> bool {
+        self.members.contains_key(OCCUPANCY)
     }
 
     /// The days from `now` to the flight, in the zone of its days.

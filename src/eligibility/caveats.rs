@@ -99,10 +99,17 @@ pub(super) fn caveats_of(chosen: &Chosen, trial: &Trial, known: Option<ScoreFact
         let detail = "No condition of this rule looks at a score, so the one that was given changes nothing.";
         warn("score_unused", detail.to_owned());
     }
-    if chosen.rule.looks_at_occupancy() {
-        let detail =
-            "Nobody counts who is inside here, so how full it is is not known: what the rule asks of it is missing.";
-        warn("occupancy_unknown", detail.to_owned());
+    match (chosen.rule.looks_at_occupancy(), trial.context.knows_occupancy()) {
+        (true, false) => {
+            let detail = "Nobody counts who is inside here, and it was not said how full it is: what the rule asks of it \
+                          is missing.";
+            warn("occupancy_unknown", detail.to_owned());
+        }
+        (false, true) => {
+            let detail = "No condition of this rule looks at how full it is, so what was given changes nothing.";
+            warn("occupancy_unused", detail.to_owned());
+        }
+        _ => {}
     }
     for name in trial.attributes.names().filter(|name| !chosen.rule.of_subject().contains(*name)) {
         let detail = format!("No condition of this rule looks at `subject.{name}`, so what was given changes nothing.");

@@ -369,7 +369,11 @@ fn warnings(rule: &Rule, context: &Context, at: Timestamp) -> Vec<Warning> {
     let unknown = [
         (looked_at.contains(&Attribute::Network), "network_unknown", "Scores have no names here, so `subject.network`"),
         (shows_pass, "boarding_pass_unknown", "Nobody shows a boarding pass here, so what the rule asks of one"),
-        (rule.looks_at_occupancy(), "occupancy_unknown", "Nobody counts who is inside here, so how full it is"),
+        (
+            rule.looks_at_occupancy() && !context.knows_occupancy(),
+            "occupancy_unknown",
+            "Nobody counts who is inside here, so how full it is",
+        ),
     ];
     for (_, code, what) in unknown.into_iter().filter(|(is_unknown, ..)| *is_unknown) {
         warn(code, format!("{what} is missing for everyone here."));

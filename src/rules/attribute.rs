@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use crate::foundation::decimal::Decimal;
 use crate::foundation::document::{FieldErrors, Node};
 
 /// The attribute that a leaf looks at.
@@ -96,6 +97,18 @@ pub const BOARDING_PASS: &str = "boarding_pass";
 
 /// How full the place is, as rules write it; what a rule looked at is recorded under this name beside the context.
 pub const OCCUPANCY: &str = "occupancy.percent";
+
+/// How full a place is, as it is said in trials: in percent, and more than 100 where people were let in by hand.
+///
+/// # Errors
+/// A sentence that says so about less than nothing.
+pub fn percent_taken(percent: Decimal) -> Result<Decimal, &'static str> {
+    if percent < Decimal::from_thousandths(0) {
+        Err("write how full the place is in percent: 0 or more")
+    } else {
+        Ok(percent)
+    }
+}
 
 /// The context attribute that is always there: how many people the check is for.
 pub const PARTY: &str = "party";

@@ -55,6 +55,15 @@ impl House {
         Ok(Self { location: counted.map(str::to_owned), ..house })
     }
 
+    /// The house by which a rule sees how full it is around a key that is used at `own`: its location's, where that is
+    /// counted by itself, else the perk as a whole.
+    ///
+    /// # Errors
+    /// [`NoHouse`].
+    pub fn around(rule: &Rule, own: Option<&str>) -> Result<Self, NoHouse> {
+        own.and_then(|own| Self::of(rule, Some(own), None).ok()).map_or_else(|| Self::of(rule, None, own), Ok)
+    }
+
     /// The other limits that count who is inside this house, whatever they count beside it: the whole perk, or several
     /// perks. Of the perk as a whole nobody knows at which location people are, and of what costs other than its limit (a
     /// table for each party, where that counts people) nobody knows how many came or left.
@@ -137,6 +146,21 @@ mod tests {
         assert_eq!(house(&[ROOM], Some("B"), Some("A")), is("room", "/location/B", 8));
         assert_eq!(house(&[ROOM, SEATS], None, Some("B")), is("seats", "/perk", 60));
         assert_eq!(house(&[ROOM, SEATS], Some("B"), None), is("room", "/location/B", 8));
+    }
+
+    #[test]
+    fn a_rule_sees_how_full_the_location_of_the_key_is_where_that_is_counted() {
+        let around = |limits: &[&str], own: Option<&str>| {
+            let rule = format!(r#"{{"tiers":[{{"id":"t"}}],"limits":[{}]}}"#, limits.join(","));
+            let rule = Rule::parse(&Json::parse(&rule).unwrap(), "perk").unwrap();
+            House::around(&rule, own).map(|house| (house.limit, house.capacity))
+        };
+        let is = |limit: &str, capacity| Ok((limit.to_owned(), capacity));
+        assert_eq!(around(&[SEATS, ROOM], Some("A")), is("room", 5));
+        assert_eq!(around(&[SEATS, ROOM], None), is("seats", 60));
+        assert_eq!(around(&[SEATS], Some("A")), is("seats", 40));
+        assert_eq!(around(&[ROOM], None), Err(NoHouse::ByLocation));
+        assert_eq!(around(&[OWN, DAY], Some("A")), Err(NoHouse::NoLimit));
     }
 
     #[test]

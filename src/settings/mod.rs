@@ -18,8 +18,8 @@ mod sources;
 pub mod table;
 
 pub use error::{Origin, SettingError};
-pub use parse::Network;
-pub use sections::{Anchors, Bounds, Rates, Redis, Server, Storage, Timeouts};
+pub use parse::{Network, is_in_the_open};
+pub use sections::{Anchors, Bounds, Rates, Redis, Server, Storage, StreamBounds, Timeouts};
 pub use sources::Sources;
 
 use secrecy::ExposeSecret as _;

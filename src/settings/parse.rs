@@ -62,6 +62,18 @@ pub(super) fn issuer(text: &str) -> Result<String, &'static str> {
     Ok(text.to_owned())
 }
 
+/// Tells whether what is sent to this address can be read on the way: it is not encrypted, and leaves the machine.
+#[must_use]
+pub fn is_in_the_open(url: &str) -> bool {
+    Url::parse(url).is_ok_and(|url| url.scheme() == "http" && !url.host_str().is_some_and(is_here))
+}
+
+/// Tells whether the host of an address is this machine.
+fn is_here(host: &str) -> bool {
+    let host = host.trim_matches(['[', ']']);
+    host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+}
+
 /// The beginning of the origins of logs: a URL without its scheme, as C2SP's tlog-checkpoint asks. It stands in
 /// signed notes and in the names of keys.
 pub(super) fn log_origin(text: &str) -> Result<String, &'static str> {
@@ -95,8 +107,7 @@ pub(super) fn boolean(text: &str) -> Result<bool, &'static str> {
 /// Where anchors are posted. The words of the error never repeat it: receivers put secrets into paths.
 pub(super) fn webhook_url(text: &str) -> Result<SecretString, &'static str> {
     let url = Url::parse(text).map_err(|_| "it must be an https:// URL")?;
-    let host = url.host_str().ok_or("it must name a host")?.trim_matches(['[', ']']);
-    let is_here = host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback());
+    let is_here = is_here(url.host_str().ok_or("it must name a host")?);
     match url.scheme() {
         "https" => {}
         "http" if is_here => {}
@@ -198,6 +209,23 @@ pub(super) fn web_origins(text: &str) -> Result<Vec<WebOrigin>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_not_encrypted_is_in_the_open_off_this_machine() {
+        for (url, expected) in [
+            ("https://perks.example.com", false),
+            ("http://perks.example.com", true),
+            ("http://perks.example.com:8080/p", true),
+            ("http://192.0.2.1", true),
+            ("http://127.0.0.1:8080", false),
+            ("http://localhost:8080/p", false),
+            ("http://localhost.example.com", true),
+            ("http://[::1]:8080", false),
+            ("http://[2001:db8::1]", true),
+        ] {
+            assert_eq!(is_in_the_open(url), expected, "{url}");
+        }
+    }
 
     #[test]
     fn numbers_and_durations_are_bounded() {

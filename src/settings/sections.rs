@@ -172,16 +172,36 @@ pub struct Rates {
     pub per_key: Option<std::num::NonZeroU32>,
     /// For one address.
     pub failed_keys: Option<std::num::NonZeroU32>,
+    pub links: Option<std::num::NonZeroU32>,
 }
 
 impl Rates {
     pub(super) fn read(from: &mut Reader) -> Option<Self> {
         let per_key = from.get(&table::RATE_PER_KEY, |text| count(text, 0, 1_000_000));
         let failed_keys = from.get(&table::RATE_FAILED_KEYS, |text| count(text, 0, 1_000_000));
+        let links = from.get(&table::RATE_LINKS, |text| count(text, 0, 1_000_000));
         Some(Self {
             per_key: std::num::NonZeroU32::new(per_key?),
             failed_keys: std::num::NonZeroU32::new(failed_keys?),
+            links: std::num::NonZeroU32::new(links?),
         })
+    }
+}
+
+/// The most streams that are open at once in a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StreamBounds {
+    pub all: usize,
+    pub per_merchant: usize,
+    pub per_key: usize,
+}
+
+impl StreamBounds {
+    fn read(from: &mut Reader) -> Option<Self> {
+        let all = from.get(&table::MAX_STREAMS, |text| size(text, 0, 100_000));
+        let per_merchant = from.get(&table::MAX_STREAMS_PER_MERCHANT, |text| size(text, 1, 100_000));
+        let per_key = from.get(&table::MAX_STREAMS_PER_KEY, |text| size(text, 1, 100_000));
+        Some(Self { all: all?, per_merchant: per_merchant?, per_key: per_key? })
     }
 }
 
@@ -191,8 +211,7 @@ pub struct Bounds {
     pub body_limit_bytes: usize,
     pub import_limit_bytes: u64,
     pub max_connections: usize,
-    pub max_streams: usize,
-    pub max_streams_per_key: usize,
+    pub streams: StreamBounds,
     pub ledger_queue: usize,
     pub ledger_batch: usize,
     pub score_cache_entries: u64,
@@ -204,8 +223,7 @@ impl Bounds {
         let body_limit_bytes = from.get(&table::BODY_LIMIT_BYTES, |text| size(text, 1024, 16 << 20));
         let import_limit_bytes = from.get(&table::IMPORT_LIMIT_BYTES, |text| parse::number(text, 1024, 1 << 40));
         let max_connections = from.get(&table::MAX_CONNECTIONS, |text| size(text, 1, 1_000_000));
-        let max_streams = from.get(&table::MAX_STREAMS, |text| size(text, 0, 100_000));
-        let max_streams_per_key = from.get(&table::MAX_STREAMS_PER_KEY, |text| size(text, 1, 100_000));
+        let streams = StreamBounds::read(from);
         let ledger_queue = from.get(&table::LEDGER_QUEUE, |text| size(text, 1, 1_000_000));
         let ledger_batch = from.get(&table::LEDGER_BATCH, |text| size(text, 1, 3_000));
         let score_cache_entries = from.get(&table::SCORE_CACHE_ENTRIES, |text| parse::number(text, 0, 1_000_000_000));
@@ -214,8 +232,7 @@ impl Bounds {
             body_limit_bytes: body_limit_bytes?,
             import_limit_bytes: import_limit_bytes?,
             max_connections: max_connections?,
-            max_streams: max_streams?,
-            max_streams_per_key: max_streams_per_key?,
+            streams: streams?,
             ledger_queue: ledger_queue?,
             ledger_batch: ledger_batch?,
             score_cache_entries: score_cache_entries?,

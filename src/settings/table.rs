@@ -165,6 +165,12 @@ pub const RATE_FAILED_KEYS: Setting = Setting::with_default(
     "Requests a second with a wrong key, and log-ins, from one address; valid keys behind it are not slowed. 0 turns it off.",
 );
 
+pub const RATE_LINKS: Setting = Setting::with_default(
+    "rate_links",
+    "10",
+    "Requests a second at the links of people from one address, with bursts of twice that. 0 turns it off.",
+);
+
 pub const BODY_LIMIT_BYTES: Setting = Setting::with_default("body_limit_bytes", "65_536", "The largest request body.");
 pub const IMPORT_LIMIT_BYTES: Setting = Setting::with_default(
     "import_limit_bytes",
@@ -180,6 +186,11 @@ pub const MAX_STREAMS: Setting = Setting::with_default(
     "max_streams",
     "256",
     "How many streams of who is inside may be open; each is one of the connections. 0 turns them off.",
+);
+pub const MAX_STREAMS_PER_MERCHANT: Setting = Setting::with_default(
+    "max_streams_per_merchant",
+    "64",
+    "How many of these streams the keys of one merchant may have open, so that others find room.",
 );
 pub const MAX_STREAMS_PER_KEY: Setting =
     Setting::with_default("max_streams_per_key", "8", "How many of these streams one API key may have open.");
@@ -258,7 +269,7 @@ pub const ANCHOR_EVERY: Setting =
         .flag(Flag::Serving);
 
 /// Every setting, in the order in which they are explained.
-pub const TABLE: [&Setting; 40] = [
+pub const TABLE: [&Setting; 42] = [
     &LISTEN,
     &ISSUER,
     &LOG_ORIGIN,
@@ -283,10 +294,12 @@ pub const TABLE: [&Setting; 40] = [
     &ANCHOR_EVERY,
     &RATE_PER_KEY,
     &RATE_FAILED_KEYS,
+    &RATE_LINKS,
     &BODY_LIMIT_BYTES,
     &IMPORT_LIMIT_BYTES,
     &MAX_CONNECTIONS,
     &MAX_STREAMS,
+    &MAX_STREAMS_PER_MERCHANT,
     &MAX_STREAMS_PER_KEY,
     &LEDGER_QUEUE,
     &LEDGER_BATCH,

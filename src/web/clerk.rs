@@ -39,6 +39,34 @@ impl<P: Permit> Acting<P> {
     pub fn acting_key(&self) -> &KeyId {
         self.clerk.as_ref().unwrap_or(&self.caller.key)
     }
+
+    /// Passes where the key acts at this location, or nothing says where it is.
+    ///
+    /// # Errors
+    /// 403 for the key of a desk at another.
+    pub fn require_at(&self, location: Option<&str>) -> Result<(), Problem> {
+        match (self.caller.acts_only_at(), location) {
+            (Some(own), Some(other)) if own != other => Err(elsewhere(&format!("This is at {other}"))),
+            _ => Ok(()),
+        }
+    }
+
+    /// The same where no location means all of them.
+    ///
+    /// # Errors
+    /// 403 for the key of a desk that has a location, also where none is named.
+    pub fn require_all_of(&self, location: Option<&str>) -> Result<(), Problem> {
+        match (self.caller.acts_only_at(), location) {
+            (Some(own), None) => Err(elsewhere(&format!("This is about every location: name `{own}`"))),
+            (_, location) => self.require_at(location),
+        }
+    }
+}
+
+/// The refusal to act at another location than the key's own.
+pub(crate) fn elsewhere(what: &str) -> Problem {
+    let how = "the key of a desk acts at its own location only. Use a key of that place, or an admin's.";
+    Problem::new(Kind::OtherLocation, format!("{what}, and {how}"))
 }
 
 impl<P: Permit> Deref for Acting<P> {

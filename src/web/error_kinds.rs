@@ -182,6 +182,7 @@ impl From<&OverrideError> for Kind {
         match error {
             OverrideError::NotFound => Self::NotFound,
             OverrideError::NotRefused(_) => Self::NotRefused,
+            OverrideError::Elsewhere { .. } => Self::OtherLocation,
             OverrideError::TooLate => Self::OverrideWindowClosed,
             OverrideError::NotOverridable | OverrideError::NotForPay => Self::NotOverridable,
             OverrideError::ReferenceUsed { .. } => Self::PaymentUsed,

@@ -43,6 +43,7 @@ kinds! {
     ExpiredKey = 401 "expired_key" "The API key has expired";
     RevokedKey = 401 "revoked_key" "The API key was revoked";
     Forbidden = 403 "forbidden" "The key may not do this";
+    OtherLocation = 403 "other_location" "The key acts at another location";
     ClerkRequired = 403 "clerk_required" "A clerk must sign in";
     ClerkSessionInvalid = 403 "clerk_session_invalid" "The clerk must sign in again";
     OriginNotAllowed = 403 "origin_not_allowed" "Pages of this origin may not ask";
@@ -96,6 +97,7 @@ kinds! {
     TooManyDryRuns = 429 "too_many_dry_runs" "Too many dry runs about one person";
     TooManyStreams = 429 "too_many_streams" "Too many streams with this key";
     TooManyRuns = 429 "too_many_runs" "Too many simulations run at once";
+    TooManyVisits = 429 "too_many_visits" "Too many requests from this address";
     TooManyFailedKeys = 429 "too_many_failed_keys" "Too many failed keys from this address";
     Internal = 500 "internal" "Something went wrong here";
     InDoubt = 503 "in_doubt" "It is not known whether this was done";

@@ -1,4 +1,4 @@
-//! Limits on how often a key may ask, and how often an address may fail to have one. Counted per process:
+//! Limits on how often a key may ask, and how often an address may fail to have one, or follow links that need none. Counted per process:
 //! behind N replicas a key has N times as much.
 
 use std::hash::Hash;
@@ -28,10 +28,12 @@ const TIDY_EVERY: Duration = Duration::from_secs(30);
 const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
-/// Both limits.
+/// All limits.
 pub struct RateLimits {
     keys: Option<Limit<KeyId>>,
     addresses: Option<Limit<IpAddr>>,
+    /// Those who follow links, by their address.
+    links: Option<Limit<IpAddr>>,
 }
 
 impl RateLimits {
@@ -41,6 +43,7 @@ impl RateLimits {
         Self {
             keys: rates.per_key.and_then(|rate| Limit::new(rate, "key")),
             addresses: rates.failed_keys.and_then(|rate| Limit::new(rate, "failed-keys")),
+            links: rates.links.and_then(|rate| Limit::new(rate, "links")),
         }
     }
 
@@ -72,23 +75,23 @@ impl RateLimits {
     /// # Errors
     /// A 429 when the address has failed too often.
     pub fn take_failure(&self, address: IpAddr) -> Result<(), Problem> {
-        self.take_address(address, Kind::TooManyFailedKeys)
+        take_address(self.addresses.as_ref(), address, Kind::TooManyFailedKeys)
     }
 
-    fn take_address(&self, address: IpAddr, kind: Kind) -> Result<(), Problem> {
-        let Some(limit) = &self.addresses else { return Ok(()) };
-        let bucket = address::bucket(address);
-        let crowded = limit.limiter.len() >= ADDRESSES_MAX;
-        let bucket = if crowded { IpAddr::from([0, 0, 0, 0]) } else { bucket };
-        limit.take(&bucket, kind).map(drop)
+    /// Counts one log-in from an address.
+    ///
+    /// # Errors
+    /// A 429 when the address has tried too often.
+    pub fn take_unnamed(&self, address: IpAddr) -> Result<(), Problem> {
+        take_address(self.addresses.as_ref(), address, Kind::RateLimited)
     }
 
-    /// Counts one request of an address at a door that asks for no key.
+    /// Counts one request of an address at a link of a person, which asks for no key.
     ///
     /// # Errors
     /// A 429 when the address has asked too often.
-    pub fn take_unnamed(&self, address: IpAddr) -> Result<(), Problem> {
-        self.take_address(address, Kind::RateLimited)
+    pub fn take_link(&self, address: IpAddr) -> Result<(), Problem> {
+        take_address(self.links.as_ref(), address, Kind::TooManyVisits)
     }
 
     /// Drops counts that are back at their start.
@@ -97,7 +100,7 @@ impl RateLimits {
             limit.limiter.retain_recent();
             limit.limiter.shrink_to_fit();
         }
-        if let Some(limit) = &self.addresses {
+        for limit in [&self.addresses, &self.links].into_iter().flatten() {
             limit.limiter.retain_recent();
             limit.limiter.shrink_to_fit();
         }
@@ -109,6 +112,14 @@ impl RateLimits {
             self.forget_idle();
         }
     }
+}
+
+fn take_address(limit: Option<&Limit<IpAddr>>, address: IpAddr, kind: Kind) -> Result<(), Problem> {
+    let Some(limit) = limit else { return Ok(()) };
+    let bucket = address::bucket(address);
+    let crowded = limit.limiter.len() >= ADDRESSES_MAX;
+    let bucket = if crowded { IpAddr::from([0, 0, 0, 0]) } else { bucket };
+    limit.take(&bucket, kind).map(drop)
 }
 
 type Limiter<K> = RateLimiter<K, DashMapStateStore<K>, DefaultClock, StateInformationMiddleware>;
@@ -191,7 +202,11 @@ mod tests {
     use jiff::Timestamp;
 
     fn limits(per_key: u32, failed_keys: u32) -> RateLimits {
-        RateLimits::new(Rates { per_key: NonZeroU32::new(per_key), failed_keys: NonZeroU32::new(failed_keys) })
+        RateLimits::new(Rates {
+            per_key: NonZeroU32::new(per_key),
+            failed_keys: NonZeroU32::new(failed_keys),
+            links: NonZeroU32::new(failed_keys),
+        })
     }
 
     #[test]

@@ -21,7 +21,7 @@ impl State {
         Self {
             limits: RateLimits::new(rates),
             dry_runs: DryRuns::default(),
-            streams: Streams::new(bounds.max_streams, bounds.max_streams_per_key),
+            streams: Streams::new(bounds.streams),
             draining: CancellationToken::new(),
         }
     }

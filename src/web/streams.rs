@@ -2,17 +2,18 @@
 //! Counted per process.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::problem::{Kind, Problem};
-use crate::foundation::ids::KeyId;
+use crate::foundation::ids::{KeyId, MerchantId};
+use crate::settings::StreamBounds;
 use crate::telemetry::meters;
 
 /// The streams that are open.
 #[derive(Clone)]
 pub(crate) struct Streams {
-    most: usize,
-    most_of_a_key: usize,
+    bounds: StreamBounds,
     open: Arc<Mutex<Open>>,
 }
 
@@ -20,44 +21,54 @@ pub(crate) struct Streams {
 struct Open {
     all: usize,
     by_key: HashMap<KeyId, usize>,
+    by_merchant: HashMap<MerchantId, usize>,
 }
 
 /// An open stream; dropped, it has ended.
 pub(crate) struct StreamPermit {
     key: KeyId,
+    merchant: MerchantId,
     of: Streams,
 }
 
 impl Streams {
-    pub(crate) fn new(most: usize, most_of_a_key: usize) -> Self {
-        Self { most, most_of_a_key, open: Arc::default() }
+    pub(crate) fn new(bounds: StreamBounds) -> Self {
+        Self { bounds, open: Arc::default() }
     }
 
-    /// Opens one more of the key's.
+    /// Opens one more with the merchant's key.
     ///
     /// # Errors
-    /// 429 where the key has as many as one may have, 503 where the process has.
-    pub(crate) fn open(&self, key: &KeyId) -> Result<StreamPermit, Problem> {
-        self.open_one_of(key, self.most_of_a_key)
+    /// 429 where the key or the merchant has as many as one may have, 503 where the process has.
+    pub(crate) fn open(&self, merchant: &MerchantId, key: &KeyId) -> Result<StreamPermit, Problem> {
+        self.open_one_of(merchant, key, self.bounds.per_key)
     }
 
     /// [`Streams::open`], of so many that the key may have.
-    pub(crate) fn open_one_of(&self, key: &KeyId, most: usize) -> Result<StreamPermit, Problem> {
+    pub(crate) fn open_one_of(&self, merchant: &MerchantId, key: &KeyId, most: usize) -> Result<StreamPermit, Problem> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let of_key = open.by_key.get(key).copied().unwrap_or(0);
-        if of_key >= most.min(self.most_of_a_key) {
-            let detail =
-                format!("This key has {of_key} streams open, which is as many as one may have: close another.");
+        let of_merchant = open.by_merchant.get(merchant).copied().unwrap_or(0);
+        let full = if of_key >= most.min(self.bounds.per_key) {
+            Some(format!("This key has {of_key} streams open"))
+        } else if of_merchant >= self.bounds.per_merchant {
+            Some(format!("The keys of this merchant have {of_merchant} streams open here"))
+        } else {
+            None
+        };
+        if let Some(full) = full {
+            let detail = format!("{full}, which is as many as may be: close another, or ask without a stream.");
             return Err(Problem::new(Kind::TooManyStreams, detail).retry_after(RETRY_SECONDS));
         }
-        if open.all >= self.most {
+        if open.all >= self.bounds.all {
             let detail = "This replica has as many streams open as it may have: ask without a stream, or try again.";
             return Err(Problem::new(Kind::Unavailable, detail).retry_after(RETRY_SECONDS));
         }
         open.all += 1;
         open.by_key.insert(key.clone(), of_key + 1);
+        open.by_merchant.insert(merchant.clone(), of_merchant + 1);
         meters().streams.set_count([], open.all as u64);
-        Ok(StreamPermit { key: key.clone(), of: self.clone() })
+        Ok(StreamPermit { key: key.clone(), merchant: merchant.clone(), of: self.clone() })
     }
 }
 
@@ -68,12 +79,16 @@ impl Drop for StreamPermit {
         let mut open = self.of.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.all = open.all.saturating_sub(1);
         meters().streams.set_count([], open.all as u64);
-        let left = open.by_key.get(&self.key).map_or(0, |of_key| of_key.saturating_sub(1));
-        if left == 0 {
-            open.by_key.remove(&self.key);
-        } else {
-            open.by_key.insert(self.key.clone(), left);
-        }
+        take_one(&mut open.by_key, &self.key);
+        take_one(&mut open.by_merchant, &self.merchant);
+    }
+}
+
+/// Counts one less; nothing is kept of who has none.
+fn take_one<K: Hash + Eq>(counts: &mut HashMap<K, usize>, of: &K) {
+    match counts.get_mut(of) {
+        Some(count) if *count > 1 => *count -= 1,
+        _ => drop(counts.remove(of)),
     }
 }
 
@@ -82,19 +97,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_and_a_process_have_so_many_and_what_ends_makes_room() {
+    fn a_key_a_merchant_and_a_process_have_so_many_and_what_ends_makes_room() {
         let key = |nth: u8| format!("key_{nth:032x}").parse::<KeyId>().unwrap();
-        let streams = Streams::new(3, 2);
-        let refused = |nth| streams.open(&key(nth)).map(drop).map_err(|problem| problem.kind);
-        let first = streams.open(&key(1)).unwrap();
-        let _second = streams.open(&key(1)).unwrap();
-        assert_eq!(refused(1), Err(Kind::TooManyStreams));
-        let third = streams.open(&key(2)).unwrap();
-        assert_eq!((refused(2), refused(1)), (Err(Kind::Unavailable), Err(Kind::TooManyStreams)));
+        let merchant = |nth: u8| format!("mer_{nth:032x}").parse::<MerchantId>().unwrap();
+        let streams = Streams::new(StreamBounds { all: 4, per_merchant: 3, per_key: 2 });
+        let open = |of: u8, nth: u8| streams.open(&merchant(of), &key(nth)).map_err(|problem| problem.kind);
+        let refused = |of, nth| open(of, nth).map(drop);
+        let first = open(1, 1).unwrap();
+        let _second = open(1, 1).unwrap();
+        assert_eq!(refused(1, 1), Err(Kind::TooManyStreams), "the key has its two");
+        let third = open(1, 2).unwrap();
+        assert_eq!(refused(1, 2), Err(Kind::TooManyStreams), "the merchant has its three");
+        assert_eq!(refused(1, 3), Err(Kind::TooManyStreams), "whichever key asks");
+        let fourth = open(2, 4).unwrap();
+        assert_eq!(refused(2, 4), Err(Kind::Unavailable), "the process has its four");
         drop(first);
-        assert_eq!(refused(2), Ok(()));
-        drop(third);
-        assert_eq!(refused(1), Ok(()));
-        assert_eq!(streams.open.lock().unwrap().by_key.len(), 1, "nothing is kept of a key without streams");
+        assert_eq!((refused(1, 1), refused(2, 4)), (Ok(()), Ok(())));
+        drop((third, fourth));
+        let open = streams.open.lock().unwrap();
+        assert_eq!((open.all, open.by_key.len(), open.by_merchant.len()), (1, 1, 1), "nothing is kept of who has none");
     }
 }

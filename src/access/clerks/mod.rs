@@ -21,6 +21,7 @@ use super::key::{ApiKey, NewKey};
 use super::principal::Principal;
 use super::role::Role;
 use super::{change, store as keys};
+use crate::database::followed::bump_epoch;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::ids::{KeyId, MerchantId};
 use crate::ledger::entry::Actor;
@@ -130,6 +131,43 @@ impl Directory {
         Ok(key)
     }
 
+    /// Lets a clerk whose PIN was wrong too often try again, at every desk, and with another PIN where one is given: then
+    /// what they had signed in for ends, here at once and on every replica within a second. What was wrong with the key of
+    /// a desk, of whichever clerk, goes on counting.
+    ///
+    /// # Errors
+    /// As [`Directory::remove_clerk`].
+    pub async fn reset_clerk(
+        &self,
+        merchant: MerchantId,
+        id: KeyId,
+        pin: Option<Pin>,
+        actor: Actor,
+    ) -> Result<(), AccessError> {
+        let pin = match pin {
+            Some(pin) => {
+                let salt = PinSalt::new(&self.entropy);
+                Some((salt, self.hash_of(&id, pin, salt).await?))
+            }
+            None => None,
+        };
+        let reset = self.ledger.change(move |conn, events| {
+            if store::find(conn, &merchant, &id)?.is_none() {
+                return Err(AccessError::UnknownKey);
+            }
+            store::forget_guesses(conn, &merchant, &id)?;
+            if let Some(pin) = pin {
+                store::update_pin(conn, &merchant, &id, pin)?;
+                bump_epoch(conn, keys::EPOCH)?;
+            }
+            events.push(change::clerk_reset(&merchant, &id, pin.is_some(), actor));
+            Ok(())
+        });
+        reset.await?;
+        self.known.follow_own_change().await;
+        Ok(())
+    }
+
     /// Signs a clerk in at the key of a desk. Every try is counted before the PIN is looked at, so that many at once are
     /// no more than as many one by one.
     ///
@@ -177,7 +215,8 @@ impl Directory {
         }
         self.database.write(move |conn: &mut AnyConnection| attempt.give_back(conn)).await?;
         let expires_at = Session::expiry(now);
-        let session = Session { clerk, expires_at }.sign(|parts| self.blind(parts), merchant, desk);
+        let session =
+            Session { clerk, generation: known.generation, expires_at }.sign(|parts| self.blind(parts), merchant, desk);
         Ok(SignedIn { session, expires_at })
     }
 
@@ -201,9 +240,9 @@ impl Directory {
         };
         let session = Session::read(text, |parts| self.blind(parts), &merchant.id, &caller.key, now);
         let session = session.ok_or(ClerkRefused::InvalidSession)?;
-        let works = || self.known.now().content.is_clerk(&merchant.id, &session.clerk);
+        let works = || self.known.now().content.is_clerk(&merchant.id, &session.clerk, session.generation);
         if !works() {
-            // Perhaps made on another replica a moment ago.
+            // Perhaps made, or given the PIN, on another replica a moment ago.
             self.known.catch_up().await.map_err(|_| ClerkRefused::Unavailable)?;
         }
         if works() { Ok(Some(session.clerk)) } else { Err(ClerkRefused::InvalidSession) }

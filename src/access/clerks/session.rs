@@ -1,5 +1,5 @@
-//! Sessions of clerks: who signed in, until when, and a keyed hash that binds both to the key of the desk. Nothing of it
-//! is stored; a clerk who is removed has none any more.
+//! Sessions of clerks: who signed in, by which PIN, until when, and a keyed hash that binds all to the key of the desk.
+//! Nothing of it is stored; a clerk who is removed or has another PIN has none any more.
 
 use std::fmt;
 
@@ -17,6 +17,8 @@ const PREFIX: &str = "pgs";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
     pub clerk: KeyId,
+    /// The PIN that began it, by its number.
+    pub generation: i32,
     /// In whole seconds.
     pub expires_at: Timestamp,
 }
@@ -51,7 +53,8 @@ impl Session {
     pub fn sign(&self, blind: impl FnOnce(&[&[u8]]) -> [u8; 32], merchant: &MerchantId, desk: &KeyId) -> SessionText {
         let clerk = self.clerk.as_str().trim_start_matches("key_");
         let seconds = self.expires_at.as_second();
-        SessionText(format!("{PREFIX}_{clerk}_{seconds:x}_{}", hex(&self.proof(blind, merchant, desk))))
+        let proof = hex(&self.proof(blind, merchant, desk));
+        SessionText(format!("{PREFIX}_{clerk}_{:x}_{seconds:x}_{proof}", self.generation))
     }
 
     /// Reads a text that [`Session::sign`] made for this merchant and desk, while it lasts.
@@ -64,17 +67,18 @@ impl Session {
         now: Timestamp,
     ) -> Option<Self> {
         let mut parts = text.split('_');
-        let (prefix, clerk, seconds, proof) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-        if prefix != PREFIX || parts.next().is_some() {
+        if parts.next()? != PREFIX {
             return None;
         }
+        let (clerk, generation, seconds, proof) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        let generation = i32::from_str_radix(generation, 16).ok()?;
         let clerk = format!("key_{clerk}").parse().ok()?;
         let expires_at = Timestamp::from_second(i64::from_str_radix(seconds, 16).ok()?).ok()?;
-        let session = Self { clerk, expires_at };
+        let session = Self { clerk, generation, expires_at };
         // The whole text is compared, so that of what reads alike one form is right.
         let wanted = session.sign(blind, merchant, desk);
         let is_ours = constant_time::verify_slices_are_equal(wanted.0.as_bytes(), text.as_bytes()).is_ok();
-        (is_ours && !proof.is_empty() && now < expires_at).then_some(session)
+        (is_ours && !proof.is_empty() && parts.next().is_none() && now < expires_at).then_some(session)
     }
 
     fn proof(&self, blind: impl FnOnce(&[&[u8]]) -> [u8; 32], merchant: &MerchantId, desk: &KeyId) -> [u8; 32] {
@@ -84,6 +88,7 @@ impl Session {
             desk.as_str().as_bytes(),
             self.clerk.as_str().as_bytes(),
             &self.expires_at.as_second().to_be_bytes(),
+            &self.generation.to_be_bytes(),
         ])
     }
 }

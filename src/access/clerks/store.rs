@@ -12,6 +12,8 @@ type Result<T> = std::result::Result<T, DatabaseError>;
 
 /// A clerk's PIN as it is stored.
 pub(super) struct StoredPin {
+    /// How often it was set before.
+    pub generation: i32,
     pub salt: PinSalt,
     pub hash: PinHash,
 }
@@ -48,27 +50,49 @@ pub(super) fn insert(
 
 /// The PIN of a clerk of the merchant whose key works; of one who was removed none is kept.
 pub(super) fn find(conn: &mut AnyConnection, merchant: &MerchantId, key: &KeyId) -> Result<Option<StoredPin>> {
-    let found: Option<(Vec<u8>, Vec<u8>)> = clerks::table
+    let found: Option<(i32, Vec<u8>, Vec<u8>)> = clerks::table
         .inner_join(api_keys::table.on(api_keys::id.eq(clerks::key_id)))
         .filter(clerks::merchant_id.eq(merchant.as_str()))
         .filter(clerks::key_id.eq(key.as_str()))
         .filter(api_keys::revoked_at.is_null())
-        .select((clerks::salt, clerks::pin_hash))
+        .select((clerks::pin_generation, clerks::salt, clerks::pin_hash))
         .first(conn)
         .optional()?;
     let corrupt = || DatabaseError::corrupt("PIN of a clerk", "of another length");
     found
-        .map(|(salt, hash)| {
+        .map(|(generation, salt, hash)| {
             let salt = PinSalt(salt.try_into().map_err(|_| corrupt())?);
-            Ok(StoredPin { salt, hash: PinHash(hash.try_into().map_err(|_| corrupt())?) })
+            Ok(StoredPin { generation, salt, hash: PinHash(hash.try_into().map_err(|_| corrupt())?) })
         })
         .transpose()
+}
+
+/// Puts another PIN in the place of a clerk's.
+pub(super) fn update_pin(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    key: &KeyId,
+    (salt, hash): (PinSalt, PinHash),
+) -> Result<()> {
+    let whose = clerks::table.filter(clerks::merchant_id.eq(merchant.as_str())).filter(clerks::key_id.eq(key.as_str()));
+    let pin = (
+        clerks::salt.eq(salt.0.to_vec()),
+        clerks::pin_hash.eq(hash.0.to_vec()),
+        clerks::pin_generation.eq(clerks::pin_generation + 1),
+    );
+    diesel::update(whose).set(pin).execute(conn)?;
+    Ok(())
 }
 
 /// Deletes what is stored of a PIN, and how often it was wrong.
 pub(in crate::access) fn forget_pin(conn: &mut AnyConnection, merchant: &MerchantId, key: &KeyId) -> Result<()> {
     let whose = clerks::table.filter(clerks::merchant_id.eq(merchant.as_str()));
     diesel::delete(whose.filter(clerks::key_id.eq(key.as_str()))).execute(conn)?;
+    forget_guesses(conn, merchant, key)
+}
+
+/// Deletes how often the PIN of a clerk was wrong, at whichever desk.
+pub(super) fn forget_guesses(conn: &mut AnyConnection, merchant: &MerchantId, key: &KeyId) -> Result<()> {
     let whose = pin_guesses::table.filter(pin_guesses::merchant_id.eq(merchant.as_str()));
     diesel::delete(whose.filter(pin_guesses::key_id.eq(key.as_str()))).execute(conn)?;
     Ok(())
@@ -82,12 +106,12 @@ pub(super) fn count_working(conn: &mut AnyConnection, merchant: &MerchantId) -> 
     Ok(usize::try_from(count).unwrap_or(usize::MAX))
 }
 
-/// Every clerk of every merchant who works: the merchant's and the key's id.
-pub(in crate::access) fn list_working(conn: &mut AnyConnection) -> Result<Vec<(String, String)>> {
+/// Every clerk of every merchant who works: the merchant's and the key's id, and how often the PIN was set.
+pub(in crate::access) fn list_working(conn: &mut AnyConnection) -> Result<Vec<(String, String, i32)>> {
     Ok(clerks::table
         .inner_join(api_keys::table.on(api_keys::id.eq(clerks::key_id)))
         .filter(api_keys::revoked_at.is_null())
-        .select((clerks::merchant_id, clerks::key_id))
+        .select((clerks::merchant_id, clerks::key_id, clerks::pin_generation))
         .load(conn)?)
 }
 

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+pub(crate) use super::actor::Actor;
 use super::canonical::{self, Canonical, Reader, put, read_members};
 use super::guests::{GuestFacts, UseLeftFacts};
 use super::instant::Instant;
@@ -42,26 +43,6 @@ pub(crate) enum Facts<'a> {
     Redeem(RedeemFacts<'a>),
     /// Not read yet.
     Other(&'a RawValue),
-}
-
-#[derive(Debug, Deserialize)]
-pub(crate) struct Actor<'a> {
-    #[serde(borrow)]
-    pub key: Option<Text<'a>>,
-    #[serde(borrow)]
-    pub role: Text<'a>,
-}
-
-read_members!(Actor { key, role });
-
-impl Actor<'_> {
-    /// Tells whether a table for people names this one: by the role, and the key where there is one.
-    pub(crate) fn is_named(&self, name: &str) -> bool {
-        match &self.key {
-            None => name == &*self.role,
-            Some(key) => name.strip_prefix(&*self.role).and_then(|it| it.strip_prefix(' ')) == Some(&**key),
-        }
-    }
 }
 
 /// The member that every version has.

@@ -1,6 +1,7 @@
 //! The auditor's own reader of events, independent of the ledger that wrote them: `canonical` JSON, `text`, `instant`, and
 //! the `body` of an event with what is compared of it.
 
+mod actor;
 pub(crate) mod body;
 pub(crate) mod canonical;
 pub(crate) mod guests;

@@ -345,13 +345,12 @@ impl ExpectedLog<'_> {
             }
             "key.revoked" => self.keys.revoked(body, read(facts)?),
             "account.reset" => _ = read::<crate::ledger::events::access::AccountReset>(facts)?,
+            "clerk.reset" => _ = read::<crate::ledger::events::access::ClerkReset>(facts)?,
             gateway::CREATED | gateway::ROTATED if self.log.merchant.is_none() => {
                 self.gateway_keys.created(about, &read(facts)?);
             }
             gateway::REVOKED if self.log.merchant.is_none() => self.gateway_keys.revoked(about, &read(facts)?),
-            "merchant.created" if self.log.merchant.is_none() => {
-                self.books.merchants.insert(about.to_owned());
-            }
+            "merchant.created" if self.log.merchant.is_none() => _ = self.books.merchants.insert(about.to_owned()),
             "merchant.created" => self.owner.created(&read(facts)?),
             "merchant.rezoned" => self.owner.rezoned(&read(facts)?),
             _ => {}

@@ -13,10 +13,10 @@ use crate::cli::once::Needs;
 use crate::cli::output::{write_line, write_part};
 use crate::cli::{Completion, Invocation};
 use crate::eligibility::checker::Answer;
-use crate::eligibility::overrides::{OverrideRequest, PaidEntryRequest};
+use crate::eligibility::overrides::{OverrideRequest, Overrider, PaidEntryRequest};
 use crate::eligibility::shown::check::CheckShown;
 use crate::foundation::field_error::FieldError;
-use crate::foundation::ids::{self, CheckId, KeyId, MAX_NOTE};
+use crate::foundation::ids::{self, CheckId, MAX_NOTE};
 use crate::gateway::Gateway;
 use crate::ledger::payment::Payment;
 
@@ -119,7 +119,7 @@ fn unfit_payment(errors: Vec<FieldError>) -> AccessError {
 fn let_in(
     key_file: &Path,
     invocation: &Invocation,
-    work: impl AsyncFnOnce(&Gateway, (KeyId, &'static str), &Principal) -> Result<Answer, CliError>,
+    work: impl AsyncFnOnce(&Gateway, Overrider, &Principal) -> Result<Answer, CliError>,
 ) -> Result<Completion, CliError> {
     let secret = read_secret_line(key_file)?;
     let unfit = |detail: String| AccessError::Unfit(vec![FieldError::at("/key-file", "invalid_value", detail)]);
@@ -135,7 +135,9 @@ fn let_in(
             let detail = "desks act for their clerks, who sign in over the API: use the key of an admin";
             return Err(unfit(detail.to_owned()).into());
         }
-        let answer = work(gateway, (caller.key.clone(), caller.role.as_str()), &caller).await?;
+        let place = caller.acts_only_at().map(str::to_owned);
+        let by = Overrider { key: caller.key.clone(), role: caller.role.as_str(), place };
+        let answer = work(gateway, by, &caller).await?;
         Ok(CheckShown::of(answer, caller.role.may(Permission::ReadScores)))
     })?;
     invocation.output.show(&LetIn(shown))?;

@@ -17,9 +17,10 @@ use super::output::confirmation::Confirmation;
 use super::output::{table, write_part};
 use super::{Completion, Invocation};
 use crate::access::clerks::pin::Pin;
-use crate::access::{AccessError, ApiKey};
+use crate::access::{AccessError, ApiKey, Merchant};
 use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::{CheckId, GrantId, KeyId, PerkSlug};
+use crate::gateway::Gateway;
 use crate::ledger::cases::overrides::Overridden;
 use crate::ledger::payment::Payment;
 use crate::rules::offers::Price;
@@ -37,12 +38,22 @@ enum Action {
         /// As the desk shows it.
         #[arg(long, value_name = "TEXT")]
         name: String,
-        /// A file whose first line is the PIN, of 4 to 12 digits; `-` is standard input.
+        /// A file whose first line is the PIN, of 6 to 12 digits; `-` is standard input.
         #[arg(long, value_name = "FILE")]
         pin_file: PathBuf,
         #[command(flatten)]
         merchant: MerchantFlag,
     },
+    /// Give a clerk another PIN. What they signed in for ends within a second, everywhere.
+    SetPin {
+        #[command(flatten)]
+        of: OfClerk,
+        /// A file whose first line is the PIN, of 6 to 12 digits; `-` is standard input.
+        #[arg(long, value_name = "FILE")]
+        pin_file: PathBuf,
+    },
+    /// Let a clerk try again whose PIN was wrong too often.
+    UnlockClerk(OfClerk),
     /// List the clerks who work.
     Clerks {
         #[command(flatten)]
@@ -62,14 +73,20 @@ enum Action {
     },
     /// Remove a clerk. What they signed in for ends within a second, everywhere.
     RemoveClerk {
-        /// The clerk's id (`key_…`).
-        #[arg(value_name = "CLERK")]
-        clerk: KeyId,
         #[command(flatten)]
-        merchant: MerchantFlag,
+        of: OfClerk,
         #[command(flatten)]
         confirmation: Confirmation,
     },
+}
+
+#[derive(clap::Args)]
+struct OfClerk {
+    /// The clerk's id (`key_…`).
+    #[arg(value_name = "CLERK")]
+    clerk: KeyId,
+    #[command(flatten)]
+    merchant: MerchantFlag,
 }
 
 #[derive(Serialize)]
@@ -173,6 +190,20 @@ impl fmt::Display for Overrides {
 }
 
 #[derive(Serialize)]
+struct Reset {
+    clerk: KeyId,
+    unlocked: bool,
+    has_new_pin: bool,
+}
+
+impl fmt::Display for Reset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let how = if self.has_new_pin { "with the new PIN" } else { "again" };
+        write_part!(f, "{} can sign in {how}", self.clerk)
+    }
+}
+
+#[derive(Serialize)]
 struct Removed {
     clerk: KeyId,
     removed: bool,
@@ -189,9 +220,6 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, Cli
         Action::AddClerk { name, pin_file, merchant } => {
             let pin = read_pin(&pin_file)?;
             let made = invocation.with_gateway(Needs::Existing, async |gateway| {
-                let weak =
-                    |weak| AccessError::Unfit(vec![FieldError::at("/pin-file", "invalid_value", format!("{weak}"))]);
-                pin.check().map_err(weak)?;
                 let merchant = once::merchant(gateway, &merchant).await?.id;
                 Ok(gateway.directory.create_clerk(merchant, &name, pin, ACTOR).await?)
             })?;
@@ -219,13 +247,15 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, Cli
                 .output
                 .show(&Overrides { overrides: overrides.into_iter().map(OverrideView::from).collect() })?;
         }
-        Action::RemoveClerk { clerk, merchant, confirmation } => {
+        Action::SetPin { of, pin_file } => {
+            let pin = read_pin(&pin_file)?;
+            reset(of, Some(pin), invocation)?;
+        }
+        Action::UnlockClerk(of) => reset(of, None, invocation)?,
+        Action::RemoveClerk { of: OfClerk { clerk, merchant }, confirmation } => {
             let removed = invocation.with_gateway(Needs::Existing, async |gateway| {
                 let merchant = once::merchant(gateway, &merchant).await?;
-                let clerks = gateway.directory.list_clerks(merchant.id.clone()).await?;
-                let Some(found) = clerks.into_iter().find(|it| it.id == clerk) else {
-                    return Err(CliError::UnknownKey { key: clerk, merchant: Some(merchant.slug) });
-                };
+                let found = find(gateway, &merchant, clerk).await?;
                 confirmation.ask(&format!("remove the clerk `{}`", found.label))?;
                 Ok(gateway.directory.remove_clerk(merchant.id, found.id, ACTOR).await?)
             })?;
@@ -235,9 +265,30 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, Cli
     Ok(Completion::Succeeded)
 }
 
+fn reset(OfClerk { clerk, merchant }: OfClerk, pin: Option<Pin>, invocation: &Invocation) -> Result<(), CliError> {
+    let has_new_pin = pin.is_some();
+    let clerk = invocation.with_gateway(Needs::Existing, async |gateway| {
+        let merchant = once::merchant(gateway, &merchant).await?;
+        let clerk = find(gateway, &merchant, clerk).await?.id;
+        gateway.directory.reset_clerk(merchant.id, clerk.clone(), pin, ACTOR).await?;
+        Ok(clerk)
+    })?;
+    invocation.output.show(&Reset { clerk, unlocked: true, has_new_pin })
+}
+
+/// The clerk of the merchant who works under this id.
+async fn find(gateway: &Gateway, merchant: &Merchant, clerk: KeyId) -> Result<ApiKey, CliError> {
+    let clerks = gateway.directory.list_clerks(merchant.id.clone()).await?;
+    let found = clerks.into_iter().find(|it| it.id == clerk);
+    found.ok_or_else(|| CliError::UnknownKey { key: clerk, merchant: Some(merchant.slug.clone()) })
+}
+
 /// The first line of a file: a PIN is no argument, as everybody on the machine sees those.
 fn read_pin(file: &Path) -> Result<Pin, CliError> {
-    Ok(Pin::from(read_secret_line(file)?.as_str()))
+    let pin = Pin::from(read_secret_line(file)?.as_str());
+    let weak = |weak| AccessError::Unfit(vec![FieldError::at("/pin-file", "invalid_value", format!("{weak}"))]);
+    pin.check().map_err(weak)?;
+    Ok(pin)
 }
 
 /// The first line of a file, without the blanks around it.

@@ -64,6 +64,8 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         ],
     ),
     ("desk remove-clerk", &["perkgate desk remove-clerk key_019abf3e5c1f7d0a8e4b2f6c1d3a5b70"]),
+    ("desk set-pin", &["perkgate desk set-pin key_019abf3e5c1f7d0a8e4b2f6c1d3a5b70 --pin-file pin.txt"]),
+    ("desk unlock-clerk", &["perkgate desk unlock-clerk key_019abf3e5c1f7d0a8e4b2f6c1d3a5b70"]),
     ("doctor", &["perkgate doctor", "perkgate doctor --config /etc/perkgate/perkgate.toml --json"]),
     (
         "grant correct",

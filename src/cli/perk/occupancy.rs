@@ -11,8 +11,10 @@ use crate::cli::once::{self, ACTOR, MerchantFlag, Needs};
 use crate::cli::output::{write_line, write_part};
 use crate::cli::{Completion, Invocation};
 use crate::eligibility::occupancy::{Occupancy, PlaceAsked};
+use crate::foundation::decimal::{Decimal, DecimalError};
 use crate::foundation::ids::{self, MAX_LABEL, MAX_NOTE, OccupancyId, PerkSlug};
 use crate::ledger::occupancy::MOST;
+use crate::rules::attribute::percent_taken;
 
 #[derive(Subcommand)]
 pub(crate) enum Occupancies {
@@ -116,4 +118,9 @@ pub(super) fn run(action: Occupancies, invocation: &Invocation) -> Result<Comple
         }
     }
     Ok(Completion::Succeeded)
+}
+
+/// How full a place is, as it is said in trials.
+pub(super) fn percent(text: &str) -> Result<Decimal, String> {
+    Ok(percent_taken(text.parse().map_err(|error: DecimalError| error.to_string())?)?)
 }

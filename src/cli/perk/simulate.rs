@@ -7,6 +7,7 @@ use clap::ArgGroup;
 use jiff::Timestamp;
 
 use super::file::PerkFile;
+use super::occupancy::percent;
 use crate::cli::error::CliError;
 use crate::cli::once::{self, ACTOR, MerchantFlag, Needs};
 use crate::cli::output::guest_words::{LanguageFlag, write_reasons};
@@ -155,6 +156,9 @@ pub(crate) struct Args {
     at: Option<Timestamp>,
     #[arg(long, value_name = "NAME", help = "Where the check would be made")]
     location: Option<String>,
+    /// How full the place is, in percent.
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    occupancy: Option<Decimal>,
     #[arg(long, value_name = "NAME", help = "The kiosk that would ask")]
     kiosk: Option<String>,
     #[command(flatten)]
@@ -174,7 +178,7 @@ pub(crate) fn instant(text: &str) -> Result<Timestamp, &'static str> {
 }
 
 pub(crate) fn run(args: Args, invocation: &Invocation) -> Result<Completion, CliError> {
-    let context = args.party.with(read_context(args.context.as_deref())?)?;
+    let context = args.party.with(read_context(args.context.as_deref())?)?.with_occupancy(args.occupancy);
     let (choice, perk) = (args.rule.choice()?, args.rule.perk.clone());
     let merchant = args.rule.merchant.clone();
     if args.everyone {

@@ -250,7 +250,7 @@ async fn erase(
         None => false,
     };
     let subject = gateway.keyring.subject_refs(&merchant, &person.handle(gateway, &merchant));
-    let erased = gateway.scores.erase(&gateway.ledger, Erasure { merchant, subject, by: ACTOR }).await?;
+    let erased = gateway.scores.erase(&gateway.ledger, Erasure { merchant, subject, by: ACTOR, asked: None }).await?;
     if !servers_hear && erased.as_ref().is_some_and(|erased| erased.forgotten != Forgotten::default()) {
         let note = format!("A server that runs may go by what is in its memory for up to {POLL_EVERY:?} more.");
         invocation.output.note(&note);

@@ -70,7 +70,7 @@ pub(in crate::console) async fn watch_today(
 ) -> Result<HttpResponse, Problem> {
     let merchant = caller.merchant()?.id.clone();
     let perk = gateway.catalog.find_perk(&merchant, &query.perk).await?;
-    let permit = state.streams.open_one_of(&caller.key, MOST_STREAMS)?;
+    let permit = state.streams.open_one_of(&merchant, &caller.key, MOST_STREAMS)?;
     let growing = gateway.live.watch(&merchant).await?;
     let now = gateway.live.newest((&merchant, &perk.id), Some(i64::MAX), 0, false).await?.next;
     let mut response = events_answer();

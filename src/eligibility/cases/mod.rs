@@ -19,13 +19,14 @@ use crate::decision::facts::{Context, Facts, ScoreFact};
 use crate::decision::person::PersonFacts;
 use crate::foundation::boarding_pass::{AIRPORT_FORM, BoardingPass, MOST_AIRPORTS, airport};
 use crate::foundation::clock::from_micros;
-use crate::foundation::decimal::DecimalError;
+use crate::foundation::decimal::{Decimal, DecimalError};
 use crate::foundation::document::{FieldErrors, Fields, Node};
 use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::{MAX_LABEL, label};
 use crate::foundation::json::{Json, LooseJson};
 use crate::foundation::period::{LONGEST, Period};
 use crate::foundation::subject::SubjectHandle;
+use crate::rules::attribute::percent_taken;
 use crate::rules::rule::Rule;
 use crate::rules::terms::{Fallback, Rollout};
 use crate::scores::score::{EARLIEST, ScoreFault};
@@ -133,7 +134,18 @@ impl Case {
         errors: &mut FieldErrors,
     ) -> Option<Self> {
         let fields = node.fields(
-            &["name", "at", "subject", "context", "party", "boarding_pass", "airports", "location", "expect"],
+            &[
+                "name",
+                "at",
+                "subject",
+                "context",
+                "party",
+                "occupancy",
+                "boarding_pass",
+                "airports",
+                "location",
+                "expect",
+            ],
             errors,
         )?;
         let name = fields.required("name", errors).and_then(|name| {
@@ -152,6 +164,7 @@ impl Case {
             (Some(context), Some(party)) => context.with_party_read(&party, errors),
             (context, _) => context,
         };
+        let occupancy = fields.or("occupancy", None, |it| read_occupancy(&it, errors).map(Some));
         let pass = fields.or("boarding_pass", None, |pass| read_pass(&pass, errors).map(Some));
         let airports = fields.or("airports", Vec::new(), |airports| read_airports(&airports, errors));
         let location = fields.or("location", None, |location| read_location(&location, errors).map(Some));
@@ -162,7 +175,7 @@ impl Case {
             (context, Some(pass), airports) => context.with_pass(&pass, rule.time_zone(), at?, &airports),
             (context, None, _) => context,
         };
-        let context = context.of_person(person);
+        let context = context.of_person(person).with_occupancy(occupancy?);
         let bucket = Some(rollout_bucket);
         let facts = Facts { score, network, context, rollout_bucket: bucket, location: location?, closed_until: None };
         Some(Self { name: name?, pointer: node.pointer().to_owned(), at: at?, facts, expected: expected? })
@@ -260,6 +273,14 @@ fn read_airports(node: &Node<'_>, errors: &mut FieldErrors) -> Option<Vec<String
     };
     let read: Vec<_> = airports.iter().map(read).collect();
     read.into_iter().collect()
+}
+
+/// How full the place is, in percent.
+fn read_occupancy(node: &Node<'_>, errors: &mut FieldErrors) -> Option<Decimal> {
+    match percent_taken(node.number(errors)?) {
+        Ok(percent) => Some(percent),
+        Err(detail) => node.refuse(errors, "out_of_range", detail),
+    }
 }
 
 /// The location of the key that asks, as a key's is kept.

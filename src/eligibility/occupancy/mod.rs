@@ -124,7 +124,7 @@ impl Floor {
     /// # Errors
     /// [`OccupancyRequestError::NoOccupancy`] where no limit says so; the perk's and the database's.
     pub async fn occupancy(&self, merchant: &Merchant, asked: &PlaceAsked) -> Result<Occupancy, OccupancyRequestError> {
-        let Found { place, rule } = self.find(merchant, asked).await?;
+        let Found { place, rule } = self.find_known(merchant, asked).await?;
         let inside = self.inside(&place).await?;
         let peak = self.peak_today(&place, &rule, &inside).await?;
         Ok(shown(place, inside, peak))
@@ -146,13 +146,22 @@ impl Floor {
         actor: Actor,
         (delta, reason): (i64, String),
     ) -> Result<CorrectedOccupancy, OccupancyRequestError> {
-        let Found { place, rule } = self.find(merchant, asked).await?;
+        let Found { place, rule } = self.find_known(merchant, asked).await?;
         let now = self.clock.now();
         let id = OccupancyId::new(now, &self.entropy);
         let others = place.house.others(&rule, merchant.id.as_str());
         let correction = OccupancyCorrection { id: id.clone(), actor, place: place.clone(), others, delta, reason };
         let change = self.ledger.change(move |conn, events| occupancy::correct(conn, events, &correction, now));
         Ok(CorrectedOccupancy { id, corrected: change.await?, place })
+    }
+
+    /// The place, at a location that keys name.
+    async fn find_known(&self, merchant: &Merchant, asked: &PlaceAsked) -> Result<Found, OccupancyRequestError> {
+        let found = self.find(merchant, asked).await?;
+        if let Some(location) = &asked.location {
+            self.catalog.require_location(&merchant.id, location).await?;
+        }
+        Ok(found)
     }
 
     async fn find(&self, merchant: &Merchant, asked: &PlaceAsked) -> Result<Found, OccupancyRequestError> {

@@ -54,7 +54,7 @@ impl Samples {
         if !rule.looks_at_occupancy() {
             return Ok(None);
         }
-        let Ok(house) = House::of(rule, None, own) else { return Ok(None) };
+        let Ok(house) = House::around(rule, own) else { return Ok(None) };
         let (merchant, id, slug) = (merchant.id.clone(), perk.id.clone(), perk.slug.clone());
         let place = CountedPlace { merchant, perk: id, slug, house };
         // One reads, and the others wait for what it finds.

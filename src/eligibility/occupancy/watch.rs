@@ -34,7 +34,7 @@ impl Floor {
     /// # Errors
     /// As [`Floor::occupancy`].
     pub async fn watch(&self, merchant: &Merchant, asked: &PlaceAsked) -> Result<Watched, OccupancyRequestError> {
-        let Found { place, rule } = self.find(merchant, asked).await?;
+        let Found { place, rule } = self.find_known(merchant, asked).await?;
         let inside = self.inside(&place).await?;
         let peak = self.peak_today(&place, &rule, &inside).await?;
         let now = Arc::new(shown(place.clone(), inside, peak));

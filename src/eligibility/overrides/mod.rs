@@ -1,6 +1,8 @@
 //! A desk lets someone in by hand whom a rule refused, for a reason or for pay: by that very version of the rule, on the
 //! terms that it gives.
 
+pub mod openings;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,6 +23,8 @@ use crate::perks::closures::closing;
 use crate::perks::error::PerkError;
 use crate::perks::perk::PerkStatus;
 use crate::rules::limit::{Place, Scope};
+use crate::rules::overrides::OverrideTerms;
+use crate::rules::tier::Tier;
 use crate::telemetry::meters;
 
 /// The longest time an override may wait for the ledger.
@@ -28,6 +32,16 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The time after a refusal in which it can be overridden.
 pub const OPEN_FOR: SignedDuration = SignedDuration::from_mins(30);
+
+/// The one who lets in by hand.
+#[derive(Debug, Clone)]
+pub struct Overrider {
+    /// The key or clerk that events name, with the role.
+    pub key: KeyId,
+    pub role: &'static str,
+    /// The only location at which they act.
+    pub place: Option<String>,
+}
 
 /// A desk's wish to override a refusal.
 #[derive(Debug, Clone)]
@@ -64,6 +78,8 @@ pub enum OverrideError {
     NotFound,
     #[error("the check was {}", .0.as_str())]
     NotRefused(Decision),
+    #[error("it was asked at {location}")]
+    Elsewhere { location: String },
     #[error("it was refused more than {} minutes ago", OPEN_FOR.as_mins())]
     TooLate,
     #[error("the rule that refused it lets nobody override")]
@@ -77,7 +93,7 @@ pub enum OverrideError {
     #[error("it was overridden before")]
     AlreadyOverridden { granted: CheckId },
     #[error("the payment let someone in before")]
-    ReferenceUsed { granted: CheckId },
+    ReferenceUsed { granted: CheckId, free: Option<String> },
     #[error("a person has granted it already")]
     AlreadyGranted,
     #[error("the person was erased")]
@@ -109,7 +125,7 @@ impl From<OverrideRefused> for OverrideError {
     fn from(refused: OverrideRefused) -> Self {
         match refused {
             OverrideRefused::AlreadyOverridden { granted } => Self::AlreadyOverridden { granted },
-            OverrideRefused::ReferenceUsed { granted } => Self::ReferenceUsed { granted },
+            OverrideRefused::ReferenceUsed { granted, free } => Self::ReferenceUsed { granted, free },
             OverrideRefused::AlreadyGranted => Self::AlreadyGranted,
             OverrideRefused::Erased => Self::Erased,
             OverrideRefused::NoRoom(reasons) => Self::NoRoom(reasons),
@@ -119,14 +135,13 @@ impl From<OverrideRefused> for OverrideError {
 }
 
 impl Checker {
-    /// Overrides a refusal. `by` is whom events name, a key or a clerk with its role. The answer is that of the check which
-    /// is granted in its place, with its token.
+    /// Overrides a refusal. The answer is that of the check which is granted in its place, with its token.
     ///
     /// # Errors
     /// [`OverrideError`].
     pub async fn override_check(
         &self,
-        by: (KeyId, &'static str),
+        by: Overrider,
         merchant: &Merchant,
         request: OverrideRequest,
     ) -> Result<Answer, OverrideError> {
@@ -141,7 +156,7 @@ impl Checker {
     /// [`OverrideError`].
     pub async fn enter_paid(
         &self,
-        by: (KeyId, &'static str),
+        by: Overrider,
         merchant: &Merchant,
         request: PaidEntryRequest,
     ) -> Result<Answer, OverrideError> {
@@ -150,12 +165,7 @@ impl Checker {
         self.let_in(by, merchant, Asked { check, tier, given }).await
     }
 
-    async fn let_in(
-        &self,
-        by: (KeyId, &'static str),
-        merchant: &Merchant,
-        asked: Asked,
-    ) -> Result<Answer, OverrideError> {
+    async fn let_in(&self, by: Overrider, merchant: &Merchant, asked: Asked) -> Result<Answer, OverrideError> {
         let overridden = Box::pin(self.try_override(by, merchant, asked)).await;
         match &overridden {
             Ok(_) => meters().overrides.count(["granted"]),
@@ -166,13 +176,22 @@ impl Checker {
         overridden
     }
 
-    async fn try_override(
+    async fn try_override(&self, by: Overrider, merchant: &Merchant, request: Asked) -> Result<Answer, OverrideError> {
+        let (refusal, visitor) = self.open_refusal(merchant, by.place.as_deref(), &request.check).await?;
+        let entry = self.overriding(by, merchant, (&refusal, visitor), &request).await?;
+        let overriding = OverrideEntry { check: request.check, subject: refusal.subject, entry: Box::new(entry) };
+        let recorded = self.ledger.override_refusal(overriding).await?;
+        Ok(self.answer(recorded)?)
+    }
+
+    /// A refusal that can be overridden as things are, by who acts at `place` only, whatever its rule says of it.
+    async fn open_refusal(
         &self,
-        by: (KeyId, &'static str),
         merchant: &Merchant,
-        request: Asked,
-    ) -> Result<Answer, OverrideError> {
-        let found = match self.ledger.reader().find_refusal(&merchant.id, &request.check).await {
+        place: Option<&str>,
+        check: &CheckId,
+    ) -> Result<(Refusal, Visitor), OverrideError> {
+        let found = match self.ledger.reader().find_refusal(&merchant.id, check).await {
             // Nothing is pruned as young as that.
             Err(LedgerError::Pruned) => return Err(OverrideError::TooLate),
             found => found.map_err(CheckError::from)?,
@@ -182,15 +201,15 @@ impl Checker {
             Decision::Denied => {}
             other => return Err(OverrideError::NotRefused(other)),
         }
+        if let Some(location) = elsewhere(place, refusal.asked.location.as_deref()) {
+            return Err(OverrideError::Elsewhere { location: location.to_owned() });
+        }
         if self.clock.now().duration_since(refusal.asked.at) > OPEN_FOR {
             return Err(OverrideError::TooLate);
         }
         let visitor = refusal.visitor.clone().ok_or(OverrideError::Erased)?;
         self.require_open(merchant, &refusal.asked).await?;
-        let entry = self.overriding(by, merchant, (&refusal, visitor), &request).await?;
-        let overriding = OverrideEntry { check: request.check, subject: refusal.subject, entry: Box::new(entry) };
-        let recorded = self.ledger.override_refusal(overriding).await?;
-        Ok(self.answer(recorded)?)
+        Ok((refusal, visitor))
     }
 
     /// A perk that grants nothing, or a place that is closed, lets nobody in by hand either.
@@ -214,16 +233,12 @@ impl Checker {
     /// The check that is granted: about the same visit, at the place where it was asked, by the version that refused it.
     async fn overriding(
         &self,
-        (key, key_role): (KeyId, &'static str),
+        by: Overrider,
         merchant: &Merchant,
         (refusal, visitor): (&Refusal, Visitor),
         request: &Asked,
     ) -> Result<CheckEntry, OverrideError> {
-        let asked = &refusal.asked;
-        let version = self.catalog.find_version(&merchant.id, &asked.perk, asked.rule_version).await;
-        let version = version.map_err(CheckError::from)?;
-        let rule = Arc::new(version.read(&asked.perk).map_err(CheckError::from)?);
-        let deciding = Deciding { version: version.version, rule, hash: version.rule_hash.as_str().into() };
+        let deciding = self.refused_by(merchant, &refusal.asked).await?;
         let rule = &deciding.rule;
         let given = &request.given;
         let is_paid = given.payment.is_some();
@@ -242,6 +257,40 @@ impl Checker {
         };
         let tier = wanted.and_then(|id| rule.tier(id)).filter(|tier| terms.tiers.contains(&tier.id));
         let tier = tier.ok_or_else(|| OverrideError::UnknownTier(terms.tiers.clone()))?;
+        let entry = self.in_place(by, merchant, (refusal, visitor), (&deciding, terms, tier));
+        // What isn't counted must not be granted, by hand either.
+        let missing = |scope: &Scope| Reason {
+            attribute: Some(scope.name().into_owned()),
+            ..Reason::new(ReasonCode::AttributeMissing)
+        };
+        let missing: Vec<Reason> = entry.lacking().into_iter().map(missing).collect();
+        if !missing.is_empty() {
+            return Err(OverrideError::NoRoom(missing));
+        }
+        let mut grant = self.terms(merchant, &deciding, &entry);
+        if let Some(grant) = &mut grant {
+            grant.claims.override_reason = Some(given.reason.clone());
+            grant.claims.is_paid = is_paid;
+        }
+        Ok(CheckEntry { grant, overrides: Some(given.clone()), resolves: Some(request.check.clone()), ..entry })
+    }
+
+    /// The version of the rule that refused.
+    async fn refused_by(&self, merchant: &Merchant, asked: &CheckRecord) -> Result<Deciding, CheckError> {
+        let version = self.catalog.find_version(&merchant.id, &asked.perk, asked.rule_version).await?;
+        let rule = Arc::new(version.read(&asked.perk)?);
+        Ok(Deciding { version: version.version, rule, hash: version.rule_hash.as_str().into() })
+    }
+
+    /// The check that is granted in the place of the refused one, with what it claims of limits and without its grant.
+    fn in_place(
+        &self,
+        by: Overrider,
+        merchant: &Merchant,
+        (refusal, visitor): (&Refusal, Visitor),
+        (deciding, terms, tier): (&Deciding, &OverrideTerms, &Tier),
+    ) -> CheckEntry {
+        let asked = &refusal.asked;
         let reason = Reason {
             tier: Some(tier.id.clone()),
             tier_name: Some(tier.name.clone()),
@@ -255,8 +304,8 @@ impl Checker {
         let check = CheckRequest {
             at: self.clock.now(),
             merchant: merchant.id.clone(),
-            key,
-            role: key_role,
+            key: by.key,
+            role: by.role,
             location: asked.location.clone(),
             kiosk: asked.kiosk.clone(),
             // As their row stands, whatever the handle would be written like today.
@@ -275,23 +324,8 @@ impl Checker {
             kiosk: asked.kiosk.as_deref(),
             pass_month: None,
         };
-        let claims = terms.claims(entry.claims.clone(), rule.time_zone(), &tier.id, &place, entry.at);
-        let entry = CheckEntry { claims, ..entry };
-        // What isn't counted must not be granted, by hand either.
-        let missing = |scope: &Scope| Reason {
-            attribute: Some(scope.name().into_owned()),
-            ..Reason::new(ReasonCode::AttributeMissing)
-        };
-        let missing: Vec<Reason> = entry.lacking().into_iter().map(missing).collect();
-        if !missing.is_empty() {
-            return Err(OverrideError::NoRoom(missing));
-        }
-        let mut grant = self.terms(merchant, &deciding, &entry);
-        if let Some(grant) = &mut grant {
-            grant.claims.override_reason = Some(given.reason.clone());
-            grant.claims.is_paid = is_paid;
-        }
-        Ok(CheckEntry { grant, overrides: Some(given.clone()), resolves: Some(request.check.clone()), ..entry })
+        let claims = terms.claims(entry.claims.clone(), deciding.rule.time_zone(), &tier.id, &place, entry.at);
+        CheckEntry { claims, ..entry }
     }
 
     /// The check that was granted in the place of this one, for a caller who asks again.
@@ -303,4 +337,9 @@ impl Checker {
         let Some(Overridden { granted_check, .. }) = found else { return Ok(None) };
         self.find_check(merchant, &granted_check).await
     }
+}
+
+/// Where a check was asked, if that is another location than the only one of who acts.
+fn elsewhere<'a>(own: Option<&str>, asked_at: Option<&'a str>) -> Option<&'a str> {
+    asked_at.filter(|at| own.is_some_and(|own| own != *at))
 }

@@ -1,6 +1,6 @@
 //! Requests of people by the links of their answers, and what becomes of them. An erasure that was asked for so is carried
 //! out when the last window of a limit ends that holds the person: otherwise erasing after each visit would undo every
-//! limit. It waits for 30 days at most, as the law gives a month.
+//! limit. It waits for 30 days at most, as the law gives a month; and for the record, where the person asked for that too.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use crate::ledger::cases::requests::{
 };
 use crate::ledger::entry::Actor;
 use crate::ledger::read::person::{self, LimitHeld};
-use crate::ledger::retention::erasure::Erasure;
+use crate::ledger::retention::erasure::{AskedFor, Erasure};
 use crate::ledger::{Ledger, LedgerError};
 use crate::perks::catalog::Catalog;
 use crate::rules::window::{Window, counts_until};
@@ -216,30 +216,40 @@ impl SubjectRequests {
         failed.map_or(Ok(done), Err)
     }
 
-    /// Carries out an erasure that is due; false if limits hold the person, or nobody is left to be erased.
+    /// Carries out an erasure that is due; false if limits hold the person, the record that they asked for too is not
+    /// theirs yet, or nobody is left to be erased.
     async fn carry_out(&self, request: SubjectRequest, now: Timestamp) -> Result<bool, ScoreError> {
-        if self.free_at(&request, now).await? > now {
+        let limits = self.limits_held(&request, now).await?;
+        if self.free_of(&request, &limits, now).await > now {
             return Ok(false);
         }
+        let name = Pseudonym::stored(&request.subject);
+        let asked = AskedFor { name, limits, waits_until: last_wait(&request) };
         let (keyring, of) = (self.keyring.clone(), request.clone());
         let handle = self.read(move |conn| requests::handle_of(conn, &keyring, &of)).await?;
         let Some(handle) = handle else { return Ok(false) };
         let subject = self.keyring.subject_refs(&request.merchant, &handle);
-        let erasure = Erasure { merchant: request.merchant, subject, by: PERSON };
+        let erasure = Erasure { merchant: request.merchant, subject, by: PERSON, asked: Some(asked) };
         Ok(self.scores.erase(&self.ledger, erasure).await?.is_some())
     }
 
     /// The end of the last window that holds the person, from `now` on; limits that count for ever hold nobody here.
     async fn free_at(&self, request: &SubjectRequest, now: Timestamp) -> Result<Timestamp, LedgerError> {
-        let last = request.asked_at.checked_add(LONGEST_WAIT).unwrap_or(Timestamp::MAX).max(now);
-        let name = Pseudonym::stored(&request.subject);
-        let of = request.merchant.clone();
-        let held = self.read(move |conn| person::limits_of(conn, &of, &name, now)).await?;
+        let held = self.limits_held(request, now).await?;
+        Ok(self.free_of(request, &held, now).await)
+    }
+
+    async fn free_of(&self, request: &SubjectRequest, held: &[LimitHeld], now: Timestamp) -> Timestamp {
         let mut free_at = now;
         for limit in held {
-            free_at = free_at.max(self.ends_at(&request.merchant, &limit, now).await.unwrap_or(now));
+            free_at = free_at.max(self.ends_at(&request.merchant, limit, now).await.unwrap_or(now));
         }
-        Ok(free_at.min(last))
+        free_at.min(last_wait(request).max(now))
+    }
+
+    async fn limits_held(&self, request: &SubjectRequest, now: Timestamp) -> Result<Vec<LimitHeld>, LedgerError> {
+        let (of, name) = (request.merchant.clone(), Pseudonym::stored(&request.subject));
+        Ok(self.read(move |conn| person::limits_of(conn, &of, &name, now)).await?)
     }
 
     /// When a window ends that was used; none where it counts for ever. Of a limit that no rule has any more it is the
@@ -269,4 +279,9 @@ impl SubjectRequests {
     ) -> Result<T, DatabaseError> {
         self.ledger.context().database.read(work).await
     }
+}
+
+/// Until when an erasure waits at most, for limits and for the record.
+fn last_wait(request: &SubjectRequest) -> Timestamp {
+    request.asked_at.checked_add(LONGEST_WAIT).unwrap_or(Timestamp::MAX)
 }

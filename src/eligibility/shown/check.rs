@@ -4,10 +4,12 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::explanation::{GuestsShown, LimitShown, OfferShown, ReasonShown, ReceiptShown, ScoreShown, guest_languages};
+use super::opening::OpeningShown;
 use super::referral::{ContestShown, ReferralStateShown};
 use crate::decision::decide::Decision;
 use crate::decision::reason::ReasonCode;
 use crate::eligibility::checker::Answer;
+use crate::eligibility::overrides::openings::Openings;
 use crate::foundation::ids::{CheckId, GrantId, PerkSlug};
 use crate::foundation::language::Languages;
 use crate::ledger::cases::model::Referral;
@@ -36,6 +38,11 @@ pub struct CheckShown {
     pub limits: Vec<LimitShown>,
     /// When waiting alone would help.
     pub next_eligible_at: Option<Timestamp>,
+    /// The ways by hand, and for pay, that a refusal leaves open: [`CheckShown::with_openings`].
+    #[serde(rename = "override", skip_serializing_if = "Option::is_none")]
+    pub by_override: Option<OpeningShown>,
+    #[serde(rename = "paid", skip_serializing_if = "Option::is_none")]
+    pub by_payment: Option<OpeningShown>,
     /// The longest that the granted tier promises to let the person wait (ISO 8601).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_wait: Option<String>,
@@ -101,6 +108,8 @@ impl CheckShown {
             score: decided.score.map(|score| ScoreShown::of(score, at, reads_scores)),
             limits: LimitShown::all(decided.limits),
             next_eligible_at: decided.next_eligible_at,
+            by_override: None,
+            by_payment: None,
             max_wait: decided.max_wait.map(|wait| wait.to_string()),
             guests: decided.guests.map(Into::into),
             location: None,
@@ -124,6 +133,13 @@ impl CheckShown {
     #[must_use]
     pub fn with_link(self, link: impl FnOnce(&CheckId) -> Option<String>) -> Self {
         Self { link: self.check.as_ref().and_then(link), ..self }
+    }
+
+    /// The same, with what a desk may do about it by hand.
+    #[must_use]
+    pub fn with_openings(self, openings: Openings) -> Self {
+        let Openings { by_override, by_payment } = openings;
+        Self { by_override: by_override.map(Into::into), by_payment: by_payment.map(Into::into), ..self }
     }
 
     /// The same, with the words for its guest. `rule` is the one that decided, as far as it can be read.

@@ -99,7 +99,7 @@ problem_sets! {
     /// Grants that can't be corrected, or not so.
     ProblemsOfCorrections = [CorrectionClosed, GrantReleased, GrantVoided, LimitReached, PreconditionFailed, SubjectErased, GuestsExceeded, WeakTag];
     /// Problems of who follows a link, and has no key.
-    ProblemsOfLinks = [BadRequest, RateLimited, InvalidRequest, Internal, InDoubt, Unavailable];
+    ProblemsOfLinks = [BadRequest, TooManyVisits, InvalidRequest, Internal, InDoubt, Unavailable];
     /// A request that can't be made or decided.
     ProblemsOfRequests = [AlreadyDecided, SubjectErased];
     /// A payment that was for something else.
@@ -107,7 +107,7 @@ problem_sets! {
     /// Refusals that can't be overridden, or not any more.
     ProblemsOfOverrides = [AlreadyDecided, AlreadyOverridden, LimitReached, NotOverridable, NotRefused, OverrideExhausted, OverrideWindowClosed, PerkPaused, PlaceClosed, PerkRetired, RuleNewer, SubjectErased];
     /// Problems of acting for a clerk.
-    ProblemsOfActing = [ClerkRequired, ClerkSessionInvalid];
+    ProblemsOfActing = [ClerkRequired, ClerkSessionInvalid, OtherLocation];
     /// Obstacles to one more clerk.
     ProblemsOfClerks = [TooManyClerks];
     /// Problems of signing in.

@@ -240,7 +240,7 @@ pub(crate) async fn erase_subject(
     let handle = subject.read(&gateway.keyring, merchant, pass.as_ref())?;
     let merchant = merchant.id.clone();
     let subject = gateway.keyring.subject_refs(&merchant, &handle);
-    let erasure = Erasure { merchant, subject, by: caller.actor() };
+    let erasure = Erasure { merchant, subject, by: caller.actor(), asked: None };
     let erased = gateway.scores.erase(&gateway.ledger, erasure).await?;
     Ok(HttpResponse::Ok().json(ErasureOutcome::from(erased)))
 }

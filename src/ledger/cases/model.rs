@@ -71,6 +71,15 @@ impl TryFrom<AdditionRow> for Added {
 }
 
 impl Referral {
+    /// The one who contested this check: the case's own, or one that was added to it.
+    pub fn contested_by(&self, check: &CheckId) -> Option<&str> {
+        let contest = self.contest.as_ref()?;
+        if self.check == *check {
+            return Some(&contest.by);
+        }
+        contest.added.iter().find(|added| added.check == *check).map(|added| added.by.as_str())
+    }
+
     /// The API key that decided, or `cli`. None where it was closed unjudged.
     pub fn decided_by(&self) -> Option<&str> {
         let decided = self.decided.as_ref().filter(|_| self.status != ReferralStatus::Closed)?;

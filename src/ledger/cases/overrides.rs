@@ -19,7 +19,7 @@ use crate::ledger::LedgerError;
 use crate::ledger::context::WriterContext;
 use crate::ledger::entry::{CheckEntry, CheckRecord};
 use crate::ledger::idempotency::replay;
-use crate::ledger::payment::Payment;
+use crate::ledger::payment::{MAX_REFERENCE, Payment};
 use crate::ledger::store::overrides::{self, OverrideRow};
 use crate::ledger::store::{self, ReferralRow, people};
 use crate::ledger::write::batch::{self, CheckOutcome};
@@ -66,9 +66,9 @@ pub struct OverrideEntry {
 pub enum OverrideRefused {
     #[error("it was overridden before")]
     AlreadyOverridden { granted: CheckId },
-    /// The payment let someone in before.
+    /// The payment let someone in before. With the ending `free` its reference is another that was not used.
     #[error("the payment was used before")]
-    ReferenceUsed { granted: CheckId },
+    ReferenceUsed { granted: CheckId, free: Option<String> },
     #[error("a person has granted it already")]
     AlreadyGranted,
     #[error("the person was erased")]
@@ -189,9 +189,30 @@ fn refused_before(
     if let Some(first) = overrides::find_override(conn, merchant, check)? {
         return Ok(Abort::Refused(OverrideRefused::AlreadyOverridden { granted: granted(first)? }));
     }
-    let other = reference.map(|reference| overrides::find_paid(conn, merchant, reference)).transpose()?.flatten();
-    let granted = granted(other.ok_or(DatabaseError::Conflict)?)?;
-    Ok(Abort::Refused(OverrideRefused::ReferenceUsed { granted }))
+    let Some(reference) = reference else { return Err(DatabaseError::Conflict) };
+    let other = overrides::find_paid(conn, merchant, reference)?.ok_or(DatabaseError::Conflict)?;
+    let free = free_ending(conn, merchant, reference)?;
+    Ok(Abort::Refused(OverrideRefused::ReferenceUsed { granted: granted(other)?, free }))
+}
+
+/// An ending with which a reference that was used is another that was not; none where the first are used too, or it would
+/// be too long.
+fn free_ending(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    reference: &str,
+) -> Result<Option<String>, DatabaseError> {
+    for nth in 2..10 {
+        let ending = format!("/{nth}");
+        let longer = format!("{reference}{ending}");
+        if longer.len() > MAX_REFERENCE {
+            return Ok(None);
+        }
+        if overrides::find_paid(conn, merchant, &longer)?.is_none() {
+            return Ok(Some(ending));
+        }
+    }
+    Ok(None)
 }
 
 /// The case about the refusal, or the one to which it was added, locked.

@@ -18,6 +18,8 @@ use crate::ledger::entry::{Actor, EventDraft, LogOwner, SealedFields};
 use crate::ledger::events::WrittenFacts;
 use crate::ledger::events::subjects::{RequestDecided, RequestMade};
 use crate::ledger::idempotency::replay;
+use crate::ledger::read::person::RECORD_READ;
+use crate::ledger::store;
 use crate::ledger::store::people;
 use crate::ledger::store::requests::{self as rows, RequestRow};
 use crate::ledger::write::check::{self, StoredCheck};
@@ -275,6 +277,35 @@ pub(crate) fn is_erasure_due<'a>(
         }
     }
     Ok(false)
+}
+
+/// Tells whether the person asked for their record by a link and doesn't have it: nobody has decided, or it was confirmed
+/// and not read since. An erasure that they asked for too must not overtake it.
+pub(crate) fn is_record_pending(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    name: &str,
+) -> Result<bool, DatabaseError> {
+    /// An event, as far as its instant.
+    #[derive(Deserialize)]
+    struct At {
+        at: Timestamp,
+    }
+    let statuses = [RequestStatus::Open, RequestStatus::Confirmed].map(RequestStatus::as_str);
+    let asked = rows::list_requests_of(conn, merchant, name, &statuses)?;
+    let Some(newest) = asked.iter().rev().find(|row| row.kind == RequestKind::Record.as_str()) else {
+        return Ok(false);
+    };
+    let Some(confirmed_at) = newest.decided_at else { return Ok(true) };
+    for event in store::list_events_about(conn, merchant, &[name], RECORD_READ)? {
+        let read = event.body.as_deref().map(serde_json::from_str::<At>).transpose();
+        let read = read.map_err(|error| DatabaseError::corrupt("event", error))?;
+        // One whose body is pruned is no younger than the window of pruning.
+        if read.is_some_and(|it| it.at >= from_micros(confirmed_at)) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// The handle of the person of a request; none once they were erased.

@@ -24,6 +24,12 @@ facts! {
         had_second_factor: bool,
     }
 
+    /// The facts of `clerk.reset`, which is about the clerk's key: wrong PINs are forgotten.
+    pub struct ClerkReset {
+        /// The PIN is another, and ended the sessions of the one before.
+        has_new_pin: bool,
+    }
+
     /// The facts of `key.created` and `key.revoked`: all that the key is bound to.
     pub struct KeyChanged<'a> {
         airports: Option<Text<'a>>,

@@ -45,7 +45,7 @@ use crate::tlog::merkle;
 pub const VERSION: i64 = 1;
 
 /// Every kind of event that is written. None is ever taken out: logs hold them for good.
-pub const KINDS: [&str; 56] = [
+pub const KINDS: [&str; 57] = [
     "account.reset",
     "approvals.kept",
     "approvals.lift_requested",
@@ -57,6 +57,7 @@ pub const KINDS: [&str; 56] = [
     "audit.exported",
     "audit.pruned",
     "check.decided",
+    "clerk.reset",
     "contest.added",
     "contest.closed",
     "contest.opened",

@@ -62,13 +62,15 @@ pub struct Undoing {
     /// A key, or a clerk who acts with the key `desk`.
     pub actor: Actor,
     pub desk: KeyId,
+    /// The only location at which that key acts.
+    pub place: Option<String>,
 }
 
 impl Undoing {
     /// A key that acts for itself.
     #[must_use]
     pub fn of_key(key: KeyId, role: &'static str) -> Self {
-        Self { actor: Actor { key: Some(key.clone()), role }, desk: key }
+        Self { actor: Actor { key: Some(key.clone()), role }, desk: key, place: None }
     }
 
     /// Tells whether it is the one that granted, whose key this is.
@@ -84,6 +86,9 @@ pub enum UndoError {
     NotFound,
     #[error("another key granted it")]
     NotYours,
+    /// The clerk granted it at another desk.
+    #[error("it was granted at {location}")]
+    Elsewhere { location: String },
     #[error("it was granted more than {} minutes ago", PATIENCE.as_mins())]
     Over,
     #[error("a door has taken its token")]
@@ -117,14 +122,10 @@ pub(crate) fn undo(
     let found = store::find_grant(conn, merchant, grant.as_str())?.ok_or(UndoError::NotFound)?;
     if now.duration_since(from_micros(found.granted_at)) > PATIENCE {
         // Before its check is read, which may be pruned by then.
-        return Err(if is_from(conn, merchant, &found.check_id, by)?.unwrap_or(true) {
-            UndoError::Over
-        } else {
-            UndoError::NotYours
-        });
+        return Err(objection(conn, merchant, &found.check_id, by)?.flatten().unwrap_or(UndoError::Over));
     }
-    if is_from(conn, merchant, &found.check_id, by)? != Some(true) {
-        return Err(UndoError::NotYours);
+    if let Some(objection) = objection(conn, merchant, &found.check_id, by)?.unwrap_or(Some(UndoError::NotYours)) {
+        return Err(objection);
     }
     let ids = [grant.as_str()];
     let sums = sums_used(conn, merchant, &ids)?.remove(grant.as_str()).unwrap_or_default();
@@ -204,18 +205,23 @@ fn closes(claims: &Claims) -> Timestamp {
     from_seconds(claims.exp.saturating_add(SKEW_SECONDS))
 }
 
-/// Tells whether the caller granted the check; none where its body is pruned.
-fn is_from(
+/// Why the caller is not the one to take the grant of a check back; none of either where its body is pruned.
+fn objection(
     conn: &mut AnyConnection,
     merchant: &MerchantId,
     check: &str,
     by: &Undoing,
-) -> Result<Option<bool>, DatabaseError> {
+) -> Result<Option<Option<UndoError>>, DatabaseError> {
     let event = store::list_events_about(conn, merchant, &[check], check::KIND)?.pop();
     let Some(body) = event.and_then(|event| event.body) else { return Ok(None) };
     let event = StoredCheck::from_body(&body).map_err(|e| DatabaseError::corrupt("event", e))?;
     let key = event.actor.key.0.as_deref();
-    Ok(Some(key.is_some_and(|key| by.is(key))))
+    if !key.is_some_and(|key| by.is(key)) {
+        return Ok(Some(Some(UndoError::NotYours)));
+    }
+    let location = event.facts.location.0.as_deref();
+    let other = location.filter(|at| by.place.as_deref().is_some_and(|own| own != *at));
+    Ok(Some(other.map(|at| UndoError::Elsewhere { location: at.to_owned() })))
 }
 
 /// Frees what undone grants used of limits and no door can take any more; how many grants that were.

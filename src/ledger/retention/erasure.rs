@@ -18,6 +18,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
+
 use crate::database::{Abort, AnyConnection, Database, DatabaseError};
 use crate::foundation::ids::{EventId, MerchantId};
 use crate::foundation::subject::{Pseudonym, SubjectRef, SubjectRefs};
@@ -55,6 +57,19 @@ pub struct Erasure {
     pub merchant: MerchantId,
     pub subject: SubjectRefs,
     pub by: Actor,
+    /// The person's own request, where they asked for it by a link.
+    pub asked: Option<AskedFor>,
+}
+
+/// A person's request to be erased, as it was found to be due.
+#[derive(Debug, Clone)]
+pub struct AskedFor {
+    /// The person's name in events.
+    pub name: Pseudonym,
+    /// The limits that were seen to hold them no more: another visit puts it off.
+    pub limits: Vec<LimitHeld>,
+    /// Until when it waits for the record that they asked for too.
+    pub waits_until: Timestamp,
 }
 
 /// The rows of other rooms that went with a person.
@@ -173,7 +188,8 @@ fn erase_in(
     let known = lock(tx.conn, merchant, subject)?;
     // In the person's own name only as they asked for: the merchant may have declined it meanwhile.
     if erasure.by.role == requests::PERSON.role
-        && !requests::is_erasure_due(tx.conn, merchant, known.iter().map(|(_, name)| name.as_str()), at)?
+        && !(requests::is_erasure_due(tx.conn, merchant, known.iter().map(|(_, name)| name.as_str()), at)?
+            && is_still_so(tx.conn, merchant, erasure.asked.as_ref(), at)?)
     {
         return Ok(None);
     }
@@ -211,6 +227,18 @@ fn erase_in(
     Ok(Some(erased))
 }
 
+/// Tells whether a request is as it was found to be due: no limit was used meanwhile, and no record is waited for.
+fn is_still_so(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    asked: Option<&AskedFor>,
+    at: Timestamp,
+) -> Result<bool, DatabaseError> {
+    let Some(AskedFor { name, limits, waits_until }) = asked else { return Ok(true) };
+    let is_waiting = at < *waits_until && requests::is_record_pending(conn, merchant, name.as_str())?;
+    Ok(!is_waiting && person::limits_of(conn, merchant, name, at)? == *limits)
+}
+
 /// The person's rows, locked: by the form of the handle first, and by that of an earlier build if there is one too.
 fn lock(
     conn: &mut AnyConnection,
@@ -233,7 +261,7 @@ fn lock(
 fn leaf(
     erasure: &Erasure,
     id: EventId,
-    at: jiff::Timestamp,
+    at: Timestamp,
     pseudonym: Option<&Pseudonym>,
     (forgotten, referrals, limits): (Forgotten, usize, usize),
 ) -> Leaf {
@@ -265,7 +293,7 @@ fn close(
     context: &WriterContext,
     erasure: &Erasure,
     pseudonym: &Pseudonym,
-    at: jiff::Timestamp,
+    at: Timestamp,
 ) -> Result<Vec<Leaf>, DatabaseError> {
     let merchant = &erasure.merchant;
     let open = ReferralStatus::Open.as_str();

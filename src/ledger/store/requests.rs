@@ -58,7 +58,6 @@ pub fn list_requests_of(
 
 /// The requests that were asked for by the link of this check.
 pub fn list_requests_by(conn: &mut AnyConnection, merchant: &MerchantId, check: &CheckId) -> Result<Vec<RequestRow>> {
-    // By the merchant's own index: a check has few.
     Ok(subject_requests::table
         .filter(subject_requests::merchant_id.eq(merchant.as_str()).and(subject_requests::check_id.eq(check.as_str())))
         .order(subject_requests::id)

@@ -140,6 +140,9 @@ impl Catalog {
             // Now that the perk is locked, which may have taken its time.
             let now = clock.now();
             errors.extend(unfit(until, now).map(|detail| FieldError::at("/until", "invalid_value", detail)));
+            if let Some(location) = &location {
+                errors.extend(keys::unknown_location(change.conn, change.merchant, location, now)?);
+            }
             if !errors.is_empty() {
                 return Err(PerkError::Fields(errors));
             }
@@ -147,8 +150,7 @@ impl Catalog {
             let closure = Closure { id, location, until, message, made_at: now, made_by };
             change.close(perk, &closure)?;
             let mut warnings = Vec::new();
-            if let Some(location) = &closure.location {
-                warnings.extend(keys::none_at(change.conn, change.merchant, location, now)?);
+            if closure.location.is_some() {
                 warnings.extend(keys::without_location(change.conn, change.merchant, now)?);
             }
             Ok(Closing { closure, warnings })

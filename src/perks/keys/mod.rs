@@ -18,7 +18,7 @@ use crate::foundation::nearest::nearest;
 use crate::rules::limit::{Limit, Scope};
 use crate::rules::rule::Rule;
 
-pub(super) use places::none_at;
+pub(super) use places::unknown_location;
 
 /// A key with the things it is bound to, as far as rules look at them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -237,7 +237,12 @@ fn counting(limits: &BTreeSet<String>) -> String {
 }
 
 fn listed(names: &BTreeSet<String>) -> String {
-    let some: Vec<&str> = names.iter().take(LISTED).map(String::as_str).collect();
-    let more = names.len().saturating_sub(LISTED);
+    joined(names, LISTED)
+}
+
+/// The first `most` of the names, and how many more there are.
+fn joined(names: &BTreeSet<String>, most: usize) -> String {
+    let some: Vec<&str> = names.iter().take(most).map(String::as_str).collect();
+    let more = names.len().saturating_sub(most);
     if more == 0 { some.join(", ") } else { format!("{} and {more} more", some.join(", ")) }
 }

@@ -245,8 +245,12 @@ async fn pruning_keeps_what_an_open_case_needs_and_erasing_closes_it_whole() {
         assert_eq!(referred.added_objections, [Some("it is me".to_owned())]);
 
         let subject = world.gateway.keyring.subject_refs(&house.cathay.id, &"twitter:ada".parse().unwrap());
-        let erasure =
-            perkgate::ledger::retention::erasure::Erasure { merchant: house.cathay.id.clone(), subject, by: CLI };
+        let erasure = perkgate::ledger::retention::erasure::Erasure {
+            merchant: house.cathay.id.clone(),
+            subject,
+            by: CLI,
+            asked: None,
+        };
         let erased = world.gateway.scores.erase(ledger, erasure).await.unwrap().unwrap();
         assert_eq!(erased.referrals, 1, "one case, with all that was added");
         let case = ledger.reader().case_of(&house.cathay.id, &older).await.unwrap().unwrap();

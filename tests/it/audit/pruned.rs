@@ -114,7 +114,7 @@ impl House {
     async fn erase(&self, who: &str) {
         let subject =
             self.world.gateway.keyring.subject_refs(&self.cathay.id, &format!("twitter:{who}").parse().unwrap());
-        let erasure = Erasure { merchant: self.cathay.id.clone(), subject, by: CLI };
+        let erasure = Erasure { merchant: self.cathay.id.clone(), subject, by: CLI, asked: None };
         let gateway = &self.world.gateway;
         gateway.scores.erase(&gateway.ledger, erasure).await.unwrap().unwrap();
     }

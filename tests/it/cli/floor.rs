@@ -102,6 +102,12 @@ fn clerks_are_made_listed_and_removed_and_no_pin_is_an_argument() {
     let refused = terminal.refused("desk add-clerk --name Eve --pin-file weak.txt", 1).concat();
     assert!(refused.contains("--pin-file") && !refused.contains("1234"), "{refused}");
     terminal.refused("desk add-clerk --name Eve --pin-file nowhere.txt", 1);
+    let unlocked = terminal.ask(&format!("desk unlock-clerk {id}"));
+    assert_eq!(unlocked, json!({"clerk": id, "unlocked": true, "has_new_pin": false}));
+    terminal.refused(&format!("desk set-pin {id} --pin-file weak.txt"), 1);
+    terminal.write("other.txt", "593146\n");
+    assert_eq!(terminal.ask(&format!("desk set-pin {id} --pin-file other.txt"))["has_new_pin"], true);
+    terminal.refused("desk unlock-clerk key_019abf3e5c1f7d0a8e4b2f6c1d3a5b70", 1);
     assert_eq!(terminal.ask(&format!("desk remove-clerk {id} --yes"))["removed"], true);
     terminal.refused(&format!("desk remove-clerk {id} --yes"), 1);
     assert_eq!(terminal.ask("desk clerks")["clerks"].as_array().unwrap().len(), 1);

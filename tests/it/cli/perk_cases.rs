@@ -149,3 +149,34 @@ fn ten_thousand_cases_run_quickly_and_too_many_are_refused() {
     terminal.write("many.test.yaml", &format!("# {}\n", "x".repeat(16 << 20)));
     assert!(terminal.refused("perk test -f many.test.yaml", 2)[0].contains("larger than 16777216 bytes"));
 }
+
+#[test]
+fn cases_and_trials_say_how_full_it_is() {
+    let terminal = Terminal::new();
+    let rule = "\
+rule:
+  tiers: [{id: t, when: {attr: occupancy.percent, op: lte, value: 90}}]
+  limits: [{id: seats, scope: [perk], max: 60, window: {concurrent: {max_stay: PT4H}}}]
+";
+    let cases = "\
+cases:
+  - {name: Room, at: 2012-05-08T10:00:00Z, occupancy: 90, expect: {decision: granted}}
+  - {name: Full, at: 2012-05-08T10:00:00Z, occupancy: 90.5, expect: {decision: denied, reasons: [condition_not_met]}}
+  - {name: Unknown, at: 2012-05-08T10:00:00Z, expect: {decision: denied, reasons: [attribute_missing]}}
+";
+    terminal.write("full.test.yaml", &format!("{rule}{cases}"));
+    let tested = terminal.ask("perk test -f full.test.yaml");
+    assert_eq!((&tested["passed"], &tested["failed"]), (&json!(3), &json!(0)), "{tested}");
+    terminal.write("bad.test.yaml", &format!("{rule}{}", cases.replace("occupancy: 90,", "occupancy: -1,")));
+    let refused = terminal.refused("perk test -f bad.test.yaml", 1).concat();
+    assert!(refused.contains("0 or more"), "{refused}");
+
+    terminal.ask("merchant create cathay --name 'Cathay Pacific'");
+    terminal.write("full.yaml", &format!("perk: full\nname: Full\n{rule}"));
+    terminal.ask("perk apply -f full.yaml --publish");
+    for (percent, decision) in [("90", "granted"), ("90.5", "denied")] {
+        let tried = terminal.ask(&format!("perk simulate full --subject twitter:ada --occupancy {percent}"));
+        assert_eq!(tried["decision"], decision, "{tried}");
+    }
+    complaints(&terminal.run("perk simulate full --subject twitter:ada --occupancy=-1"), 2);
+}

@@ -319,6 +319,12 @@ pub(super) const SAMPLES: &[Sample] = &[
     sample("create_session", Foreign::NotFound, |it| {
         (Method::POST, "/v1/desk/sign-in".into(), json!({"clerk": it.clerks[0], "pin": PIN}))
     }),
+    sample("unlock_clerk", Foreign::NotFound, |it| {
+        (Method::POST, format!("/v1/desk/clerks/{}/unlock", it.clerks[0]), Value::Null)
+    }),
+    sample("put_clerk_pin", Foreign::NotFound, |it| {
+        (Method::PUT, format!("/v1/desk/clerks/{}/pin", it.clerks[1]), json!({"pin": PIN}))
+    }),
     sample("delete_clerk", Foreign::NotFound, |it| {
         (Method::DELETE, format!("/v1/desk/clerks/{}", it.clerks[1]), Value::Null)
     }),

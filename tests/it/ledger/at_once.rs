@@ -80,7 +80,7 @@ impl Two {
     async fn erase(&self, gateway: &Gateway, who: &str) {
         let merchant = self.kiosk.merchant().unwrap();
         let subject = gateway.keyring.subject_refs(&merchant.id, &who.parse().unwrap());
-        let erasure = Erasure { merchant: merchant.id.clone(), subject, by: CLI };
+        let erasure = Erasure { merchant: merchant.id.clone(), subject, by: CLI, asked: None };
         gateway.scores.erase(&gateway.ledger, erasure).await.unwrap().unwrap();
         self.world.score(merchant, who, "92").await;
     }
@@ -119,7 +119,7 @@ async fn whoever_is_erased_elsewhere_is_referred_as_somebody_new() {
                 two.ask(gateway, "twitter:bob").await;
             }
             let subject = here.keyring.subject_refs(&merchant.id, &"twitter:bob".parse().unwrap());
-            let erasure = Erasure { merchant: merchant.id.clone(), subject, by: CLI };
+            let erasure = Erasure { merchant: merchant.id.clone(), subject, by: CLI, asked: None };
             two.replica.scores.erase(&two.replica.ledger, erasure).await.unwrap().unwrap();
             let asked =
                 Box::pin(here.checker.check(&two.kiosk, merchant, question("club", "twitter:bob"))).await.unwrap();

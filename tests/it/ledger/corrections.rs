@@ -187,7 +187,7 @@ async fn a_correction_and_an_end_leave_what_one_after_the_other_would() {
                         }
                         _ => {
                             let subject = world.gateway.keyring.subject_refs(merchant, &who.parse().unwrap());
-                            let erasure = Erasure { merchant: merchant.clone(), subject, by: CLI };
+                            let erasure = Erasure { merchant: merchant.clone(), subject, by: CLI, asked: None };
                             world.gateway.scores.erase(&world.gateway.ledger, erasure).await.unwrap();
                         }
                     }

@@ -251,7 +251,7 @@ async fn a_person_grants_what_the_check_brought_and_an_erasure_gives_no_pass_bac
         assert_eq!(ask("twitter:d").await.as_deref(), Some("limit_reached"));
 
         let subject = world.gateway.keyring.subject_refs(&cathay.id, &"twitter:a".parse().unwrap());
-        let erasure = Erasure { merchant: cathay.id.clone(), subject, by: CLI };
+        let erasure = Erasure { merchant: cathay.id.clone(), subject, by: CLI, asked: None };
         assert!(world.gateway.scores.erase(&world.gateway.ledger, erasure).await.unwrap().is_some());
         assert_eq!(ask("twitter:e").await.as_deref(), Some("limit_reached"), "the pass was used all the same");
         world.tally(&cathay);

@@ -82,6 +82,7 @@ async fn what_is_opened_about_somebody_who_is_being_erased_is_closed_or_refused(
                     merchant: cathay.id.clone(),
                     subject: world.gateway.keyring.subject_refs(&cathay.id, &who.parse().unwrap()),
                     by: CLI,
+                    asked: None,
                 };
                 replica.scores.erase(&replica.ledger, erasure).await.unwrap().unwrap()
             };

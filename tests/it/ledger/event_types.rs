@@ -1,6 +1,6 @@
 //! The type of each kind of event: a body that is read by it and written again is the same to the byte.
 
-use perkgate::ledger::events::access::{AccountReset, KeyChanged, MerchantCreated, MerchantRezoned};
+use perkgate::ledger::events::access::{AccountReset, ClerkReset, KeyChanged, MerchantCreated, MerchantRezoned};
 use perkgate::ledger::events::cases::{CaseDecided, ContestOpened};
 use perkgate::ledger::events::check::CheckDecided;
 use perkgate::ledger::events::correction::GrantCorrected;
@@ -38,6 +38,7 @@ pub(super) fn rewritten(kind: &str, body: &str) -> Result<String, EventError> {
         "audit.pruned" => again::<EventsPruned>(body),
         "audit.exported" => again::<LogExported<'_>>(body),
         "account.reset" => again::<AccountReset>(body),
+        "clerk.reset" => again::<ClerkReset>(body),
         "merchant.created" => again::<MerchantCreated<'_>>(body),
         "merchant.rezoned" => again::<MerchantRezoned<'_>>(body),
         "key.created" | "key.revoked" => again::<KeyChanged<'_>>(body),
@@ -77,6 +78,7 @@ fn what_is_written_of_attributes_of_erasures_with_them_and_of_who_is_inside_has_
         ("occupancy.corrected", inside),
         ("occupancy.corrected", &of_two),
         ("account.reset", r#""had_second_factor":true"#),
+        ("clerk.reset", r#""has_new_pin":true"#),
         ("attribute.declared", terms),
         ("attribute.changed", without_age),
         ("attribute.deleted", r#""attribute":"status""#),

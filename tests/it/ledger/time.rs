@@ -135,7 +135,7 @@ async fn what_still_waits_when_its_caller_gives_up_is_not_done_later() {
             let forgotten = forgotten.clone();
             let forget =
                 move |_: &mut _| Ok(Forgotten { scores: forgotten.fetch_add(1, Ordering::SeqCst), attributes: 0 });
-            ledger.erase(Erasure { merchant: cathay.id.clone(), subject, by: CLI }, forget)
+            ledger.erase(Erasure { merchant: cathay.id.clone(), subject, by: CLI, asked: None }, forget)
         };
         let before = world.tally(&cathay).events;
         let occupied = Occupied::begin(ledger).await;

@@ -26,6 +26,8 @@ pub(super) struct Made {
     pub decision: &'static str,
     pub tier: Option<String>,
     pub by_person: bool,
+    /// At a desk: an override, or a paid entry.
+    pub by_hand: bool,
     /// The first time that a door let the guest in.
     pub redeemed: Option<Timestamp>,
     pub released: Option<Timestamp>,

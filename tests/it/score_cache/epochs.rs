@@ -75,7 +75,7 @@ async fn what_stands_stays_in_memory_until_anybody_writes_it() {
 
         door.put_elsewhere(&replica, "twitter:ada", "7").await;
         let subject = replica.keyring.subject_ref(&door.merchant.id, &"twitter:eve".parse().unwrap()).into();
-        let erasure = Erasure { merchant: door.merchant.id.clone(), subject, by: CLI };
+        let erasure = Erasure { merchant: door.merchant.id.clone(), subject, by: CLI, asked: None };
         assert!(replica.scores.erase(&replica.ledger, erasure).await.unwrap().is_some());
         follower.poll().await;
         assert!(!door.is_granted("twitter:ada").await, "written by another");

@@ -64,7 +64,7 @@ async fn what_is_kept_of_people_is_shared_by_replicas_and_heard_of_at_once() {
         assert!(String::from_utf8_lossy(&kept).contains("gold") && !String::from_utf8_lossy(&kept).contains("bob"));
 
         let subject = there.keyring.subject_ref(&lounge.merchant.id, &"twitter:bob".parse().unwrap()).into();
-        let erasure = Erasure { merchant: lounge.merchant.id.clone(), subject, by: CLI };
+        let erasure = Erasure { merchant: lounge.merchant.id.clone(), subject, by: CLI, asked: None };
         let erased = there.scores.erase(&there.ledger, erasure).await.unwrap().unwrap();
         assert_eq!((erased.forgotten.scores, erased.forgotten.attributes), (0, 1));
         assert!(!lounge.is_member(&there, "twitter:bob").await);

@@ -63,7 +63,8 @@ impl Lounge {
         let score = perkgate::scores::Score::new("5".parse().unwrap(), now);
         let klout = perkgate::scores::Source::klout();
         through.scores.put(merchant, &klout, reference("twitter:ada"), score, now).await.unwrap();
-        let erasure = Erasure { merchant: merchant.clone(), subject: reference("twitter:eve").into(), by: CLI };
+        let erasure =
+            Erasure { merchant: merchant.clone(), subject: reference("twitter:eve").into(), by: CLI, asked: None };
         assert!(through.scores.erase(&through.ledger, erasure).await.unwrap().is_some());
     }
 

@@ -6,6 +6,7 @@
 mod brief;
 mod floor;
 mod limits;
+mod pages;
 
 use std::collections::BTreeSet;
 
@@ -23,6 +24,7 @@ use crate::on_either;
 use brief::{Brief, Stored};
 pub(crate) use floor::{list_closures, list_overrides, list_requests, list_waiting_grants};
 pub(crate) use limits::{CounterRow, UseRow, list_counters, list_uses};
+pub(crate) use pages::each_row;
 
 type Result<T> = std::result::Result<T, DatabaseError>;
 

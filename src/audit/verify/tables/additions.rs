@@ -45,7 +45,7 @@ impl Additions {
             case: case.to_string(),
             asked_at: facts.decided_at.as_microsecond(),
             added_at: body.at.0,
-            added_by: body.actor.key.as_deref().unwrap_or(&body.actor.role).to_owned(),
+            added_by: body.actor.name(),
         };
         if self.added.insert(body.about.to_string(), addition).is_some() {
             findings.add(at, Wrong::Incoherent { reason: "it was referred or contested before" });

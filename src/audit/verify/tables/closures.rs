@@ -47,7 +47,7 @@ impl Closures {
             }
             return;
         }
-        let made_by = body.actor.key.as_deref().unwrap_or(&body.actor.role).to_owned();
+        let made_by = body.actor.name();
         let message = facts.message.as_deref().map(str::to_owned);
         let (id, until) = (facts.closure.to_string(), facts.until.0);
         // The event's instant is that of its turn, which may come a moment later.

@@ -134,7 +134,7 @@ impl Overrides {
             subject: check.subject.to_string(),
             tier: check.tier.as_deref().unwrap_or_default().to_owned(),
             reason: reason.to_string(),
-            by: body.actor.key.as_deref().unwrap_or(&body.actor.role).to_owned(),
+            by: body.actor.name(),
             at: body.at.0,
             scope: own.scope.to_string(),
             window: own.window.to_string(),
@@ -212,15 +212,16 @@ impl Overrides {
                 add(check, part);
             }
         }
-        let mut last = String::new();
-        loop {
-            let page = store::list_overrides(conn, merchant, &last)?;
-            for row in &page {
+        let list = |last: &str| store::list_overrides(conn, merchant, last);
+        store::each_row(
+            list,
+            |row| &row.check_id,
+            |row| {
                 let Some(expected) = self.taken.remove(&row.check_id) else {
                     if !gaps.may_hold(row.overridden_at) {
                         add(&row.check_id, "no event overrides this check");
                     }
-                    continue;
+                    return;
                 };
                 let is_same = expected.perk_id == row.perk_id
                     && expected.perk == row.perk
@@ -235,12 +236,8 @@ impl Overrides {
                 if !is_same {
                     add(&row.check_id, "its row says something else");
                 }
-            }
-            if page.len() < store::PAGE {
-                break;
-            }
-            last = page.into_iter().next_back().map(|row| row.check_id).unwrap_or_default();
-        }
+            },
+        )?;
         for check in self.taken.keys() {
             add(check, "its row is missing");
         }

@@ -157,7 +157,7 @@ impl Referrals {
             subject: facts.subject.to_string(),
             at: facts.decided_at.as_microsecond(),
         };
-        let by = body.actor.key.as_deref().unwrap_or(&body.actor.role).to_owned();
+        let by = body.actor.name();
         let contested = Some((body.at.0, by));
         let case = Referral { asked: Some(asked), contested, ..Referral::default() };
         let before = self.referred.insert(body.about.to_string(), case);
@@ -233,17 +233,19 @@ impl Referrals {
         gaps: &Gaps,
         findings: &mut Findings,
     ) -> Result<Compared, DatabaseError> {
-        let (mut compared, mut last) = (Compared::default(), String::new());
-        loop {
-            let page = store::list_referrals(conn, merchant, &last)?;
-            for row in &page {
+        let mut compared = Compared::default();
+        let list = |last: &str| store::list_referrals(conn, merchant, last);
+        store::each_row(
+            list,
+            |row| &row.check_id,
+            |row| {
                 compared.rows += 1;
                 let (pruned, known) = (self.pruned.remove(&row.check_id), self.referred.remove(&row.check_id));
                 let check = || row.check_id.clone();
                 // Nothing is pruned of one that is open, so of each there is an event, or what is left of one.
                 if pruned.is_none() && known.is_none() {
                     findings.add(FindingPlace::log(log), Wrong::ReferralWithoutEvent { check: check() });
-                    continue;
+                    return;
                 }
                 let (pruned, known) = (pruned.unwrap_or_default(), known.unwrap_or_default());
                 compared.unheld += u64::from(pruned.leaves_unheld(&known));
@@ -251,12 +253,8 @@ impl Referrals {
                 if let Some(part) = known.difference(row, &pruned).or_else(|| pruned.difference(row, &known, granted)) {
                     findings.add(FindingPlace::log(log), Wrong::Referral { check: check(), part });
                 }
-            }
-            if page.len() < store::PAGE {
-                break;
-            }
-            last = page.into_iter().next_back().map(|row| row.check_id).unwrap_or_default();
-        }
+            },
+        )?;
         for check in self.referred.into_keys().chain(self.pruned.into_keys()) {
             findings.add(FindingPlace::log(log), Wrong::ReferralMissing { check });
         }

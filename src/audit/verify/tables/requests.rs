@@ -114,7 +114,7 @@ impl Requests {
         }
         known.status = if confirms { "confirmed" } else { "declined" };
         known.decided_at = facts.decided_at.map(|at| at.0);
-        known.decided_by = Some(body.actor.key.as_deref().unwrap_or(&body.actor.role).to_owned());
+        known.decided_by = Some(body.actor.name());
         known.due_at = facts.due_at.map(|at| at.0);
     }
 
@@ -158,15 +158,16 @@ impl Requests {
             self.close_alone(log, findings);
         }
         let mut add = |request: String, part| findings.add(FindingPlace::log(log), Wrong::Request { request, part });
-        let mut last = String::new();
-        loop {
-            let page = store::list_requests(conn, merchant, &last)?;
-            for row in &page {
+        let list = |last: &str| store::list_requests(conn, merchant, last);
+        store::each_row(
+            list,
+            |row| &row.id,
+            |row| {
                 let Some(expected) = self.made.remove(&row.id) else {
                     if !gaps.is_part() {
                         add(row.id.clone(), "no event makes this request");
                     }
-                    continue;
+                    return;
                 };
                 let is_same = expected.kind == row.kind
                     && expected.subject == row.subject
@@ -179,12 +180,8 @@ impl Requests {
                 if !is_same && !gaps.is_part() {
                     add(row.id.clone(), "its row says something else");
                 }
-            }
-            if page.len() < store::PAGE {
-                break;
-            }
-            last = page.into_iter().next_back().map(|row| row.id).unwrap_or_default();
-        }
+            },
+        )?;
         for request in self.made.into_keys() {
             add(request, "its row is missing");
         }

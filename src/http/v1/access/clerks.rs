@@ -1,7 +1,7 @@
 //! `/v1/desk`: the clerks of a merchant's desks, and their signing in.
 
 use actix_web::web::Data;
-use actix_web::{HttpResponse, delete, get, post};
+use actix_web::{HttpResponse, delete, get, post, put};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -65,6 +65,16 @@ pub struct ClerkBody {
     pin: Pin,
 }
 
+/// Another PIN.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"pin": "593146"}))]
+pub struct PinBody {
+    /// As for a new clerk.
+    #[schema(value_type = String, format = Password, min_length = 6, max_length = 12, pattern = "^[0-9]+$")]
+    pin: Pin,
+}
+
 /// A clerk who signs in.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -81,7 +91,7 @@ pub struct SignInBody {
 #[schema(as = SignedIn)]
 pub struct SignedInView {
     /// Send it as the header `Perkgate-Clerk`, with the same key. It names the clerk in what is recorded.
-    #[schema(example = "pgs_019abf3e…_69303a70_5f0c…")]
+    #[schema(example = "pgs_019abf3e…_0_69303a70_5f0c…")]
     session: String,
     /// In ten minutes.
     #[schema(value_type = String, format = DateTime)]
@@ -91,7 +101,7 @@ pub struct SignedInView {
 /// Make a clerk
 ///
 /// Someone who works at the desks of the merchant. Once there is one, overriding, correcting, undoing and closing with the
-/// key of a desk need a clerk who has signed in. A forgotten PIN: remove the clerk, and make them again.
+/// key of a desk need a clerk who has signed in. A forgotten PIN: give them another (`PUT …/pin`).
 #[utoipa::path(
     tag = "desk",
     params(("Idempotency-Key" = Option<String>, Header, description = "1–255 printable ASCII characters: a retry gets the first answer")),
@@ -110,7 +120,7 @@ pub(crate) async fn create_clerk(
 ) -> Result<HttpResponse, Problem> {
     let request = body.hash();
     let ClerkBody { name, pin } = body.into_inner();
-    pin.check().map_err(|weak| Problem::invalid(vec![FieldError::at("/pin", "invalid_value", weak.to_string())]))?;
+    check_pin(&pin)?;
     let merchant = caller.merchant()?.id.clone();
     let work = async {
         let made = gateway.directory.create_clerk(merchant, &name, pin, caller.actor()).await?;
@@ -154,11 +164,65 @@ pub(crate) async fn delete_clerk(
     Ok(HttpResponse::NoContent().finish())
 }
 
+/// Give a clerk another PIN
+///
+/// What they have signed in for is over, here at once and on every replica within a second, and what was wrong before is
+/// forgotten. The log has it that the PIN was set, and by whom.
+#[utoipa::path(
+    tag = "desk",
+    params(("clerk" = String, Path, description = "The clerk's id", example = "key_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")),
+    request_body = PinBody,
+    responses((status = 204, description = "It is set"), ProblemsOfNames, ProblemsOfBody, ProblemsOfKeys)
+)]
+#[put("/desk/clerks/{clerk}/pin")]
+pub(crate) async fn put_clerk_pin(
+    caller: Authorized<ManageClerks>,
+    gateway: Data<Gateway>,
+    clerk: Path<KeyId>,
+    body: Body<PinBody>,
+) -> Result<HttpResponse, Problem> {
+    let PinBody { pin } = body.into_inner();
+    check_pin(&pin)?;
+    reset(&caller, &gateway, clerk.into_inner(), Some(pin)).await
+}
+
+/// Unlock a clerk
+///
+/// Whose PIN was wrong too often: they try again at once, at every desk. Their PIN and their sessions are as they were. A
+/// key with which too many PINs were wrong, of whichever clerks, waits all the same.
+#[utoipa::path(
+    tag = "desk",
+    params(("clerk" = String, Path, description = "The clerk's id", example = "key_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")),
+    responses((status = 204, description = "They may try again"), ProblemsOfNames, ProblemsOfKeys)
+)]
+#[post("/desk/clerks/{clerk}/unlock")]
+pub(crate) async fn unlock_clerk(
+    caller: Authorized<ManageClerks>,
+    gateway: Data<Gateway>,
+    clerk: Path<KeyId>,
+) -> Result<HttpResponse, Problem> {
+    reset(&caller, &gateway, clerk.into_inner(), None).await
+}
+
+async fn reset(
+    caller: &Authorized<ManageClerks>,
+    gateway: &Gateway,
+    clerk: KeyId,
+    pin: Option<Pin>,
+) -> Result<HttpResponse, Problem> {
+    gateway.directory.reset_clerk(caller.merchant()?.id.clone(), clerk, pin, caller.actor()).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+fn check_pin(pin: &Pin) -> Result<(), Problem> {
+    pin.check().map_err(|weak| Problem::invalid(vec![FieldError::at("/pin", "invalid_value", weak.to_string())]))
+}
+
 /// Sign a clerk in
 ///
 /// With the key of a desk, for ten minutes. Five wrong PINs in a row make a clerk wait for 15 minutes at this desk, each
 /// further one twice as long, up to a day. 20 wrong ones within an hour with one key, or 50 within a day, make everybody wait
-/// who signs in with it; 30 of one clerk within a day, the clerk at every desk. What is right in between changes none of these.
+/// who signs in with it; 30 of one clerk within a day, the clerk at every desk. What is right in between changes none of these; an admin unlocks a clerk.
 #[utoipa::path(
     tag = "desk",
     request_body = SignInBody,

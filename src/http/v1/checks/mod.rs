@@ -3,6 +3,7 @@
 pub mod batch;
 pub mod explanation;
 pub mod lists;
+pub mod openings;
 pub mod overrides;
 pub mod paid;
 pub mod visitor;
@@ -45,6 +46,7 @@ use crate::web::extract::{Body, GuestLanguages, IdempotencyKey, Path};
 use crate::web::problem::Problem;
 use crate::web::state::State;
 use explanation::{GuestsView, LimitView, OfferView, ReasonView, ReceiptView, ScoreSeenView};
+use openings::{OpeningView, with_openings};
 use visitor::{PartyView, PassBody, VisitorBody, VisitorView, read_pass, with_party};
 
 /// The longest time a caller is kept waiting for the ledger before the answer is to come back later.
@@ -110,6 +112,13 @@ pub struct CheckView {
     /// waiting alone does not help, or a house is full until its guests leave.
     #[schema(value_type = Option<String>, format = DateTime)]
     next_eligible_at: Option<Timestamp>,
+    /// Where this was refused: the override that the rule allows of it. For those who may override, a desk say, and within
+    /// 30 minutes; absent where nobody may, or where it is another location's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    r#override: Option<OpeningView>,
+    /// The same of a paid entry; it has no reasons.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    paid: Option<OpeningView>,
     /// The longest that the granted tier promises to let the person wait (ISO 8601).
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "PT10M")]
@@ -240,7 +249,8 @@ pub(super) async fn answer_check(
     let deciding = gateway.checker.rule_behind(merchant, &answer).await;
     let closure = gateway.checker.words_of_closure_behind(merchant, &answer).await;
     let shown = shown_to(caller, answer).for_guests(deciding.as_ref().map(|it| &*it.rule), languages);
-    Ok(shown.with_closure(closure.as_ref(), languages).with_link(|check| gateway.links.address(check)))
+    let shown = shown.with_closure(closure.as_ref(), languages).with_link(|check| gateway.links.address(check));
+    Ok(with_openings(caller, gateway, shown).await)
 }
 
 /// Nothing is recorded of a dry run: this is all that tells an operator of them.
@@ -321,7 +331,7 @@ pub(crate) async fn get_check(
     let closure = gateway.checker.words_of_closure_behind(merchant, &answer).await;
     let view = shown_to(&caller, answer).for_guests(deciding.as_ref().map(|it| &*it.rule), &languages.0);
     let view = view.with_closure(closure.as_ref(), &languages.0).with_place(location, kiosk);
-    let view = view.with_link(|check| gateway.links.address(check));
+    let view = with_openings(&caller, &gateway, view.with_link(|check| gateway.links.address(check))).await;
     let Some(referral) = referral else { return Ok(in_languages(&view.guest_languages()).json(view)) };
     if referral.contest.is_some() {
         let view = view.with_contest(Some(&referral));

@@ -8,11 +8,12 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::paid::PaymentView;
 use super::{CheckView, shown_to};
+use crate::access::Merchant;
 use crate::access::role::permit::{ListOverrides, Override};
 use crate::decision::decide::Decision;
 use crate::decision::reason::Reason;
 use crate::eligibility::checker::{Answer, CheckError};
-use crate::eligibility::overrides::{OverrideError, OverrideRequest};
+use crate::eligibility::overrides::{OverrideError, OverrideRequest, Overrider};
 use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::{self, CheckId, GrantId, MAX_NOTE, PerkSlug};
 use crate::gateway::Gateway;
@@ -24,7 +25,7 @@ use crate::http::openapi::problems::{
 use crate::ledger::LedgerError;
 use crate::ledger::cases::overrides::Overridden;
 use crate::web::auth::Authorized;
-use crate::web::clerk::Acting;
+use crate::web::clerk::{Acting, elsewhere};
 use crate::web::extract::{Body, IdempotencyKey, PageLimit, Params, Path};
 use crate::web::problem::{Kind, Problem};
 
@@ -108,7 +109,7 @@ pub struct OverridesQuery {
 /// Within 30 minutes of it, once, and on the terms of the version of the rule that refused: for one of its reasons, to one of
 /// its tiers, as often as it says. A new check is granted in the place of the refused one, about the same visit; its limits
 /// are used like any other's, and those that the rule names even past their maximum. Its token says so in its claim
-/// `override`. With an `Idempotency-Key` a retry gets the first answer and the very same token, whichever clerk sends it with
+/// `override`. The key of a desk that has a location overrides what was asked there. With an `Idempotency-Key` a retry gets the first answer and the very same token, whichever clerk sends it with
 /// the key of the desk, once one is signed in. Where the place is closed, or the perk paused, nobody is let in by hand either.
 #[utoipa::path(
     tag = "desk",
@@ -138,25 +139,38 @@ pub(crate) async fn override_check(
     let note = note.map(|note| ids::label(&note, MAX_NOTE)).transpose();
     let note =
         note.map_err(|error| Problem::invalid(vec![FieldError::at("/note", "invalid_value", error.to_string())]))?;
-    let (merchant, check) = (caller.merchant()?, check.into_inner());
-    let operation = format!("checks/{check}/override");
+    let asked = OverrideRequest { check: check.into_inner(), reason, tier, note };
+    let check = asked.check.clone();
+    let work = async |by, merchant: &Merchant| gateway.checker.override_check(by, merchant, asked).await;
+    let_in(&caller, &gateway, (&check, "override"), (key, request), work).await
+}
+
+/// Grants in the place of a refused check, once for an idempotency key: a retry gets the same answer.
+pub(super) async fn let_in(
+    caller: &Acting<Override>,
+    gateway: &Gateway,
+    (check, operation): (&CheckId, &str),
+    (key, request): (IdempotencyKey, [u8; 32]),
+    work: impl AsyncFnOnce(Overrider, &Merchant) -> Result<Answer, OverrideError>,
+) -> Result<HttpResponse, Problem> {
+    let merchant = caller.merchant()?;
     let answered = |answer: Answer| {
         let location = answer.check.as_ref().map(|granted| format!("/v1/checks/{granted}"));
-        Created::new(location, &shown_to(&caller, answer).with_link(|check| gateway.links.address(check)))
+        Created::new(location, &shown_to(caller, answer).with_link(|check| gateway.links.address(check)))
     };
     let work = async {
-        let by = (caller.acting_key().clone(), caller.role.as_str());
-        let asked = OverrideRequest { check: check.clone(), reason, tier, note };
-        answered(Box::pin(gateway.checker.override_check(by, merchant, asked)).await?)
+        let place = caller.acts_only_at().map(str::to_owned);
+        let by = Overrider { key: caller.acting_key().clone(), role: caller.role.as_str(), place };
+        answered(Box::pin(work(by, merchant)).await?)
     };
     let again = async {
-        let found = match gateway.checker.find_overridden(merchant, &check).await {
+        let found = match gateway.checker.find_overridden(merchant, check).await {
             Err(CheckError::Ledger(LedgerError::Pruned)) => None,
             found => found?,
         };
         answered(found.ok_or_else(Problem::not_found)?)
     };
-    once_read_back(&gateway, &caller, operation, key, request, work, again).await
+    once_read_back(gateway, caller, format!("checks/{check}/{operation}"), key, request, work, again).await
 }
 
 /// List overrides
@@ -198,6 +212,7 @@ impl From<OverrideError> for Problem {
                 Decision::Referred => "A person decides this: an admin, at `/v1/referrals`.".to_owned(),
                 other => format!("This check was {}: only what was denied is overridden.", other.as_str()),
             },
+            OverrideError::Elsewhere { location } => return elsewhere(&format!("This was asked at {location}")),
             OverrideError::TooLate => {
                 "A refusal is overridden within 30 minutes: ask again, and override that.".to_owned()
             }
@@ -205,11 +220,14 @@ impl From<OverrideError> for Problem {
             OverrideError::NotForPay => {
                 "The rule that refused this lets nobody in for pay: it needs the member `paid`.".to_owned()
             }
-            OverrideError::ReferenceUsed { granted } => format!(
-                "The payment of this reference let someone in before: `{granted}` was granted for it. Look there whether it \
-                 is the same visit; for another one, send the reference of its own payment. Where that grant was undone \
-                 since, send this one again with an ending of your own, such as `/2`."
-            ),
+            OverrideError::ReferenceUsed { granted, free } => {
+                let example = free.map(|ending| format!(", such as `{ending}`")).unwrap_or_default();
+                format!(
+                    "The payment of this reference let someone in before: `{granted}` was granted for it. Look there whether \
+                     it is the same visit; for another one, send the reference of its own payment. Where that grant was \
+                     undone since, send this one again with an ending of your own{example}."
+                )
+            }
             OverrideError::AlreadyOverridden { granted } => {
                 format!(
                     "This was overridden before: `{granted}` was granted in its place. Where that was undone since, ask \

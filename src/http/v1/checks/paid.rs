@@ -7,18 +7,17 @@ use actix_web::{HttpResponse, post};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{CheckView, shown_to};
+use super::CheckView;
+use super::overrides::let_in;
+use crate::access::Merchant;
 use crate::access::role::permit::Override;
-use crate::eligibility::checker::{Answer, CheckError};
 use crate::eligibility::overrides::PaidEntryRequest;
 use crate::foundation::ids::CheckId;
 use crate::gateway::Gateway;
-use crate::http::once::{Created, once_read_back};
 use crate::http::openapi::problems::{
     ProblemsOfActing, ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfOverrides,
     ProblemsOfPayments, ProblemsOfPruning,
 };
-use crate::ledger::LedgerError;
 use crate::ledger::payment::Payment;
 use crate::web::clerk::Acting;
 use crate::web::extract::{Body, IdempotencyKey, Path};
@@ -108,23 +107,8 @@ pub(crate) async fn enter_paid(
     let request = body.hash();
     let PaidEntryBody { reference, amount: AmountView { amount, currency }, tier } = body.into_inner();
     let payment = Payment::new(&reference, &amount, &currency).map_err(Problem::invalid)?;
-    let (merchant, check) = (caller.merchant()?, check.into_inner());
-    let operation = format!("checks/{check}/paid");
-    let answered = |answer: Answer| {
-        let location = answer.check.as_ref().map(|granted| format!("/v1/checks/{granted}"));
-        Created::new(location, &shown_to(&caller, answer).with_link(|check| gateway.links.address(check)))
-    };
-    let work = async {
-        let by = (caller.acting_key().clone(), caller.role.as_str());
-        let asked = PaidEntryRequest { check: check.clone(), payment, tier };
-        answered(Box::pin(gateway.checker.enter_paid(by, merchant, asked)).await?)
-    };
-    let again = async {
-        let found = match gateway.checker.find_overridden(merchant, &check).await {
-            Err(CheckError::Ledger(LedgerError::Pruned)) => None,
-            found => found?,
-        };
-        answered(found.ok_or_else(Problem::not_found)?)
-    };
-    once_read_back(&gateway, &caller, operation, key, request, work, again).await
+    let asked = PaidEntryRequest { check: check.into_inner(), payment, tier };
+    let check = asked.check.clone();
+    let work = async |by, merchant: &Merchant| gateway.checker.enter_paid(by, merchant, asked).await;
+    let_in(&caller, &gateway, (&check, "paid"), (key, request), work).await
 }

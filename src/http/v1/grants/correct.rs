@@ -44,7 +44,7 @@ pub struct CorrectionBody {
 /// whichever is later. They count in the very counters and windows that the check touched, by the version of the rule
 /// that granted it: fewer always, more only with room there (409 `limit_reached`, and nothing changes). The token goes
 /// on saying what was granted; doors that ask, and the grant, say who came beside it. Send the grant's `ETag` as
-/// `If-Match`. Those who may check may correct the grants of their own checks, desks and admins all.
+/// `If-Match`. Those who may check may correct the grants of their own checks, admins all, and desks those of their location.
 #[utoipa::path(
     tag = "checks",
     params(
@@ -74,6 +74,7 @@ pub(crate) async fn correct_grant(
     let CorrectionBody { party, reason } = body.into_inner();
     let request = CorrectionRequest { party: read_party(&party)?, reason: read_reason(&reason)?, expected };
     let found = see(&caller, &gateway, &grant).await?;
+    caller.require_at(found.location.as_deref())?;
     let merchant = caller.merchant()?;
     let place = (caller.location.clone(), caller.kiosk.clone());
     let corrected = gateway.checker.correct_grant(caller.actor(), place, merchant, found, request).await?;

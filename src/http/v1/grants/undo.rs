@@ -15,7 +15,7 @@ use crate::http::openapi::problems::{
     ProblemsOfActing, ProblemsOfBody, ProblemsOfKeys, ProblemsOfNames, ProblemsOfUndoing,
 };
 use crate::ledger::grants::undo::{UndoError, UndoReason, Undoing};
-use crate::web::clerk::Acting;
+use crate::web::clerk::{Acting, elsewhere};
 use crate::web::extract::{Body, Path};
 use crate::web::problem::{Kind, Problem};
 
@@ -70,7 +70,8 @@ pub(crate) async fn undo_grant(
         let known = UndoReason::ALL.map(UndoReason::as_str).join(", ");
         Problem::invalid(vec![FieldError::at("/reason", "invalid_value", format!("use one of {known}"))])
     })?;
-    let by = Undoing { actor: caller.actor(), desk: caller.key.clone() };
+    let place = caller.acts_only_at().map(str::to_owned);
+    let by = Undoing { actor: caller.actor(), desk: caller.key.clone(), place };
     let undone = gateway.ledger.undo_grant(&caller.merchant()?.id, &grant, by, reason).await?;
     let (undone_at, limits_free_at) = (undone.undone_at, undone.limits_free_at);
     Ok(HttpResponse::Ok().json(UndoneView { grant: grant.clone(), undone_at, limits_free_at }))
@@ -83,6 +84,7 @@ impl From<UndoError> for Problem {
             UndoError::NotYours => {
                 Self::new(Kind::Forbidden, "Only the key or clerk that granted this may undo it: an admin may void it.")
             }
+            UndoError::Elsewhere { location } => elsewhere(&format!("This was granted at {location}")),
             UndoError::Over => Self::new(
                 Kind::UndoOver,
                 "This was granted more than 10 minutes ago, when it could be undone: an admin may void it.",

@@ -25,7 +25,7 @@ use crate::http::openapi::problems::{
     ProblemsOfBody, ProblemsOfContests, ProblemsOfLinks, ProblemsOfNames, ProblemsOfPruning,
 };
 use crate::ledger::LedgerError;
-use crate::ledger::cases::contest::{Contest, ContestStatus, MAX_REASON, Objection};
+use crate::ledger::cases::contest::{Contest, ContestError, ContestStatus, MAX_REASON, Objection};
 use crate::ledger::cases::model::{Referral, ReferralStatus};
 use crate::ledger::cases::requests::PERSON;
 use crate::telemetry::meters;
@@ -152,7 +152,7 @@ pub(crate) async fn get_own_answer(
 
 /// Contest one's own refusal
 ///
-/// As a kiosk does in the person's name: a person decides about it. Once a check.
+/// As a kiosk does in the person's name: a person decides about it. Once a check; the same again gets the same answer.
 #[utoipa::path(
     tag = "links",
     security(()),
@@ -179,12 +179,23 @@ pub(crate) async fn create_own_contest(
     let at = gateway.clock.now();
     let event = EventId::new(at, &gateway.entropy);
     let objection =
-        Objection { merchant: linked.merchant.id.clone(), check: linked.check, event, at, by: PERSON, reason };
-    let (case, step) = match gateway.ledger.contest(objection).await? {
-        Contest::Opened(case) => (case, "opened"),
-        Contest::Added(case) => (case, "added"),
+        Objection { merchant: linked.merchant.id.clone(), check: linked.check.clone(), event, at, by: PERSON, reason };
+    let case = match gateway.ledger.contest(objection).await {
+        Ok(Contest::Opened(case)) => {
+            meters().contests.count(["opened"]);
+            case
+        }
+        Ok(Contest::Added(case)) => {
+            meters().contests.count(["added"]);
+            case
+        }
+        // Perhaps by this link, whose answer was lost.
+        Err(error @ ContestError::AlreadyContested) => {
+            let known = gateway.ledger.reader().case_of(&linked.merchant.id, &linked.check).await?;
+            known.filter(|case| case.contested_by(&linked.check) == Some(PERSON.role)).ok_or(error)?
+        }
+        Err(error) => return Err(error.into()),
     };
-    meters().contests.count([step]);
     Ok(guarded(HttpResponse::Created()).json(OwnContestView { contest: ContestStatus::of(case.status) }))
 }
 
@@ -192,7 +203,7 @@ pub(crate) async fn create_own_contest(
 async fn follow(req: &HttpRequest, gateway: &Gateway, state: &State, link: &str) -> Result<Linked, Problem> {
     let peer = req.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
     let client = address::client(peer, req.headers(), &gateway.settings.server.trusted_proxies);
-    state.limits.take_unnamed(client)?;
+    state.limits.take_link(client)?;
     gateway.links.find(link).await?.ok_or_else(leads_nowhere)
 }
 

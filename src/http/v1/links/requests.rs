@@ -65,7 +65,8 @@ pub(super) async fn shown_of(gateway: &Gateway, linked: &Linked) -> Result<Vec<O
 ///
 /// The merchant confirms it or declines: a link alone does neither, as anyone who finds it has it. While one for the same is
 /// pending, that is the answer. An erasure that is confirmed is carried out when the last window of a limit ends that counts
-/// a visit of the person, and 30 days after the request at most: the answer says when.
+/// a visit of the person, and 30 days after the request at most: the answer says when. Where the record was asked for too,
+/// it is not carried out before that is declined, or was read.
 #[utoipa::path(
     tag = "links",
     security(()),

@@ -30,7 +30,7 @@ use crate::web::problem::Problem;
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"location": "SFO-A", "until": "2026-11-30T18:00:00Z", "message": {"en": "We open again at ten."}}))]
 pub struct ClosureBody {
-    /// One location of the perk, as keys name it; all of it if null or absent.
+    /// One location of the perk, as keys name it (`unknown_location` where none does); all of it if null or absent.
     location: Option<String>,
     /// When it opens by itself: an instant ahead, at most 366 days.
     #[schema(value_type = String, format = DateTime)]
@@ -68,7 +68,6 @@ pub struct ClosureMadeView {
     #[serde(flatten)]
     closure: ClosureView,
     /// `keys_without_location`: checks of keys that name no location go on, as nobody knows where they are made.
-    /// `no_key_there`: no key names this location, so that this closes nothing.
     warnings: Vec<WarningView>,
 }
 
@@ -91,7 +90,7 @@ impl ClosureView {
 ///
 /// All of a perk or one of its locations, until an instant: every check there is denied with `place_closed`, whatever the rule
 /// says, and it opens by itself. Another closure of the same place is replaced; at most 1,000 places of a perk are closed at once. Guests who are in are not concerned.
-/// Every replica knows within a second.
+/// Every replica knows within a second. The key of a desk that has a location closes and opens that one only.
 #[utoipa::path(
     tag = "perks",
     params(("perk" = String, Path, description = "The perk's short name", example = "sfo-lounge"), ("Perkgate-Clerk" = Option<String>, Header, description = "The session of a clerk: needed with the key of a desk, once there are clerks")),
@@ -118,6 +117,7 @@ pub(crate) async fn create_closure(
             Problem::invalid(vec![FieldError::at("/until", "invalid_value", detail)])
         })?;
         let new = NewClosure { location, until, message };
+        caller.require_all_of(new.location.as_deref().map(str::trim))?;
         let Closing { closure, warnings } = gateway.catalog.close_place(merchant, caller.actor(), &perk, new).await?;
         let closure = ClosureView::of(perk.clone(), closure);
         let warnings = warnings.into_iter().map(WarningView::of).collect();
@@ -165,6 +165,10 @@ pub(crate) async fn delete_closure(
     path: Path<(PerkSlug, ClosureId)>,
 ) -> Result<HttpResponse, Problem> {
     let (perk, closure) = path.into_inner();
-    let opened = gateway.catalog.open_place(&caller.merchant()?.id, caller.actor(), &perk, closure).await?;
+    let merchant = &caller.merchant()?.id;
+    let mut closed = gateway.catalog.list_closures(merchant, &perk).await?.into_iter();
+    let found = closed.find(|it| it.id == closure).ok_or_else(Problem::not_found)?;
+    caller.require_all_of(found.location.as_deref())?;
+    let opened = gateway.catalog.open_place(merchant, caller.actor(), &perk, closure).await?;
     opened.map(|_| HttpResponse::NoContent().finish()).ok_or_else(Problem::not_found)
 }

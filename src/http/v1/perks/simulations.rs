@@ -31,6 +31,7 @@ use crate::http::v1::checks::visitor::{
     PartyView, PassBody, VisitorBody, VisitorView, read_airports, read_pass, with_party,
 };
 use crate::http::v1::checks::{in_languages, read_context};
+use crate::rules::attribute::percent_taken;
 use crate::scores::score::parse_instant;
 use crate::web::auth::Authorized;
 use crate::web::extract::{Body, GuestLanguages, Path};
@@ -69,6 +70,9 @@ pub struct SimulationBody {
     /// Where the check would be made, as the API key would say it.
     location: Option<String>,
     kiosk: Option<String>,
+    /// How full the place is, in percent, for rules that look at `occupancy.percent`; not known without it.
+    #[schema(value_type = Option<f64>, minimum = 0, example = 91.5)]
+    occupancy: Option<Decimal>,
     /// The text of the boarding pass that the visitor would show.
     #[schema(value_type = Option<String>)]
     boarding_pass: Option<PassBody>,
@@ -104,6 +108,9 @@ pub struct EveryoneBody {
     /// The people who every visitor is taken to come with.
     #[schema(value_type = Option<PartyView>)]
     party: Option<Json>,
+    /// How full the place is for every visitor, in percent, for rules that look at `occupancy.percent`; not known without it.
+    #[schema(value_type = Option<f64>, minimum = 0, example = 91.5)]
+    occupancy: Option<Decimal>,
     /// Any instant, past or future (RFC 3339); now without it.
     #[schema(format = DateTime)]
     at: Option<String>,
@@ -196,7 +203,8 @@ pub(crate) async fn simulate_check(
         score: body.score.map(|score| (score.value, observed_at)),
         attributes: read_attributes(body.attributes.as_ref())?,
         network: body.network,
-        context: with_party(read_context(body.context)?, body.party.as_ref())?,
+        context: with_party(read_context(body.context)?, body.party.as_ref())?
+            .with_occupancy(read_occupancy(body.occupancy)?),
         at: read_instant("/at", body.at.as_deref())?,
         location: body.location,
         kiosk: body.kiosk,
@@ -240,7 +248,8 @@ pub(crate) async fn simulate_everyone(
     let trial = EveryoneTrial {
         perk: perk.into_inner(),
         choice: read_choice(body.version, body.rule)?,
-        context: with_party(read_context(body.context)?, body.party.as_ref())?,
+        context: with_party(read_context(body.context)?, body.party.as_ref())?
+            .with_occupancy(read_occupancy(body.occupancy)?),
         at: read_instant("/at", body.at.as_deref())?,
     };
     let run = gateway.simulator.everyone(caller.merchant()?, trial).await?;
@@ -264,6 +273,12 @@ pub(crate) fn read_choice(version: Option<i32>, rule: Option<Json>) -> Result<Ch
 fn read_attributes(attributes: Option<&Json>) -> Result<PersonFacts, Problem> {
     let read = attributes.filter(|given| **given != Json::Null).map(PersonFacts::parse);
     Ok(read.transpose().map_err(|errors| Problem::of_fields("/attributes", errors))?.unwrap_or_default())
+}
+
+/// How full the place is, if that is said.
+fn read_occupancy(percent: Option<Decimal>) -> Result<Option<Decimal>, Problem> {
+    let read = percent.map(percent_taken).transpose();
+    read.map_err(|detail| Problem::invalid(vec![FieldError::at("/occupancy", "out_of_range", detail)]))
 }
 
 /// An instant, if one is given.

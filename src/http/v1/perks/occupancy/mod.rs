@@ -211,6 +211,7 @@ pub(crate) async fn correct_occupancy(
     let (true, Ok(reason), Ok(location)) = (errors.is_empty(), reason, location) else {
         return Err(Problem::invalid(errors));
     };
+    caller.require_at(location.as_deref())?;
     let asked = PlaceAsked { perk: perk.clone(), location, own: caller.location.clone() };
     let work = async {
         let made = gateway.floor.correct(caller.merchant()?, &asked, caller.actor(), (delta, reason)).await?;

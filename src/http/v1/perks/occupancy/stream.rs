@@ -61,8 +61,9 @@ pub(crate) async fn watch_occupancy(
     req: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let asked = asked(&caller, perk.clone(), query.into_inner())?;
-    let permit = state.streams.open(&caller.key)?;
-    let watched = gateway.floor.watch(caller.merchant()?, &asked).await?;
+    let merchant = caller.merchant()?;
+    let permit = state.streams.open(&merchant.id, &caller.key)?;
+    let watched = gateway.floor.watch(merchant, &asked).await?;
     let mut response = events_answer();
     if is_head(&req) {
         return Ok(response.finish());

@@ -27,14 +27,20 @@ async fn sign_in(desk: &Client, clerk: &str, pin: &str) -> Reply {
     desk.post("/v1/desk/sign-in", &json!({"clerk": clerk, "pin": pin})).await
 }
 
-/// Closes a place for a minute, with this session or none.
-async fn close(desk: &Client, session: Option<&str>, location: &str) -> Reply {
+/// A place at which nobody of the test is, so that it can be closed.
+async fn elsewhere(app: &TestApp) {
+    let key = NewKey::of(Role::Kiosk, Some(app.cathay.id.clone()), "elsewhere");
+    app.client(NewKey { location: Some("elsewhere".into()), ..key }).await;
+}
+
+/// Closes a place for a day, with this session or none.
+async fn close(desk: &Client, session: Option<&str>) -> Reply {
     let ask = desk.ask(Method::POST, "/v1/perks/sfo-lounge/closures");
     let ask = match session {
         Some(session) => ask.header("perkgate-clerk", session),
         None => ask,
     };
-    ask.json(json!({"location": location, "until": "2012-05-09T19:00:00Z"}).to_string()).await
+    ask.json(json!({"location": "elsewhere", "until": "2012-05-09T19:00:00Z"}).to_string()).await
 }
 
 async fn undo(desk: &Client, session: Option<&str>, granted: &Reply) -> Reply {
@@ -56,6 +62,7 @@ fn findings(world: &World) -> Vec<String> {
 async fn a_clerk_signs_in_and_what_they_do_names_them() {
     for app in TestApp::all().await {
         app.lounge(OPEN, "50").await;
+        elsewhere(&app).await;
         let (admin, desk) = (app.admin(&app.cathay).await, desk(&app).await);
         let made = make(&admin, " Grace ", PIN).await;
         assert_shape!(made, @r#"
@@ -73,7 +80,7 @@ async fn a_clerk_signs_in_and_what_they_do_names_them() {
         assert_eq!(signed.is(200)["expires_at"], "2012-05-08T19:10:00Z");
         let session = signed.text_of("session");
 
-        let closed = close(&desk, Some(&session), "SFO-A").await.is(201);
+        let closed = close(&desk, Some(&session)).await.is(201);
         assert_eq!(closed["closed_by"], *grace);
         let granted = desk.post("/v1/checks", &json!({"perk": "sfo-lounge", "subject": "member:1"})).await;
         undo(&desk, Some(&session), &granted).await.is(200);
@@ -99,11 +106,12 @@ async fn a_clerk_signs_in_and_what_they_do_names_them() {
 async fn with_clerks_the_key_of_a_desk_is_not_enough_and_without_it_is() {
     for app in TestApp::all().await {
         app.lounge(OPEN, "50").await;
+        elsewhere(&app).await;
         let (admin, desk, other) = (app.admin(&app.cathay).await, desk(&app).await, desk(&app).await);
-        close(&desk, None, "before").await.is(201);
-        close(&desk, Some("pgs_x"), "before").await.problem(403, "clerk_session_invalid");
+        close(&desk, None).await.is(201);
+        close(&desk, Some("pgs_x")).await.problem(403, "clerk_session_invalid");
         let grace = make(&admin, "Grace", PIN).await.text_of("clerk");
-        close(&desk, None, "after").await.problem(403, "clerk_required");
+        close(&desk, None).await.problem(403, "clerk_required");
         let granted = desk.post("/v1/checks", &json!({"perk": "sfo-lounge", "subject": "member:1"})).await;
         assert_eq!(granted.is(200)["decision"], "granted", "asking needs no clerk");
         undo(&desk, None, &granted).await.problem(403, "clerk_required");
@@ -111,34 +119,34 @@ async fn with_clerks_the_key_of_a_desk_is_not_enough_and_without_it_is() {
         let by_kiosk = app.kiosk().await;
         let of_kiosk = by_kiosk.post("/v1/checks", &json!({"perk": "sfo-lounge", "subject": "member:2"})).await;
         undo(&by_kiosk, None, &of_kiosk).await.is(200);
-        close(&admin, None, "by admin").await.is(201);
+        close(&admin, None).await.is(201);
 
         let session = sign_in(&desk, &grace, PIN).await.text_of("session");
-        close(&admin, Some(&session), "x").await.problem(403, "clerk_session_invalid");
-        close(&other, Some(&session), "x").await.problem(403, "clerk_session_invalid");
+        close(&admin, Some(&session)).await.problem(403, "clerk_session_invalid");
+        close(&other, Some(&session)).await.problem(403, "clerk_session_invalid");
         let theirs = app.role(&app.american, Role::Desk).await;
-        close(&theirs, Some(&session), "x").await.problem(403, "clerk_session_invalid");
+        close(&theirs, Some(&session)).await.problem(403, "clerk_session_invalid");
         sign_in(&theirs, &grace, PIN).await.problem(404, "not_found");
         for at in 0..session.len() {
             let mut bent = session.clone().into_bytes();
             bent[at] = if bent[at] == b'0' { b'1' } else { b'0' };
             let bent = String::from_utf8(bent).unwrap();
-            close(&desk, Some(&bent), "x").await.problem(403, "clerk_session_invalid");
+            close(&desk, Some(&bent)).await.problem(403, "clerk_session_invalid");
         }
         for bent in [session.to_uppercase(), format!("{session}0"), session.replace("pgs_", "pgs_0"), String::new()] {
-            close(&desk, Some(&bent), "x").await.problem(403, "clerk_session_invalid");
+            close(&desk, Some(&bent)).await.problem(403, "clerk_session_invalid");
         }
-        close(&desk, Some(&session), "within").await.is(201);
+        close(&desk, Some(&session)).await.is(201);
         // Another clerk of the same desk did not grant what this one did.
         app.world.pass(600);
-        close(&desk, Some(&session), "x").await.problem(403, "clerk_session_invalid");
+        close(&desk, Some(&session)).await.problem(403, "clerk_session_invalid");
 
         let session = sign_in(&desk, &grace, PIN).await.text_of("session");
         assert_eq!(admin.delete(&format!("/v1/desk/clerks/{grace}")).await.status, 204);
         admin.delete(&format!("/v1/desk/clerks/{grace}")).await.problem(404, "not_found");
-        close(&desk, Some(&session), "x").await.problem(403, "clerk_session_invalid");
+        close(&desk, Some(&session)).await.problem(403, "clerk_session_invalid");
         sign_in(&desk, &grace, PIN).await.problem(404, "not_found");
-        close(&desk, None, "none are left").await.is(201);
+        close(&desk, None).await.is(201);
         assert_eq!(findings(&app.world), [""; 0]);
     }
 }
@@ -190,6 +198,67 @@ async fn what_is_right_in_between_frees_no_more_guesses() {
     sign_in(&desks[0], &grace, PIN).await.problem(429, "pin_locked");
     app.world.pass(2 * 3600);
     sign_in(&desks[0], &grace, PIN).await.is(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_admin_unlocks_a_clerk_and_gives_another_pin_which_ends_the_sessions() {
+    const OTHER: &str = "593146820715";
+    for app in TestApp::all().await {
+        app.lounge(OPEN, "50").await;
+        elsewhere(&app).await;
+        let (admin, desk) = (app.admin(&app.cathay).await, desk(&app).await);
+        let grace = make(&admin, "Grace", PIN).await.text_of("clerk");
+        let ada = make(&admin, "Ada", PIN).await.text_of("clerk");
+        let [session, of_ada] =
+            [sign_in(&desk, &grace, PIN).await.text_of("session"), sign_in(&desk, &ada, PIN).await.text_of("session")];
+        for _ in 0..5 {
+            sign_in(&desk, &grace, "900000").await.problem(403, "wrong_pin");
+        }
+        sign_in(&desk, &grace, PIN).await.problem(429, "pin_locked");
+        let unlock = format!("/v1/desk/clerks/{grace}/unlock");
+        let set_pin = format!("/v1/desk/clerks/{grace}/pin");
+        desk.post(&unlock, &json!({})).await.problem(403, "forbidden");
+        desk.put(&set_pin, &json!({"pin": OTHER})).await.problem(403, "forbidden");
+        let theirs = app.admin(&app.american).await;
+        theirs.post(&unlock, &json!({})).await.problem(404, "not_found");
+        theirs.put(&set_pin, &json!({"pin": OTHER})).await.problem(404, "not_found");
+
+        assert_eq!(admin.post(&unlock, &json!({})).await.status, 204);
+        sign_in(&desk, &grace, PIN).await.is(200);
+        close(&desk, Some(&session)).await.is(201);
+        // Five more are free, as for a new clerk.
+        for _ in 0..5 {
+            sign_in(&desk, &grace, "900000").await.problem(403, "wrong_pin");
+        }
+        for (pin, code) in [(json!("111111"), "invalid_value"), (json!(593_146), "invalid_value")] {
+            let spot = admin.put(&set_pin, &json!({"pin": pin})).await.spot(422, "invalid_request");
+            assert_eq!(spot, ("/pin".to_owned(), code.to_owned()));
+        }
+        let replica = app.world.replica().await;
+        assert_eq!(admin.put(&set_pin, &json!({"pin": OTHER})).await.status, 204);
+        sign_in(&desk, &grace, PIN).await.problem(403, "wrong_pin");
+        close(&desk, Some(&session)).await.problem(403, "clerk_session_invalid");
+        close(&desk, Some(&of_ada)).await.is(201);
+        let newer = sign_in(&desk, &grace, OTHER).await.text_of("session");
+        close(&desk, Some(&newer)).await.is(201);
+        // Another replica, which has heard nothing of it, looks again for the new one, and knows then that the old is over.
+        let (caller, now) =
+            (app.world.gateway.directory.recognize(desk.secret(), app.world.now()).unwrap(), app.world.now());
+        let acting = replica.directory.acting_clerk(&caller, Some(&newer), now).await;
+        assert_eq!(acting.unwrap().unwrap().as_str(), grace);
+        assert!(replica.directory.acting_clerk(&caller, Some(&session), now).await.is_err());
+
+        let events = app.auditor(&app.cathay).await.get("/v1/audit/events?kind=clerk.reset").await.is(200);
+        let facts: Vec<_> = events["events"].as_array().unwrap().iter().map(|it| it["facts"].clone()).collect();
+        assert_eq!(facts, [json!({"has_new_pin": true}), json!({"has_new_pin": false})]);
+        assert_eq!(events["events"][0]["about"], grace);
+        assert_eq!(findings(&app.world), [""; 0]);
+        let texts = app.world.database.dump();
+        assert!(!texts.contains(OTHER), "a PIN is stored");
+        assert_eq!(admin.delete(&format!("/v1/desk/clerks/{grace}")).await.status, 204);
+        admin.post(&unlock, &json!({})).await.problem(404, "not_found");
+        admin.put(&set_pin, &json!({"pin": OTHER})).await.problem(404, "not_found");
+    }
 }
 
 async fn sign_in_with(desk: &Client, clerk: &str, pin: String) -> Reply {

@@ -1,6 +1,7 @@
 //! `/v1/merchants`, `/v1/keys`, `/v1/me`, `/v1/desk`.
 
 mod clerks;
+mod desk_places;
 mod keys;
 mod me;
 mod merchants;

@@ -97,6 +97,70 @@ async fn it_is_that_of_the_place_where_the_key_is_used_and_never_the_callers_wor
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_trial_is_told_how_full_it_is() {
+    for app in TestApp::all().await {
+        app.lounge(HALF, "47.25").await;
+        let admin = app.admin(&app.cathay).await;
+        let simulate = async |more: Value| {
+            let mut body = json!({"subject": "twitter:ada"});
+            body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            admin.post("/v1/perks/sfo-lounge/simulate", &body).await
+        };
+        for (percent, decision) in
+            [(json!(0), "granted"), (json!(50), "granted"), (json!(50.01), "denied"), (json!(125), "denied")]
+        {
+            let tried = simulate(json!({"occupancy": percent})).await.is(200);
+            assert_eq!((&tried["decision"], &tried["warnings"]), (&json!(decision), &json!([])), "{percent}: {tried}");
+        }
+        let warns =
+            |tried: &Value, code: &str| tried["warnings"].as_array().unwrap().iter().any(|it| it["code"] == code);
+        assert!(warns(&simulate(json!({})).await.is(200), "occupancy_unknown"));
+        let negative = simulate(json!({"occupancy": -1})).await;
+        assert_eq!(negative.spot(422, "invalid_request"), ("/occupancy".to_owned(), "out_of_range".to_owned()));
+        simulate(json!({"occupancy": "full"})).await.problem(422, "invalid_request");
+        let open: Value = serde_json::from_str(r#"{"tiers":[{"id":"t","name":"T"}]}"#).unwrap();
+        let unused = simulate(json!({"occupancy": 10, "rule": open})).await.is(200);
+        assert!(warns(&unused, "occupancy_unused"), "{unused}");
+        // And so is one about everyone.
+        let scored = r#"{"score":{"source":"klout"},"tiers":[{"id":"t","name":"T","when":{"all":[
+            {"attr":"score","op":"gte","value":40},{"attr":"occupancy.percent","op":"lte","value":50}]}}],"limits":[
+            {"id":"seats","scope":["perk"],"max":4,"window":{"concurrent":{"max_stay":"PT4H"}}}]}"#;
+        let scored: Value = serde_json::from_str(scored).unwrap();
+        for (percent, granted) in [(10, 1), (60, 0)] {
+            let body = json!({"rule": scored, "occupancy": percent});
+            let everyone = admin.post("/v1/perks/sfo-lounge/simulate/everyone", &body).await.is(200);
+            assert_eq!(everyone["granted"], granted, "{everyone}");
+            assert!(!everyone.to_string().contains("occupancy_unknown"), "{everyone}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_both_are_counted_a_location_sees_itself() {
+    for app in TestApp::all().await {
+        let both = HALF.replace(
+            r#""limits":["#,
+            r#""limits":[{"id":"room","scope":["perk","location"],"max":2,"window":{"concurrent":{"max_stay":"PT4H"}}},"#,
+        );
+        app.lounge(&both.replace(r#""max":4"#, r#""max":40"#), "47.25").await;
+        let key = |location: &str| NewKey {
+            location: Some(location.into()),
+            ..NewKey::of(Role::Kiosk, Some(app.cathay.id.clone()), "test")
+        };
+        let (here, there) = (app.client(key("A")).await, app.client(key("B")).await);
+        for who in ["ada", "bob"] {
+            assert_eq!(ask(&here, "sfo-lounge", who).await["decision"], "granted");
+            app.world.pass(1);
+        }
+        // Two of two are inside here, and two of forty in all.
+        let full = ask(&here, "sfo-lounge", "cy").await;
+        assert_eq!(full["reasons"][0]["attribute"], "occupancy.percent");
+        assert_eq!(ask(&there, "sfo-lounge", "cy").await["decision"], "granted");
+        assert_eq!(findings(&app.world), [""; 0]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_rule_that_nobody_counts_for_is_refused() {
     for app in TestApp::all().await {
         app.lounge(HALF, "47.25").await;

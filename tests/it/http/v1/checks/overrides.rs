@@ -2,10 +2,10 @@
 
 use diesel::RunQueryDsl as _;
 use futures_util::future::join_all;
-use perkgate::access::Role;
+use perkgate::access::{NewKey, Role};
 use perkgate::audit::Request;
 use perkgate::database::DatabaseError;
-use perkgate::eligibility::overrides::{OverrideError, OverrideRequest};
+use perkgate::eligibility::overrides::{OverrideError, OverrideRequest, Overrider};
 use perkgate::foundation::entropy::Entropy;
 use perkgate::tokens::claims::Claims;
 use reqwest::Method;
@@ -311,7 +311,7 @@ async fn of_many_at_once_no_more_than_the_rule_lets_come_in() {
                 tier: "main".into(),
                 note: None,
             };
-            let by = (desk.key.clone(), "desk");
+            let by = Overrider { key: desk.key.clone(), role: "desk", place: None };
             match gateways[nth % 2].checker.override_check(by, &cathay, request).await {
                 Ok(answer) => Some(answer.grant.unwrap().id),
                 Err(OverrideError::AlreadyOverridden { .. }) => None,
@@ -330,6 +330,61 @@ async fn of_many_at_once_no_more_than_the_rule_lets_come_in() {
         // Whatever an override took of the house, no check has: checks alone never pass the maximum.
         assert!(by_rule <= 7 && by_rule >= 7 - by_hand, "{by_rule}");
         assert_eq!(findings(&world), [""; 0]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_tells_a_desk_what_it_may_make_good_and_a_kiosk_nothing() {
+    for app in TestApp::all().await {
+        let paid = r#""paid":{"max":1,"window":{"rolling":"PT6H"},"tiers":["top"]},"override":"#;
+        app.lounge(&rule().replace(r#""override":"#, paid), "50").await;
+        let at = |role, location: Option<&str>| NewKey {
+            location: location.map(str::to_owned),
+            ..NewKey::of(role, Some(app.cathay.id.clone()), "test")
+        };
+        let kiosk = app.client(at(Role::Kiosk, Some("SFO-A"))).await;
+        let (desk, other) =
+            (app.client(at(Role::Desk, Some("SFO-A"))).await, app.client(at(Role::Desk, Some("SFO-B"))).await);
+        let refused = ask(&kiosk, "twitter:ada").await;
+        let path = format!("/v1/checks/{}", refused.text_of("check"));
+        let of = async |client: &Client| {
+            let seen = client.get(&path).await.is(200);
+            [seen["override"].clone(), seen["paid"].clone()]
+        };
+        let opening = |left: u64| {
+            json!({"reasons": ["courtesy", "irregular_operations"], "tiers": ["main"], "left": left,
+                "resets_at": "2012-05-09T00:00:00Z", "until": "2012-05-08T19:30:00Z"})
+        };
+        let for_pay = json!({"tiers": ["top"], "left": 1, "resets_at": null, "until": "2012-05-08T19:30:00Z"});
+        for member in ["override", "paid"] {
+            assert!(refused.is(200).get(member).is_none(), "{}", refused.text);
+        }
+        assert_eq!(of(&kiosk).await, [Value::Null, Value::Null]);
+        assert_eq!(of(&other).await, [Value::Null, Value::Null], "it acts elsewhere");
+        let mut seen = of(&desk).await;
+        // The first use of a window says when it is over.
+        seen[1]["resets_at"] = Value::Null;
+        assert_eq!(seen, [opening(3), for_pay]);
+        // What it asks itself says so at once, what another made good not any more.
+        let own = ask(&desk, "twitter:bob").await;
+        assert_eq!(own.is(200)["override"], opening(3));
+        override_it(&desk, &own, &courtesy()).await.is(201);
+        assert_eq!(of(&desk).await[0], opening(2));
+        let granted = desk.get(&format!("/v1/checks/{}", own.text_of("check"))).await.is(200);
+        assert_eq!((granted.get("override"), granted.get("paid")), (None, None));
+        for who in ["twitter:cy", "twitter:dee"] {
+            override_it(&desk, &ask(&desk, who).await, &courtesy()).await.is(201);
+        }
+        assert_eq!(of(&desk).await[0], opening(0));
+        // Where it is closed, or too late, nothing is left to do.
+        let admin = app.admin(&app.cathay).await;
+        let closing = json!({"location": "SFO-A", "until": "2012-05-08T19:20:00Z"});
+        admin.post("/v1/perks/sfo-lounge/closures", &closing).await.is(201);
+        assert_eq!(of(&desk).await, [Value::Null, Value::Null]);
+        app.world.pass(20 * 60);
+        assert_eq!(of(&desk).await[0], opening(0));
+        app.world.pass(10 * 60 + 1);
+        assert_eq!(of(&desk).await, [Value::Null, Value::Null]);
     }
 }
 

@@ -5,7 +5,7 @@ use futures_util::future::join_all;
 use perkgate::access::Role;
 use perkgate::audit::Request;
 use perkgate::database::DatabaseError;
-use perkgate::eligibility::overrides::{OverrideError, PaidEntryRequest};
+use perkgate::eligibility::overrides::{OverrideError, Overrider, PaidEntryRequest};
 use perkgate::foundation::entropy::Entropy;
 use perkgate::ledger::payment::Payment;
 use perkgate::tokens::claims::Claims;
@@ -147,6 +147,14 @@ async fn a_payment_is_used_once_and_a_refusal_is_made_good_once() {
             again.problem(409, code);
             assert!(again.text.contains(&first.text_of("check")) && !again.text.contains("R-1"), "{}", again.text);
         }
+        // The ending that is suggested was not used either.
+        for ending in ["/2", "/3"] {
+            let again = pay(&desk, &bob, &paying("R-1")).await;
+            assert!(again.text.contains(&format!("such as `{ending}`")), "{}", again.text);
+            pay(&desk, &ask(&kiosk, &format!("twitter:bob{}", &ending[1..])).await, &paying(&format!("R-1{ending}")))
+                .await
+                .is(201);
+        }
         pay(&desk, &ada, &paying("R-2")).await.problem(409, "already_overridden");
         pay(&desk, &first, &paying("R-2")).await.problem(409, "not_refused");
         let by_hand = format!("/v1/checks/{}/override", ada.text_of("check"));
@@ -237,7 +245,10 @@ async fn of_two_desks_at_once_one_wins() {
         let pay = async |nth: usize, check: usize, reference: &str| {
             let payment = Payment::new(reference, "45.00", "USD").unwrap();
             let request = PaidEntryRequest { check: refused[check].clone(), payment, tier: None };
-            gateways[nth % 2].checker.enter_paid((desk.key.clone(), "desk"), &cathay, request).await
+            gateways[nth % 2]
+                .checker
+                .enter_paid(Overrider { key: desk.key.clone(), role: "desk", place: None }, &cathay, request)
+                .await
         };
         // One payment for as many refusals as there are.
         let one = join_all((0..12).map(|nth| pay(nth, nth, "one"))).await;

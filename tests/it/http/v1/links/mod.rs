@@ -20,7 +20,7 @@ const RULE: &str = r#"{"score":{"source":"klout"},
   "override":{"reasons":["courtesy"],"max":3,"window":{"calendar":"day"}}}"#;
 
 async fn apps() -> Vec<TestApp> {
-    TestApp::all_with(&[("link_base", BASE), ("rate_failed_keys", "0")]).await
+    TestApp::all_with(&[("link_base", BASE), ("rate_links", "0")]).await
 }
 
 async fn ask(client: &Client, who: &str) -> Reply {
@@ -179,13 +179,22 @@ async fn a_refusal_is_contested_once_by_its_person() {
         }
         let body = json!({"reason": "The score is under my old name."});
         assert_eq!(guest.post(&contest, &body).await.is(201), json!({"contest": "open"}));
-        guest.post(&contest, &body).await.problem(409, "already_exists");
+        // The same again, whose answer was lost.
+        assert_eq!(guest.post(&contest, &body).await.is(201), json!({"contest": "open"}));
+        kiosk.post(&format!("/v1/checks/{check}/contest"), &body).await.problem(409, "already_exists");
         let view = guest.get(&path).await.is(200);
         assert_eq!((&view["contest"], &view["can_be_contested"]), (&json!("open"), &json!(false)));
         let case = admin.get(&format!("/v1/contests/{check}")).await.is(200);
         assert_eq!((&case["opened_by"], &case["reason"]), (&json!("person"), &body["reason"]));
         admin.post(&format!("/v1/contests/{check}/uphold"), &json!({"note": "It stands."})).await.is(201);
         assert_eq!(guest.get(&path).await.is(200)["contest"], "upheld");
+        let added = ask(&kiosk, "twitter:eve").await;
+        kiosk.post(&format!("/v1/checks/{}/contest", added.text_of("check")), &body).await.is(201);
+        guest.post(&format!("{}/contest", path_of(&added)), &body).await.problem(409, "already_exists");
+        let again = format!("{}/contest", path_of(&ask(&kiosk, "twitter:eve").await));
+        for _ in 0..2 {
+            assert_eq!(guest.post(&again, &body).await.is(201), json!({"contest": "open"}), "added to the kiosk's");
+        }
         // What a desk made good is not contested, and what was granted neither.
         let made_good = ask(&kiosk, "twitter:cy").await;
         let by_hand = format!("/v1/checks/{}/override", made_good.text_of("check"));
@@ -211,17 +220,22 @@ async fn without_a_base_answers_have_no_link_and_an_address_asks_so_often_only()
         app.lounge(RULE, "37.25").await;
         assert!(ask(&app.kiosk().await, "twitter:ada").await.is(200).get("link").is_none());
     }
-    for app in TestApp::all_with(&[("link_base", BASE), ("rate_failed_keys", "1")]).await {
+    for app in TestApp::all_with(&[("link_base", BASE), ("rate_links", "1"), ("rate_failed_keys", "0")]).await {
         app.lounge(RULE, "37.25").await;
         let (kiosk, guest) = (app.kiosk().await, app.anonymous());
         let path = path_of(&ask(&kiosk, "twitter:ada").await);
         let mut limited = false;
         for _ in 0..20 {
             let reply = guest.get(&path).await;
-            limited |= reply.status == 429;
+            if reply.status == 429 {
+                reply.problem(429, "too_many_visits");
+                limited = true;
+            }
             assert!(matches!(reply.status, 200 | 429), "{}", reply.text);
         }
         assert!(limited);
+        // Log-ins and wrong keys have a count of their own.
+        app.bearing(Some("Bearer pgk_x".into())).get("/v1/me").await.problem(401, "invalid_key");
         assert_eq!(ask(&kiosk, "twitter:ada").await.status, 200, "keys go on");
     }
 }

@@ -4,7 +4,7 @@ use diesel::RunQueryDsl as _;
 use perkgate::access::Role;
 use perkgate::database::DatabaseError;
 use perkgate::ledger::cases::requests::{PERSON, RequestStatus};
-use perkgate::ledger::retention::erasure::Erasure;
+use perkgate::ledger::retention::erasure::{AskedFor, Erasure};
 use serde_json::{Value, json};
 
 use super::{apps, ask, findings, path_of};
@@ -118,7 +118,7 @@ async fn an_erasure_that_was_confirmed_can_be_declined_until_it_is_carried_out()
         assert_eq!(gateway.requests.carry_out_due().await.unwrap(), 0);
         // Nor in the moment in which it was about to be.
         let subject = gateway.keyring.subject_refs(&app.cathay.id, &"member:1".parse().unwrap());
-        let erasure = |by| Erasure { merchant: app.cathay.id.clone(), subject, by };
+        let erasure = |by| Erasure { merchant: app.cathay.id.clone(), subject, by, asked: None };
         assert!(gateway.scores.erase(&gateway.ledger, erasure(PERSON)).await.unwrap().is_none());
         assert_eq!(list(&app).await[0]["subject"], "member:1");
         assert_eq!(findings(&app.world), [""; 0]);
@@ -131,6 +131,75 @@ async fn an_erasure_that_was_confirmed_can_be_declined_until_it_is_carried_out()
         app.world.pass(30 * 24 * 3600);
         assert_eq!(gateway.requests.carry_out_due().await.unwrap(), 1);
         decide(&request, "decline").await.problem(409, "subject_erased");
+        assert_eq!(findings(&app.world), [""; 0]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_erasure_does_not_overtake_the_record_that_was_asked_for_with_it() {
+    // Nothing holds the person after midnight.
+    let rule = RULE.replace(r#""rolling":"P7D""#, r#""calendar":"day""#);
+    for app in apps().await {
+        app.lounge(&rule, "50").await;
+        let (kiosk, guest, admin) = (app.kiosk().await, app.anonymous(), app.admin(&app.cathay).await);
+        let requests = &app.world.gateway.requests;
+        let decide = async |request: &Value, step: &str| {
+            let request = request["request"].as_str().unwrap();
+            admin.post(&format!("/v1/subject-requests/{request}/{step}"), &json!({})).await.is(200)
+        };
+        // Declined, read once it was confirmed, and left undecided for a month.
+        for (who, step) in [("member:1", "decline"), ("member:2", "confirm"), ("member:3", "")] {
+            let path = format!("{}/requests", path_of(&ask(&kiosk, who).await));
+            guest.post(&path, &json!({"kind": "record"})).await.is(201);
+            guest.post(&path, &json!({"kind": "erasure"})).await.is(201);
+            let listed = list(&app).await;
+            let open = |kind: &str| listed.iter().find(|it| it["kind"] == kind && it["subject"] == who).unwrap();
+            let (record, erasure) = (open("record"), open("erasure"));
+            decide(erasure, "confirm").await;
+            app.world.pass(24 * 3600);
+            assert_eq!(requests.carry_out_due().await.unwrap(), 0, "{who}: the record comes first");
+            if step.is_empty() {
+                app.world.pass(29 * 24 * 3600);
+            } else {
+                decide(record, step).await;
+            }
+            if step == "confirm" {
+                assert_eq!(requests.carry_out_due().await.unwrap(), 0, "it is not handed over");
+                app.world.pass(1);
+                admin.post("/v1/subjects/record", &json!({"subject": who})).await.is(200);
+            }
+            assert_eq!(requests.carry_out_due().await.unwrap(), 1, "{who}");
+            assert_eq!(findings(&app.world), [""; 0]);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_visit_in_the_moment_of_an_erasure_puts_it_off() {
+    for app in apps().await {
+        app.lounge(RULE, "50").await;
+        let (kiosk, admin) = (app.kiosk().await, app.admin(&app.cathay).await);
+        let path = format!("{}/requests", path_of(&ask(&kiosk, "member:1").await));
+        app.anonymous().post(&path, &json!({"kind": "erasure"})).await.is(201);
+        let request = list(&app).await[0]["request"].as_str().unwrap().to_owned();
+        admin.post(&format!("/v1/subject-requests/{request}/confirm"), &json!({})).await.is(200);
+        app.world.pass(8 * 24 * 3600);
+        let gateway = &app.world.gateway;
+        let handle = "member:1".parse().unwrap();
+        let subject = gateway.keyring.subject_refs(&app.cathay.id, &handle);
+        let person = gateway.ledger.reader().find_person(&app.cathay.id, &handle).await.unwrap().unwrap();
+        let limits = gateway.ledger.reader().limits_of(&app.cathay.id, &person).await.unwrap();
+        // As it was found to be due, before the person came once more.
+        assert_eq!(ask(&kiosk, "member:1").await.is(200)["decision"], "granted");
+        let erase = async |limits| {
+            let asked = AskedFor { name: person.pseudonym.clone(), limits, waits_until: app.world.now() };
+            let merchant = app.cathay.id.clone();
+            let erasure = Erasure { merchant, subject, by: PERSON, asked: Some(asked) };
+            gateway.scores.erase(&gateway.ledger, erasure).await.unwrap().is_some()
+        };
+        assert!(!erase(limits).await);
+        let limits = gateway.ledger.reader().limits_of(&app.cathay.id, &person).await.unwrap();
+        assert!(erase(limits).await, "as it stands now");
         assert_eq!(findings(&app.world), [""; 0]);
     }
 }

@@ -107,21 +107,35 @@ async fn a_retry_replaces_nothing_that_was_closed_since() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_location_that_no_key_names_is_warned_of() {
+async fn a_location_that_no_key_names_is_refused_with_those_that_keys_name() {
     for app in TestApp::all().await {
         app.lounge(OPEN_LOUNGE, "47.25").await;
         let admin = app.admin(&app.cathay).await;
-        let warned = async |location: &str| {
-            let made = admin.post(PATH, &json!({"location": location, "until": EVENING})).await.is(201);
-            let warnings = made["warnings"].as_array().unwrap().iter();
-            let found = warnings.filter(|warning| warning["code"] == "no_key_there");
-            found.map(|warning| warning["detail"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        let refused = async |location: &str| {
+            let refused = admin.post(PATH, &json!({"location": location, "until": EVENING})).await;
+            let spot = refused.spot(422, "invalid_request");
+            assert_eq!(spot, ("/location".to_owned(), "unknown_location".to_owned()));
+            refused.is(422)["errors"][0]["detail"].as_str().unwrap().to_owned()
         };
-        assert!(warned("SFO-A").await[0].contains("close the whole perk"));
+        assert!(refused("SFO-A").await.contains("leave it out for the whole perk"));
         kiosk_at(&app, "SFO-A").await;
-        assert_eq!(warned("SFO-A").await, [""; 0]);
-        let [near, far] = [warned("SFO-B").await, warned("Hongkong").await];
-        assert!(near[0].contains("SFO-A") && far[0].contains("keys name SFO-A"), "{near:?} {far:?}");
+        kiosk_at(&app, "Gate 12").await;
+        admin.post(PATH, &json!({"location": "SFO-A", "until": EVENING})).await.is(201);
+        let [near, far] = [refused("SFO-B").await, refused("Hongkong").await];
+        assert!(near.contains("do you mean SFO-A?"), "{near}");
+        for detail in [near, far] {
+            assert!(
+                detail.contains("They name Gate 12, SFO-A") || detail.contains("they name Gate 12, SFO-A"),
+                "{detail}"
+            );
+        }
+        // Another merchant's are none.
+        let theirs = NewKey::of(Role::Kiosk, Some(app.american.id.clone()), "theirs");
+        app.client(NewKey { location: Some("DFW-A".into()), ..theirs }).await;
+        assert!(!refused("DFW-A").await.contains("DFW"));
+        // Both faults are said at once.
+        let both = json!({"location": "SFO-B", "until": "1999-01-01T00:00:00Z"});
+        assert_eq!(admin.post(PATH, &both).await.problem(422, "invalid_request").len(), 2);
     }
 }
 
@@ -130,6 +144,9 @@ async fn closures_that_are_over_are_forgotten_and_a_thousand_are_enough() {
     for app in TestApp::all().await {
         app.lounge(OPEN_LOUNGE, "47.25").await;
         let (world, admin) = (&app.world, app.admin(&app.cathay).await);
+        for location in ["SFO-A", "SFO-B", "SFO-C", "SFO-D"] {
+            kiosk_at(&app, location).await;
+        }
         admin.post(PATH, &json!({"location": "SFO-A", "until": "2012-05-08T19:30:00Z"})).await.is(201);
         admin.post(PATH, &json!({"location": "SFO-B", "until": "2012-05-08T19:30:00Z"})).await.is(201);
         world.pass(1800);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use diesel::RunQueryDsl as _;
+use futures_util::StreamExt as _;
 use perkgate::access::{NewKey, Role};
 use perkgate::audit::Request;
 use perkgate::database::DatabaseError;
@@ -205,9 +206,17 @@ async fn a_location_is_counted_by_itself_and_what_nobody_counts_is_said() {
     for app in TestApp::all().await {
         app.lounge(ROOMS, "47.25").await;
         let key = NewKey::of(Role::Kiosk, Some(app.cathay.id.clone()), "test");
-        let here = app.client(NewKey { location: Some("SFO-A".into()), ..key }).await;
+        let here = app.client(NewKey { location: Some("SFO-A".into()), ..key.clone() }).await;
+        app.client(NewKey { location: Some("SFO-B".into()), ..key }).await;
         let admin = app.admin(&app.cathay).await;
         come(&here, "ada", 1).await.is(200);
+        for path in [format!("{PATH}?location=SFO-C"), format!("{PATH}/stream?location=SFO-C")] {
+            let unknown = admin.get(&path).await;
+            unknown.problem(422, "invalid_request");
+            assert!(unknown.text.contains("They name SFO-A, SFO-B"), "{}", unknown.text);
+        }
+        let body = json!({"delta": 1, "reason": "x", "location": "Hongkong"});
+        assert_eq!(admin.post(CORRECTIONS, &body).await.spot(422, "invalid_request").1, "unknown_location");
         let own = admin.get(&format!("{PATH}?location=SFO-A")).await.is(200);
         assert_eq!([&own["location"], &own["inside"], &own["capacity"]], [&json!("SFO-A"), &json!(1), &json!(4)]);
         let other = admin.get(&format!("{PATH}?location=SFO-B")).await.is(200);
@@ -552,6 +561,43 @@ async fn streams_are_bounded_for_each_key_and_in_all_and_what_ends_makes_room() 
             }
             assert!(std::time::Instant::now() < deadline, "the stream that ended makes no room");
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_streams_of_one_merchant_are_refused_in_words_and_others_find_room() {
+    let bounds = [("max_streams", "40"), ("max_streams_per_merchant", "30"), ("rate_per_key", "0")];
+    for app in TestApp::all_with(&bounds).await {
+        app.lounge(SEATS, "47.25").await;
+        app.world.perk(&app.american, "sfo-lounge", SEATS).await;
+        let mut admins = Vec::new();
+        for _ in 0..10 {
+            admins.push(app.admin(&app.cathay).await);
+        }
+        let (http, url) = (Client::http(), format!("http://{}{PATH}/stream", app.address));
+        let open = async |client: &Client| http.get(&url).bearer_auth(client.secret()).send().await.unwrap();
+        let mut asked = futures_util::stream::iter(0..1_000).map(|nth| open(&admins[nth % 10])).buffer_unordered(50);
+        let (mut held, mut refused) = (Vec::new(), 0);
+        while let Some(response) = asked.next().await {
+            match response.status().as_u16() {
+                200 => held.push(Stream { response, read: String::new() }),
+                429 => {
+                    assert_eq!(response.headers()["retry-after"], "15");
+                    let problem: Value = serde_json::from_slice(&response.bytes().await.unwrap()).unwrap();
+                    assert_eq!(problem["code"], "too_many_streams");
+                    refused += 1;
+                }
+                status => panic!("{status}"),
+            }
+        }
+        assert_eq!((held.len(), refused), (30, 970));
+        // What is open goes on, others have their own, and what is no stream is answered.
+        assert_eq!(open(&app.admin(&app.american).await).await.status(), 200);
+        correct(&admins[0], 2).await.is(201);
+        for stream in &mut held {
+            while stream.event().await.1 != 2 {}
+        }
+        assert_eq!(inside(&admins[9]).await, (2, 2));
     }
 }
 

@@ -220,6 +220,7 @@ async fn the_same_person_is_erased_once_by_many_at_once() {
                 merchant: app.cathay.id.clone(),
                 subject: app.world.gateway.keyring.subject_refs(&app.cathay.id, &subject.parse().unwrap()),
                 by: crate::support::world::CLI,
+                asked: None,
             };
             let here = || app.world.gateway.scores.erase(&app.world.gateway.ledger, erasure());
             let there = || replica.scores.erase(&replica.ledger, erasure());

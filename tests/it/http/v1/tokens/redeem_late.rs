@@ -191,6 +191,31 @@ async fn a_guest_who_is_in_holds_the_place_since_the_door_let_them_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_guest_whose_stay_was_over_when_it_was_heard_of_is_not_inside() {
+    // The token lives for longer than anyone may stay.
+    let rule = ONE_SEAT.replace(r#""tiers""#, r#""token":{"ttl":"PT3H"},"tiers""#);
+    for app in TestApp::all().await {
+        app.lounge(&rule, "50").await;
+        let (kiosk, door) = (app.kiosk().await, app.door(&app.cathay, "sfo-lounge").await);
+        let admin = app.admin(&app.cathay).await;
+        let inside = async || admin.get("/v1/perks/sfo-lounge/occupancy").await.is(200)["inside"].clone();
+        let token = granted(&kiosk).await.text_of("token");
+        app.world.pass(90 * 60);
+        assert_eq!(inside().await, 1, "the place is held for the token");
+        // In since five past, and out an hour later; it is half past eight.
+        assert_eq!(outcomes(&report(&door, &[item(&token, "A", "1", "2012-05-08T19:05:00Z")]).await), ["recorded"]);
+        assert_eq!(inside().await, 0);
+        assert_eq!(findings(&app.world), [""; 0]);
+        granted(&kiosk).await;
+        assert_eq!(inside().await, 1);
+        app.world.pass(1);
+        let run = admin.post("/v1/perks/sfo-lounge/backtest", &json!({"from": "2012-05-08T00:00:00Z"})).await.is(200);
+        assert_eq!(run["reproduction"]["mismatches"], 0, "{run}");
+        assert_eq!(findings(&app.world), [""; 0]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_report_that_can_not_be_so_is_refused_item_by_item() {
     let rule = r#"{"at_least":40,"score":"klout"}"#;
     for app in TestApp::all().await {

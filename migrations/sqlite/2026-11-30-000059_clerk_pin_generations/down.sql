@@ -1,0 +1,1 @@
+ALTER TABLE clerks DROP COLUMN pin_generation;

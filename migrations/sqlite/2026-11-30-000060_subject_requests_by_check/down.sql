@@ -1,0 +1,1 @@
+DROP INDEX subject_requests_by_check;
