@@ -8,10 +8,44 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::caller::{log_in_first, session_of};
+use crate::foundation::field_error::FieldError;
 use crate::web::extract::read_large;
 use crate::web::form::FORM;
 use crate::web::params::{fit, members};
-use crate::web::problem::{Kind, Problem};
+use crate::web::problem::{Kind, Problem, sentence};
+
+/// The faults of a form, each at the field that it is about.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Faults(Vec<(&'static str, String)>);
+
+impl Faults {
+    /// One fault at one field.
+    pub(super) fn at(field: &'static str, words: impl Into<String>) -> Self {
+        Self(vec![(field, words.into())])
+    }
+
+    /// The errors of a room, at those of the form's fields that they name; the others at the first one.
+    pub(super) fn of(errors: &[FieldError], fields: &[&'static str]) -> Self {
+        let first = fields.first().copied().unwrap_or_default();
+        let at = |error: &FieldError| {
+            let named = error.path.as_str().trim_start_matches('/');
+            fields.iter().copied().find(|field| *field == named).unwrap_or(first)
+        };
+        Self(errors.iter().map(|error| (at(error), sentence(&error.detail))).collect())
+    }
+
+    pub(super) fn of_field(&self, field: &str) -> Option<&str> {
+        self.0.iter().find(|(of, _)| *of == field).map(|(_, words)| words.as_str())
+    }
+
+    pub(super) fn all(&self) -> &[(&'static str, String)] {
+        &self.0
+    }
+}
+
+/// A form that has its token alone.
+#[derive(serde::Deserialize)]
+pub(super) struct Nothing {}
 
 /// The field that every form has.
 const TOKEN: &str = "form_token";

@@ -13,18 +13,24 @@ pub(super) enum Section {
     Perks,
     Reports,
     Keys,
+    Accounts,
+    Settings,
     Merchants,
+    Health,
     Account,
     None,
 }
 
 impl Section {
     /// The parts that each role has, in their order.
-    const ALL: [(Self, &'static str, &'static str, &'static [Role]); 4] = [
+    const ALL: [(Self, &'static str, &'static str, &'static [Role]); 7] = [
         (Self::Merchants, "/console/merchants", "Merchants", &[Role::Operator]),
+        (Self::Health, "/console/health", "Health", &[Role::Operator]),
         (Self::Perks, "/console/perks", "Perks", &[Role::Admin]),
         (Self::Reports, "/console/reports/grants", "Reports", &[Role::Admin, Role::Auditor]),
         (Self::Keys, "/console/keys", "Keys", &[Role::Admin, Role::Operator]),
+        (Self::Accounts, "/console/accounts", "Accounts", &[Role::Admin, Role::Operator]),
+        (Self::Settings, "/console/settings", "Settings", &[Role::Admin]),
     ];
 }
 

@@ -12,7 +12,7 @@ use super::addresses::own_address;
 use super::caller::{Caller, Visitor, log_in_first};
 use super::cookie;
 use super::door::{client_of, page, page_of, see_other, transport_of};
-use super::form::Posted;
+use super::form::{Nothing, Posted};
 use super::frame::{Frame, home_of};
 use super::icon::Icon;
 use crate::access::accounts::{LogInError, Password, SecretToken, TypedCode};
@@ -180,9 +180,6 @@ pub(super) fn begun(req: &HttpRequest, token: &SecretToken, wanted: &str) -> Htt
 pub(super) async fn get_log_out(visitor: Visitor) -> HttpResponse {
     see_other(if visitor.0.is_some() { &"/console/account" } else { &"/console/login" })
 }
-
-#[derive(Deserialize)]
-pub(super) struct Nothing {}
 
 #[post("/logout")]
 pub(super) async fn post_log_out(

@@ -7,7 +7,7 @@
 //! - `frame`: what stands around every page; `words`: instants and numbers as pages say them; `icon`, `assets`: pictures,
 //!   styles and scripts
 //! - `addresses`: where a log-in comes back to
-//! - `log_in`, `links`, `account`, `second_factor`, `keys`, `merchants`, `perks`, `picture`, `reports`: the pages; `refusals`: errors
+//! - `log_in`, `links`, `account`, `keys`, `accounts`, `settings`, `operator`, `perks`, `picture`, `reports`: the pages; `refusals`: errors
 //!   as pages
 //!
 //! To add a page:
@@ -23,6 +23,7 @@
 //! Pages stand in no OpenAPI document: that describes the API alone. `design.md` has the components and their states.
 
 mod account;
+mod accounts;
 mod addresses;
 mod assets;
 mod caller;
@@ -34,13 +35,12 @@ mod icon;
 mod keys;
 mod links;
 mod log_in;
-mod merchants;
+mod operator;
 mod perks;
 mod picture;
 mod refusals;
 mod reports;
 mod routes;
-mod second_factor;
 mod transport;
 mod words;
 

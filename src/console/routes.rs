@@ -4,9 +4,12 @@ use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
 
 use super::door::{attend_page, get_nothing};
+use super::account::second_factor;
+use super::accounts::{invite, list as account_list, show as account_show, steps};
 use super::keys::{create as key_create, list as key_list, revoke as key_revoke};
+use super::operator::{health, list as merchant_list, new as merchant_new, show as merchant_show};
 use super::perks::{edit, list, new, show, simulate, versions};
-use super::{account, assets, links, log_in, merchants, picture, reports, second_factor};
+use super::{account, assets, links, log_in, picture, reports};
 
 /// Adds the console's pages.
 pub fn mount(config: &mut ServiceConfig) {
@@ -49,7 +52,20 @@ pub fn mount(config: &mut ServiceConfig) {
             .service(key_create::post_new_key)
             .service(key_revoke::get_revoke)
             .service(key_revoke::post_revoke)
-            .service(merchants::get_merchants)
+            .service(account_list::get_accounts)
+            .service(invite::get_invite)
+            .service(invite::post_invite)
+            .service(account_show::get_account_of)
+            .service(steps::get_account_step)
+            .service(steps::post_account_step)
+            .service(merchant_list::get_merchants)
+            .service(merchant_new::get_new_merchant)
+            .service(merchant_new::post_new_merchant)
+            .service(merchant_show::get_merchant)
+            .service(merchant_show::post_admin)
+            .service(merchant_show::get_revoke_admin)
+            .service(merchant_show::post_revoke_admin)
+            .service(health::get_health)
             .default_service(web::to(get_nothing)),
     );
 }

@@ -12,6 +12,12 @@ facts! {
         time_zone: Option<Text<'a>>,
     }
 
+    /// The facts of `merchant.renamed`.
+    pub struct MerchantRenamed<'a> {
+        name: Text<'a>,
+        was: Text<'a>,
+    }
+
     /// The facts of `merchant.rezoned`.
     pub struct MerchantRezoned<'a> {
         time_zone: Text<'a>,
@@ -22,6 +28,19 @@ facts! {
     pub struct AccountReset {
         /// It had a second factor, which ended with its password and its sessions.
         had_second_factor: bool,
+    }
+
+    /// The facts of `account.attached`, `account.link_made`, `account.suspended` and `account.restored`, which are about
+    /// the account's key.
+    pub struct AccountNamed<'a> {
+        label: Text<'a>,
+        role: Text<'a>,
+    }
+
+    /// The facts of `account.role_changed`, which is about the account's key.
+    pub struct AccountRoleChanged<'a> {
+        role: Text<'a>,
+        was: Text<'a>,
     }
 
     /// The facts of `key.created` and `key.revoked`: all that the key is bound to.

@@ -45,8 +45,13 @@ use crate::tlog::merkle;
 pub const VERSION: i64 = 1;
 
 /// Every kind of event that is written. None is ever taken out: logs hold them for good.
-pub const KINDS: [&str; 56] = [
+pub const KINDS: [&str; 62] = [
+    "account.attached",
+    "account.link_made",
     "account.reset",
+    "account.restored",
+    "account.role_changed",
+    "account.suspended",
     "approvals.kept",
     "approvals.lift_requested",
     "approvals.lifted",
@@ -72,6 +77,7 @@ pub const KINDS: [&str; 56] = [
     "key.created",
     "key.revoked",
     "merchant.created",
+    "merchant.renamed",
     "merchant.rezoned",
     "occupancy.corrected",
     "perk.created",

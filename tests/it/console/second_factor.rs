@@ -139,7 +139,7 @@ async fn who_was_logged_in_without_it_is_logged_out() {
         let mut other = Browser::new(&app);
         other.send("/console/login", &[("account", MEI), ("password", PASSWORD)]).await;
         let directory = &app.world.gateway.directory;
-        let (_, link) = directory.create_log_in_link(Some(app.cathay.id.clone()), MEI.parse().unwrap()).await.unwrap();
+        let (_, link) = directory.create_log_in_link(Some(app.cathay.id.clone()), MEI.parse().unwrap(), CLI).await.unwrap();
         set_up(&app, &mut browser).await;
         assert_eq!(browser.open("/console/perks").await.status, 200);
         assert_eq!(other.open("/console/perks").await.status, 303);

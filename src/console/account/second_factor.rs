@@ -6,13 +6,13 @@ use actix_web::{HttpRequest, HttpResponse, get, post};
 use askama::Template;
 use serde::Deserialize;
 
-use super::caller::{Caller, log_in_first};
-use super::door::{client_of, page, page_of, see_other};
-use super::form::Posted;
-use super::frame::{Frame, Section};
-use super::icon::Icon;
-use super::log_in::{busy, code_words, left_words};
-use super::words::encoded;
+use crate::console::caller::{Caller, log_in_first};
+use crate::console::door::{client_of, page, page_of, see_other};
+use crate::console::form::Posted;
+use crate::console::frame::{Frame, Section};
+use crate::console::icon::Icon;
+use crate::console::log_in::{busy, code_words, left_words};
+use crate::console::words::encoded;
 use crate::access::accounts::second_factor::{self, NewAuthenticator};
 use crate::access::accounts::{LogInError, Password, Session, TypedCode};
 use crate::access::role::permit::ReadOwnKey;
@@ -65,7 +65,7 @@ async fn has_code(session: &Session, gateway: &Gateway) -> Result<bool, Problem>
 }
 
 #[get("/account/code")]
-pub(super) async fn get_code(caller: Caller<ReadOwnKey>, gateway: Data<Gateway>) -> Result<HttpResponse, Problem> {
+pub(in crate::console) async fn get_code(caller: Caller<ReadOwnKey>, gateway: Data<Gateway>) -> Result<HttpResponse, Problem> {
     let session = caller.session();
     let is_set_up = has_code(session, &gateway).await?;
     let new = (!is_set_up).then(|| set_up(session, gateway.directory.new_authenticator(session)));
@@ -73,14 +73,14 @@ pub(super) async fn get_code(caller: Caller<ReadOwnKey>, gateway: Data<Gateway>)
 }
 
 #[derive(Deserialize)]
-pub(super) struct SetUpFields {
+pub(in crate::console) struct SetUpFields {
     salt: String,
     code: Option<TypedCode>,
     password: Option<Password>,
 }
 
 #[post("/account/code")]
-pub(super) async fn post_code(
+pub(in crate::console) async fn post_code(
     req: HttpRequest,
     caller: Caller<ReadOwnKey>,
     gateway: Data<Gateway>,
@@ -122,12 +122,12 @@ pub(super) async fn post_code(
 }
 
 #[derive(Deserialize)]
-pub(super) struct RemoveFields {
+pub(in crate::console) struct RemoveFields {
     code: Option<TypedCode>,
 }
 
 #[post("/account/code/remove")]
-pub(super) async fn post_remove_code(
+pub(in crate::console) async fn post_remove_code(
     req: HttpRequest,
     caller: Caller<ReadOwnKey>,
     gateway: Data<Gateway>,
