@@ -1,13 +1,14 @@
 //! The forms that our own pages send, each with the token of the session that the page was made for.
 
 use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpRequest};
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use aws_lc_rs::constant_time;
 use futures_util::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::caller::{log_in_first, session_of};
+use super::kept::{Kept, MOST_FORM, TOKEN};
 use crate::foundation::field_error::FieldError;
 use crate::web::extract::read_large;
 use crate::web::form::FORM;
@@ -47,12 +48,6 @@ impl Faults {
 #[derive(serde::Deserialize)]
 pub(super) struct Nothing {}
 
-/// The field that every form has.
-const TOKEN: &str = "form_token";
-
-/// The largest form, in bytes: a rule as text, of which encoding may make thrice as many.
-const MOST: usize = 160 * 1024;
-
 /// A form of type `T` that was sent from a page of the caller's own session; its fields read from text. Fields that are
 /// empty count as left out.
 pub(super) struct Posted<T>(pub T);
@@ -65,12 +60,16 @@ impl<T: DeserializeOwned + 'static> FromRequest for Posted<T> {
         let (req, payload) = (req.clone(), payload.take());
         Box::pin(async move {
             let session = session_of(&req).ok_or_else(log_in_first)?;
-            let raw = read_large(&req, payload, FORM, MOST).await?;
+            let raw = read_large(&req, payload, FORM, MOST_FORM).await?;
             let text = std::str::from_utf8(&raw).map_err(|_| Problem::new(Kind::BadRequest, "A form is UTF-8."))?;
             let mut fields = members(text)?;
             let sent = fields.remove(TOKEN);
             let sent = sent.as_ref().and_then(Value::as_str).unwrap_or_default().as_bytes();
             if constant_time::verify_slices_are_equal(sent, session.form_token.as_bytes()).is_err() {
+                if let Some(kept) = Kept::of(req.path(), text) {
+                    // The door shows it again.
+                    req.extensions_mut().insert(kept);
+                }
                 return Err(Problem::new(
                     Kind::Forbidden,
                     "This form was made for another session, and nothing was done: you may have logged in again since. \

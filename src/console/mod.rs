@@ -6,7 +6,7 @@
 //! - `caller`: who asks, by their session; `form`: what they send, with the proof that one of our pages sent it
 //! - `frame`: what stands around every page; `words`: instants and numbers as pages say them; `icon`, `assets`: pictures,
 //!   styles and scripts
-//! - `addresses`: where a log-in comes back to
+//! - `addresses`: where a log-in comes back to; `kept`: a form that came after its session had ended
 //! - `log_in`, `links`, `account`, `keys`, `accounts`, `settings`, `operator`, `perks`, `picture`, `reports`: the pages; `refusals`: errors
 //!   as pages
 //!
@@ -32,6 +32,7 @@ mod door;
 mod form;
 mod frame;
 mod icon;
+mod kept;
 mod keys;
 mod links;
 mod log_in;

@@ -29,6 +29,7 @@ pub fn mount(config: &mut ServiceConfig) {
             .service(second_factor::get_code)
             .service(second_factor::post_code)
             .service(second_factor::post_remove_code)
+            .service(second_factor::post_renew_codes)
             .service(log_in::get_home)
             .service(list::get_perks)
             .service(new::get_new_perk)
