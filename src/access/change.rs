@@ -15,7 +15,9 @@ use crate::foundation::entropy::Entropy;
 use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::{self, KeyId, MerchantId, MerchantSlug};
 use crate::ledger::entry::{Actor, EventDraft, LogOwner};
-use crate::ledger::events::access::{AccountNamed, AccountReset, AccountRoleChanged, KeyChanged, MerchantCreated, MerchantRenamed, MerchantRezoned};
+use crate::ledger::events::access::{
+    AccountNamed, AccountReset, AccountRoleChanged, KeyChanged, MerchantCreated, MerchantRenamed, MerchantRezoned,
+};
 use crate::ledger::events::{Text, WrittenFacts};
 
 pub(super) fn new_merchant(
@@ -186,6 +188,19 @@ pub(super) fn revoke_key(
         events.push(event("key.revoked", &key, actor.clone()));
     }
     Ok(key)
+}
+
+/// The event of a clerk's other PIN.
+pub(super) fn pin_changed(merchant: &MerchantId, clerk: &ApiKey, actor: Actor) -> EventDraft {
+    let facts = AccountNamed { label: clerk.label.as_str().into(), role: clerk.role.as_str().into() };
+    EventDraft {
+        log: LogOwner::Merchant(merchant.clone()),
+        kind: "clerk.pin_changed",
+        about: clerk.id.to_string(),
+        actor,
+        facts: WrittenFacts::of(&facts),
+        personal: None,
+    }
 }
 
 /// Gives an account's key another role.

@@ -15,8 +15,8 @@ use askama::Template;
 
 use super::addresses::{log_in_address, own_address};
 use super::caller::{log_in_first, session_of};
-use super::transport::Transport;
 use super::kept::Kept;
+use super::transport::Transport;
 use super::{cookie, kept, refusals, transport};
 use crate::gateway::Gateway;
 use crate::web::address;

@@ -126,7 +126,9 @@ pub(super) async fn post_log_in(
             }
             let wanted = wanted.as_deref().and_then(own_address).unwrap_or("/console");
             match (kept, gateway.directory.session(&token).await?) {
-                (Some(kept), Some(session)) => Ok(begin_in(&req, &token, page(&kept.page(&session, gateway.clock.now()))?)),
+                (Some(kept), Some(session)) => {
+                    Ok(begin_in(&req, &token, page(&kept.page(&session, gateway.clock.now()))?))
+                }
                 _ => Ok(begun(&req, &token, wanted)),
             }
         }

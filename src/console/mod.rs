@@ -42,6 +42,7 @@ mod picture;
 mod refusals;
 mod reports;
 mod routes;
+mod settings;
 mod transport;
 mod words;
 

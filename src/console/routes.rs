@@ -3,12 +3,13 @@
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
 
-use super::door::{attend_page, get_nothing};
 use super::account::second_factor;
-use super::accounts::{invite, list as account_list, show as account_show, steps};
+use super::accounts::{clerks, invite, list as account_list, show as account_show, steps};
+use super::door::{attend_page, get_nothing};
 use super::keys::{create as key_create, list as key_list, revoke as key_revoke};
 use super::operator::{health, list as merchant_list, new as merchant_new, show as merchant_show};
 use super::perks::{edit, list, new, show, simulate, versions};
+use super::settings::{self, privacy, sources};
 use super::{account, assets, links, log_in, picture, reports};
 
 /// Adds the console's pages.
@@ -59,6 +60,16 @@ pub fn mount(config: &mut ServiceConfig) {
             .service(account_show::get_account_of)
             .service(steps::get_account_step)
             .service(steps::post_account_step)
+            .service(clerks::get_clerks)
+            .service(clerks::post_clerk)
+            .service(clerks::get_clerk)
+            .service(clerks::post_pin)
+            .service(clerks::post_end)
+            .service(settings::get_settings)
+            .service(settings::post_settings)
+            .service(privacy::get_privacy)
+            .service(sources::get_sources)
+            .service(sources::post_source)
             .service(merchant_list::get_merchants)
             .service(merchant_new::get_new_merchant)
             .service(merchant_new::post_new_merchant)

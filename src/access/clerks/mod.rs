@@ -113,6 +113,33 @@ impl Directory {
         Ok(self.database.read(move |conn| keys::list_clerks(conn, &merchant)).await?)
     }
 
+    /// Gives a clerk another PIN, with its event: who sets one can act as the clerk. What they are signed in for goes on.
+    ///
+    /// # Errors
+    /// [`AccessError::UnknownKey`] for what is no clerk of the merchant, or none any more, or the ledger's.
+    pub async fn set_clerk_pin(
+        &self,
+        merchant: MerchantId,
+        id: KeyId,
+        pin: Pin,
+        actor: Actor,
+    ) -> Result<ApiKey, AccessError> {
+        let salt = PinSalt::new(&self.entropy);
+        let hash = self.hash_of(&id, pin, salt).await?;
+        let changed = self.ledger.change(move |conn, events| {
+            if store::find(conn, &merchant, &id)?.is_none() {
+                return Err(AccessError::UnknownKey);
+            }
+            let key = keys::find_key(conn, Some(&merchant), &id)?.ok_or(AccessError::UnknownKey)?;
+            // The count of wrong ones goes with the old one.
+            store::forget_pin(conn, &merchant, &id)?;
+            store::insert(conn, &merchant, &id, salt, hash)?;
+            events.push(change::pin_changed(&merchant, &key, actor));
+            Ok(key)
+        });
+        changed.await
+    }
+
     /// Ends that a clerk works: their sessions end here at once and on every replica within a second.
     ///
     /// # Errors

@@ -9,6 +9,8 @@ use actix_web::{HttpRequest, HttpResponse, get, post};
 use askama::Template;
 use serde::Deserialize;
 
+use crate::access::accounts::{LogInError, Password, Session, TypedCode};
+use crate::access::role::permit::ReadOwnKey;
 use crate::console::caller::{Caller, log_in_first};
 use crate::console::door::{client_of, page_of};
 use crate::console::form::{Nothing, Posted};
@@ -16,8 +18,6 @@ use crate::console::frame::{Frame, Section};
 use crate::console::icon::Icon;
 use crate::console::log_in::{begun, busy, code_words, ended, left_words};
 use crate::console::words::{When, role_words, zone_of};
-use crate::access::accounts::{LogInError, Password, Session, TypedCode};
-use crate::access::role::permit::ReadOwnKey;
 use crate::gateway::Gateway;
 use crate::web::extract::Params;
 use crate::web::problem::{Problem, sentence};

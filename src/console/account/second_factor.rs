@@ -7,6 +7,9 @@ use askama::Template;
 use serde::Deserialize;
 
 use super::qr::QrView;
+use crate::access::accounts::second_factor::{self, NewAuthenticator};
+use crate::access::accounts::{LogInError, Password, Session, TypedCode};
+use crate::access::role::permit::ReadOwnKey;
 use crate::console::caller::{Caller, log_in_first};
 use crate::console::door::{client_of, page, page_of, see_other};
 use crate::console::form::Posted;
@@ -14,9 +17,6 @@ use crate::console::frame::{Frame, Section};
 use crate::console::icon::Icon;
 use crate::console::log_in::{busy, code_words, left_words};
 use crate::console::words::encoded;
-use crate::access::accounts::second_factor::{self, NewAuthenticator};
-use crate::access::accounts::{LogInError, Password, Session, TypedCode};
-use crate::access::role::permit::ReadOwnKey;
 use crate::gateway::Gateway;
 use crate::web::problem::Problem;
 
@@ -78,7 +78,10 @@ async fn has_code(session: &Session, gateway: &Gateway) -> Result<bool, Problem>
 }
 
 #[get("/account/code")]
-pub(in crate::console) async fn get_code(caller: Caller<ReadOwnKey>, gateway: Data<Gateway>) -> Result<HttpResponse, Problem> {
+pub(in crate::console) async fn get_code(
+    caller: Caller<ReadOwnKey>,
+    gateway: Data<Gateway>,
+) -> Result<HttpResponse, Problem> {
     let session = caller.session();
     let is_set_up = has_code(session, &gateway).await?;
     let new = (!is_set_up).then(|| set_up(session, gateway.directory.new_authenticator(session)));

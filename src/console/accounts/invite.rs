@@ -47,7 +47,11 @@ impl InviteFields {
     ///
     /// # Errors
     /// The faults of the fields.
-    pub(in crate::console) fn read(&self, caller_merchant: Option<crate::foundation::ids::MerchantId>, roles: &[Role]) -> Result<NewAccount, Faults> {
+    pub(in crate::console) fn read(
+        &self,
+        caller_merchant: Option<crate::foundation::ids::MerchantId>,
+        roles: &[Role],
+    ) -> Result<NewAccount, Faults> {
         let role = match roles {
             [only] => *only,
             roles => {
@@ -110,9 +114,8 @@ pub(in crate::console) async fn post_invite(
     form: Posted<InviteFields>,
 ) -> Result<HttpResponse, Problem> {
     let (fields, now) = (form.0, gateway.clock.now());
-    let refused = |faults| {
-        page_of(StatusCode::UNPROCESSABLE_ENTITY, &InvitePage::of(&caller, now, fields.clone(), faults))
-    };
+    let refused =
+        |faults| page_of(StatusCode::UNPROCESSABLE_ENTITY, &InvitePage::of(&caller, now, fields.clone(), faults));
     let new = match fields.read(caller.owner(), &roles_of(&caller)) {
         Ok(new) => new,
         Err(faults) => return refused(faults),

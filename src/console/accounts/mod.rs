@@ -1,6 +1,7 @@
 //! The pages of the people who use the console: `list` has all of them, `invite` makes an account, `show` has one, and
-//! `steps` what is done to it.
+//! `steps` what is done to it. `clerks` are the people at the desks, who use no console.
 
+pub(super) mod clerks;
 pub(super) mod invite;
 pub(super) mod list;
 pub(super) mod show;
@@ -32,7 +33,13 @@ pub(super) struct LinkPage {
 
 impl LinkPage {
     /// The page of a link to a new account, or to one that was reset.
-    pub(super) fn of(gateway: &Gateway, frame: Frame, above: (String, String), account: &Account, link: &NewLink) -> Self {
+    pub(super) fn of(
+        gateway: &Gateway,
+        frame: Frame,
+        above: (String, String),
+        account: &Account,
+        link: &NewLink,
+    ) -> Self {
         Self {
             frame,
             above,

@@ -101,7 +101,8 @@ fn keys(gateway: &Gateway) -> [Part; 2] {
     let key = gateway.keyring.token_key();
     let published = gateway.keyring.token_keys().iter().filter(|key| key.is_published(now)).count();
     let since = When::of(key.signs_from(), &TimeZone::UTC, now).text;
-    let tokens = format!("{} signs tokens since {since} UTC; doors are given {}.", key.kid(), counted(published, "key"));
+    let tokens =
+        format!("{} signs tokens since {since} UTC; doors are given {}.", key.kid(), counted(published, "key"));
     let log = gateway.keyring.log_key();
     [
         Part::of("Token keys", key.revoked_at().is_none(), tokens),
@@ -136,5 +137,9 @@ fn anchors(gateway: &Gateway) -> Part {
                 .to_owned(),
         };
     }
-    Part::of("Anchors", true, format!("Heads are taken to {}, every {} s.", places.join(" and "), anchors.every.as_secs()))
+    Part::of(
+        "Anchors",
+        true,
+        format!("Heads are taken to {}, every {} s.", places.join(" and "), anchors.every.as_secs()),
+    )
 }

@@ -6,12 +6,12 @@ use askama::Template;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 
+use crate::access::Merchant;
+use crate::access::role::permit::ManageMerchants;
 use crate::console::caller::Caller;
 use crate::console::door::page;
 use crate::console::frame::{Frame, Section};
 use crate::console::words::When;
-use crate::access::Merchant;
-use crate::access::role::permit::ManageMerchants;
 use crate::foundation::ids::MerchantId;
 use crate::gateway::Gateway;
 use crate::web::extract::{PageLimit, Params};

@@ -30,8 +30,8 @@ facts! {
         had_second_factor: bool,
     }
 
-    /// The facts of `account.attached`, `account.link_made`, `account.suspended` and `account.restored`, which are about
-    /// the account's key.
+    /// The facts of `account.attached`, `account.link_made`, `account.suspended`, `account.restored` and
+    /// `clerk.pin_changed`, which are about the key that the person acts under.
     pub struct AccountNamed<'a> {
         label: Text<'a>,
         role: Text<'a>,

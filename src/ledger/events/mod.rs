@@ -45,7 +45,7 @@ use crate::tlog::merkle;
 pub const VERSION: i64 = 1;
 
 /// Every kind of event that is written. None is ever taken out: logs hold them for good.
-pub const KINDS: [&str; 62] = [
+pub const KINDS: [&str; 63] = [
     "account.attached",
     "account.link_made",
     "account.reset",
@@ -62,6 +62,7 @@ pub const KINDS: [&str; 62] = [
     "audit.exported",
     "audit.pruned",
     "check.decided",
+    "clerk.pin_changed",
     "contest.added",
     "contest.closed",
     "contest.opened",

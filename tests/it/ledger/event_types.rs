@@ -1,6 +1,8 @@
 //! The type of each kind of event: a body that is read by it and written again is the same to the byte.
 
-use perkgate::ledger::events::access::{AccountNamed, AccountReset, AccountRoleChanged, KeyChanged, MerchantCreated, MerchantRenamed, MerchantRezoned};
+use perkgate::ledger::events::access::{
+    AccountNamed, AccountReset, AccountRoleChanged, KeyChanged, MerchantCreated, MerchantRenamed, MerchantRezoned,
+};
 use perkgate::ledger::events::cases::{CaseDecided, ContestOpened};
 use perkgate::ledger::events::check::CheckDecided;
 use perkgate::ledger::events::correction::GrantCorrected;
@@ -39,6 +41,7 @@ pub(super) fn rewritten(kind: &str, body: &str) -> Result<String, EventError> {
         "audit.exported" => again::<LogExported<'_>>(body),
         "account.reset" => again::<AccountReset>(body),
         "account.role_changed" => again::<AccountRoleChanged<'_>>(body),
+        "clerk.pin_changed" => again::<AccountNamed<'_>>(body),
         kind if kind.starts_with("account.") => again::<AccountNamed<'_>>(body),
         "merchant.created" => again::<MerchantCreated<'_>>(body),
         "merchant.renamed" => again::<MerchantRenamed<'_>>(body),
@@ -85,6 +88,7 @@ fn what_is_written_of_attributes_of_erasures_with_them_and_of_who_is_inside_has_
         ("account.restored", r#""label":"Mei","role":"auditor""#),
         ("account.role_changed", r#""role":"auditor","was":"admin""#),
         ("account.suspended", r#""label":"Mei","role":"auditor""#),
+        ("clerk.pin_changed", r#""label":"Grace","role":"desk""#),
         ("merchant.renamed", r#""name":"Cathay Pacific","was":"Cathay""#),
         ("attribute.declared", terms),
         ("attribute.changed", without_age),

@@ -395,7 +395,7 @@ async fn restored_from(read: impl Fn(String) -> String) -> Vec<(TestApp, Answers
 }
 
 /// Kinds that came after the builds whose databases are kept here: `event_types` has their bytes.
-const NEWER: [&str; 14] = [
+const NEWER: [&str; 15] = [
     "account.attached",
     "account.link_made",
     "account.reset",
@@ -405,6 +405,7 @@ const NEWER: [&str; 14] = [
     "attribute.changed",
     "attribute.declared",
     "attribute.deleted",
+    "clerk.pin_changed",
     "merchant.renamed",
     "occupancy.corrected",
     "subject.request_confirmed",

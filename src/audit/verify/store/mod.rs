@@ -21,8 +21,8 @@ use crate::database::schema::{
 use crate::database::{AnyConnection, DatabaseError};
 use crate::ledger::store::{AdditionRow, CheckpointRow, LogRow, ReferralRow};
 use crate::on_either;
-use brief::{Brief, Stored};
 pub(crate) use accounts::list_suspensions;
+use brief::{Brief, Stored};
 pub(crate) use floor::{list_closures, list_overrides, list_requests, list_waiting_grants};
 pub(crate) use limits::{CounterRow, UseRow, list_counters, list_uses};
 

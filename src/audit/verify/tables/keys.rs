@@ -10,9 +10,9 @@ use crate::audit::reader::body::{Body, KeyFacts, Unreadable, read};
 use crate::audit::verify::findings::{FindingPlace, Findings, Wrong};
 
 use crate::audit::verify::store::{self, KeyRow};
-use crate::ledger::events::access::{AccountNamed, AccountReset, AccountRoleChanged};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::clock::from_micros;
+use crate::ledger::events::access::{AccountNamed, AccountReset, AccountRoleChanged};
 
 /// The keys of one log's owner as its events have them.
 #[derive(Default)]
@@ -33,7 +33,8 @@ struct Known {
 
 impl Keys {
     pub(crate) fn created(&mut self, body: &Body<'_>, facts: KeyFacts) {
-        let known = Known { facts, created: Some(SignedStep::of(body)), revoked: None, is_suspended: false, has_pruned: false };
+        let known =
+            Known { facts, created: Some(SignedStep::of(body)), revoked: None, is_suspended: false, has_pruned: false };
         self.known.insert(body.about.to_string(), known);
     }
 
@@ -57,7 +58,8 @@ impl Keys {
             kind => {
                 let _: AccountNamed<'_> = read(facts)?;
                 if let Some(known) = known {
-                    known.is_suspended = kind == "account.suspended" || (known.is_suspended && kind != "account.restored");
+                    known.is_suspended =
+                        kind == "account.suspended" || (known.is_suspended && kind != "account.restored");
                 }
             }
         }
