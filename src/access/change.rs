@@ -7,6 +7,7 @@ use super::clerks;
 use super::error::AccessError;
 use super::key::{ApiKey, KeyHash, NewKey};
 use super::merchant::Merchant;
+use super::role::Role;
 use super::store;
 use crate::database::followed::bump_epoch;
 use crate::database::{AnyConnection, DatabaseError};
@@ -14,7 +15,10 @@ use crate::foundation::entropy::Entropy;
 use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::{self, KeyId, MerchantId, MerchantSlug};
 use crate::ledger::entry::{Actor, EventDraft, LogOwner};
-use crate::ledger::events::access::{AccountReset, ClerkReset, KeyChanged, MerchantCreated, MerchantRezoned};
+use crate::ledger::events::access::{
+    AccountNamed, AccountReset, AccountRoleChanged, ClerkReset, KeyChanged, MerchantCreated, MerchantRenamed,
+    MerchantRezoned,
+};
 use crate::ledger::events::{Text, WrittenFacts};
 
 pub(super) fn new_merchant(
@@ -24,8 +28,7 @@ pub(super) fn new_merchant(
     now: Timestamp,
     entropy: &Entropy,
 ) -> Result<Merchant, AccessError> {
-    let name =
-        ids::label(name, Merchant::NAME_MAX).map_err(|e| FieldError::at("/name", "invalid_value", e.to_string()));
+    let name = merchant_name(name);
     let time_zone = zone_name(time_zone.unwrap_or(Merchant::ZONE));
     match (name, time_zone) {
         (Ok(name), Ok(time_zone)) => {
@@ -33,6 +36,11 @@ pub(super) fn new_merchant(
         }
         (name, time_zone) => Err(AccessError::Unfit([name.err(), time_zone.err()].into_iter().flatten().collect())),
     }
+}
+
+/// A merchant's name as it is kept.
+pub(super) fn merchant_name(text: &str) -> Result<String, FieldError> {
+    ids::label(text, Merchant::NAME_MAX).map_err(|e| FieldError::at("/name", "invalid_value", e.to_string()))
 }
 
 /// The zone's name as it is kept.
@@ -101,6 +109,32 @@ pub(super) fn set_time_zone(
     Ok(merchant)
 }
 
+/// Gives a merchant another name. The one that it has changes nothing and is no event.
+pub(super) fn rename_merchant(
+    conn: &mut AnyConnection,
+    events: &mut Vec<EventDraft>,
+    slug: &MerchantSlug,
+    name: String,
+    actor: &Actor,
+) -> Result<Merchant, AccessError> {
+    let mut merchant = store::lock_merchant(conn, slug)?.ok_or(AccessError::UnknownMerchant)?;
+    if merchant.name == name {
+        return Ok(merchant);
+    }
+    store::update_name(conn, &merchant.id, &name)?;
+    bump_epoch(conn, store::EPOCH)?;
+    let was = std::mem::replace(&mut merchant.name, name);
+    events.push(EventDraft {
+        log: LogOwner::Merchant(merchant.id.clone()),
+        kind: "merchant.renamed",
+        about: merchant.id.to_string(),
+        actor: actor.clone(),
+        facts: WrittenFacts::of(&MerchantRenamed { name: merchant.name.as_str().into(), was: was.into() }),
+        personal: None,
+    });
+    Ok(merchant)
+}
+
 pub(super) fn create_key(
     conn: &mut AnyConnection,
     events: &mut Vec<EventDraft>,
@@ -157,18 +191,6 @@ pub(super) fn revoke_key(
     Ok(key)
 }
 
-/// The event of an account's reset.
-pub(super) fn account_reset(merchant: Option<&MerchantId>, account: &Account, actor: Actor) -> EventDraft {
-    EventDraft {
-        log: merchant.cloned().map_or(LogOwner::Operator, LogOwner::Merchant),
-        kind: "account.reset",
-        about: account.key.to_string(),
-        actor,
-        facts: WrittenFacts::of(&AccountReset { had_second_factor: account.has_code }),
-        personal: None,
-    }
-}
-
 /// The event of a clerk's reset: who sets a PIN can sign in with it.
 pub(super) fn clerk_reset(merchant: &MerchantId, clerk: &KeyId, has_new_pin: bool, actor: Actor) -> EventDraft {
     EventDraft {
@@ -179,6 +201,50 @@ pub(super) fn clerk_reset(merchant: &MerchantId, clerk: &KeyId, has_new_pin: boo
         facts: WrittenFacts::of(&ClerkReset { has_new_pin }),
         personal: None,
     }
+}
+
+/// Gives an account's key another role.
+pub(super) fn set_role(
+    conn: &mut AnyConnection,
+    events: &mut Vec<EventDraft>,
+    merchant: &MerchantId,
+    account: &Account,
+    role: Role,
+    actor: Actor,
+) -> Result<(), DatabaseError> {
+    store::update_role(conn, merchant, &account.key, role)?;
+    bump_epoch(conn, store::EPOCH)?;
+    let facts = AccountRoleChanged { role: role.as_str().into(), was: account.role.as_str().into() };
+    events.push(of_account("account.role_changed", Some(merchant), account, actor, WrittenFacts::of(&facts)));
+    Ok(())
+}
+
+/// The event of an account's reset.
+pub(super) fn account_reset(merchant: Option<&MerchantId>, account: &Account, actor: Actor) -> EventDraft {
+    let facts = WrittenFacts::of(&AccountReset { had_second_factor: account.has_code });
+    of_account("account.reset", merchant, account, actor, facts)
+}
+
+/// An event that says which account it is about.
+pub(super) fn account_named(
+    kind: &'static str,
+    merchant: Option<&MerchantId>,
+    account: &Account,
+    actor: Actor,
+) -> EventDraft {
+    let facts = AccountNamed { label: account.label.as_str().into(), role: account.role.as_str().into() };
+    of_account(kind, merchant, account, actor, WrittenFacts::of(&facts))
+}
+
+fn of_account(
+    kind: &'static str,
+    merchant: Option<&MerchantId>,
+    account: &Account,
+    actor: Actor,
+    facts: WrittenFacts,
+) -> EventDraft {
+    let log = merchant.cloned().map_or(LogOwner::Operator, LogOwner::Merchant);
+    EventDraft { log, kind, about: account.key.to_string(), actor, facts, personal: None }
 }
 
 fn event(kind: &'static str, key: &ApiKey, actor: Actor) -> EventDraft {

@@ -218,6 +218,19 @@ impl Directory {
         Ok(merchant)
     }
 
+    /// Gives a merchant another name, for people. The one that it has is no change and no error.
+    ///
+    /// # Errors
+    /// [`AccessError::Unfit`], [`AccessError::UnknownMerchant`], or the ledger's.
+    pub async fn rename_merchant(&self, slug: MerchantSlug, name: &str, actor: Actor) -> Result<Merchant, AccessError> {
+        let name = change::merchant_name(name).map_err(|error| AccessError::Unfit(vec![error]))?;
+        let changed =
+            self.ledger.change(move |conn, events| change::rename_merchant(conn, events, &slug, name, &actor));
+        let merchant = changed.await?;
+        self.known.follow_own_change().await;
+        Ok(merchant)
+    }
+
     /// The merchant with this slug, from the database.
     ///
     /// # Errors

@@ -139,6 +139,8 @@ macro_rules! permissions {
 permissions! {
     /// Make and list merchants.
     ManageMerchants = [Operator];
+    /// Give one's own merchant another name and time zone.
+    ChangeMerchant = [Admin];
     /// See what one's own key is.
     ReadOwnKey = [Operator, Admin, Kiosk, Door, Feeder, Auditor, Desk];
     /// Make, list and revoke keys (whose: `Role::may_manage`).
@@ -208,6 +210,7 @@ mod tests {
             lines,
             [
                 "+...... ManageMerchants",
+                ".+..... ChangeMerchant",
                 "+++++++ ReadOwnKey",
                 "++..... ManageKeys",
                 ".+..... ManageClerks",

@@ -70,6 +70,11 @@ pub(super) fn lock_merchant(conn: &mut AnyConnection, slug: &MerchantSlug) -> Re
     find_merchant(conn, slug)
 }
 
+pub(super) fn update_name(conn: &mut AnyConnection, merchant: &MerchantId, name: &str) -> Result<(), DatabaseError> {
+    diesel::update(merchants::table.find(merchant.as_str())).set(merchants::name.eq(name)).execute(conn)?;
+    Ok(())
+}
+
 pub(super) fn update_time_zone(
     conn: &mut AnyConnection,
     merchant: &MerchantId,
@@ -279,6 +284,18 @@ pub(super) fn update_revoked(
     .set(api_keys::revoked_at.eq(at.as_microsecond()))
     .execute(conn)?);
     Ok(changed > 0)
+}
+
+/// Gives a key of the merchant another role.
+pub(super) fn update_role(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    id: &KeyId,
+    role: Role,
+) -> Result<(), DatabaseError> {
+    let own = api_keys::table.filter(api_keys::merchant_id.eq(merchant.as_str())).filter(api_keys::id.eq(id.as_str()));
+    diesel::update(own).set(api_keys::role.eq(role.as_str())).execute(conn)?;
+    Ok(())
 }
 
 /// Writes the hour in which a key was last used, unless a later one stands. This moves no epoch and is no event: it

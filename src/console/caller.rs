@@ -11,6 +11,7 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use crate::access::Principal;
 use crate::access::accounts::Session;
 use crate::access::role::permit::Permit;
+use crate::foundation::ids::MerchantId;
 use crate::web::problem::{Kind, Problem};
 
 /// A session, and what every page of it shows.
@@ -44,6 +45,16 @@ pub(super) struct Caller<P: Permit> {
 impl<P: Permit> Caller<P> {
     pub(super) fn session(&self) -> &Arc<Visit> {
         &self.session
+    }
+
+    /// The owner of what a caller manages: their merchant, or the operator.
+    pub(super) fn owner(&self) -> Option<MerchantId> {
+        self.merchant.as_ref().map(|merchant| merchant.id.clone())
+    }
+
+    /// The zone in whose times a page tells the caller of what is theirs.
+    pub(super) fn zone(&self) -> &str {
+        self.merchant.as_ref().map_or("UTC", |merchant| &merchant.time_zone)
     }
 }
 

@@ -13,10 +13,11 @@ use actix_web::web::Data;
 use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse};
 use askama::Template;
 
-use super::addresses::log_in_address;
+use super::addresses::{log_in_address, own_address};
 use super::caller::{Visit, log_in_first, session_of};
+use super::kept::Kept;
 use super::transport::Transport;
-use super::{cookie, refusals, transport, waiting};
+use super::{cookie, kept, refusals, transport, waiting};
 use crate::gateway::Gateway;
 use crate::web::address;
 use crate::web::problem::{Kind, Problem};
@@ -43,10 +44,14 @@ const HEADERS: [(&str, &str); 6] = [
 /// # Errors
 /// The errors of the rest; its own refusals are answers.
 pub(super) async fn attend_page(
-    req: ServiceRequest,
+    mut req: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let response = match admit(&req).await {
+    let admitted = match admit(&req).await {
+        Ok(()) => keep_late_form(&mut req).await,
+        refused => refused,
+    };
+    let response = match admitted {
         Ok(()) => next.call(req).await?.map_into_boxed_body(),
         Err(problem) => req.error_response(problem),
     };
@@ -79,6 +84,20 @@ async fn admit(req: &ServiceRequest) -> Result<(), Problem> {
     Ok(())
 }
 
+/// Keeps the form of someone whose session has ended, so that the refusal can ask for their log-in with it.
+async fn keep_late_form(req: &mut ServiceRequest) -> Result<(), Problem> {
+    let (gateway, state) = (req.app_data::<Data<Gateway>>().cloned(), req.app_data::<Data<State>>().cloned());
+    let (Some(gateway), Some(state), None) = (gateway, state, session_of(req.request())) else { return Ok(()) };
+    if *req.method() != Method::POST || own_address(req.path()).is_none() {
+        return Ok(());
+    }
+    state.limits.take_unnamed(client_of(req.request(), &gateway))?;
+    if let Some(kept) = kept::read(req).await? {
+        req.extensions_mut().insert(kept);
+    }
+    Ok(())
+}
+
 /// The way that the request came.
 pub(super) fn transport_of(req: &HttpRequest) -> Transport {
     req.extensions().get::<Transport>().copied().unwrap_or(Transport::Https)
@@ -105,11 +124,21 @@ fn show_refusal(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> 
         let answer = see_other(&log_in_address(&wanted));
         return ServiceResponse::new(request, answer);
     }
+    if let Some(answer) = show_again(&request, status) {
+        return ServiceResponse::new(request, answer);
+    }
     let page = refusals::page(&request, status, response.error());
     let mut response = response.set_body(BoxBody::new(page));
     response.headers_mut().remove(header::WWW_AUTHENTICATE);
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(HTML));
     ServiceResponse::new(request, response)
+}
+
+/// The page of a form whose token was another session's.
+fn show_again(request: &HttpRequest, status: StatusCode) -> Option<HttpResponse> {
+    let (session, gateway) = (session_of(request)?, request.app_data::<Data<Gateway>>()?);
+    let kept = request.extensions_mut().remove::<Kept>()?;
+    page_of(status, &kept.page(&session, gateway.clock.now())).ok()
 }
 
 pub(super) const HTML: &str = "text/html; charset=utf-8";

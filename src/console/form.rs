@@ -3,23 +3,52 @@
 use std::collections::BTreeMap;
 
 use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpRequest};
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use aws_lc_rs::constant_time;
 use futures_util::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::caller::{log_in_first, session_of};
+use super::kept::{Kept, MOST_FORM, TOKEN};
+use crate::foundation::field_error::FieldError;
 use crate::web::extract::read_large;
 use crate::web::form::FORM;
 use crate::web::params::{fit, members};
-use crate::web::problem::{Kind, Problem};
+use crate::web::problem::{Kind, Problem, sentence};
 
-/// The field that every form has.
-const TOKEN: &str = "form_token";
+/// The faults of a form, each at the field that it is about.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Faults(Vec<(&'static str, String)>);
 
-/// The largest form, in bytes: a rule as text, of which encoding may make thrice as many.
-const MOST: usize = 160 * 1024;
+impl Faults {
+    /// One fault at one field.
+    pub(super) fn at(field: &'static str, words: impl Into<String>) -> Self {
+        Self(vec![(field, words.into())])
+    }
+
+    /// The errors of a room, at those of the form's fields that they name; the others at the first one.
+    pub(super) fn of(errors: &[FieldError], fields: &[&'static str]) -> Self {
+        let first = fields.first().copied().unwrap_or_default();
+        let at = |error: &FieldError| {
+            let named = error.path.as_str().trim_start_matches('/');
+            fields.iter().copied().find(|field| *field == named).unwrap_or(first)
+        };
+        Self(errors.iter().map(|error| (at(error), sentence(&error.detail))).collect())
+    }
+
+    pub(super) fn of_field(&self, field: &str) -> Option<&str> {
+        self.0.iter().find(|(of, _)| *of == field).map(|(_, words)| words.as_str())
+    }
+
+    pub(super) fn all(&self) -> &[(&'static str, String)] {
+        &self.0
+    }
+}
+
+/// A form that has its token alone.
+#[derive(serde::Deserialize)]
+pub(super) struct Nothing {}
 
 /// The largest form of fields, in bytes: a rule twice, as it was shown and as it is typed.
 const MOST_OF_FIELDS: usize = 400 * 1024;
@@ -35,7 +64,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for Posted<T> {
     fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (req, payload) = (req.clone(), payload.take());
         Box::pin(async move {
-            let mut fields = read_fields(&req, payload, MOST).await?;
+            let mut fields = read_fields(&req, payload, MOST_FORM).await?;
             fields.retain(|_, value| value.as_str() != Some(""));
             fit(fields).map(Self)
         })
@@ -64,6 +93,10 @@ async fn read_fields(req: &HttpRequest, payload: Payload, most: usize) -> Result
     let sent = fields.remove(TOKEN);
     let sent = sent.as_ref().and_then(Value::as_str).unwrap_or_default().as_bytes();
     if constant_time::verify_slices_are_equal(sent, session.form_token.as_bytes()).is_err() {
+        if let Some(kept) = Kept::of(req.path(), text) {
+            // The door shows it again.
+            req.extensions_mut().insert(kept);
+        }
         return Err(Problem::new(
             Kind::Forbidden,
             "This form was made for another session, and nothing was done: you may have logged in again since. \

@@ -16,21 +16,27 @@ pub(super) enum Section {
     Reports,
     Log,
     Keys,
+    Accounts,
+    Settings,
     Merchants,
+    Health,
     Account,
     None,
 }
 
 impl Section {
     /// The parts that each role has, in their order.
-    const ALL: [(Self, &'static str, &'static str, &'static [Role]); 7] = [
+    const ALL: [(Self, &'static str, &'static str, &'static [Role]); 10] = [
         (Self::Merchants, "/console/merchants", "Merchants", &[Role::Operator]),
+        (Self::Health, "/console/health", "Health", &[Role::Operator]),
         (Self::Perks, "/console/perks", "Perks", &[Role::Admin]),
         (Self::Today, "/console/today", "Today", &[Role::Admin, Role::Auditor]),
         (Self::Waiting, "/console/waiting", "Waiting", &[Role::Admin]),
         (Self::Reports, "/console/reports/grants", "Reports", &[Role::Admin, Role::Auditor]),
         (Self::Log, "/console/log", "Log", &[Role::Admin, Role::Auditor]),
         (Self::Keys, "/console/keys", "Keys", &[Role::Admin, Role::Operator]),
+        (Self::Accounts, "/console/accounts", "Accounts", &[Role::Admin, Role::Operator]),
+        (Self::Settings, "/console/settings", "Settings", &[Role::Admin]),
     ];
 }
 

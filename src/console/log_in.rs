@@ -12,9 +12,10 @@ use super::addresses::own_address;
 use super::caller::{Caller, Visitor, log_in_first};
 use super::cookie;
 use super::door::{client_of, page, page_of, see_other, transport_of};
-use super::form::Posted;
+use super::form::{Nothing, Posted};
 use super::frame::{Frame, home_of};
 use super::icon::Icon;
+use super::kept::{Kept, MOST_WITH_LOG_IN};
 use crate::access::accounts::{LogInError, Password, SecretToken, TypedCode};
 use crate::access::role::permit::ReadOwnKey;
 use crate::foundation::count::counted_as;
@@ -44,6 +45,8 @@ struct LogInPage {
     needs_code: bool,
     /// Said where all is well: someone has logged out.
     notice: Option<&'static str>,
+    /// A form that came too late, which goes with the log-in.
+    kept: Option<Kept>,
 }
 
 impl LogInPage {
@@ -56,6 +59,7 @@ impl LogInPage {
             error: None,
             needs_code: false,
             notice: None,
+            kept: None,
         }
     }
 }
@@ -92,6 +96,8 @@ pub(super) struct LogInFields {
     code: Option<TypedCode>,
     #[serde(rename = "return")]
     wanted: Option<String>,
+    kept_at: Option<String>,
+    kept: Option<String>,
 }
 
 #[post("/login")]
@@ -100,10 +106,12 @@ pub(super) async fn post_log_in(
     visitor: Visitor,
     gateway: Data<Gateway>,
     state: Data<State>,
-    fields: Form<LogInFields>,
+    fields: Form<LogInFields, MOST_WITH_LOG_IN>,
 ) -> Result<HttpResponse, Problem> {
-    let LogInFields { account, password, code, wanted } = fields.into_inner();
-    let shown = LogInPage { account: account.clone().unwrap_or_default(), ..LogInPage::new(wanted.as_deref()) };
+    let LogInFields { account, password, code, wanted, kept_at, kept } = fields.into_inner();
+    let kept = kept_at.zip(kept).and_then(|(at, form)| Kept::of(&at, &form));
+    let named = account.clone().unwrap_or_default();
+    let shown = LogInPage { account: named, kept: kept.clone(), ..LogInPage::new(wanted.as_deref()) };
     let (Some(account), Some(password)) = (account, password) else {
         let error = Some("Type your account’s name and its password.".to_owned());
         return page_of(StatusCode::UNPROCESSABLE_ENTITY, &LogInPage { error, ..shown });
@@ -117,7 +125,12 @@ pub(super) async fn post_log_in(
                 gateway.directory.end_session(&before, false).await?;
             }
             let wanted = wanted.as_deref().and_then(own_address).unwrap_or("/console");
-            Ok(begun(&req, &token, wanted))
+            match (kept, gateway.directory.session(&token).await?) {
+                (Some(kept), Some(session)) => {
+                    Ok(begin_in(&req, &token, page(&kept.page(&session, gateway.clock.now()))?))
+                }
+                _ => Ok(begun(&req, &token, wanted)),
+            }
         }
         Err(LogInError::Refused { left }) => {
             let error = Some(format!("That account and that password don’t go together. {}", left_words(left)));
@@ -171,7 +184,10 @@ pub(super) fn seconds_until(until: Timestamp, now: Timestamp) -> u64 {
 
 /// The answer that begins a session: always a new one, so that nobody can have planted its token before.
 pub(super) fn begun(req: &HttpRequest, token: &SecretToken, wanted: &str) -> HttpResponse {
-    let mut answer = see_other(&wanted);
+    begin_in(req, token, see_other(&wanted))
+}
+
+fn begin_in(req: &HttpRequest, token: &SecretToken, mut answer: HttpResponse) -> HttpResponse {
     answer.headers_mut().append(header::SET_COOKIE, cookie::write(Some(token), transport_of(req)));
     answer
 }
@@ -180,9 +196,6 @@ pub(super) fn begun(req: &HttpRequest, token: &SecretToken, wanted: &str) -> Htt
 pub(super) async fn get_log_out(visitor: Visitor) -> HttpResponse {
     see_other(if visitor.0.is_some() { &"/console/account" } else { &"/console/login" })
 }
-
-#[derive(Deserialize)]
-pub(super) struct Nothing {}
 
 #[post("/logout")]
 pub(super) async fn post_log_out(

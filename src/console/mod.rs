@@ -6,9 +6,9 @@
 //! - `caller`: who asks, by their session; `form`: what they send, with the proof that one of our pages sent it
 //! - `frame`: what stands around every page; `words`: instants and numbers as pages say them; `icon`, `assets`: pictures,
 //!   styles and scripts
-//! - `addresses`: where a log-in comes back to
+//! - `addresses`: where a log-in comes back to; `kept`: a form that came after its session had ended
 //! - `today`, `waiting`, `log`: what happens, what waits for a person, what happened
-//! - `log_in`, `links`, `account`, `second_factor`, `keys`, `merchants`, `perks`, `picture`, `reports`: the pages; `refusals`: errors
+//! - `log_in`, `links`, `account`, `keys`, `accounts`, `settings`, `operator`, `perks`, `picture`, `reports`: the pages; `refusals`: errors
 //!   as pages
 //!
 //! To add a page:
@@ -25,6 +25,7 @@
 //! Pages stand in no OpenAPI document: that describes the API alone. `design.md` has the components and their states.
 
 mod account;
+mod accounts;
 mod addresses;
 mod assets;
 mod caller;
@@ -33,17 +34,18 @@ mod door;
 mod form;
 mod frame;
 mod icon;
+mod kept;
 mod keys;
 mod links;
 mod log;
 mod log_in;
-mod merchants;
+mod operator;
 mod perks;
 mod picture;
 mod refusals;
 mod reports;
 mod routes;
-mod second_factor;
+mod settings;
 mod today;
 mod transport;
 mod waiting;

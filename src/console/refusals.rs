@@ -9,6 +9,7 @@ use super::addresses::log_in_address;
 use super::caller::session_of;
 use super::frame::{Frame, Section, home_of};
 use super::icon::Icon;
+use super::kept::Kept;
 use crate::foundation::escape;
 use crate::gateway::Gateway;
 use crate::web::problem::{Kind, Problem};
@@ -24,6 +25,8 @@ struct RefusalPage {
     facts: Vec<(Icon, &'static str, &'static str)>,
     errors: Vec<String>,
     way: Option<(String, &'static str)>,
+    /// What was typed, which goes with the log-in.
+    kept: Option<Kept>,
     request_id: String,
     code: &'static str,
 }
@@ -38,7 +41,12 @@ pub(super) fn page(req: &HttpRequest, status: StatusCode, error: Option<&Error>)
     let session = session_of(req);
     let home = session.as_ref().map(|session| (home_of(session.principal.role).to_owned(), "Back to the beginning"));
     let detail = problem.detail.to_string();
+    let kept = req.extensions_mut().remove::<Kept>().filter(|_| problem.kind == Kind::MissingKey);
     let (heading, lead, way) = match (problem.kind, status.as_u16()) {
+        (Kind::MissingKey, _) if kept.is_some() => {
+            let lead = "Nothing was done, and what you typed is not lost: log in here, and you see it again before it is sent.";
+            ("Your session has ended", lead.to_owned(), None)
+        }
         (Kind::MissingKey, _) => {
             let lead = "Nothing was done. Log in again, open the page and send what you typed once more: your browser's Back \
                         still shows it.";
@@ -82,6 +90,7 @@ pub(super) fn page(req: &HttpRequest, status: StatusCode, error: Option<&Error>)
         facts,
         errors: problem.errors.iter().map(|error| escape::line(&error.detail).into_owned()).collect(),
         way,
+        kept,
         request_id: req.extensions().get::<RequestId>().map_or_else(String::new, ToString::to_string),
         code: problem.kind.code(),
     };

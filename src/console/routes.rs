@@ -3,13 +3,17 @@
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
 
+use super::account::second_factor;
+use super::accounts::{clerks, invite, list as account_list, show as account_show, steps as account_steps};
 use super::door::{attend_page, get_nothing};
 use super::keys::{create as key_create, list as key_list, revoke as key_revoke};
 use super::log::{self, check, verify};
+use super::operator::{health, list as merchant_list, new as merchant_new, show as merchant_show};
 use super::perks::{backtest, close, edit, editor, everyone, list, new, show, simulate, steps, versions};
+use super::settings::{self, privacy, sources};
 use super::today::{self, stream};
 use super::waiting::{self, decide};
-use super::{account, assets, links, log_in, merchants, picture, reports, second_factor};
+use super::{account, assets, links, log_in, picture, reports};
 
 /// Adds the console's pages.
 pub fn mount(config: &mut ServiceConfig) {
@@ -29,6 +33,7 @@ pub fn mount(config: &mut ServiceConfig) {
             .service(second_factor::get_code)
             .service(second_factor::post_code)
             .service(second_factor::post_remove_code)
+            .service(second_factor::post_renew_codes)
             .service(log_in::get_home)
             .service(list::get_perks)
             .service(new::get_new_perk)
@@ -73,7 +78,30 @@ pub fn mount(config: &mut ServiceConfig) {
             .service(key_create::post_new_key)
             .service(key_revoke::get_revoke)
             .service(key_revoke::post_revoke)
-            .service(merchants::get_merchants)
+            .service(account_list::get_accounts)
+            .service(invite::get_invite)
+            .service(invite::post_invite)
+            .service(account_show::get_account_of)
+            .service(account_steps::get_account_step)
+            .service(account_steps::post_account_step)
+            .service(clerks::get_clerks)
+            .service(clerks::post_clerk)
+            .service(clerks::get_clerk)
+            .service(clerks::post_pin)
+            .service(clerks::post_end)
+            .service(settings::get_settings)
+            .service(settings::post_settings)
+            .service(privacy::get_privacy)
+            .service(sources::get_sources)
+            .service(sources::post_source)
+            .service(merchant_list::get_merchants)
+            .service(merchant_new::get_new_merchant)
+            .service(merchant_new::post_new_merchant)
+            .service(merchant_show::get_merchant)
+            .service(merchant_show::post_admin)
+            .service(merchant_show::get_revoke_admin)
+            .service(merchant_show::post_revoke_admin)
+            .service(health::get_health)
             .default_service(web::to(get_nothing)),
     );
 }

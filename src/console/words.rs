@@ -18,6 +18,11 @@ pub(super) fn grouped(number: u64) -> String {
     out
 }
 
+/// A number of tenths, as drawings have it: `12.5`.
+pub(super) fn tenths(tenths: u64) -> String {
+    format!("{}.{}", tenths / 10, tenths % 10)
+}
+
 /// An instant in the words of a zone, with the instant itself for programs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct When {

@@ -4,8 +4,8 @@ use actix_web::{HttpResponse, get, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::database::Mismatch;
 use crate::gateway::Gateway;
+use crate::web::readiness;
 use crate::web::state::State;
 
 /// The state of a process.
@@ -32,26 +32,11 @@ pub struct ReadinessView {
 
 impl ReadinessView {
     pub(super) fn of(gateway: &Gateway, state: &State) -> Self {
-        let loaded = gateway.directory.is_loaded() && gateway.catalog.is_loaded();
-        // Everything else follows from it.
-        let lost = gateway.database.mismatch().map(Mismatch::code);
-        let away = lost.is_none() && (!gateway.directory.is_reachable() || !gateway.catalog.is_reachable());
-        let reasons: Vec<_> = [
-            (state.is_draining(), "draining"),
-            (lost.is_some(), lost.unwrap_or_default()),
-            (!loaded, "snapshots_not_loaded"),
-            (away, "database_unreachable"),
-            // Its own connection or its disk: the readers are well.
-            (lost.is_none() && !away && gateway.ledger.is_failing(), "ledger_failing"),
-        ]
-        .into_iter()
-        .filter_map(|(holds, reason)| holds.then_some(reason))
-        .chain(gateway.redis_fault().map(|fault| fault.code()))
-        .collect();
+        let reasons = readiness::reasons(gateway, state);
         let status = match reasons.first() {
             None => Status::Ready,
             Some(_) if state.is_draining() => Status::Draining,
-            Some(_) if !loaded => Status::Starting,
+            Some(_) if !readiness::is_loaded(gateway) => Status::Starting,
             Some(_) => Status::Degraded,
         };
         Self { status, reasons }

@@ -5,7 +5,7 @@ use actix_web::{FromRequest, HttpRequest};
 use futures_util::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
 
-use super::extract::read;
+use super::extract::read_large;
 use super::params::{fit, members};
 use super::problem::{Kind, Problem};
 
@@ -13,23 +13,24 @@ use super::problem::{Kind, Problem};
 pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
 
 /// A form of type `T`, whose fields read from text. As the OAuth standards have it (RFC 6749 §3.2):
-/// unknown parameters are passed over, empty ones count as left out, doubled ones are refused.
-pub(crate) struct Form<T>(T);
+/// unknown parameters are passed over, empty ones count as left out, doubled ones are refused. It may have `LEAST` bytes
+/// whatever the settings say.
+pub(crate) struct Form<T, const LEAST: usize = 0>(T);
 
-impl<T> Form<T> {
+impl<T, const LEAST: usize> Form<T, LEAST> {
     pub(crate) fn into_inner(self) -> T {
         self.0
     }
 }
 
-impl<T: DeserializeOwned + 'static> FromRequest for Form<T> {
+impl<T: DeserializeOwned + 'static, const LEAST: usize> FromRequest for Form<T, LEAST> {
     type Error = Problem;
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
     fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (req, payload) = (req.clone(), payload.take());
         Box::pin(async move {
-            let raw = read(&req, payload, FORM).await?;
+            let raw = read_large(&req, payload, FORM, LEAST).await?;
             let text = std::str::from_utf8(&raw).map_err(|_| Problem::new(Kind::BadRequest, "A form is UTF-8."))?;
             parse(text).map(Self)
         })

@@ -5,7 +5,7 @@
 //! - `extract`, `serde_error`, `params`, `form`, `stream`, `preconditions`: what a request brings
 //! - `server_events`: answers that go on
 //! - `problem`: every refusal; `error_kinds`: which of them each room's error is; `fixed_document`: answers that don't change
-//! - `state`: what the workers share
+//! - `state`: what the workers share; `readiness`: what keeps them from answering
 
 pub(crate) mod address;
 pub mod auth;
@@ -22,6 +22,7 @@ pub mod params;
 pub(crate) mod preconditions;
 pub mod problem;
 pub mod rate_limit;
+pub(crate) mod readiness;
 pub mod request;
 mod serde_error;
 pub(crate) mod server_events;

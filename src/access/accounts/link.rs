@@ -86,6 +86,12 @@ impl NewLink {
         Self { token: SecretToken::new(entropy), purpose, expires_at }
     }
 
+    /// The address of the link, where the gateway is served at this URL.
+    #[must_use]
+    pub fn address(&self, url: &str) -> String {
+        format!("{}/console/links/{}", url.trim_end_matches('/'), self.token.expose())
+    }
+
     pub(super) fn row(&self, key: &KeyId) -> LinkRow {
         LinkRow {
             token_hash: self.token.hash().to_vec(),

@@ -5,6 +5,7 @@
 //! - `token`: the secrets of sessions and links; `session`: who is logged in, and for how long
 //! - `link`: links that each open once: to set a password, or to log in; `log_in`: by password, with `attempts`, the
 //!   bounds on wrong ones, and `error`, why one was not taken
+//! - `manage`: what others change of an account: its role, its sessions, and whether it may log in
 //! - `second_factor`: an authenticator's codes (`totp`), and recovery codes
 //! - `store`: the rows
 
@@ -12,6 +13,7 @@ mod attempts;
 mod error;
 pub mod link;
 pub mod log_in;
+mod manage;
 pub mod name;
 pub mod password;
 pub mod second_factor;
@@ -26,13 +28,14 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use self::link::{NewLink, Purpose};
-use self::store::AccountRow;
+use self::manage::of_owner;
+use self::store::{AccountRow, LinkRow};
 use super::change;
 use super::directory::Directory;
 use super::error::AccessError;
 use super::key::{ApiKey, KeyStatus, NewKey};
 use super::role::Role;
-use super::store::list_keys_made_by;
+use super::store::{find_key, list_keys_made_by};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::clock::from_micros;
 use crate::foundation::field_error::FieldError;
@@ -70,6 +73,8 @@ pub struct Account {
     /// It has a second factor.
     pub has_code: bool,
     pub created_at: Timestamp,
+    /// Since when nobody logs in to it.
+    pub suspended_at: Option<Timestamp>,
 }
 
 impl TryFrom<AccountRow> for Account {
@@ -86,6 +91,7 @@ impl TryFrom<AccountRow> for Account {
             has_password: row.password_hash.is_some(),
             has_code: row.code_salt.is_some(),
             created_at: from_micros(row.created_at),
+            suspended_at: row.suspended_at.map(from_micros),
         })
     }
 }
@@ -100,6 +106,14 @@ pub struct NewAccount {
     pub merchant: Option<MerchantId>,
     /// The name that events call it by, which nothing removes from them; the first part of its name unless given.
     pub label: Option<String>,
+}
+
+impl NewAccount {
+    /// An account whose label comes from its name.
+    #[must_use]
+    pub const fn of(name: AccountName, role: Role, merchant: Option<MerchantId>) -> Self {
+        Self { name, role, merchant, label: None }
+    }
 }
 
 impl Directory {
@@ -122,29 +136,47 @@ impl Directory {
         let link = NewLink::new(Purpose::SetPassword, now, &self.entropy);
         let row = link.row(&id);
         let made = self.ledger.change(move |conn, events| {
-            if store::is_taken(conn, &name)? {
-                return Err(AccessError::AccountExists(name));
-            }
-            let merchant = key.merchant.clone();
-            if store::list(conn, merchant.as_ref())?.len() >= MOST_ACCOUNTS {
-                let detail = format!("there are {MOST_ACCOUNTS} accounts, which is the most: disable one first");
-                return Err(AccessError::Unfit(vec![FieldError::at("/name", "too_many", detail)]));
-            }
             let key = change::create_key(conn, events, id, key, &unusable_hash, now, &actor)?;
-            store::insert(conn, merchant.as_ref(), &key.id, &name, now.as_microsecond()).map_err(
-                |error| match error {
-                    // Another replica made it between the look and the insert.
-                    DatabaseError::Duplicate(_) => AccessError::AccountExists(name.clone()),
-                    error => error.into(),
-                },
-            )?;
-            store::insert_link(conn, &row)?;
-            let found = store::find_by_key(conn, key.id.as_str())?.ok_or(DatabaseError::NotFound)?;
-            Ok(Account::try_from(found)?)
+            insert(conn, key.merchant.as_ref(), &key.id, &name, &row, now)
         });
         let account = made.await?;
         self.known.follow_own_change().await;
         Ok((account, link))
+    }
+
+    /// Makes an account that acts under a key which its person has already, with its event, and a link by which they set
+    /// a password. To four eyes they are then one person. The key's secret goes on working.
+    ///
+    /// # Errors
+    /// [`AccessError::UnknownKey`], [`AccessError::Unfit`] for a key that no account can act under,
+    /// [`AccessError::AccountExists`], or the ledger's.
+    pub async fn attach_account(
+        &self,
+        name: AccountName,
+        merchant: Option<MerchantId>,
+        key: KeyId,
+        actor: Actor,
+    ) -> Result<(Account, NewLink), AccessError> {
+        let now = self.clock.now();
+        let link = NewLink::new(Purpose::SetPassword, now, &self.entropy);
+        let row = link.row(&key);
+        let made = self.ledger.change(move |conn, events| {
+            let found = find_key(conn, merchant.as_ref(), &key)?.ok_or(AccessError::UnknownKey)?;
+            let unfit = |detail: &str| AccessError::Unfit(vec![FieldError::at("/key", "not_allowed", detail)]);
+            if !ROLES.contains(&found.role) {
+                return Err(unfit("people act under keys of an admin, an auditor or an operator"));
+            }
+            if found.status(now) != KeyStatus::Active || found.expires_at.is_some() {
+                return Err(unfit("it is over, or ends by itself: name one that works until it is revoked"));
+            }
+            if store::find_kept(conn, key.as_str())?.is_some() {
+                return Err(unfit("another account acts under it"));
+            }
+            let account = insert(conn, merchant.as_ref(), &key, &name, &row, now)?;
+            events.push(change::account_named("account.attached", merchant.as_ref(), &account, actor));
+            Ok(account)
+        });
+        Ok((made.await?, link))
     }
 
     /// The accounts of the merchant (none: of the operator), by name.
@@ -200,7 +232,7 @@ impl Directory {
         let link = NewLink::new(Purpose::SetPassword, self.clock.now(), &self.entropy);
         let made = link.clone();
         let reset = self.ledger.change(move |conn, events| {
-            let held = hold_own(conn, merchant.as_ref(), &name)?.ok_or(AccessError::UnknownAccount)?;
+            let held = hold_named(conn, merchant.as_ref(), &name)?.ok_or(AccessError::UnknownAccount)?;
             let key = held.key.as_str();
             store::delete_links(conn, key)?;
             store::delete_sessions(conn, key)?;
@@ -213,25 +245,28 @@ impl Directory {
         Ok((reset.await?, link))
     }
 
-    /// Makes a link that logs an account in.
+    /// Makes a link that logs an account in, with its event: who holds it acts as the account.
     ///
     /// # Errors
-    /// [`AccessError::UnknownAccount`], for another merchant's too, or the database's.
+    /// [`AccessError::UnknownAccount`], for another merchant's too, or the ledger's.
     pub async fn create_log_in_link(
         &self,
         merchant: Option<MerchantId>,
         name: AccountName,
+        actor: Actor,
     ) -> Result<(Account, NewLink), AccessError> {
         let link = NewLink::new(Purpose::LogIn, self.clock.now(), &self.entropy);
         let made = link.clone();
-        let written = self.database.write(move |conn: &mut AnyConnection| {
-            let Some(held) = hold_own(conn, merchant.as_ref(), &name)? else { return Ok::<_, DatabaseError>(None) };
+        let written = self.ledger.change(move |conn, events| {
+            let held = hold_named(conn, merchant.as_ref(), &name)?.filter(|held| held.suspended_at.is_none());
+            let held = held.ok_or(AccessError::UnknownAccount)?;
             // There is one at a time: who asked for another has lost the first.
             store::delete_links(conn, held.key.as_str())?;
             store::insert_link(conn, &made.row(&held.key))?;
-            Ok(Some(held))
+            events.push(change::account_named("account.link_made", merchant.as_ref(), &held, actor));
+            Ok::<_, AccessError>(held)
         });
-        Ok((written.await?.ok_or(AccessError::UnknownAccount)?, link))
+        Ok((written.await?, link))
     }
 
     /// The keys that an account has made and that still work, in the order they were made: a reset leaves them as they
@@ -272,18 +307,53 @@ fn find_own(
     merchant: Option<&MerchantId>,
     name: &AccountName,
 ) -> Result<Option<Account>, DatabaseError> {
-    let found = store::find_by_name(conn, name.as_str())?.map(Account::try_from).transpose()?;
-    Ok(found.filter(|account| account.merchant.as_ref() == merchant))
+    of_owner(store::find_kept_by_name(conn, name.as_str())?, merchant)
 }
 
-/// [`find_own`], held until the transaction ends: a log-in that is on its way ends before, or finds what changed.
-fn hold_own(
+/// [`hold_own`], by the account's name.
+fn hold_named(
     conn: &mut AnyConnection,
     merchant: Option<&MerchantId>,
     name: &AccountName,
 ) -> Result<Option<Account>, DatabaseError> {
     let Some(found) = find_own(conn, merchant, name)? else { return Ok(None) };
-    store::lock(conn, found.key.as_str())?.map(Account::try_from).transpose()
+    hold_own(conn, merchant, &found.key)
+}
+
+/// The owner's account that acts under a key, held until the transaction ends: a log-in that is on its way ends before,
+/// or finds what changed.
+fn hold_own(
+    conn: &mut AnyConnection,
+    merchant: Option<&MerchantId>,
+    key: &KeyId,
+) -> Result<Option<Account>, DatabaseError> {
+    of_owner(store::lock_kept(conn, key.as_str())?, merchant)
+}
+
+/// Inserts an account and its first link.
+fn insert(
+    conn: &mut AnyConnection,
+    merchant: Option<&MerchantId>,
+    key: &KeyId,
+    name: &AccountName,
+    link: &LinkRow,
+    now: Timestamp,
+) -> Result<Account, AccessError> {
+    if store::is_taken(conn, name)? {
+        return Err(AccessError::AccountExists(name.clone()));
+    }
+    if store::list(conn, merchant)?.len() >= MOST_ACCOUNTS {
+        let detail = format!("there are {MOST_ACCOUNTS} accounts, which is the most: disable one first");
+        return Err(AccessError::Unfit(vec![FieldError::at("/name", "too_many", detail)]));
+    }
+    store::insert(conn, merchant, key, name, now.as_microsecond()).map_err(|error| match error {
+        // Another replica made it between the look and the insert.
+        DatabaseError::Duplicate(_) => AccessError::AccountExists(name.clone()),
+        error => error.into(),
+    })?;
+    store::insert_link(conn, link)?;
+    let found = store::find_kept(conn, key.as_str())?.ok_or(DatabaseError::NotFound)?;
+    Ok(Account::try_from(found)?)
 }
 
 /// Deletes all that is kept of the account of a key that was revoked, if it is one's.

@@ -139,9 +139,7 @@ impl Directory {
         if !self.has_password(&key, password, stored.clone()).await? {
             return Err(LogInError::Refused { left });
         }
-        let codes: Vec<String> =
-            (0..RECOVERY_CODES).map(|_| spaced(&totp::base32(&self.entropy.bytes::<RECOVERY_BYTES>()))).collect();
-        let hashes: Vec<[u8; 32]> = codes.iter().map(|code| self.recovery_hash(&key, code)).collect();
+        let (codes, hashes) = self.new_recovery_codes(&key);
         let (own, attempt, now) = (session.token, attempt.clone(), self.clock.now());
         let written = self.database.write(move |conn: &mut AnyConnection| {
             let row = store::lock(conn, &key)?.filter(|row| row.password_hash == stored);
@@ -153,8 +151,7 @@ impl Directory {
             if !store::insert_factor(conn, &key, &salt, step)? {
                 return Ok(false);
             }
-            store::delete_recovery_codes(conn, &key)?;
-            hashes.iter().try_for_each(|hash| store::insert_recovery_code(conn, &key, hash))?;
+            replace_recovery_codes(conn, &key, &hashes)?;
             // They were opened with less than is asked for now.
             store::delete_other_sessions(conn, &key, &own)?;
             store::delete_links(conn, &key)?;
@@ -173,17 +170,54 @@ impl Directory {
         typed: TypedCode,
         address: &str,
     ) -> Result<(), LogInError> {
-        let attempt = self.attempt_of(session, address);
-        let left = self.count_try(&attempt).await?;
-        self.settle(&attempt, self.remove(session, typed, &attempt, left).await).await
+        self.by_code(session, typed, address, |conn, key| store::delete_factor(conn, key)).await
     }
 
-    async fn remove(
+    /// Makes new recovery codes for the account of this session, with a code of its second factor: the old ones are over.
+    /// Wrong ones are counted.
+    ///
+    /// # Errors
+    /// As [`Directory::remove_authenticator`].
+    pub async fn renew_recovery_codes(
+        &self,
+        session: &Session,
+        typed: TypedCode,
+        address: &str,
+    ) -> Result<Vec<String>, LogInError> {
+        let (codes, hashes) = self.new_recovery_codes(session.principal.key.as_str());
+        self.by_code(session, typed, address, move |conn, key| replace_recovery_codes(conn, key, &hashes)).await?;
+        Ok(codes)
+    }
+
+    /// The number of recovery codes that the account of this session has left.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn count_recovery_codes(&self, session: &Session) -> Result<i64, DatabaseError> {
+        let key = session.principal.key.as_str().to_owned();
+        self.database.read(move |conn| store::count_recovery_codes(conn, &key)).await
+    }
+
+    /// Changes what a code of the second factor allows; its failure is counted.
+    async fn by_code(
+        &self,
+        session: &Session,
+        typed: TypedCode,
+        address: &str,
+        change: impl Fn(&mut AnyConnection, &str) -> Result<(), DatabaseError> + Send + 'static,
+    ) -> Result<(), LogInError> {
+        let attempt = self.attempt_of(session, address);
+        let left = self.count_try(&attempt).await?;
+        self.settle(&attempt, self.try_by_code(session, typed, &attempt, left, change).await).await
+    }
+
+    async fn try_by_code(
         &self,
         session: &Session,
         typed: TypedCode,
         attempt: &Attempt,
         left: u32,
+        change: impl Fn(&mut AnyConnection, &str) -> Result<(), DatabaseError> + Send + 'static,
     ) -> Result<(), LogInError> {
         let (key, now) = (session.principal.key.as_str().to_owned(), self.clock.now());
         let found = self.database.read({
@@ -193,7 +227,7 @@ impl Directory {
         let found = found.await?.ok_or(LogInError::Ended)?;
         let proof = self.factor_of(&found).and_then(|factor| self.prove(&factor, Some(&typed), now));
         let (own, attempt) = (session.token, attempt.clone());
-        let removed = self.database.write(move |conn: &mut AnyConnection| {
+        let changed = self.database.write(move |conn: &mut AnyConnection| {
             let (Some(row), Some(_)) = (store::lock(conn, &key)?, store::find_session(conn, &own)?) else {
                 return Ok(Err(LogInError::Ended));
             };
@@ -206,10 +240,18 @@ impl Directory {
                 return Ok(Err(LogInError::Code { left, recovery_only }));
             }
             attempt.clear(conn)?;
-            store::delete_factor(conn, &key)?;
+            change(conn, &key)?;
             Ok::<_, DatabaseError>(Ok(()))
         });
-        removed.await?
+        changed.await?
+    }
+
+    /// Recovery codes, and what is stored in their stead.
+    fn new_recovery_codes(&self, key: &str) -> (Vec<String>, Vec<[u8; 32]>) {
+        let code = || spaced(&totp::base32(&self.entropy.bytes::<RECOVERY_BYTES>()));
+        let codes: Vec<String> = (0..RECOVERY_CODES).map(|_| code()).collect();
+        let hashes = codes.iter().map(|code| self.recovery_hash(key, code)).collect();
+        (codes, hashes)
     }
 
     /// The second factor of an account, if it has one.
@@ -244,6 +286,11 @@ impl Directory {
         );
         self.blind_of_account(&[b"recovery code\0", key.as_bytes(), b"\0", plain.as_bytes()])
     }
+}
+
+fn replace_recovery_codes(conn: &mut AnyConnection, key: &str, hashes: &[[u8; 32]]) -> Result<(), DatabaseError> {
+    store::delete_recovery_codes(conn, key)?;
+    hashes.iter().try_for_each(|hash| store::insert_recovery_code(conn, key, hash))
 }
 
 /// Takes a proof of an account that is held: one that is right and was not taken before, also where two are sent at once.

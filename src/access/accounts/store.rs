@@ -25,6 +25,7 @@ pub(super) struct AccountRow {
     pub code_step: Option<i64>,
     /// Wrong codes in a row.
     pub code_failures: i64,
+    pub suspended_at: Option<i64>,
     pub role: String,
     pub label: String,
 }
@@ -58,12 +59,19 @@ pub(super) struct AttemptRow {
     pub since: i64,
 }
 
-/// Accounts whose keys work.
-macro_rules! working {
+/// The accounts that are kept, suspended ones too.
+macro_rules! kept {
     () => {
         accounts::table
             .inner_join(api_keys::table.on(api_keys::id.eq(accounts::key_id)))
             .filter(api_keys::revoked_at.is_null())
+    };
+}
+
+/// The first account for which a condition holds.
+macro_rules! first_kept {
+    ($conn:expr, $condition:expr) => {
+        kept!().filter($condition).select(COLUMNS).first($conn).optional()?
     };
 }
 
@@ -76,6 +84,7 @@ const COLUMNS: (
     accounts::code_salt,
     accounts::code_step,
     accounts::code_failures,
+    accounts::suspended_at,
     api_keys::role,
     api_keys::label,
 ) = (
@@ -87,6 +96,7 @@ const COLUMNS: (
     accounts::code_salt,
     accounts::code_step,
     accounts::code_failures,
+    accounts::suspended_at,
     api_keys::role,
     api_keys::label,
 );
@@ -112,29 +122,51 @@ pub(super) fn insert(
 pub(super) fn list(conn: &mut AnyConnection, merchant: Option<&MerchantId>) -> Result<Vec<AccountRow>> {
     Ok(match merchant {
         Some(merchant) => {
-            let own = working!().filter(accounts::merchant_id.eq(merchant.as_str().to_owned()));
+            let own = kept!().filter(accounts::merchant_id.eq(merchant.as_str().to_owned()));
             own.order(accounts::name).select(COLUMNS).load(conn)?
         }
-        None => working!().filter(accounts::merchant_id.is_null()).order(accounts::name).select(COLUMNS).load(conn)?,
+        None => kept!().filter(accounts::merchant_id.is_null()).order(accounts::name).select(COLUMNS).load(conn)?,
     })
 }
 
-/// The account of this name, whosever it is: nothing else is known of who logs in.
+/// The account of this name, whosever it is: nothing else is known of who logs in. A suspended one is none.
 pub(super) fn find_by_name(conn: &mut AnyConnection, name: &str) -> Result<Option<AccountRow>> {
-    Ok(working!().filter(accounts::name.eq(name)).select(COLUMNS).first(conn).optional()?)
+    Ok(first_kept!(conn, accounts::name.eq(name).and(accounts::suspended_at.is_null())))
 }
 
+/// The account that acts under this key. A suspended one is none.
 pub(super) fn find_by_key(conn: &mut AnyConnection, key: &str) -> Result<Option<AccountRow>> {
-    Ok(working!().filter(accounts::key_id.eq(key)).select(COLUMNS).first(conn).optional()?)
+    Ok(find_kept(conn, key)?.filter(|row| row.suspended_at.is_none()))
+}
+
+/// [`find_by_key`], suspended ones too.
+pub(super) fn find_kept(conn: &mut AnyConnection, key: &str) -> Result<Option<AccountRow>> {
+    Ok(first_kept!(conn, accounts::key_id.eq(key)))
+}
+
+/// [`find_by_name`], suspended ones too.
+pub(super) fn find_kept_by_name(conn: &mut AnyConnection, name: &str) -> Result<Option<AccountRow>> {
+    Ok(first_kept!(conn, accounts::name.eq(name)))
 }
 
 /// The account, held until the transaction ends: what logs in and what resets it wait for each other.
 pub(super) fn lock(conn: &mut AnyConnection, key: &str) -> Result<Option<AccountRow>> {
+    Ok(lock_kept(conn, key)?.filter(|row| row.suspended_at.is_none()))
+}
+
+/// [`lock`], suspended ones too.
+pub(super) fn lock_kept(conn: &mut AnyConnection, key: &str) -> Result<Option<AccountRow>> {
     if let AnyConnection::Postgres(c) = conn {
         // Those who wait here read below what was written meanwhile.
         accounts::table.find(key).select(accounts::key_id).for_update().first::<String>(c).optional()?;
     }
-    find_by_key(conn, key)
+    find_kept(conn, key)
+}
+
+/// Says since when an account is suspended; none lets it in again.
+pub(super) fn update_suspended(conn: &mut AnyConnection, key: &str, at: Option<i64>) -> Result<()> {
+    diesel::update(accounts::table.find(key)).set(accounts::suspended_at.eq(at)).execute(conn)?;
+    Ok(())
 }
 
 /// True if a name is taken, also where it is another merchant's.
@@ -151,7 +183,7 @@ pub(super) fn update_password(conn: &mut AnyConnection, key: &str, hash: Option<
 
 /// Deletes all that is kept of an account but its key.
 pub(super) fn delete(conn: &mut AnyConnection, key: &str) -> Result<()> {
-    lock(conn, key)?;
+    lock_kept(conn, key)?;
     delete_sessions(conn, key)?;
     delete_links(conn, key)?;
     delete_recovery_codes(conn, key)?;
@@ -314,6 +346,10 @@ pub(super) fn insert_recovery_code(conn: &mut AnyConnection, key: &str, hash: &[
 pub(super) fn delete_recovery_code(conn: &mut AnyConnection, key: &str, hash: &[u8; 32]) -> Result<bool> {
     let own = account_recovery_codes::table.find(hash.as_slice()).filter(account_recovery_codes::key_id.eq(key));
     Ok(diesel::delete(own).execute(conn)? > 0)
+}
+
+pub(super) fn count_recovery_codes(conn: &mut AnyConnection, key: &str) -> Result<i64> {
+    Ok(account_recovery_codes::table.filter(account_recovery_codes::key_id.eq(key)).count().get_result(conn)?)
 }
 
 pub(super) fn delete_recovery_codes(conn: &mut AnyConnection, key: &str) -> Result<()> {

@@ -344,15 +344,15 @@ impl ExpectedLog<'_> {
                 self.keys.created(body, read(facts)?);
             }
             "key.revoked" => self.keys.revoked(body, read(facts)?),
-            "account.reset" => _ = read::<crate::ledger::events::access::AccountReset>(facts)?,
             "clerk.reset" => _ = read::<crate::ledger::events::access::ClerkReset>(facts)?,
+            kind if kind.starts_with("account.") => self.keys.of_account(body, facts)?,
             gateway::CREATED | gateway::ROTATED if self.log.merchant.is_none() => {
                 self.gateway_keys.created(about, &read(facts)?);
             }
             gateway::REVOKED if self.log.merchant.is_none() => self.gateway_keys.revoked(about, &read(facts)?),
             "merchant.created" if self.log.merchant.is_none() => _ = self.books.merchants.insert(about.to_owned()),
             "merchant.created" => self.owner.created(&read(facts)?),
-            "merchant.rezoned" => self.owner.rezoned(&read(facts)?),
+            "merchant.renamed" | "merchant.rezoned" => self.owner.changed(&read(facts)?),
             _ => {}
         }
         Ok(())

@@ -14,7 +14,7 @@ use super::output::{table, write_line, write_part};
 use super::{Completion, Invocation};
 use crate::access::accounts::link::NewLink;
 use crate::access::accounts::{Account, AccountName, NewAccount, ROLES};
-use crate::access::{ApiKey, Merchant, Role};
+use crate::access::{AccessError, ApiKey, Merchant, Role};
 use crate::foundation::ids::{KeyId, MerchantSlug};
 use crate::gateway::Gateway;
 
@@ -63,11 +63,19 @@ struct New {
     #[command(flatten)]
     merchant: MerchantFlag,
     /// The person's role: an admin runs a merchant's perks, an auditor reads, an operator runs the gateway.
-    #[arg(long, value_parser = PossibleValuesParser::new(ROLES.map(Role::as_str)).try_map(|text| text.parse::<Role>()))]
-    role: Role,
+    #[arg(
+        long,
+        required_unless_present = "key",
+        value_parser = PossibleValuesParser::new(ROLES.map(Role::as_str)).try_map(|text| text.parse::<Role>())
+    )]
+    role: Option<Role>,
     /// The name that the log calls its person by, for good; what stands before the @ unless given.
     #[arg(long, value_name = "TEXT")]
     label: Option<String>,
+    /// The key that its person has already, and goes on using: the account acts under it, with its role and label, so that
+    /// four eyes see one person.
+    #[arg(long = "as", id = "key", value_name = "KEY", conflicts_with_all = ["role", "label"])]
+    key: Option<KeyId>,
 }
 
 #[derive(Serialize)]
@@ -101,14 +109,9 @@ struct Invited {
 
 impl Invited {
     fn of(gateway: &Gateway, account: Account, merchant: Option<&Merchant>, link: &NewLink) -> Self {
-        let address = link_address(&gateway.issuer_url, link);
+        let address = link.address(&gateway.issuer_url);
         Self { account: AccountView::of(account, merchant), link: address, link_expires_at: link.expires_at }
     }
-}
-
-/// The address of a link, where the gateway is served at this URL.
-pub(super) fn link_address(url: &str, link: &NewLink) -> String {
-    format!("{}/console/links/{}", url.trim_end_matches('/'), link.token.expose())
 }
 
 impl fmt::Display for Invited {
@@ -189,20 +192,36 @@ impl fmt::Display for Ended {
     }
 }
 
+async fn create(gateway: &Gateway, new: New) -> Result<Invited, CliError> {
+    let New { name, merchant, role, label, key } = new;
+    let directory = &gateway.directory;
+    let is_operators = match (&role, &key) {
+        (Some(role), _) => !role.has_merchant(),
+        (None, Some(key)) => match directory.find_key(None, key.clone()).await {
+            Ok(_) => true,
+            Err(AccessError::UnknownKey) => false,
+            Err(error) => return Err(error.into()),
+        },
+        (None, None) => false,
+    };
+    let is_named = merchant.merchant.is_some();
+    let merchant = if is_named || !is_operators { Some(once::merchant(gateway, &merchant).await?) } else { None };
+    let owner = merchant.as_ref().map(|it| it.id.clone());
+    let (account, link) = match (role, key) {
+        (_, Some(key)) => directory.attach_account(name, owner, key, ACTOR).await?,
+        (role, None) => {
+            // Without a key a role is asked for.
+            let role = role.unwrap_or(Role::Auditor);
+            directory.create_account(NewAccount { name, role, merchant: owner, label }, ACTOR).await?
+        }
+    };
+    Ok(Invited::of(gateway, account, merchant.as_ref(), &link))
+}
+
 pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, CliError> {
     match args.action {
-        Action::Create(New { name, merchant, role, label }) => {
-            let invited = invocation.with_gateway(Needs::Existing, async |gateway| {
-                let is_named = merchant.merchant.is_some();
-                let merchant = if role.has_merchant() || is_named {
-                    Some(once::merchant(gateway, &merchant).await?)
-                } else {
-                    None
-                };
-                let new = NewAccount { name, role, merchant: merchant.as_ref().map(|it| it.id.clone()), label };
-                let (account, link) = gateway.directory.create_account(new, ACTOR).await?;
-                Ok(Invited::of(gateway, account, merchant.as_ref(), &link))
-            })?;
+        Action::Create(new) => {
+            let invited = invocation.with_gateway(Needs::Existing, async |gateway| create(gateway, new).await)?;
             invocation.output.show(&invited)?;
         }
         Action::List { owner } => {

@@ -11,7 +11,6 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::account::link_address;
 use super::error::CliError;
 use super::flags::ServingFlags;
 use super::output::{write_block, write_line, write_part};
@@ -227,13 +226,13 @@ async fn show(gateway: &Gateway, url: String, once: bool) -> Result<Show, CliErr
 async fn console_link(gateway: &Gateway, cathay: &Merchant, url: &str) -> Result<String, CliError> {
     let name: AccountName = ADMIN.parse().map_err(|error| CliError::Demo(format!("{error}")))?;
     let merchant = Some(cathay.id.clone());
-    let new = NewAccount { name: name.clone(), role: Role::Admin, merchant: merchant.clone(), label: None };
+    let new = NewAccount::of(name.clone(), Role::Admin, merchant.clone());
     match gateway.directory.create_account(new, ACTOR).await {
         Ok(_) | Err(AccessError::AccountExists(_)) => {}
         Err(error) => return Err(error.into()),
     }
-    let (_, link) = gateway.directory.create_log_in_link(merchant, name).await?;
-    Ok(link_address(url, &link))
+    let (_, link) = gateway.directory.create_log_in_link(merchant, name, ACTOR).await?;
+    Ok(link.address(url))
 }
 
 /// The merchant, its perk and the scores; what an earlier show left in the directory is kept.

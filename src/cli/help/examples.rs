@@ -9,6 +9,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         &[
             "perkgate account create mei@cathay.example --role admin --merchant cathay",
             "perkgate account create ops@gate.example --role operator",
+            "perkgate account create mei@cathay.example --as key_019abf3e5c1f7d0a8e4b2f6c1d3a5b70",
         ],
     ),
     ("account disable", &["perkgate account disable mei@cathay.example --merchant cathay --yes"]),

@@ -7,7 +7,6 @@ use askama::Template;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
-use super::owner;
 use crate::access::role::permit::ManageKeys;
 use crate::access::{AccessError, NewKey, Role};
 use crate::console::caller::Caller;
@@ -140,7 +139,7 @@ pub(in crate::console) async fn post_new_key(
         kiosk: optional(&fields.kiosk),
         audience: optional(&fields.audience),
         expires_at,
-        ..NewKey::of(role, owner(&caller), &fields.label)
+        ..NewKey::of(role, caller.owner(), &fields.label)
     };
     if fields.once.len() != 2 * ONCE_BYTES {
         return Err(Problem::new(
@@ -148,7 +147,7 @@ pub(in crate::console) async fn post_new_key(
             "This form was not complete. Open the page again and send it from there.",
         ));
     }
-    let scope = KeyScope { merchant: owner(&caller), key: caller.key.clone(), operation: OPERATION.to_owned() };
+    let scope = KeyScope { merchant: caller.owner(), key: caller.key.clone(), operation: OPERATION.to_owned() };
     // Whatever is typed, one form makes one key: what was typed first counts.
     let claimed = match gateway.ledger.claim(scope, gateway.ledger.idempotency(&fields.once, [0; 32])).await? {
         Claim::Fresh(claimed) => claimed,

@@ -9,7 +9,6 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 
-use super::owner;
 use crate::access::role::permit::ManageKeys;
 use crate::access::{ApiKey, KeyStatus};
 use crate::console::caller::Caller;
@@ -82,7 +81,7 @@ pub(in crate::console) async fn get_keys(
     gateway: Data<Gateway>,
     query: Params<KeysQuery>,
 ) -> Result<HttpResponse, Problem> {
-    let (owner, now, limit) = (owner(&caller), gateway.clock.now(), PageLimit::default());
+    let (owner, now, limit) = (caller.owner(), gateway.clock.now(), PageLimit::default());
     let fetched = gateway.directory.list_keys(owner.clone(), None, query.into_inner().cursor, limit.get() + 1).await?;
     let (keys, next) = limit.page(fetched, |key| key.id.to_string());
     let mut people: HashMap<KeyId, &'static str> = HashMap::new();
@@ -90,7 +89,7 @@ pub(in crate::console) async fn get_keys(
     if let Some(merchant) = owner {
         people.extend(gateway.directory.list_clerks(merchant).await?.into_iter().map(|it| (it.id, "clerk")));
     }
-    let zone_name = caller.merchant.as_ref().map_or("UTC", |merchant| &merchant.time_zone).to_owned();
+    let zone_name = caller.zone().to_owned();
     let zone = zone_of(&zone_name);
     let row = |key: ApiKey| {
         let person = people.get(&key.id).copied();

@@ -3,14 +3,12 @@
 use actix_web::web::Data;
 use actix_web::{HttpResponse, get, post};
 use askama::Template;
-use serde::Deserialize;
 
-use super::owner;
 use crate::access::ApiKey;
 use crate::access::role::permit::ManageKeys;
 use crate::console::caller::Caller;
 use crate::console::door::{page, see_other};
-use crate::console::form::Posted;
+use crate::console::form::{Nothing, Posted};
 use crate::console::frame::{Frame, Section};
 use crate::console::words::role_words;
 use crate::foundation::ids::KeyId;
@@ -46,9 +44,6 @@ pub(in crate::console) async fn get_revoke(
     })
 }
 
-#[derive(Deserialize)]
-pub(in crate::console) struct Nothing {}
-
 #[post("/keys/{key}/revoke")]
 pub(in crate::console) async fn post_revoke(
     caller: Caller<ManageKeys>,
@@ -57,13 +52,13 @@ pub(in crate::console) async fn post_revoke(
     _form: Posted<Nothing>,
 ) -> Result<HttpResponse, Problem> {
     let key = find(&caller, &gateway, id.into_inner()).await?;
-    gateway.directory.revoke_key(owner(&caller), key.id, caller.actor()).await?;
+    gateway.directory.revoke_key(caller.owner(), key.id, caller.actor()).await?;
     Ok(see_other(&"/console/keys"))
 }
 
 /// The caller's own key with this id, of a role that they manage.
 async fn find(caller: &Caller<ManageKeys>, gateway: &Gateway, id: KeyId) -> Result<ApiKey, Problem> {
-    let key = gateway.directory.find_key(owner(caller), id).await?;
+    let key = gateway.directory.find_key(caller.owner(), id).await?;
     caller.may_manage(key.role)?;
     Ok(key)
 }

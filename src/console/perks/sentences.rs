@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use super::board::tier_name;
 use crate::foundation::json::Json;
 use crate::rules::describe;
+use crate::web::problem::sentence;
 
 /// A part of a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +21,7 @@ pub(super) fn parts(rule: &Json) -> Vec<Part> {
         ("Who comes in", tiers(rule)),
         (
             "Besides the score",
-            said(rule, "when").map(|when| vec![capital(&describe::condition(when))]).unwrap_or_default(),
+            said(rule, "when").map(|when| vec![sentence(&describe::condition(when))]).unwrap_or_default(),
         ),
         ("Score", score(rule)),
         ("Open", open(rule)),
@@ -59,11 +60,6 @@ const KNOWN: [&str; 12] = [
 /// A member that says something: the canonical form writes what is left out as null.
 fn said<'a>(json: &'a Json, name: &str) -> Option<&'a Json> {
     json.member(name).filter(|value| **value != Json::Null)
-}
-
-fn capital(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).chain(['.']).collect())
 }
 
 fn named(part: &Json, words: &str) -> String {
@@ -114,7 +110,7 @@ fn open(rule: &Json) -> Vec<String> {
     let openings = rule.member("schedule").and_then(|it| it.member("open")).and_then(Json::as_list).unwrap_or_default();
     let mut sentences: Vec<String> = openings
         .iter()
-        .map(|it| format!("{}, {}.", capital(&describe::days(it)).trim_end_matches('.'), describe::hours(it)))
+        .map(|it| format!("{}, {}.", sentence(&describe::days(it)).trim_end_matches('.'), describe::hours(it)))
         .collect();
     if openings.is_empty() {
         sentences.push("At no time: there is no opening.".to_owned());
@@ -139,7 +135,7 @@ fn closed(rule: &Json) -> Vec<String> {
     let dates = dates.map(|dates| format!("On {}.", describe::names(dates)));
     dates
         .into_iter()
-        .chain(listed(rule, "blackouts", |it| format!("{}.", capital(&describe::blackout(it)).trim_end_matches('.'))))
+        .chain(listed(rule, "blackouts", |it| format!("{}.", sentence(&describe::blackout(it)).trim_end_matches('.'))))
         .collect()
 }
 

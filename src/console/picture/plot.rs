@@ -1,7 +1,7 @@
 //! The drawing of a picture: bars, thresholds, numbers, and last week's days, at whole units of an SVG.
 
 use super::FIELD;
-use crate::console::words::grouped;
+use crate::console::words::{grouped, tenths};
 use crate::eligibility::picture::cut::Cut;
 use crate::eligibility::picture::{Handle, Picture, Scale};
 use crate::foundation::decimal::Decimal;
@@ -132,11 +132,6 @@ fn x_of(scale: &Scale, value: Decimal) -> u64 {
     let span = i128::from(scale.maximum.minus(scale.minimum).thousandths()).max(1);
     let into = i128::from(value.minus(scale.minimum).thousandths()).clamp(0, span);
     u64::try_from(into * i128::from(WIDTH) / span).unwrap_or(0)
-}
-
-/// A number with a tenth.
-fn tenths(tenths: u64) -> String {
-    format!("{}.{}", tenths / 10, tenths % 10)
 }
 
 fn bars(picture: &Picture, scale: &Scale, thresholds: &[Decimal], tallest: u64) -> Vec<BarView> {

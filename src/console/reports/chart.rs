@@ -2,7 +2,7 @@
 
 use crate::audit::reports::asked::ReportKind;
 use crate::audit::reports::sheet::ReportSheet;
-use crate::console::words::grouped;
+use crate::console::words::{grouped, tenths};
 
 /// The most bars: with more they say nothing any more.
 const MOST: usize = 120;
@@ -83,9 +83,4 @@ impl Chart {
         );
         Some(Self { bars, most: grouped(most), description, whole, part: part_words })
     }
-}
-
-/// A number with a tenth.
-fn tenths(tenths: u64) -> String {
-    format!("{}.{}", tenths / 10, tenths % 10)
 }

@@ -10,6 +10,7 @@ diesel::table! {
         code_salt -> Nullable<Binary>,
         code_step -> Nullable<BigInt>,
         code_failures -> BigInt,
+        suspended_at -> Nullable<BigInt>,
     }
 }
 

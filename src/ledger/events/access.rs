@@ -12,6 +12,12 @@ facts! {
         time_zone: Option<Text<'a>>,
     }
 
+    /// The facts of `merchant.renamed`.
+    pub struct MerchantRenamed<'a> {
+        name: Text<'a>,
+        was: Text<'a>,
+    }
+
     /// The facts of `merchant.rezoned`.
     pub struct MerchantRezoned<'a> {
         time_zone: Text<'a>,
@@ -28,6 +34,19 @@ facts! {
     pub struct ClerkReset {
         /// The PIN is another, and ended the sessions of the one before.
         has_new_pin: bool,
+    }
+
+    /// The facts of `account.attached`, `account.link_made`, `account.suspended` and `account.restored`, which are about
+    /// the key that the person acts under.
+    pub struct AccountNamed<'a> {
+        label: Text<'a>,
+        role: Text<'a>,
+    }
+
+    /// The facts of `account.role_changed`, which is about the account's key.
+    pub struct AccountRoleChanged<'a> {
+        role: Text<'a>,
+        was: Text<'a>,
     }
 
     /// The facts of `key.created` and `key.revoked`: all that the key is bound to.

@@ -45,8 +45,13 @@ use crate::tlog::merkle;
 pub const VERSION: i64 = 1;
 
 /// Every kind of event that is written. None is ever taken out: logs hold them for good.
-pub const KINDS: [&str; 57] = [
+pub const KINDS: [&str; 63] = [
+    "account.attached",
+    "account.link_made",
     "account.reset",
+    "account.restored",
+    "account.role_changed",
+    "account.suspended",
     "approvals.kept",
     "approvals.lift_requested",
     "approvals.lifted",
@@ -73,6 +78,7 @@ pub const KINDS: [&str; 57] = [
     "key.created",
     "key.revoked",
     "merchant.created",
+    "merchant.renamed",
     "merchant.rezoned",
     "occupancy.corrected",
     "perk.created",

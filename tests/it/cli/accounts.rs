@@ -41,6 +41,27 @@ async fn an_account_is_made_listed_reset_and_ended() {
 }
 
 #[test]
+fn a_person_with_a_key_gets_an_account_that_acts_under_it() {
+    let terminal = Terminal::new();
+    terminal.ask("merchant create cathay --name 'Cathay Pacific'");
+    let key = terminal.ask("key create --role admin --label Mei");
+    let id = key["id"].as_str().unwrap();
+    let made = terminal.ask(&format!("account create mei@cathay.example --as {id}"));
+    assert_eq!((&made["key"], &made["label"], &made["role"]), (&id.into(), &"Mei".into(), &"admin".into()));
+    let refused = |line: &str| terminal.refused(line, 1)[0].clone();
+    assert!(refused(&format!("account create bo@cathay.example --as {id}")).contains("another account acts under it"));
+    let kiosk = terminal.ask("key create --role kiosk --label A");
+    let kiosk = kiosk["id"].as_str().unwrap();
+    assert!(refused(&format!("account create bo@cathay.example --as {kiosk}")).contains("people act under keys of"));
+    let unknown = "account create bo@cathay.example --as key_00000000000070008000000000000001";
+    assert!(refused(unknown).starts_with("error: no such key"), "{}", refused(unknown));
+    terminal.refused(&format!("account create bo@cathay.example --as {id} --role admin"), 2);
+    terminal.refused("account create bo@cathay.example", 2);
+    assert_eq!(terminal.ask("account list")["accounts"].as_array().unwrap().len(), 1);
+    terminal.ask("audit verify");
+}
+
+#[test]
 fn what_can_not_be_an_account_is_refused_with_what_can() {
     let terminal = Terminal::new();
     terminal.ask("merchant create cathay --name 'Cathay Pacific'");

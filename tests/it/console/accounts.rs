@@ -62,7 +62,7 @@ async fn a_log_in_link_asks_for_no_password() {
     let app = TestApp::start(&[]).await;
     let (account, _) = invite(&app, Some(&app.cathay), Role::Admin, MEI).await;
     let directory = &app.world.gateway.directory;
-    let (_, link) = directory.create_log_in_link(account.merchant.clone(), account.name.clone()).await.unwrap();
+    let (_, link) = directory.create_log_in_link(account.merchant.clone(), account.name.clone(), CLI).await.unwrap();
     let mut browser = Browser::new(&app);
     let at = format!("/console/links/{}", link.token.expose());
     assert!(browser.open(&at).await.into_text().contains("This link logs you in once"));
@@ -154,7 +154,7 @@ async fn a_reset_stands_in_the_log_and_leaves_the_keys_that_were_made() {
         let (kept, _) = directory.create_key(one, mei()).await.unwrap();
         let (ended, _) = directory.create_key(other, mei()).await.unwrap();
         directory.revoke_key(cathay.clone(), ended.id, mei()).await.unwrap();
-        directory.create_log_in_link(cathay.clone(), account.name.clone()).await.unwrap();
+        directory.create_log_in_link(cathay.clone(), account.name.clone(), CLI).await.unwrap();
         let (account, _) = directory.reset_account(cathay, account.name, CLI).await.unwrap();
         assert!(!account.has_password && !account.has_code);
         let made = directory.list_keys_made_by(&account).await.unwrap();

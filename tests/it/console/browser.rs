@@ -95,6 +95,6 @@ pub(super) fn hidden(page: &str, name: &str) -> String {
 /// Makes an account, and the link by which its person sets a password.
 pub(super) async fn invite(app: &TestApp, merchant: Option<&Merchant>, role: Role, name: &str) -> (Account, NewLink) {
     let merchant = merchant.map(|merchant| merchant.id.clone());
-    let new = NewAccount { name: name.parse().unwrap(), role, merchant, label: None };
+    let new = NewAccount::of(name.parse().unwrap(), role, merchant);
     app.world.gateway.directory.create_account(new, CLI).await.unwrap()
 }

@@ -7,12 +7,21 @@ use super::browser::Browser;
 use crate::support::app::TestApp;
 
 /// Every form but the log-in and links, which nobody's session sends.
-const FORMS: [&str; 23] = [
+const FORMS: [&str; 32] = [
     "/console/waiting/cases/chk_00000000000070008000000000000001",
     "/console/waiting/requests/srq_00000000000070008000000000000001",
     "/console/verify",
     "/console/account/code",
     "/console/account/code/remove",
+    "/console/account/code/renew",
+    "/console/accounts/new",
+    "/console/accounts/key_00000000000070008000000000000001/suspend",
+    "/console/accounts/key_00000000000070008000000000000001/end",
+    "/console/clerks",
+    "/console/clerks/key_00000000000070008000000000000001/end",
+    "/console/clerks/key_00000000000070008000000000000001/pin",
+    "/console/settings",
+    "/console/sources",
     "/console/keys/new",
     "/console/keys/key_00000000000070008000000000000001/revoke",
     "/console/logout",

@@ -11,7 +11,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
                       form-action 'self'; frame-ancestors 'none'; base-uri 'none'; manifest-src 'self'; worker-src 'self'";
 
 /// Every page and the roles that see it.
-const PAGES: [(&str, &[Role]); 26] = [
+const PAGES: [(&str, &[Role]); 35] = [
     ("/console/today", &[Role::Admin, Role::Auditor]),
     ("/console/today?perk=sfo-lounge", &[Role::Admin, Role::Auditor]),
     ("/console/waiting", &[Role::Admin]),
@@ -38,6 +38,15 @@ const PAGES: [(&str, &[Role]); 26] = [
     ("/console/perks/sfo-lounge/try", &[Role::Admin]),
     ("/console/perks/sfo-lounge/versions/1", &[Role::Admin]),
     ("/console/merchants", &[Role::Operator]),
+    ("/console/merchants/new", &[Role::Operator]),
+    ("/console/merchants/cathay", &[Role::Operator]),
+    ("/console/health", &[Role::Operator]),
+    ("/console/accounts", &[Role::Admin, Role::Operator]),
+    ("/console/accounts/new", &[Role::Admin, Role::Operator]),
+    ("/console/clerks", &[Role::Admin]),
+    ("/console/settings", &[Role::Admin]),
+    ("/console/sources", &[Role::Admin]),
+    ("/console/settings/privacy", &[Role::Admin]),
 ];
 
 #[tokio::test(flavor = "multi_thread")]

@@ -108,8 +108,18 @@ async fn it_is_removed_with_a_code_or_by_a_reset() {
         let mut browser = Browser::logged_in(&app, Role::Admin, MEI).await;
         let (phone, recovery) = set_up(&app, &mut browser).await;
         let page = browser.open("/console/account/code").await.into_text();
-        assert!(page.contains("Remove your second factor?"), "{page}");
+        assert!(page.contains("10 recovery codes are left"), "{page}");
+        assert!(page.contains("Your second factor"), "{page}");
         let token = hidden(&page, "form_token");
+        app.world.pass(30);
+        let renew = async |browser: &mut Browser, code: &str| {
+            browser.send("/console/account/code/renew", &[("form_token", &token), ("code", code)]).await
+        };
+        assert_eq!(renew(&mut browser, "000000").await.status, 422);
+        let renewed = renew(&mut browser, &phone.code(&app)).await.into_text();
+        let first = renewed.split_once("<li>").unwrap_or_else(|| panic!("{renewed}")).1.split_once('<').unwrap().0;
+        assert_eq!(log_in(&app, &recovery[0]).await.status, 422, "the old ones are over");
+        assert_eq!(log_in(&app, first).await.status, 303);
         let again = [("form_token", token.as_str()), ("salt", "00000000000000000000000000000000"), ("code", "000000")];
         assert_eq!(browser.send("/console/account/code", &again).await.status, 303, "it is not replaced");
         let remove = async |browser: &mut Browser, code: &str| {
@@ -139,7 +149,8 @@ async fn who_was_logged_in_without_it_is_logged_out() {
         let mut other = Browser::new(&app);
         other.send("/console/login", &[("account", MEI), ("password", PASSWORD)]).await;
         let directory = &app.world.gateway.directory;
-        let (_, link) = directory.create_log_in_link(Some(app.cathay.id.clone()), MEI.parse().unwrap()).await.unwrap();
+        let (_, link) =
+            directory.create_log_in_link(Some(app.cathay.id.clone()), MEI.parse().unwrap(), CLI).await.unwrap();
         set_up(&app, &mut browser).await;
         assert_eq!(browser.open("/console/perks").await.status, 200);
         assert_eq!(other.open("/console/perks").await.status, 303);

@@ -1,6 +1,9 @@
 //! The type of each kind of event: a body that is read by it and written again is the same to the byte.
 
-use perkgate::ledger::events::access::{AccountReset, ClerkReset, KeyChanged, MerchantCreated, MerchantRezoned};
+use perkgate::ledger::events::access::{
+    AccountNamed, AccountReset, AccountRoleChanged, ClerkReset, KeyChanged, MerchantCreated, MerchantRenamed,
+    MerchantRezoned,
+};
 use perkgate::ledger::events::cases::{CaseDecided, ContestOpened};
 use perkgate::ledger::events::check::CheckDecided;
 use perkgate::ledger::events::correction::GrantCorrected;
@@ -39,7 +42,10 @@ pub(super) fn rewritten(kind: &str, body: &str) -> Result<String, EventError> {
         "audit.exported" => again::<LogExported<'_>>(body),
         "account.reset" => again::<AccountReset>(body),
         "clerk.reset" => again::<ClerkReset>(body),
+        "account.role_changed" => again::<AccountRoleChanged<'_>>(body),
+        kind if kind.starts_with("account.") => again::<AccountNamed<'_>>(body),
         "merchant.created" => again::<MerchantCreated<'_>>(body),
+        "merchant.renamed" => again::<MerchantRenamed<'_>>(body),
         "merchant.rezoned" => again::<MerchantRezoned<'_>>(body),
         "key.created" | "key.revoked" => again::<KeyChanged<'_>>(body),
         "gateway_key.created" | "gateway_key.rotated" => again::<KeyBegun<'_>>(body),
@@ -77,8 +83,14 @@ fn what_is_written_of_attributes_of_erasures_with_them_and_of_who_is_inside_has_
     for (kind, facts) in [
         ("occupancy.corrected", inside),
         ("occupancy.corrected", &of_two),
+        ("account.attached", r#""label":"Mei","role":"admin""#),
+        ("account.link_made", r#""label":"Mei","role":"admin""#),
         ("account.reset", r#""had_second_factor":true"#),
         ("clerk.reset", r#""has_new_pin":true"#),
+        ("account.restored", r#""label":"Mei","role":"auditor""#),
+        ("account.role_changed", r#""role":"auditor","was":"admin""#),
+        ("account.suspended", r#""label":"Mei","role":"auditor""#),
+        ("merchant.renamed", r#""name":"Cathay Pacific","was":"Cathay""#),
         ("attribute.declared", terms),
         ("attribute.changed", without_age),
         ("attribute.deleted", r#""attribute":"status""#),

@@ -395,12 +395,18 @@ async fn restored_from(read: impl Fn(String) -> String) -> Vec<(TestApp, Answers
 }
 
 /// Kinds that came after the builds whose databases are kept here: `event_types` has their bytes.
-const NEWER: [&str; 9] = [
+const NEWER: [&str; 15] = [
+    "account.attached",
+    "account.link_made",
     "account.reset",
+    "account.restored",
+    "account.role_changed",
+    "account.suspended",
     "attribute.changed",
     "attribute.declared",
     "attribute.deleted",
     "clerk.reset",
+    "merchant.renamed",
     "occupancy.corrected",
     "subject.request_confirmed",
     "subject.request_declined",

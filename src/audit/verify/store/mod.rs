@@ -3,6 +3,7 @@
 //! It reads other rooms' tables by itself: it must see what stands there, not what their rooms
 //! make of it.
 
+mod accounts;
 mod brief;
 mod floor;
 mod limits;
@@ -21,6 +22,7 @@ use crate::database::schema::{
 use crate::database::{AnyConnection, DatabaseError};
 use crate::ledger::store::{AdditionRow, CheckpointRow, LogRow, ReferralRow};
 use crate::on_either;
+pub(crate) use accounts::list_suspensions;
 use brief::{Brief, Stored};
 pub(crate) use floor::{list_closures, list_overrides, list_requests, list_waiting_grants};
 pub(crate) use limits::{CounterRow, UseRow, list_counters, list_uses};

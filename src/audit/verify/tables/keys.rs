@@ -4,11 +4,15 @@ use std::collections::BTreeMap;
 
 use super::approvals::SignedStep;
 use super::rules::Compared;
-use crate::audit::reader::body::{Body, KeyFacts};
+use serde_json::value::RawValue;
+
+use crate::audit::reader::body::{Body, KeyFacts, Unreadable, read};
 use crate::audit::verify::findings::{FindingPlace, Findings, Wrong};
+
 use crate::audit::verify::store::{self, KeyRow};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::clock::from_micros;
+use crate::ledger::events::access::{AccountNamed, AccountReset, AccountRoleChanged};
 
 /// The keys of one log's owner as its events have them.
 #[derive(Default)]
@@ -21,20 +25,45 @@ struct Known {
     /// None where the event is not here.
     created: Option<SignedStep>,
     revoked: Option<SignedStep>,
+    /// The account that acts under it is kept from logging in.
+    is_suspended: bool,
     /// The body of an event about it is pruned.
     has_pruned: bool,
 }
 
 impl Keys {
     pub(crate) fn created(&mut self, body: &Body<'_>, facts: KeyFacts) {
-        let known = Known { facts, created: Some(SignedStep::of(body)), revoked: None, has_pruned: false };
+        let known =
+            Known { facts, created: Some(SignedStep::of(body)), revoked: None, is_suspended: false, has_pruned: false };
         self.known.insert(body.about.to_string(), known);
     }
 
     /// `facts` are those it was created with; its creation may lie outside of what was exported.
     pub(crate) fn revoked(&mut self, body: &Body<'_>, facts: KeyFacts) {
-        let unmade = Known { facts, created: None, revoked: None, has_pruned: false };
+        let unmade = Known { facts, created: None, revoked: None, is_suspended: false, has_pruned: false };
         self.known.entry(body.about.to_string()).or_insert(unmade).revoked = Some(SignedStep::of(body));
+    }
+
+    /// Follows an event about the account that acts under a key.
+    pub(crate) fn of_account(&mut self, body: &Body<'_>, facts: &RawValue) -> Result<(), Unreadable> {
+        let known = self.known.get_mut(&*body.about);
+        match &*body.kind {
+            "account.role_changed" => {
+                let AccountRoleChanged { role, .. } = read(facts)?;
+                if let Some(known) = known {
+                    known.facts.role = role.to_string();
+                }
+            }
+            "account.reset" => _ = read::<AccountReset>(facts)?,
+            kind => {
+                let _: AccountNamed<'_> = read(facts)?;
+                if let Some(known) = known {
+                    known.is_suspended =
+                        kind == "account.suspended" || (known.is_suspended && kind != "account.restored");
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The body of an event about the key is pruned.
@@ -55,12 +84,16 @@ impl Keys {
         let (mut compared, mut last) = (Compared::default(), String::new());
         loop {
             let page = store::list_keys(conn, merchant, &last)?;
+            let accounts = store::list_suspensions(conn, page.iter().map(|row| row.id.as_str()))?;
             for row in &page {
                 compared.rows += 1;
                 match self.known.remove(&row.id) {
                     Some(known) => {
                         compared.unheld += u64::from(known.is_unheld());
-                        for part in known.differences(row) {
+                        let of_account = accounts.get(&row.id).copied();
+                        let is_so = known.has_pruned || of_account.is_none_or(|is| is == known.is_suspended);
+                        let suspension = (!is_so).then_some("suspension");
+                        for part in known.differences(row).chain(suspension) {
                             findings.add(FindingPlace::log(log), Wrong::Key { key: row.id.clone(), part });
                         }
                     }
@@ -93,7 +126,7 @@ impl Known {
             created.is_none_or(|step| step.at.may_be_stored_as(row.created_at)),
         ];
         [
-            (row.role == facts.role, "role"),
+            (self.has_pruned || row.role == facts.role, "role"),
             (row.label == facts.label, "label"),
             (row.location == facts.location, "location"),
             (row.kiosk == facts.kiosk, "kiosk"),

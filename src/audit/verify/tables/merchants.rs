@@ -18,10 +18,10 @@ pub(crate) struct Owner {
 
 impl Owner {
     pub(crate) fn created(&mut self, facts: &MerchantFacts<'_>) {
-        self.rezoned(facts);
+        self.changed(facts);
     }
 
-    pub(crate) fn rezoned(&mut self, facts: &MerchantFacts<'_>) {
+    pub(crate) fn changed(&mut self, facts: &MerchantFacts<'_>) {
         self.name = facts.name.as_ref().map(|name| name.to_string()).or(self.name.take());
         self.time_zone = facts.time_zone.as_ref().map(|zone| zone.to_string()).or(self.time_zone.take());
     }

@@ -6,12 +6,12 @@ use askama::Template;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 
-use super::caller::Caller;
-use super::door::page;
-use super::frame::{Frame, Section};
-use super::words::When;
 use crate::access::Merchant;
 use crate::access::role::permit::ManageMerchants;
+use crate::console::caller::Caller;
+use crate::console::door::page;
+use crate::console::frame::{Frame, Section};
+use crate::console::words::When;
 use crate::foundation::ids::MerchantId;
 use crate::gateway::Gateway;
 use crate::web::extract::{PageLimit, Params};
@@ -34,12 +34,12 @@ struct MerchantView {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct MerchantsQuery {
+pub(in crate::console) struct MerchantsQuery {
     cursor: Option<MerchantId>,
 }
 
 #[get("/merchants")]
-pub(super) async fn get_merchants(
+pub(in crate::console) async fn get_merchants(
     caller: Caller<ManageMerchants>,
     gateway: Data<Gateway>,
     query: Params<MerchantsQuery>,

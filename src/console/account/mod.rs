@@ -1,4 +1,7 @@
-//! `/console/account`: one's own account, its password, and where one is logged in.
+//! `/console/account`: one's own account, its password, and where one is logged in. `second_factor` has its codes.
+
+mod qr;
+pub(super) mod second_factor;
 
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
@@ -6,15 +9,15 @@ use actix_web::{HttpRequest, HttpResponse, get, post};
 use askama::Template;
 use serde::Deserialize;
 
-use super::caller::{Caller, Visit, log_in_first};
-use super::door::{client_of, page_of};
-use super::form::Posted;
-use super::frame::{Frame, Section};
-use super::icon::Icon;
-use super::log_in::{begun, busy, code_words, ended, left_words};
-use super::words::{When, role_words, zone_of};
 use crate::access::accounts::{LogInError, Password, TypedCode};
 use crate::access::role::permit::ReadOwnKey;
+use crate::console::caller::{Caller, Visit, log_in_first};
+use crate::console::door::{client_of, page_of};
+use crate::console::form::{Nothing, Posted};
+use crate::console::frame::{Frame, Section};
+use crate::console::icon::Icon;
+use crate::console::log_in::{begun, busy, code_words, ended, left_words};
+use crate::console::words::{When, role_words, zone_of};
 use crate::gateway::Gateway;
 use crate::web::extract::Params;
 use crate::web::problem::{Problem, sentence};
@@ -70,13 +73,13 @@ async fn shown(gateway: &Gateway, session: &Visit) -> Result<AccountPage, Proble
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct AccountQuery {
+pub(in crate::console) struct AccountQuery {
     /// There after the password was changed.
     changed: Option<String>,
 }
 
 #[get("/account")]
-pub(super) async fn get_account(
+pub(in crate::console) async fn get_account(
     caller: Caller<ReadOwnKey>,
     gateway: Data<Gateway>,
     query: Params<AccountQuery>,
@@ -86,7 +89,7 @@ pub(super) async fn get_account(
 }
 
 #[derive(Deserialize)]
-pub(super) struct PasswordFields {
+pub(in crate::console) struct PasswordFields {
     old: Option<Password>,
     code: Option<TypedCode>,
     password: Option<Password>,
@@ -94,7 +97,7 @@ pub(super) struct PasswordFields {
 }
 
 #[post("/account/password")]
-pub(super) async fn post_password(
+pub(in crate::console) async fn post_password(
     req: HttpRequest,
     caller: Caller<ReadOwnKey>,
     gateway: Data<Gateway>,
@@ -123,11 +126,8 @@ pub(super) async fn post_password(
     page_of(StatusCode::UNPROCESSABLE_ENTITY, &page)
 }
 
-#[derive(Deserialize)]
-pub(super) struct Nothing {}
-
 #[post("/account/sessions/end")]
-pub(super) async fn post_end_sessions(
+pub(in crate::console) async fn post_end_sessions(
     req: HttpRequest,
     caller: Caller<ReadOwnKey>,
     gateway: Data<Gateway>,

@@ -1,4 +1,4 @@
-//! `/console/account/code`: sets an authenticator up, or takes it off.
+//! `/console/account/code`: sets an authenticator up, renews its recovery codes, or takes it off.
 
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
@@ -6,16 +6,17 @@ use actix_web::{HttpRequest, HttpResponse, get, post};
 use askama::Template;
 use serde::Deserialize;
 
-use super::caller::{Caller, Visit, log_in_first};
-use super::door::{client_of, page, page_of, see_other};
-use super::form::Posted;
-use super::frame::{Frame, Section};
-use super::icon::Icon;
-use super::log_in::{busy, code_words, left_words};
-use super::words::encoded;
+use super::qr::QrView;
 use crate::access::accounts::second_factor::{self, NewAuthenticator};
 use crate::access::accounts::{LogInError, Password, TypedCode};
 use crate::access::role::permit::ReadOwnKey;
+use crate::console::caller::{Caller, Visit, log_in_first};
+use crate::console::door::{client_of, page, page_of, see_other};
+use crate::console::form::Posted;
+use crate::console::frame::{Frame, Section};
+use crate::console::icon::Icon;
+use crate::console::log_in::{busy, code_words, left_words};
+use crate::console::words::encoded;
 use crate::gateway::Gateway;
 use crate::web::problem::Problem;
 
@@ -30,6 +31,8 @@ struct CodePage {
     error: Option<String>,
     /// The fault is the password's.
     needs_password: bool,
+    /// Number of recovery codes that are left.
+    codes_left: i64,
 }
 
 struct SetUp {
@@ -38,6 +41,8 @@ struct SetUp {
     secret: String,
     /// The address that an app on this device opens.
     address: String,
+    /// The same for the camera of a phone.
+    qr: Option<QrView>,
 }
 
 #[derive(Template)]
@@ -52,11 +57,19 @@ fn set_up(session: &Visit, new: NewAuthenticator) -> SetUp {
     let groups: Vec<&str> = secret.as_bytes().chunks(4).filter_map(|four| std::str::from_utf8(four).ok()).collect();
     let name = encoded(session.account.as_str());
     let address = format!("otpauth://totp/perkgate:{name}?secret={secret}&issuer=perkgate");
-    SetUp { salt, secret: groups.join(" "), address }
+    SetUp { salt, secret: groups.join(" "), qr: QrView::of(&address), address }
 }
 
 fn frame(session: &Visit, gateway: &Gateway) -> Frame {
     Frame::of("A second factor", Section::Account, session, gateway.clock.now())
+}
+
+impl CodePage {
+    /// The page of someone who has a second factor, or is about to set one up.
+    async fn of(session: &Visit, gateway: &Gateway, new: Option<SetUp>) -> Result<Self, Problem> {
+        let codes_left = gateway.directory.count_recovery_codes(session).await?;
+        Ok(Self { frame: frame(session, gateway), new, error: None, needs_password: false, codes_left })
+    }
 }
 
 async fn has_code(session: &Visit, gateway: &Gateway) -> Result<bool, Problem> {
@@ -65,22 +78,25 @@ async fn has_code(session: &Visit, gateway: &Gateway) -> Result<bool, Problem> {
 }
 
 #[get("/account/code")]
-pub(super) async fn get_code(caller: Caller<ReadOwnKey>, gateway: Data<Gateway>) -> Result<HttpResponse, Problem> {
+pub(in crate::console) async fn get_code(
+    caller: Caller<ReadOwnKey>,
+    gateway: Data<Gateway>,
+) -> Result<HttpResponse, Problem> {
     let session = caller.session();
     let is_set_up = has_code(session, &gateway).await?;
     let new = (!is_set_up).then(|| set_up(session, gateway.directory.new_authenticator(session)));
-    page(&CodePage { frame: frame(session, &gateway), new, error: None, needs_password: false })
+    page(&CodePage::of(session, &gateway, new).await?)
 }
 
 #[derive(Deserialize)]
-pub(super) struct SetUpFields {
+pub(in crate::console) struct SetUpFields {
     salt: String,
     code: Option<TypedCode>,
     password: Option<Password>,
 }
 
 #[post("/account/code")]
-pub(super) async fn post_code(
+pub(in crate::console) async fn post_code(
     req: HttpRequest,
     caller: Caller<ReadOwnKey>,
     gateway: Data<Gateway>,
@@ -117,17 +133,17 @@ pub(super) async fn post_code(
     let Some(new) = gateway.directory.authenticator_of(session, &salt) else {
         return Ok(see_other(&"/console/account/code"));
     };
-    let (new, error) = (Some(set_up(session, new)), Some(error));
-    page_of(StatusCode::UNPROCESSABLE_ENTITY, &CodePage { frame: frame(session, &gateway), new, error, needs_password })
+    let shown = CodePage::of(session, &gateway, Some(set_up(session, new))).await?;
+    page_of(StatusCode::UNPROCESSABLE_ENTITY, &CodePage { error: Some(error), needs_password, ..shown })
 }
 
 #[derive(Deserialize)]
-pub(super) struct RemoveFields {
+pub(in crate::console) struct RemoveFields {
     code: Option<TypedCode>,
 }
 
 #[post("/account/code/remove")]
-pub(super) async fn post_remove_code(
+pub(in crate::console) async fn post_remove_code(
     req: HttpRequest,
     caller: Caller<ReadOwnKey>,
     gateway: Data<Gateway>,
@@ -142,7 +158,30 @@ pub(super) async fn post_remove_code(
             Err(error) => locked(error)?,
         },
     };
-    let page = CodePage { frame: frame(session, &gateway), new: None, error: Some(error), needs_password: false };
+    let page = CodePage { error: Some(error), ..CodePage::of(session, &gateway, None).await? };
+    page_of(StatusCode::UNPROCESSABLE_ENTITY, &page)
+}
+
+#[post("/account/code/renew")]
+pub(in crate::console) async fn post_renew_codes(
+    req: HttpRequest,
+    caller: Caller<ReadOwnKey>,
+    gateway: Data<Gateway>,
+    fields: Posted<RemoveFields>,
+) -> Result<HttpResponse, Problem> {
+    let session = caller.session();
+    if !has_code(session, &gateway).await? {
+        return Ok(see_other(&"/console/account/code"));
+    }
+    let client = client_of(&req, &gateway).to_string();
+    let error = match fields.0.code {
+        None => "Type the code that is shown now, or a recovery code.".to_owned(),
+        Some(code) => match gateway.directory.renew_recovery_codes(session, code, &client).await {
+            Ok(codes) => return page(&CodesPage { frame: frame(session, &gateway), codes }),
+            Err(error) => locked(error)?,
+        },
+    };
+    let page = CodePage { error: Some(error), ..CodePage::of(session, &gateway, None).await? };
     page_of(StatusCode::UNPROCESSABLE_ENTITY, &page)
 }
 

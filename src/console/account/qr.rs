@@ -1,0 +1,57 @@
+//! A QR code as the parts of an SVG path, made here: the secret that it holds goes to no other program.
+
+use qrcode::{Color, EcLevel, QrCode};
+
+/// The quiet zone that readers ask for, in modules.
+const QUIET: usize = 4;
+
+/// A QR code to draw.
+pub(super) struct QrView {
+    /// The side, in modules, with the quiet zone.
+    pub side: usize,
+    /// The dark modules: one rectangle a run.
+    pub path: String,
+}
+
+impl QrView {
+    /// The code of a text; none for one that is too long.
+    pub(super) fn of(text: &str) -> Option<Self> {
+        let code = QrCode::with_error_correction_level(text, EcLevel::M).ok()?;
+        let width = code.width();
+        let mut path = String::new();
+        for (row, modules) in code.to_colors().chunks(width).enumerate() {
+            let mut column = 0;
+            for run in modules.chunk_by(|one, other| one == other) {
+                if run.first() == Some(&Color::Dark) {
+                    let (x, y, wide) = (column + QUIET, row + QUIET, run.len());
+                    path.push_str(&format!("M{x} {y}h{wide}v1h-{wide}z"));
+                }
+                column += run.len();
+            }
+        }
+        Some(Self { side: width + 2 * QUIET, path })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_dark_module_is_drawn_and_no_other() {
+        let text = "otpauth://totp/perkgate:mei?secret=ABCDEFGH&issuer=perkgate";
+        let (view, code) = (QrView::of(text).unwrap(), QrCode::with_error_correction_level(text, EcLevel::M).unwrap());
+        let width = code.width();
+        assert_eq!(view.side, width + 8);
+        let mut drawn = vec![Color::Light; width * width];
+        for part in view.path.split('z').filter(|part| !part.is_empty()) {
+            let (at, run) = part.strip_prefix('M').unwrap().split_once('h').unwrap();
+            let (x, y) = at.split_once(' ').unwrap();
+            let [x, y] = [x, y].map(|text| text.parse::<usize>().unwrap() - QUIET);
+            let wide: usize = run.split_once('v').unwrap().0.parse().unwrap();
+            drawn[y * width + x..][..wide].fill(Color::Dark);
+        }
+        assert_eq!(drawn, code.to_colors());
+        assert!(QrView::of(&"x".repeat(4_000)).is_none());
+    }
+}
