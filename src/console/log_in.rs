@@ -127,7 +127,9 @@ pub(super) async fn post_log_in(
             let wanted = wanted.as_deref().and_then(own_address).unwrap_or("/console");
             match (kept, gateway.directory.session(&token).await?) {
                 (Some(kept), Some(session)) => {
-                    Ok(begin_in(&req, &token, page(&kept.page(&session, gateway.clock.now()))?))
+                    let waiting = waiting::count(&gateway, &session.principal).await?;
+                    let visit = Visit::new(session, waiting);
+                    Ok(begin_in(&req, &token, page(&kept.page(&visit, gateway.clock.now()))?))
                 }
                 _ => Ok(begun(&req, &token, wanted)),
             }
