@@ -421,6 +421,10 @@ pub(super) async fn things(app: &TestApp, merchant: &Merchant, caller: &'static 
             request["request"].as_str().unwrap().clone_into(id);
         }
     }
+    for location in ["elsewhere", "another"] {
+        let kiosk = json!({"role": "kiosk", "label": location, "location": location});
+        admin.post("/v1/keys", &kiosk).await.is(201);
+    }
     let closing = json!({"location": "elsewhere", "until": "2012-06-01T00:00:00Z"});
     let closure = admin.post(&format!("/v1/perks/{perk}/closures"), &closing).await.text_of("closure");
     let mut clerks = [const { String::new() }; 2];

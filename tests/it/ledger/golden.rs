@@ -204,7 +204,7 @@ impl Desk<'_> {
         }
         self.admin(ada, Method::POST, &format!("{perk}/rollback"), json!({"to": 1})).await;
         let closing =
-            json!({"location": "SFO-B", "until": "2012-06-08T00:00:00Z", "message": {"en": "A pipe has burst."}});
+            json!({"location": "SFO-A", "until": "2012-06-08T00:00:00Z", "message": {"en": "A pipe has burst."}});
         let closed = self.admin(ada, Method::POST, &format!("{perk}/closures"), closing).await;
         let path = format!("{perk}/closures/{}", closed["closure"].as_str().unwrap());
         self.admin(ada, Method::DELETE, &path, json!({})).await;

@@ -131,6 +131,8 @@ struct Crowd {
 async fn crowd(world: &World, merchant: &Merchant) -> Crowd {
     let key = NewKey::of(Role::Kiosk, Some(merchant.id.clone()), "k");
     let placed = NewKey { location: Some("SFO".to_owned()), kiosk: Some("A12".to_owned()), ..key.clone() };
+    // Nobody asks there, but it can be closed.
+    world.principal_with(NewKey { location: Some("LAX".to_owned()), ..key.clone() }).await;
     let kiosks =
         vec![(world.principal_with(placed).await, Some(("SFO", "A12"))), (world.principal_with(key).await, None)];
     Crowd { scores: HashMap::new(), kiosks, admin: world.principal(merchant, Role::Admin).await }
