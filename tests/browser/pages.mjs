@@ -33,6 +33,7 @@ export const NO_PAGES = ["", "/", "/logout", "/assets/{hash}/{name}", "/perks/{p
 export const STATES = [
   { name: "the first perk", who: "newcomer", path: "/console/perks" },
   { name: "an operator's keys", who: "operator", path: "/console/keys" },
+  { name: "another role's page", who: "auditor", path: "/console/keys" },
   {
     name: "a refused log-in",
     who: "nobody",
