@@ -1,5 +1,5 @@
-//! What someone typed into a form that came too late: its session had ended, or another had begun. It is not done, and
-//! not lost: after the log-in it is shown again, and sent when its person says so.
+//! What someone typed into a form that was not taken: its session had ended, another had begun, or the database was away.
+//! It is not done, and not lost: it is shown again, and sent when its person says so.
 //!
 //! Nothing of it is stored: it goes with the log-in's own form. What is secret is never shown again, so a form with a
 //! password or a code is typed anew.
@@ -38,8 +38,11 @@ pub(super) struct Kept {
     pub at: String,
     /// As it was sent, but for its token.
     pub form: String,
-    fields: Vec<(String, String)>,
+    pub fields: Vec<(String, String)>,
 }
+
+/// A form whose token was another session's.
+pub(super) struct Stale(pub Kept);
 
 /// A form's fields to send again.
 #[derive(Template)]
