@@ -25,7 +25,7 @@ struct RefusalPage {
     facts: Vec<(Icon, &'static str, &'static str)>,
     errors: Vec<String>,
     way: Option<(String, &'static str)>,
-    /// What was typed, which goes with the log-in.
+    /// The form that was not taken.
     kept: Option<Kept>,
     asks_log_in: bool,
     request_id: String,
