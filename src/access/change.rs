@@ -32,7 +32,7 @@ pub(super) fn new_merchant(
     let time_zone = zone_name(time_zone.unwrap_or(Merchant::ZONE));
     match (name, time_zone) {
         (Ok(name), Ok(time_zone)) => {
-            Ok(Merchant { id: MerchantId::new(now, entropy), slug, name, created_at: now, time_zone })
+            Ok(Merchant { id: MerchantId::new(now, entropy), slug, name, created_at: now, time_zone, is_test: false })
         }
         (name, time_zone) => Err(AccessError::Unfit([name.err(), time_zone.err()].into_iter().flatten().collect())),
     }
@@ -68,6 +68,7 @@ pub(super) fn create_merchant(
     let facts = WrittenFacts::of(&MerchantCreated {
         name: Some(merchant.name.as_str().into()),
         slug: Some(merchant.slug.as_str().into()),
+        test: merchant.is_test.then_some(true),
         time_zone: Some(merchant.time_zone.as_str().into()),
     });
     for log in [LogOwner::Operator, LogOwner::Merchant(merchant.id.clone())] {

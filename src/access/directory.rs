@@ -193,7 +193,24 @@ impl Directory {
         time_zone: Option<&str>,
         actor: Actor,
     ) -> Result<Merchant, AccessError> {
-        let merchant = change::new_merchant(slug, name, time_zone, self.clock.now(), &self.entropy)?;
+        self.insert_merchant(change::new_merchant(slug, name, time_zone, self.clock.now(), &self.entropy)?, actor).await
+    }
+
+    /// Makes a merchant whose data is a test's, for good.
+    ///
+    /// # Errors
+    /// As [`Directory::create_merchant`].
+    pub async fn create_test_merchant(
+        &self,
+        slug: MerchantSlug,
+        name: &str,
+        actor: Actor,
+    ) -> Result<Merchant, AccessError> {
+        let merchant = change::new_merchant(slug, name, None, self.clock.now(), &self.entropy)?;
+        self.insert_merchant(Merchant { is_test: true, ..merchant }, actor).await
+    }
+
+    async fn insert_merchant(&self, merchant: Merchant, actor: Actor) -> Result<Merchant, AccessError> {
         let made = self.ledger.change(move |conn, events| change::create_merchant(conn, events, merchant, &actor));
         let merchant = made.await?;
         self.known.follow_own_change().await;

@@ -17,6 +17,8 @@ pub struct Merchant {
     /// The zone whose days and hours its reports count by: a name of the IANA time zone database. As it is stored:
     /// a name that a later database drops must lock nobody out.
     pub time_zone: String,
+    /// Its data is a test's, for good: the console says so on each of its pages.
+    pub is_test: bool,
 }
 
 /// A text that names no time zone.

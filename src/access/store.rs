@@ -23,6 +23,7 @@ struct MerchantRow {
     name: String,
     created_at: i64,
     time_zone: String,
+    is_test: bool,
 }
 
 impl TryFrom<MerchantRow> for Merchant {
@@ -35,6 +36,7 @@ impl TryFrom<MerchantRow> for Merchant {
             name: row.name,
             created_at: from_micros(row.created_at),
             time_zone: row.time_zone,
+            is_test: row.is_test,
         })
     }
 }
@@ -46,6 +48,7 @@ pub(super) fn insert_merchant(conn: &mut AnyConnection, merchant: &Merchant) -> 
         name: merchant.name.clone(),
         created_at: merchant.created_at.as_microsecond(),
         time_zone: merchant.time_zone.clone(),
+        is_test: merchant.is_test,
     };
     diesel::insert_into(merchants::table).values(row).execute(conn)?;
     Ok(())

@@ -15,7 +15,7 @@ use askama::Template;
 
 use super::addresses::{log_in_address, own_address};
 use super::caller::{Visit, log_in_first, session_of};
-use super::kept::Kept;
+use super::kept::Stale;
 use super::transport::Transport;
 use super::{cookie, kept, refusals, transport, waiting};
 use crate::gateway::Gateway;
@@ -49,7 +49,12 @@ pub(super) async fn attend_page(
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let admitted = match admit(&req).await {
         Ok(()) => keep_late_form(&mut req).await,
-        refused => refused,
+        Err(problem) => {
+            if matches!(problem.kind, Kind::Unavailable | Kind::RateLimited) && *req.method() == Method::POST {
+                keep(&mut req).await.ok();
+            }
+            Err(problem)
+        }
     };
     let response = match admitted {
         Ok(()) => next.call(req).await?.map_into_boxed_body(),
@@ -92,6 +97,11 @@ async fn keep_late_form(req: &mut ServiceRequest) -> Result<(), Problem> {
         return Ok(());
     }
     state.limits.take_unnamed(client_of(req.request(), &gateway))?;
+    keep(req).await
+}
+
+/// Keeps the form of a request, so that its refusal can show it again.
+async fn keep(req: &mut ServiceRequest) -> Result<(), Problem> {
     if let Some(kept) = kept::read(req).await? {
         req.extensions_mut().insert(kept);
     }
@@ -137,7 +147,7 @@ fn show_refusal(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> 
 /// The page of a form whose token was another session's.
 fn show_again(request: &HttpRequest, status: StatusCode) -> Option<HttpResponse> {
     let (session, gateway) = (session_of(request)?, request.app_data::<Data<Gateway>>()?);
-    let kept = request.extensions_mut().remove::<Kept>()?;
+    let Stale(kept) = request.extensions_mut().remove::<Stale>()?;
     page_of(status, &kept.page(&session, gateway.clock.now())).ok()
 }
 

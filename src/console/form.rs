@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::caller::{log_in_first, session_of};
-use super::kept::{Kept, MOST_FORM, TOKEN};
+use super::kept::{Kept, MOST_FORM, Stale, TOKEN};
 use crate::foundation::field_error::FieldError;
 use crate::web::extract::read_large;
 use crate::web::form::FORM;
@@ -90,18 +90,23 @@ async fn read_fields(req: &HttpRequest, payload: Payload, most: usize) -> Result
     let raw = read_large(req, payload, FORM, most).await?;
     let text = std::str::from_utf8(&raw).map_err(|_| Problem::new(Kind::BadRequest, "A form is UTF-8."))?;
     let mut fields = members(text)?;
+    let kept = Kept::of(req.path(), text);
     let sent = fields.remove(TOKEN);
     let sent = sent.as_ref().and_then(Value::as_str).unwrap_or_default().as_bytes();
     if constant_time::verify_slices_are_equal(sent, session.form_token.as_bytes()).is_err() {
-        if let Some(kept) = Kept::of(req.path(), text) {
+        if let Some(kept) = kept {
             // The door shows it again.
-            req.extensions_mut().insert(kept);
+            req.extensions_mut().insert(Stale(kept));
         }
         return Err(Problem::new(
             Kind::Forbidden,
             "This form was made for another session, and nothing was done: you may have logged in again since. \
              Open the page again and send it from there.",
         ));
+    }
+    if let Some(kept) = kept {
+        // It is shown again where the database is away.
+        req.extensions_mut().insert(kept);
     }
     Ok(fields)
 }

@@ -75,6 +75,8 @@ pub(super) struct Frame {
     /// The label of who is logged in.
     pub me: Option<String>,
     pub is_account: bool,
+    /// The data is a test's.
+    pub is_test: bool,
     pub nav: Vec<NavLink>,
     pub clocks: Vec<ClockView>,
     pub form_token: String,
@@ -103,6 +105,7 @@ impl Frame {
             merchant: Some(merchant.map_or_else(|| "Operator".to_owned(), |merchant| merchant.name.clone())),
             me: Some(session.label.clone()),
             is_account: section == Section::Account,
+            is_test: merchant.is_some_and(|merchant| merchant.is_test),
             nav: nav.collect(),
             clocks: clocks(zones, now),
             form_token: session.form_token.clone(),
@@ -117,6 +120,7 @@ impl Frame {
             merchant: None,
             me: None,
             is_account: false,
+            is_test: false,
             nav: Vec::new(),
             clocks: Vec::new(),
             form_token: String::new(),

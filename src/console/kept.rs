@@ -1,8 +1,8 @@
-//! What someone typed into a form that came too late: its session had ended, or another had begun. It is not done, and
-//! not lost: after the log-in it is shown again, and sent when its person says so.
+//! The form that someone typed and that was not taken: its session had ended, another had begun, or the database was away.
+//! It is not done, and not lost: it is shown again, and sent when its person says so.
 //!
 //! Nothing of it is stored: it goes with the log-in's own form. What is secret is never shown again, so a form with a
-//! password or a code is typed anew.
+//! password or a code is typed again.
 
 use actix_web::dev::ServiceRequest;
 use actix_web::{HttpMessage, HttpRequest};
@@ -38,8 +38,11 @@ pub(super) struct Kept {
     pub at: String,
     /// As it was sent, but for its token.
     pub form: String,
-    fields: Vec<(String, String)>,
+    pub fields: Vec<(String, String)>,
 }
+
+/// A form whose token was another session's.
+pub(super) struct Stale(pub Kept);
 
 /// A form's fields to send again.
 #[derive(Template)]
@@ -61,16 +64,16 @@ impl Kept {
         let fields: Option<Vec<(String, String)>> =
             members.into_iter().map(|(name, value)| value.as_str().map(|text| (name, text.to_owned()))).collect();
         let fields = fields?;
-        let is_typed = |(name, value): &&(String, String)| !BY_PAGES.contains(&name.as_str()) && !value.is_empty();
+        let is_typed = |(name, value): &(String, String)| !BY_PAGES.contains(&name.as_str()) && !value.is_empty();
         let is_secret = fields.iter().any(|(name, _)| SECRET.contains(&name.as_str()));
-        if is_secret || fields.iter().find(is_typed).is_none() {
+        if is_secret || !fields.iter().any(is_typed) {
             return None;
         }
         let own: Vec<&str> = form.split('&').filter(|pair| pair.split('=').next() != Some(TOKEN)).collect();
         Some(Self { at: at.to_owned(), form: own.join("&"), fields })
     }
 
-    /// What its person typed, to look at.
+    /// The fields that its person typed, to look at.
     fn typed(&self) -> impl Iterator<Item = &(String, String)> {
         self.fields.iter().filter(|(name, value)| !BY_PAGES.contains(&name.as_str()) && !value.is_empty())
     }

@@ -9,13 +9,14 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::addresses::own_address;
-use super::caller::{Caller, Visitor, log_in_first};
-use super::cookie;
+use super::caller::{Caller, Visit, Visitor, log_in_first};
+
 use super::door::{client_of, page, page_of, see_other, transport_of};
 use super::form::{Nothing, Posted};
 use super::frame::{Frame, home_of};
 use super::icon::Icon;
 use super::kept::{Kept, MOST_WITH_LOG_IN};
+use super::{cookie, waiting};
 use crate::access::accounts::{LogInError, Password, SecretToken, TypedCode};
 use crate::access::role::permit::ReadOwnKey;
 use crate::foundation::count::counted_as;

@@ -25,8 +25,9 @@ struct RefusalPage {
     facts: Vec<(Icon, &'static str, &'static str)>,
     errors: Vec<String>,
     way: Option<(String, &'static str)>,
-    /// What was typed, which goes with the log-in.
+    /// The form that was not taken.
     kept: Option<Kept>,
+    asks_log_in: bool,
     request_id: String,
     code: &'static str,
 }
@@ -41,8 +42,15 @@ pub(super) fn page(req: &HttpRequest, status: StatusCode, error: Option<&Error>)
     let session = session_of(req);
     let home = session.as_ref().map(|session| (home_of(session.principal.role).to_owned(), "Back to the beginning"));
     let detail = problem.detail.to_string();
-    let kept = req.extensions_mut().remove::<Kept>().filter(|_| problem.kind == Kind::MissingKey);
+    let asks_log_in = problem.kind == Kind::MissingKey;
+    // Of what may have been done nothing is sent again.
+    let may_send = asks_log_in || matches!(problem.kind, Kind::Unavailable | Kind::RateLimited);
+    let kept = req.extensions_mut().remove::<Kept>().filter(|_| may_send);
     let (heading, lead, way) = match (problem.kind, status.as_u16()) {
+        (Kind::Unavailable | Kind::RateLimited, _) if kept.is_some() => {
+            let lead = format!("{detail} Nothing was done, and what you typed is in this page.");
+            ("We can’t save right now", lead, None)
+        }
         (Kind::MissingKey, _) if kept.is_some() => {
             let lead = "Nothing was done, and what you typed is not lost: log in here, and you see it again before it is sent.";
             ("Your session has ended", lead.to_owned(), None)
@@ -91,6 +99,7 @@ pub(super) fn page(req: &HttpRequest, status: StatusCode, error: Option<&Error>)
         errors: problem.errors.iter().map(|error| escape::line(&error.detail).into_owned()).collect(),
         way,
         kept,
+        asks_log_in,
         request_id: req.extensions().get::<RequestId>().map_or_else(String::new, ToString::to_string),
         code: problem.kind.code(),
     };

@@ -17,6 +17,7 @@ diesel::table! {
         name -> Text,
         created_at -> BigInt,
         time_zone -> Text,
+        is_test -> Bool,
     }
 }
 

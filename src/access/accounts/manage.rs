@@ -1,7 +1,6 @@
 //! Changes to an account by someone else who may: its role, its sessions, and whether it may log in.
 
-use super::store::{self, AccountRow};
-use super::{Account, hold_own, session};
+use super::{Account, hold_own, of_owner, session, store};
 use crate::access::change;
 use crate::access::directory::Directory;
 use crate::access::error::AccessError;
@@ -125,13 +124,4 @@ impl Directory {
         };
         Ok(rows.into_iter().filter(|row| session::lasts(row, now)).map(shown).collect())
     }
-}
-
-/// The account of a row where it is this owner's.
-pub(super) fn of_owner(
-    row: Option<AccountRow>,
-    merchant: Option<&MerchantId>,
-) -> Result<Option<Account>, DatabaseError> {
-    let found = row.map(Account::try_from).transpose()?;
-    Ok(found.filter(|account| account.merchant.as_ref() == merchant))
 }

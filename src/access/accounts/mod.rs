@@ -28,7 +28,6 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use self::link::{NewLink, Purpose};
-use self::manage::of_owner;
 use self::store::{AccountRow, LinkRow};
 use super::change;
 use super::directory::Directory;
@@ -308,6 +307,12 @@ fn find_own(
     name: &AccountName,
 ) -> Result<Option<Account>, DatabaseError> {
     of_owner(store::find_kept_by_name(conn, name.as_str())?, merchant)
+}
+
+/// The account of a row where it is this owner's.
+fn of_owner(row: Option<AccountRow>, merchant: Option<&MerchantId>) -> Result<Option<Account>, DatabaseError> {
+    let found = row.map(Account::try_from).transpose()?;
+    Ok(found.filter(|account| account.merchant.as_ref() == merchant))
 }
 
 /// [`hold_own`], by the account's name.

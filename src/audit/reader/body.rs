@@ -373,6 +373,7 @@ pub(crate) struct MerchantFacts<'a> {
     pub name: Option<Text<'a>>,
     #[serde(borrow)]
     pub time_zone: Option<Text<'a>>,
+    pub test: Option<bool>,
 }
 
 #[cfg(test)]

@@ -246,7 +246,7 @@ async fn seed(
 ) -> Result<Merchant, CliError> {
     let unreadable = |error: &dyn fmt::Display| CliError::Demo(error.to_string());
     let slug: MerchantSlug = slug.parse().map_err(|e| unreadable(&e))?;
-    let merchant = match gateway.directory.create_merchant(slug.clone(), name, None, ACTOR).await {
+    let merchant = match gateway.directory.create_test_merchant(slug.clone(), name, ACTOR).await {
         Err(AccessError::MerchantExists(_)) => gateway.directory.find_merchant(slug).await?,
         made => made?,
     };

@@ -1,5 +1,7 @@
 //! A QR code as the parts of an SVG path, made here: the secret that it holds goes to no other program.
 
+use std::fmt::Write as _;
+
 use qrcode::{Color, EcLevel, QrCode};
 
 /// The quiet zone that readers ask for, in modules.
@@ -24,7 +26,7 @@ impl QrView {
             for run in modules.chunk_by(|one, other| one == other) {
                 if run.first() == Some(&Color::Dark) {
                     let (x, y, wide) = (column + QUIET, row + QUIET, run.len());
-                    path.push_str(&format!("M{x} {y}h{wide}v1h-{wide}z"));
+                    let _ = write!(path, "M{x} {y}h{wide}v1h-{wide}z");
                 }
                 column += run.len();
             }

@@ -19,7 +19,7 @@ use crate::gateway::Gateway;
 use crate::web::extract::Path;
 use crate::web::problem::{Kind, Problem};
 
-/// What is done to an account.
+/// A change of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(in crate::console) enum Step {

@@ -9,6 +9,8 @@ facts! {
     pub struct MerchantCreated<'a> {
         name: Option<Text<'a>>,
         slug: Option<Text<'a>>,
+        /// There where its data is a test's.
+        test: Option<bool>,
         time_zone: Option<Text<'a>>,
     }
 

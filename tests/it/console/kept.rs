@@ -86,3 +86,20 @@ async fn no_secret_and_no_foreign_address_is_kept() {
         Browser::new(&app).send_from("/console/keys/new", &[("label", "x")], &[("sec-fetch-site", "cross-site")]).await;
     assert!(stranger.status == 403 && !stranger.text.contains("kept_at"), "{}", stranger.text);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_too_often_finds_what_they_typed_in_the_refusal() {
+    let app = TestApp::start(&[("rate_per_key", "1")]).await;
+    let mut browser = Browser::logged_in(&app, Role::Admin, MEI).await;
+    let mut refused = None;
+    for _ in 0..50 {
+        let reply = browser.send("/console/keys/new", &fields("", "The <i>till")).await;
+        if reply.status == 429 {
+            refused = Some(reply.text);
+            break;
+        }
+    }
+    let page = refused.expect("the fiftieth form of a second is one too many");
+    assert!(page.contains("Send it again") && !page.contains("<i>till"), "{page}");
+    assert_eq!(hidden(&page, "label"), "The &#60;i&#62;till");
+}

@@ -88,3 +88,25 @@ async fn health_says_what_works() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tests_data_is_called_so_on_every_page() {
+    for app in TestApp::all().await {
+        let directory = &app.world.gateway.directory;
+        let trial = directory.create_test_merchant("trial".parse().unwrap(), "Trial", crate::support::world::CLI).await;
+        let ann = Browser::logged_in_at(&app, Some(&trial.unwrap()), Role::Admin, "ann@trial.example").await;
+        let mei = Browser::logged_in(&app, Role::Admin, "mei@cathay.example").await;
+        for path in ["/console/perks", "/console/keys", "/console/nothing"] {
+            assert!(ann.open(path).await.text.contains("A test: its people"), "{path}");
+            assert!(!mei.open(path).await.text.contains("A test: its people"), "{path}");
+        }
+        let report = perkgate::audit::verify(
+            &app.world.database.open(),
+            &perkgate::audit::Request::default(),
+            &perkgate::foundation::entropy::Entropy::System,
+            &mut |_| {},
+        );
+        let findings: Vec<String> = report.unwrap().findings.listed().iter().map(ToString::to_string).collect();
+        assert_eq!(findings, [""; 0]);
+    }
+}

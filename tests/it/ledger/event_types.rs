@@ -90,6 +90,7 @@ fn what_is_written_of_attributes_of_erasures_with_them_and_of_who_is_inside_has_
         ("account.restored", r#""label":"Mei","role":"auditor""#),
         ("account.role_changed", r#""role":"auditor","was":"admin""#),
         ("account.suspended", r#""label":"Mei","role":"auditor""#),
+        ("merchant.created", r#""name":"Cathay","slug":"cathay","test":true,"time_zone":"UTC""#),
         ("merchant.renamed", r#""name":"Cathay Pacific","was":"Cathay""#),
         ("attribute.declared", terms),
         ("attribute.changed", without_age),

@@ -195,9 +195,10 @@ pub(crate) fn list_merchants(conn: &mut AnyConnection) -> Result<Vec<(String, St
     Ok(merchants::table.order(merchants::id).select((merchants::id, merchants::slug)).load(conn)?)
 }
 
-/// A merchant's name and time zone.
-pub(crate) fn find_merchant(conn: &mut AnyConnection, merchant: &str) -> Result<Option<(String, String)>> {
-    Ok(merchants::table.find(merchant).select((merchants::name, merchants::time_zone)).first(conn).optional()?)
+/// A merchant's name and time zone, and whether its data is a test's.
+pub(crate) fn find_merchant(conn: &mut AnyConnection, merchant: &str) -> Result<Option<(String, String, bool)>> {
+    let columns = (merchants::name, merchants::time_zone, merchants::is_test);
+    Ok(merchants::table.find(merchant).select(columns).first(conn).optional()?)
 }
 
 /// Names and public halves of the log keys; nothing is unwrapped.

@@ -14,10 +14,12 @@ pub(crate) struct Owner {
     /// None where no event says it.
     name: Option<String>,
     time_zone: Option<String>,
+    is_test: Option<bool>,
 }
 
 impl Owner {
     pub(crate) fn created(&mut self, facts: &MerchantFacts<'_>) {
+        self.is_test = Some(facts.test.unwrap_or(false));
         self.changed(facts);
     }
 
@@ -35,8 +37,9 @@ impl Owner {
         merchant: &str,
         findings: &mut Findings,
     ) -> Result<(), DatabaseError> {
-        let Some((name, time_zone)) = store::find_merchant(conn, merchant)? else { return Ok(()) };
+        let Some((name, time_zone, is_test)) = store::find_merchant(conn, merchant)? else { return Ok(()) };
         let parts = [
+            (self.is_test.is_none_or(|said| said == is_test), "test"),
             (self.name.is_none_or(|said| said == name), "name"),
             (self.time_zone.as_deref().unwrap_or(ZONE) == time_zone, "time zone"),
         ];

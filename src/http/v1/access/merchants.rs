@@ -36,7 +36,7 @@ pub struct MerchantView {
 
 impl From<Merchant> for MerchantView {
     fn from(merchant: Merchant) -> Self {
-        let Merchant { id, slug, name, created_at, time_zone } = merchant;
+        let Merchant { id, slug, name, created_at, time_zone, .. } = merchant;
         Self { id, slug, name, time_zone, created_at }
     }
 }

@@ -1,0 +1,2 @@
+-- The data of a merchant is a test's: the console says so on each of its pages.
+ALTER TABLE merchants ADD COLUMN is_test BOOLEAN NOT NULL DEFAULT FALSE;
