@@ -130,7 +130,12 @@ export const STATES = [
 ];
 
 /** An address with ids in the place of its braces. */
-export const addressOf = (template, ids) => template.replace(/\{(\w+)\}/g, (_, name) => ids[name]);
+export function addressOf(template, ids) {
+  return template.replace(/\{(\w+)\}/g, (_, name) => {
+    if (!(name in ids)) throw new Error(`${template}: the world has no ${name}: give Merchant.ids one`);
+    return ids[name];
+  });
+}
 
 /** Every page and every state, ready to be opened: `open(page)` gets there. */
 export function everything(world) {

@@ -264,8 +264,8 @@ fn group_words(group_by: GroupBy) -> &'static str {
     GROUPINGS.iter().find(|(_, _, known)| *known == group_by).map_or("Score", |(_, words, _)| *words)
 }
 
-/// A count, grouped; a share as it is.
+/// A count, grouped; a share as it is, under a heading that says what it is of.
 fn cell(row: &Row, name: &str) -> String {
     let text = row.text(name);
-    text.parse::<u64>().map_or_else(|_| format!("{text} %"), grouped)
+    text.parse::<u64>().map_or(text, grouped)
 }

@@ -64,6 +64,21 @@ function edgeless() {
   return controls.filter((it) => it.checkVisibility() && !isEdged(it)).map((it) => `no edge: ${it.outerHTML.slice(0, 90)}`);
 }
 
+/** Letters of a drawing that can't be read on the ground of the viewer's own colours: a drawing keeps its own. */
+function unread() {
+  const light = (colour) => {
+    const [red, green, blue] = colour.match(/[\d.]+/g).map((it) => {
+      const part = Number(it) / 255;
+      return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+  };
+  const ground = light(getComputedStyle(document.documentElement).backgroundColor);
+  const contrast = (other) => (Math.max(ground, other) + 0.05) / (Math.min(ground, other) + 0.05);
+  const texts = [...document.querySelectorAll("svg text")].filter((it) => it.checkVisibility());
+  return texts.filter((it) => contrast(light(getComputedStyle(it).fill)) < 4.5).map((it) => `not to be read: ${it.outerHTML.slice(0, 90)}`);
+}
+
 /** What paper can't do. */
 function onPaper() {
   const seen = [...document.querySelectorAll(".band, .skip, .btn, input[type=range]")].filter((it) => it.checkVisibility());
@@ -99,7 +114,7 @@ export const tests = {
       await page.emulateMedia({ colorScheme: null, media: "print" });
       note("on paper", await page.evaluate(onPaper));
       await page.emulateMedia({ media: null, forcedColors: "active" });
-      note("in the viewer's colours", await page.evaluate(edgeless));
+      note("in the viewer's colours", [...(await page.evaluate(edgeless)), ...(await page.evaluate(unread))]);
       await page.emulateMedia({ forcedColors: null, reducedMotion: "reduce" });
       note("without motion", await page.evaluate(moving));
       await page.emulateMedia({ reducedMotion: null });

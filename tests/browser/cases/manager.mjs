@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 
-import { PASSWORD } from "../support/world.mjs";
+import { PASSWORD, justNow } from "../support/world.mjs";
 import { button, go, heading } from "../support/visitor.mjs";
 
 /** Takes a handle with the mouse, and lets it go at a score. */
@@ -23,10 +23,10 @@ const tally = (page, id) => page.locator(`[data-tally="${id}"] .vh`).innerText()
 export const tests = {
   async "the manager's day"(t) {
     const merchant = await t.world.merchant();
-    await t.gateway.api(merchant.key, "PUT", "/v1/approvals", { required: true });
-    const scores = Array.from({ length: 400 }, (_, nth) => JSON.stringify({ subject: `twitter:p${nth}`, value: (nth % 100) + 0.5, observed_at: "2026-01-01T00:00:00Z" }));
-    const fresh = scores.map((line) => line.replace("2026-01-01T00:00:00Z", `${new Date(Date.now() - 60_000).toISOString().slice(0, 19)}Z`));
-    await merchant.api("POST", "/v1/scores/klout/import", `${fresh.join("\n")}\n`);
+    await merchant.api("PUT", "/v1/approvals", { required: true });
+    const at = justNow();
+    const scores = Array.from({ length: 400 }, (_, nth) => JSON.stringify({ subject: `twitter:p${nth}`, value: (nth % 100) + 0.5, observed_at: at }));
+    await merchant.api("POST", "/v1/scores/klout/import", `${scores.join("\n")}\n`);
     const [mei, rafael] = [await merchant.person("admin"), await merchant.person("admin")];
 
     // Logs in.
@@ -109,7 +109,7 @@ export const tests = {
     await go(page, button(page, "Roll back to this"));
     assert.equal(new URL(page.url()).pathname, "/console/perks/airport");
     assert.match(await page.locator("main").innerText(), /Version 3[\s\S]*Version 2[\s\S]*Version 1/);
-    const { events } = await t.gateway.api(merchant.key, "GET", "/v1/audit/events?limit=100").then((it) => ({ events: JSON.stringify(it) }));
+    const events = JSON.stringify(await merchant.api("GET", "/v1/audit/events?limit=100"));
     for (const kind of ["rule.submitted", "rule.approved", "rule.published", "rule.rolled_back"]) assert.ok(events.includes(kind), `${kind} in the log`);
   },
 };

@@ -26,7 +26,8 @@ async function weigh(t, { who, open }, scripts) {
     if (response.request().resourceType() === "script") bodies.push([response.url().split("/").pop(), response.body()]);
   });
   await open(page);
-  await page.waitForLoadState("networkidle");
+  // A page that is live never stops listening.
+  await page.waitForLoadState("networkidle", { timeout: 3_000 }).catch(() => {});
   for (const [name, body] of bodies) scripts.set(name, (await body).length);
   await page.context().close();
   return sizes;

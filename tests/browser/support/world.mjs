@@ -5,6 +5,9 @@ import { Gateway } from "./gateway.mjs";
 export const PASSWORD = "a horse of another colour";
 const COOKIE = "perkgate-session";
 
+/** A minute ago, as scores have it. */
+export const justNow = () => `${new Date(Date.now() - 60_000).toISOString().slice(0, 19)}Z`;
+
 /** Numbers that are the same in every run. */
 function numbers(seed) {
   let state = seed;
@@ -90,19 +93,16 @@ export class Merchant {
     await this.api("POST", `/v1/perks/${perk}/versions`, { rule: rule(42, 60, perk), publish: true, change_note: "Too many came." });
     await this.api("POST", `/v1/perks/${perk}/versions`, { rule: rule(45, 65, perk), change_note: "For the summer." });
     const next = numbers(7);
-    const at = `${new Date(Date.now() - 60_000).toISOString().slice(0, 19)}Z`;
+    const at = justNow();
     const score = () => Math.min(100, Math.max(1, 42 + 14 * (next() + next() + next() + next() - 2) * 1.7)).toFixed(2);
     const line = (_, nth) => JSON.stringify({ subject: `twitter:p${nth}`, value: Number(score()), observed_at: at });
     await this.api("POST", "/v1/scores/klout/import", `${Array.from({ length: people }, line).join("\n")}\n`);
-    const { key } = await this.gateway.command("key", "create", "--merchant", this.slug, "--role", "kiosk", "--label", "A12", "--location", "SFO-A");
-    const keys = await this.api("GET", "/v1/keys");
-    const list = keys.keys ?? keys.items ?? keys.data;
-    this.kiosk = key;
+    const { key, id } = await this.gateway.command("key", "create", "--merchant", this.slug, "--role", "kiosk", "--label", "A12", "--location", "SFO-A");
     for (let nth = 0; nth < asked; nth += 20) {
       const checks = Array.from({ length: Math.min(20, asked - nth) }, (_, more) => ({ perk, subject: `twitter:p${nth + more}` }));
       await this.gateway.api(key, "POST", "/v1/checks/batch", { checks });
     }
-    Object.assign(this.ids, { perk, version: "3", key: list.find((it) => it.label === "A12").id });
+    Object.assign(this.ids, { perk, version: "3", key: id });
     return this;
   }
 }
