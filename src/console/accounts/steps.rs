@@ -51,6 +51,24 @@ async fn find(caller: &Caller<ManageKeys>, gateway: &Gateway, key: KeyId) -> Res
     Ok(account)
 }
 
+/// With four eyes a reset would make a second person of the one who does it: they open the link, and approve as another.
+/// Those whom they have invited themselves count as them anyway.
+async fn may_reset(caller: &Caller<ManageKeys>, gateway: &Gateway, account: &Account) -> Result<(), Problem> {
+    let Some(merchant) = caller.owner() else { return Ok(()) };
+    if !gateway.catalog.four_eyes(&merchant).await?.required {
+        return Ok(());
+    }
+    let key = gateway.directory.find_key(Some(merchant), account.key.clone()).await?;
+    if key.created_by.as_ref() == Some(&caller.key) {
+        return Ok(());
+    }
+    Err(Problem::new(
+        Kind::Forbidden,
+        "Four eyes are required, and who resets an account can act as its person. Your operator resets this one: \
+         `perkgate account reset`.",
+    ))
+}
+
 #[get("/accounts/{key}/{step}")]
 pub(in crate::console) async fn get_account_step(
     caller: Caller<ManageKeys>,
@@ -61,7 +79,10 @@ pub(in crate::console) async fn get_account_step(
     let account = find(&caller, &gateway, key).await?;
     let (is_end, title) = match step {
         Step::End => (true, "End an account"),
-        Step::Reset => (false, "Reset an account"),
+        Step::Reset => {
+            may_reset(&caller, &gateway, &account).await?;
+            (false, "Reset an account")
+        }
         // They are buttons of the account's own page.
         Step::Sessions | Step::Role | Step::Suspend | Step::Restore => return Err(Problem::not_found()),
     };
@@ -91,6 +112,7 @@ pub(in crate::console) async fn post_account_step(
     let own_page = format!("/console/accounts/{key}");
     match step {
         Step::Reset => {
+            may_reset(&caller, &gateway, &account).await?;
             let keys_made = directory.list_keys_made_by(&account).await?.len();
             let (account, link) = directory.reset_account(owner, account.name, actor).await?;
             let frame = Frame::of("A link for them", SECTION, caller.session(), gateway.clock.now());

@@ -128,6 +128,26 @@ async fn a_reset_asks_first_and_shows_a_link_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn with_four_eyes_nobody_takes_over_another_person() {
+    for app in TestApp::all().await {
+        let mut mei = Browser::logged_in(&app, Role::Admin, MEI).await;
+        let bo = Browser::logged_in(&app, Role::Admin, BO).await;
+        let token = mei.form_token().await;
+        let fields = [("form_token", token.as_str()), ("name", "own@cathay.example"), ("role", "admin")];
+        assert_eq!(mei.send("/console/accounts/new", &fields).await.status, 200);
+        let catalog = &app.world.gateway.catalog;
+        catalog.set_four_eyes(&app.cathay.id, crate::support::world::CLI, true).await.unwrap();
+        let key = key_of(&app, BO).await;
+        let refused = step(&mut mei, &key, "reset", "").await;
+        assert!(refused.status == 403 && refused.text.contains("Your operator resets this one"), "{}", refused.text);
+        assert_eq!(mei.open(&format!("/console/accounts/{key}/reset")).await.status, 403);
+        assert_eq!(bo.open("/console/perks").await.status, 200);
+        let own = key_of(&app, "own@cathay.example").await;
+        assert_eq!(step(&mut mei, &own, "reset", "").await.status, 200, "whom she invited counts as her");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nobody_does_it_to_themselves_or_to_others_people() {
     for app in TestApp::all().await {
         let mut mei = Browser::logged_in(&app, Role::Admin, MEI).await;
