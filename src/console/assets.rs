@@ -33,6 +33,13 @@ const TODAY: &str = include_str!("scripts/today.js");
 const RULE: &str = include_str!("scripts/rule.js");
 const ICON: &str = include_str!("styles/icon.svg");
 
+/// A script without what only its writers need: the indentation, and lines that are comments. No text of ours goes over
+/// the end of a line.
+fn lean(script: &str) -> String {
+    let lines = script.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("//"));
+    lines.fold(String::with_capacity(script.len()), |lean, line| lean + line + "\n")
+}
+
 /// A file of the pages.
 struct Asset {
     name: &'static str,
@@ -42,12 +49,12 @@ struct Asset {
 }
 
 impl Asset {
-    fn new(name: &'static str, content_type: &str, text: &'static str) -> Self {
+    fn new(name: &'static str, content_type: &str, text: &str) -> Self {
         let hash = digest::digest(&digest::SHA256, text.as_bytes());
         let hash = hex(hash.as_ref().get(..8).unwrap_or_default());
         let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
         let packed = encoder.write_all(text.as_bytes()).and_then(|()| encoder.finish());
-        let plain = FixedDocument::new(Bytes::from_static(text.as_bytes()), content_type).immutable();
+        let plain = FixedDocument::new(Bytes::copy_from_slice(text.as_bytes()), content_type).immutable();
         let packed = packed.map(|bytes| FixedDocument::new(bytes, content_type).immutable().gzip(true));
         // Writing to memory fails for nobody.
         let packed = packed.unwrap_or_else(|_| plain.clone());
@@ -58,11 +65,11 @@ impl Asset {
 static ASSETS: LazyLock<[Asset; 7]> = LazyLock::new(|| {
     [
         Asset::new("console.css", "text/css; charset=utf-8", STYLES),
-        Asset::new("console.js", "text/javascript; charset=utf-8", SCRIPTS),
-        Asset::new("picture.js", "text/javascript; charset=utf-8", PICTURE),
-        Asset::new("verify.js", "text/javascript; charset=utf-8", VERIFY),
-        Asset::new("today.js", "text/javascript; charset=utf-8", TODAY),
-        Asset::new("rule.js", "text/javascript; charset=utf-8", RULE),
+        Asset::new("console.js", "text/javascript; charset=utf-8", &lean(SCRIPTS)),
+        Asset::new("picture.js", "text/javascript; charset=utf-8", &lean(PICTURE)),
+        Asset::new("verify.js", "text/javascript; charset=utf-8", &lean(VERIFY)),
+        Asset::new("today.js", "text/javascript; charset=utf-8", &lean(TODAY)),
+        Asset::new("rule.js", "text/javascript; charset=utf-8", &lean(RULE)),
         Asset::new("icon.svg", "image/svg+xml", ICON),
     ]
 });
@@ -142,7 +149,7 @@ mod tests {
     #[test]
     fn what_pages_load_first_is_small() {
         assert!(STYLES.len() <= 40_000, "{}", STYLES.len());
-        let scripts = [SCRIPTS, PICTURE, VERIFY, TODAY, RULE].map(str::len).iter().sum::<usize>();
+        let scripts: usize = [SCRIPTS, PICTURE, VERIFY, TODAY, RULE].iter().map(|script| lean(script).len()).sum();
         assert!(scripts <= 40_000, "{scripts}");
     }
 
