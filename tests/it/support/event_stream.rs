@@ -21,6 +21,11 @@ impl EventStream {
         let response = request.send().await.unwrap();
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
+        Self::of(response)
+    }
+
+    /// The stream of an answer that has begun.
+    pub(crate) fn of(response: reqwest::Response) -> Self {
         Self { response, read: String::new() }
     }
 

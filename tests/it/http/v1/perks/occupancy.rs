@@ -580,7 +580,7 @@ async fn a_thousand_streams_of_one_merchant_are_refused_in_words_and_others_find
         let (mut held, mut refused) = (Vec::new(), 0);
         while let Some(response) = asked.next().await {
             match response.status().as_u16() {
-                200 => held.push(Stream { response, read: String::new() }),
+                200 => held.push(Stream(EventStream::of(response))),
                 429 => {
                     assert_eq!(response.headers()["retry-after"], "15");
                     let problem: Value = serde_json::from_slice(&response.bytes().await.unwrap()).unwrap();
