@@ -82,7 +82,9 @@ impl Checker {
             let used = if is_admitted { touched.used.saturating_sub(touched.cost) } else { touched.used };
             let left = touched.max.saturating_sub(used);
             if most.is_none_or(|(known, _)| left > known) {
-                most = Some((left, touched.resets_at));
+                // The preview's own use of a rolling window, which nobody makes, says nothing.
+                let resets_at = touched.resets_at.filter(|_| used > 0 || touched.counted.is_none());
+                most = Some((left, resets_at));
             }
         }
         Ok(most.map(|(left, resets_at)| Opening {

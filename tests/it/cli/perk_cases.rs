@@ -168,7 +168,7 @@ cases:
     let tested = terminal.ask("perk test -f full.test.yaml");
     assert_eq!((&tested["passed"], &tested["failed"]), (&json!(3), &json!(0)), "{tested}");
     terminal.write("bad.test.yaml", &format!("{rule}{}", cases.replace("occupancy: 90,", "occupancy: -1,")));
-    let refused = terminal.refused("perk test -f bad.test.yaml", 1).concat();
+    let refused = terminal.refused("perk test -f bad.test.yaml", 2).concat();
     assert!(refused.contains("0 or more"), "{refused}");
 
     terminal.ask("merchant create cathay --name 'Cathay Pacific'");

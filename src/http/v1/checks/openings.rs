@@ -11,7 +11,7 @@ use crate::gateway::Gateway;
 
 /// The terms on which a refusal can be made good by hand, as things are.
 #[derive(ToSchema)]
-#[schema(as = Opening, example = json!({
+#[schema(as = OpeningByHand, example = json!({
     "reasons": ["courtesy", "irregular_operations"], "tiers": ["standard"], "left": 17, "resets_at": "2026-12-01T08:00:00Z",
     "until": "2026-11-30T18:30:00Z"
 }))]
@@ -24,7 +24,7 @@ pub struct OpeningView {
     tiers: Vec<String>,
     /// How many more the rule allows in its window. A limit of the rule may refuse it all the same.
     left: u64,
-    /// When there are more again; null where that is never, or a rolling window has all of them left.
+    /// When there are more again; null where that is never, or none of a rolling window was used.
     #[schema(value_type = Option<String>, format = DateTime)]
     resets_at: Option<Timestamp>,
     /// Until when this refusal can be made good.

@@ -255,6 +255,15 @@ async fn rows_are_held_to_the_whole_log_also_once_checks_are_pruned() {
             let path = format!("/v1/subject-requests/{}/confirm", request["request"].as_str().unwrap());
             admin.post(&path, &json!({})).await.is(200);
         }
+        // The records that they asked for too come first.
+        assert_eq!(app.world.gateway.requests.carry_out_due().await.unwrap(), 0);
+        for who in ["twitter:ada", "twitter:bob", "twitter:cy"] {
+            admin.post("/v1/subjects/record", &json!({"subject": who})).await.is(200);
+        }
+        for request in list(&app).await.iter().filter(|it| it["kind"] == "record" && it["status"] == "open") {
+            let path = format!("/v1/subject-requests/{}/decline", request["request"].as_str().unwrap());
+            admin.post(&path, &json!({})).await.is(200);
+        }
         assert_eq!(app.world.gateway.requests.carry_out_due().await.unwrap(), 2);
         let before = app.world.now().checked_add(jiff::SignedDuration::from_hours(1)).unwrap();
         app.world.pass(400 * 86_400);
