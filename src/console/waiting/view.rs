@@ -1,4 +1,4 @@
-//! What waits, as the page shows it.
+//! Everything that waits, as the page shows it.
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
