@@ -3,7 +3,6 @@
 //! - `connections`, `sockets`: bounded connections; `request`: the way of every request; `deadline`: how long it may take
 //! - `address`, `cors`, `auth`, `clerk`, `rate_limit`, `dry_runs`, `streams`: who asks, from where, how often, and for how long
 //! - `extract`, `serde_error`, `params`, `form`, `stream`, `preconditions`: what a request brings
-//! - `server_events`: answers that go on
 //! - `problem`: every refusal; `error_kinds`: which of them each room's error is; `fixed_document`: answers that don't change
 //! - `state`: what the workers share; `readiness`: what keeps them from answering
 
@@ -25,7 +24,6 @@ pub mod rate_limit;
 pub(crate) mod readiness;
 pub mod request;
 mod serde_error;
-pub(crate) mod server_events;
 pub(crate) mod sockets;
 pub mod state;
 pub mod stream;

@@ -126,7 +126,7 @@ pub(in crate::console) async fn get_check(
         class: class_of(&seen).0,
         icon: class_of(&seen).1,
         headline: headline(&seen, deciding.as_ref()),
-        frame: frame("A check"),
+        frame: frame("A check").in_zone(zone.iana_name().unwrap_or(&merchant.time_zone), now),
     };
     page(&view)
 }
@@ -232,7 +232,7 @@ fn case_words(case: &Referral, zone: &TimeZone, now: Timestamp) -> String {
     }
 }
 
-/// What became of the grant, and of its token.
+/// The life of the grant, and of its token.
 async fn grant_facts(
     gateway: &Gateway,
     merchant: &Merchant,

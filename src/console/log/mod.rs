@@ -129,7 +129,7 @@ fn address(query: &LogQuery, cursor: &str) -> String {
     format!("/console/log?{}", pairs.join("&"))
 }
 
-/// What is looked for, or what doesn't fit in it.
+/// The filter that is asked for, or the parts that don't fit in it.
 fn read(query: &LogQuery, zone: &TimeZone) -> Result<EventFilter, Vec<String>> {
     let mut errors = Vec::new();
     let text = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
@@ -193,7 +193,7 @@ fn row(
     }
 }
 
-/// The facts that most events are told apart by.
+/// The facts by which most events differ.
 fn what(event: &LoggedEvent) -> String {
     let Some(facts) = &event.facts else { return "Its body is pruned: the hash is all that is left.".to_owned() };
     let number = facts.member("rule_version").or_else(|| facts.member("version")).and_then(Json::as_whole);

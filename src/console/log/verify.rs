@@ -29,7 +29,7 @@ struct VerifyPage {
     outcome: Option<Outcome>,
 }
 
-/// What the server found.
+/// The server's findings.
 struct Outcome {
     class: &'static str,
     words: String,
@@ -93,7 +93,7 @@ pub(in crate::console) async fn post_verify(
     }
 }
 
-/// What the papers prove, or what can't be read of them.
+/// The outcome of the examination, or the papers that can't be read.
 fn outcome(fields: &VerifyFields) -> Result<Outcome, Vec<String>> {
     let mut errors = Vec::new();
     let mut said = |what: &str, error: String| errors.push(sentence(&format!("{what}: {error}")));

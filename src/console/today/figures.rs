@@ -182,7 +182,7 @@ fn hours(day: &DayDecisions, zone: &TimeZone, now: Timestamp) -> Vec<HourBar> {
     day.hours.iter().enumerate().skip(first).map(bar).collect()
 }
 
-/// What works and what doesn't, as sentences.
+/// The things that work and those that don't, as sentences.
 async fn health(
     gateway: &Gateway,
     merchant: &Merchant,

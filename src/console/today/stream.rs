@@ -25,9 +25,8 @@ use crate::perks::perk::Perk;
 use crate::web::extract::Params;
 use crate::web::problem::Problem;
 use crate::web::request::is_head;
-use crate::web::server_events::{BEAT, HEARTBEAT, OPENING, event, events_answer, last_event};
 use crate::web::state::State;
-use crate::web::streams::StreamPermit;
+use crate::web::streams::{BEAT, HEARTBEAT, OPENING, StreamPermit, event, events_answer, last_event};
 
 /// The most streams of an account.
 const MOST_STREAMS: usize = 4;
@@ -158,7 +157,7 @@ impl Events {
         self.gateway.directory.goes_on(&self.session).await.unwrap_or(false)
     }
 
-    /// What was recorded since the last look, in the order of the log. None ends the stream: the page comes back.
+    /// The decisions since the last look, in the order of the log. None ends the stream: the page comes back.
     async fn news(&mut self) -> Option<String> {
         self.rests_until = Instant::now() + PACE;
         let merchant = self.session.principal.merchant.as_ref()?;

@@ -25,11 +25,11 @@ use crate::web::extract::Params;
 use crate::web::problem::Problem;
 use view::{Case, cases};
 
-/// What is shown: all, or of one kind.
+/// The part of it that is shown.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Kind {
-    /// What a rule left to a person.
+    /// Left to a person by a rule.
     Referral,
     Contest,
     Version,
@@ -62,7 +62,7 @@ struct WaitingPage {
     /// Address, words, number, and whether it is shown.
     tabs: Vec<(String, &'static str, usize, bool)>,
     cases: Vec<Case>,
-    /// Said above: what happened to it meanwhile.
+    /// Said above the cases.
     said: Option<String>,
     at: String,
 }

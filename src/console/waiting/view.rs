@@ -1,4 +1,4 @@
-//! What waits, as the page shows it.
+//! Everything that waits, as the page shows it.
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -30,9 +30,9 @@ pub(super) struct Case {
     pub tag: (&'static str, String),
     pub since: Since,
     pub headline: String,
-    /// What there is to decide it by.
+    /// All there is to decide it by.
     pub lines: Vec<String>,
-    /// What people wrote.
+    /// The words that people wrote.
     pub quotes: Vec<String>,
     /// The check that it is about.
     pub check: Option<String>,
@@ -106,7 +106,7 @@ pub(super) async fn cases(
     Ok(found)
 }
 
-/// What a rule left to a person, or a refusal that was contested.
+/// A check that a rule left to a person, or a refusal that was contested.
 async fn case_of(
     gateway: &Gateway,
     merchant: &Merchant,
@@ -215,7 +215,7 @@ fn counted_people(people: u64) -> String {
     if people == 1 { "One person is".to_owned() } else { format!("{people} people are") }
 }
 
-/// What the visit said of itself, one after the other.
+/// The visit's attributes, one after the other.
 fn context_words(context: &Json) -> String {
     let Json::Object(members) = context else { return String::new() };
     let shown = members.iter().filter(|(name, _)| name != "party").map(|(name, value)| {

@@ -19,7 +19,7 @@ const STALE: Duration = Duration::from_secs(10);
 
 type Senders<K, T> = Arc<Mutex<HashMap<K, watch::Sender<T>>>>;
 
-/// What is watched now, by its key. Cheap to clone.
+/// The things that are watched now, by their keys. Cheap to clone.
 pub(super) struct Watches<K, T> {
     /// The runtime that outlives each worker's: the look-out of one thing serves streams of all.
     handle: Handle,

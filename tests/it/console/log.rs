@@ -9,7 +9,7 @@ use crate::support::app::TestApp;
 use crate::support::world::CLI;
 
 const LOUNGE: &str = r#"{"time_zone":"America/Los_Angeles","score":{"source":"klout"},
-    "when":{"attr":"context.terminal","op":"in","value":["A","<b>G</b>"]},
+    "when":{"attr":"context.terminal","op":"in","values":["A","<b>G</b>"]},
     "tiers":[{"id":"first","rank":2,"name":"First lounge","when":{"attr":"score","op":"gte","value":60}},
              {"id":"main","rank":1,"name":"Main lounge","when":{"attr":"score","op":"gte","value":40}}],
     "limits":[{"id":"house-day","scope":["perk"],"max":200,"window":{"calendar":"day"}}]}"#;

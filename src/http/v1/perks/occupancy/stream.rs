@@ -25,9 +25,8 @@ use crate::web::auth::Authorized;
 use crate::web::extract::{Params, Path};
 use crate::web::problem::Problem;
 use crate::web::request::is_head;
-use crate::web::server_events::{self, BEAT, HEARTBEAT, OPENING, events_answer, last_event};
 use crate::web::state::State;
-use crate::web::streams::StreamPermit;
+use crate::web::streams::{self, BEAT, HEARTBEAT, OPENING, StreamPermit, events_answer, last_event};
 
 /// Number of digits of an event's id: enough to tell any two states apart.
 const ID_DIGITS: usize = 32;
@@ -143,7 +142,7 @@ impl Events {
             return None;
         }
         let view = serde_json::to_string(&OccupancyView::from(now.clone())).ok()?;
-        let event = server_events::event(Some(&id), "occupancy", &view);
+        let event = streams::event(Some(&id), "occupancy", &view);
         self.seen = Some(id);
         Some(event)
     }
