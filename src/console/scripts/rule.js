@@ -22,6 +22,10 @@ async function check() {
   const found = new DOMParser().parseFromString(text, "text/html");
   found.querySelectorAll("[data-focus]").forEach((it) => it.removeAttribute("data-focus"));
   checked.replaceChildren(...found.body.childNodes);
+  // Said once: not each time, and not the rule with it.
+  const verdict = form.querySelector("[data-verdict]");
+  const words = checked.querySelector("#found h2")?.textContent ?? "";
+  if (verdict.textContent !== words) verdict.textContent = words;
   const errors = new Map();
   for (const note of checked.querySelectorAll("[data-field]")) {
     if (!errors.has(note.dataset.field)) errors.set(note.dataset.field, note.textContent.trim());
@@ -42,7 +46,7 @@ form?.addEventListener("input", () => {
 });
 
 // What was typed and not saved is not left without a word.
-let isChanged = false;
+let isChanged = document.querySelector("#found") !== null;
 form?.addEventListener("input", () => { isChanged = true; });
 form?.addEventListener("submit", () => { isChanged = false; });
 addEventListener("beforeunload", (event) => {

@@ -83,7 +83,7 @@ async fn a_form_that_nobody_touched_saves_the_very_rule() {
     let mut tried = 0;
     for rule in rules {
         let body = format!(r#"{{"rule":{rule},"publish":false}}"#);
-        let made = admin.ask(reqwest::Method::POST, "/v1/perks/sfo-lounge/versions").json(&body).await;
+        let made = admin.ask(reqwest::Method::POST, "/v1/perks/sfo-lounge/versions").json(body).await;
         // The rules of the corpus may name what this merchant has not declared.
         if made.status != 201 {
             continue;

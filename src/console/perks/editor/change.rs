@@ -123,8 +123,8 @@ pub(super) fn press(doc: &mut Json, button: &str) -> bool {
 /// A short name that nothing in the list has yet.
 fn free(doc: &Json, list: &str, name: &str) -> String {
     let taken = |id: &str| items(doc, list).iter().any(|it| it.member("id").and_then(Json::as_text) == Some(id));
-    let numbered = (1..=items(doc, list).len() + 1).map(|nth| format!("{name}-{nth}"));
-    numbered.into_iter().find(|id| !taken(id)).unwrap_or_else(|| name.to_owned())
+    let mut numbered = (1..=items(doc, list).len() + 1).map(|nth| format!("{name}-{nth}"));
+    numbered.find(|id| !taken(id)).unwrap_or_else(|| name.to_owned())
 }
 
 /// Asks for one thing more.
