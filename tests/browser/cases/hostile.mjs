@@ -72,8 +72,8 @@ export const tests = {
     await merchant.fill({ people: 50, asked: 20 });
     let page = await t.page(await merchant.person("admin"));
     const done = new Set();
-    for (const { route } of PAGES.filter(({ who }) => who !== "operator" && who !== "nobody")) {
-      const address = addressOf(route, merchant.ids);
+    for (const { address: template } of PAGES.filter(({ who }) => who !== "operator" && who !== "nobody")) {
+      const address = addressOf(template, merchant.ids);
       await page.goto(address);
       for (const { action, words } of await formsOf(page)) {
         const name = `${action} by “${words}”`;
