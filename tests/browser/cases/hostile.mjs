@@ -27,14 +27,18 @@ function send([form, at, text, fields, buttons]) {
 
 /** The forms of a page, each once for every button that sends it. */
 const formsOf = (page) =>
-  page.evaluate((query) =>
-    [...document.forms].flatMap((form, nth) => {
+  page.evaluate((query) => {
+    const found = [];
+    for (const form of document.forms) {
       const buttons = [...form.querySelectorAll(query)];
-      return (buttons.length > 0 ? buttons : [undefined]).map((button, at) => {
-        const action = new URL(button?.getAttribute("formaction") ?? form.getAttribute("action") ?? "", location.href).pathname;
-        return { nth, at, action, words: button?.textContent.trim() ?? "" };
-      });
-    }), BUTTONS);
+      for (const button of buttons.length > 0 ? buttons : [undefined]) {
+        const action = button?.getAttribute("formaction") ?? form.getAttribute("action") ?? "";
+        const where = { nth: [...document.forms].indexOf(form), at: buttons.indexOf(button) };
+        found.push({ ...where, action: new URL(action, location.href).pathname, words: button?.textContent.trim() ?? "" });
+      }
+    }
+    return found;
+  }, BUTTONS);
 
 export const tests = {
   async "what is stored is shown as text"(t) {
