@@ -4,8 +4,15 @@
 import { PASSWORD } from "./support/world.mjs";
 import { button, go } from "./support/visitor.mjs";
 
-/** A route, who looks at it (of `World.people`), and more addresses of it. Ids stand in braces, as in the route. */
-const page = (route, who, ...more) => ({ route, who, addresses: [...new Set([route, ...more])] });
+/**
+ * A route, who looks at it (of `World.people`), and more addresses of it. Ids stand in braces, as in the route; where the
+ * world calls one of them otherwise, an object before the addresses says how: `{ key: "account" }`.
+ */
+function page(route, who, ...more) {
+  const names = typeof more[0] === "object" ? more.shift() : {};
+  const address = route.replace(/\{(\w+)\}/g, (_, name) => `{${names[name] ?? name}}`);
+  return { address, who, addresses: [address, ...more] };
+}
 
 export const PAGES = [
   page("/console/login", "nobody", "/console/login?ended=yes"),

@@ -6,12 +6,13 @@ import { PAGES, addressOf } from "../pages.mjs";
 
 /** What a template that forgets to escape would make an element of, in text, in an attribute and in a script. */
 const TEXT = `"'></textarea></title><b data-planted>x</b><img data-planted src=/x onerror=alert(1)>{{7*7}}\${7*7}`;
-const FIELDS = "input:not([type=hidden]):not([type=range]):not([type=checkbox]):not([type=radio]), textarea";
+const FIELDS = "input:not([type=hidden]):not([type=range]):not([type=checkbox]):not([type=radio]):not([type=file]), textarea";
+const BUTTONS = "button:not([type=button]):not([type=reset])";
 
 const planted = (page) => page.locator("[data-planted]").count();
 
 /** Fills every field, whatever it asks for, and sends the form by one of its buttons. */
-function send([form, at, text, fields]) {
+function send([form, at, text, fields, buttons]) {
   const it = document.forms[form];
   it.noValidate = true;
   for (const field of it.querySelectorAll(fields)) {
@@ -21,20 +22,23 @@ function send([form, at, text, fields]) {
   }
   for (const choice of it.querySelectorAll("select")) choice.selectedIndex = choice.options.length - 1;
   for (const tick of it.querySelectorAll("input[type=checkbox]")) tick.checked = true;
-  it.requestSubmit([...it.querySelectorAll("button")][at] ?? null);
+  it.requestSubmit([...it.querySelectorAll(buttons)][at] ?? null);
 }
 
 /** The forms of a page, each once for every button that sends it. */
 const formsOf = (page) =>
-  page.evaluate(() =>
-    [...document.forms].flatMap((form, nth) => {
-      const buttons = [...form.querySelectorAll("button")];
-      return (buttons.length > 0 ? buttons : [undefined]).map((button, at) => {
-        const action = new URL(button?.getAttribute("formaction") ?? form.getAttribute("action") ?? "", location.href).pathname;
-        return { nth, at, action, words: button?.textContent.trim() ?? "" };
-      });
-    }),
-  );
+  page.evaluate((query) => {
+    const found = [];
+    for (const form of document.forms) {
+      const buttons = [...form.querySelectorAll(query)];
+      for (const button of buttons.length > 0 ? buttons : [undefined]) {
+        const action = button?.getAttribute("formaction") ?? form.getAttribute("action") ?? "";
+        const where = { nth: [...document.forms].indexOf(form), at: buttons.indexOf(button) };
+        found.push({ ...where, action: new URL(action, location.href).pathname, words: button?.textContent.trim() ?? "" });
+      }
+    }
+    return found;
+  }, BUTTONS);
 
 export const tests = {
   async "what is stored is shown as text"(t) {
@@ -72,8 +76,8 @@ export const tests = {
     await merchant.fill({ people: 50, asked: 20 });
     let page = await t.page(await merchant.person("admin"));
     const done = new Set();
-    for (const { route } of PAGES.filter(({ who }) => who !== "operator" && who !== "nobody")) {
-      const address = addressOf(route, merchant.ids);
+    for (const { address: template } of PAGES.filter(({ who }) => who !== "operator" && who !== "nobody")) {
+      const address = addressOf(template, merchant.ids);
       await page.goto(address);
       for (const { action, words } of await formsOf(page)) {
         const name = `${action} by “${words}”`;
@@ -84,7 +88,7 @@ export const tests = {
         const form = (await formsOf(page)).find((it) => it.action === action && it.words === words);
         if (!form) continue;
         const { nth, at } = form;
-        const [answer] = await Promise.all([page.waitForNavigation(), page.evaluate(send, [nth, at, TEXT, FIELDS])]);
+        const [answer] = await Promise.all([page.waitForNavigation(), page.evaluate(send, [nth, at, TEXT, FIELDS, BUTTONS])]);
         assert.ok(answer.status() < 500 && answer.status() !== 404 && answer.status() !== 405, `${name}: ${answer.status()}`);
         assert.match(answer.headers()["content-type"], /^text\/html/, name);
         assert.equal(await planted(page), 0, name);

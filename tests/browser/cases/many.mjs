@@ -9,8 +9,17 @@ import { go } from "../support/visitor.mjs";
 export const alone = true;
 
 const PERKS = 10_000;
-/** The most that one command takes. */
-const AT_ONCE = 500;
+const AT_ONCE = 200;
+
+/** Applying the same files again changes nothing: so where a busy machine doubts whether it was done, it is asked again. */
+async function apply(gateway, directory, slug, tries = 5) {
+  try {
+    await gateway.command("perk", "apply", "-f", directory, "--merchant", slug, "--publish");
+  } catch (error) {
+    if (tries === 0 || !`${error.stdout}${error.stderr}`.includes("in_doubt")) throw error;
+    await apply(gateway, directory, slug, tries - 1);
+  }
+}
 
 export const tests = {
   async "ten thousand perks are paged"(t) {
@@ -24,7 +33,7 @@ export const tests = {
         const file = { perk, name: `Perk ${perk}`, rule: { at_least: 40, score: "klout" } };
         writeFileSync(join(directory, `${perk}.json`), JSON.stringify(file));
       }
-      await t.gateway.command("perk", "apply", "-f", directory, "--merchant", merchant.slug, "--publish");
+      await apply(t.gateway, directory, merchant.slug);
     }
     t.say(`made in ${Math.round((Date.now() - began) / 1000)} s`);
     const person = await merchant.person("admin");

@@ -9,7 +9,7 @@ import { visit } from "./visitor.mjs";
 
 const FAILURES = join(TARGET, "failures");
 /** One that takes longer has gone wrong. */
-const PATIENCE = 240_000;
+const PATIENCE = 400_000;
 
 /** What a test is given. */
 class Stage {

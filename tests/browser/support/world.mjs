@@ -61,7 +61,7 @@ export function cookieOf(reply) {
 /** A merchant: its keys, and the ids that stand in the addresses of its pages. */
 export class Merchant {
   constructor(gateway, slug, key) {
-    Object.assign(this, { gateway, slug, key, people: 0, ids: { report: "grants" } });
+    Object.assign(this, { gateway, slug, key, people: 0, ids: { report: "grants", slug } });
   }
 
   api(method, path, value) {
@@ -98,11 +98,15 @@ export class Merchant {
     const line = (_, nth) => JSON.stringify({ subject: `twitter:p${nth}`, value: Number(score()), observed_at: at });
     await this.api("POST", "/v1/scores/klout/import", `${Array.from({ length: people }, line).join("\n")}\n`);
     const { key, id } = await this.gateway.command("key", "create", "--merchant", this.slug, "--role", "kiosk", "--label", "A12", "--location", "SFO-A");
+    let check;
     for (let nth = 0; nth < asked; nth += 20) {
       const checks = Array.from({ length: Math.min(20, asked - nth) }, (_, more) => ({ perk, subject: `twitter:p${nth + more}` }));
-      await this.gateway.api(key, "POST", "/v1/checks/batch", { checks });
+      const { results } = await this.gateway.api(key, "POST", "/v1/checks/batch", { checks });
+      check ??= results[0].check;
     }
-    Object.assign(this.ids, { perk, version: "3", key: id });
+    const account = await this.gateway.command("account", "create", `invited@${this.slug}.example`, "--role", "auditor", "--merchant", this.slug);
+    const { clerk } = await this.api("POST", "/v1/desk/clerks", { name: "Grace", pin: "482915" });
+    Object.assign(this.ids, { perk, version: "3", retired: "1", key: id, check, account: account.key, clerk });
     return this;
   }
 }
