@@ -5,8 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::gateway::Gateway;
-use crate::web::readiness;
-use crate::web::state::State;
+use crate::web::state::{State, is_loaded};
 
 /// The state of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -32,11 +31,11 @@ pub struct ReadinessView {
 
 impl ReadinessView {
     pub(super) fn of(gateway: &Gateway, state: &State) -> Self {
-        let reasons = readiness::reasons(gateway, state);
+        let reasons = state.unreadiness(gateway);
         let status = match reasons.first() {
             None => Status::Ready,
             Some(_) if state.is_draining() => Status::Draining,
-            Some(_) if !readiness::is_loaded(gateway) => Status::Starting,
+            Some(_) if !is_loaded(gateway) => Status::Starting,
             Some(_) => Status::Degraded,
         };
         Self { status, reasons }

@@ -4,7 +4,7 @@
 //! - `address`, `cors`, `auth`, `clerk`, `rate_limit`, `dry_runs`, `streams`: who asks, from where, how often, and for how long
 //! - `extract`, `serde_error`, `params`, `form`, `stream`, `preconditions`: what a request brings
 //! - `problem`: every refusal; `error_kinds`: which of them each room's error is; `fixed_document`: answers that don't change
-//! - `state`: what the workers share; `readiness`: what keeps them from answering
+//! - `state`: what the workers share, and what keeps them from answering
 
 pub(crate) mod address;
 pub mod auth;
@@ -21,7 +21,6 @@ pub mod params;
 pub(crate) mod preconditions;
 pub mod problem;
 pub mod rate_limit;
-pub(crate) mod readiness;
 pub mod request;
 mod serde_error;
 pub(crate) mod sockets;

@@ -5,6 +5,8 @@ use tokio_util::sync::CancellationToken;
 use super::dry_runs::DryRuns;
 use super::rate_limit::RateLimits;
 use super::streams::Streams;
+use crate::database::Mismatch;
+use crate::gateway::Gateway;
 use crate::settings::{Bounds, Rates};
 
 /// The counters of keys and addresses, and whether the process is about to stop.
@@ -37,8 +39,32 @@ impl State {
         self.draining.is_cancelled()
     }
 
+    /// The reasons for which this process is not ready for all that it does, the most important first.
+    pub(crate) fn unreadiness(&self, gateway: &Gateway) -> Vec<&'static str> {
+        // Everything else follows from it.
+        let lost = gateway.database.mismatch().map(Mismatch::code);
+        let away = lost.is_none() && (!gateway.directory.is_reachable() || !gateway.catalog.is_reachable());
+        [
+            (self.is_draining(), "draining"),
+            (lost.is_some(), lost.unwrap_or_default()),
+            (!is_loaded(gateway), "snapshots_not_loaded"),
+            (away, "database_unreachable"),
+            // Its own connection or its disk: the readers are well.
+            (lost.is_none() && !away && gateway.ledger.is_failing(), "ledger_failing"),
+        ]
+        .into_iter()
+        .filter_map(|(holds, reason)| holds.then_some(reason))
+        .chain(gateway.redis_fault().map(|fault| fault.code()))
+        .collect()
+    }
+
     /// Cancelled when the process is about to stop.
     pub(crate) fn draining(&self) -> CancellationToken {
         self.draining.clone()
     }
+}
+
+/// True if a gateway has what it answers from.
+pub(crate) fn is_loaded(gateway: &Gateway) -> bool {
+    gateway.directory.is_loaded() && gateway.catalog.is_loaded()
 }

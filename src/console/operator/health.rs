@@ -14,7 +14,6 @@ use crate::console::words::{When, grouped};
 use crate::foundation::count::counted;
 use crate::gateway::Gateway;
 use crate::web::problem::Problem;
-use crate::web::readiness;
 use crate::web::state::State;
 
 #[derive(Template)]
@@ -46,7 +45,7 @@ pub(in crate::console) async fn get_health(
     gateway: Data<Gateway>,
     state: Data<State>,
 ) -> Result<HttpResponse, Problem> {
-    let reasons = readiness::reasons(&gateway, &state);
+    let reasons = state.unreadiness(&gateway);
     let mut parts = vec![database(&gateway, &reasons), redis(&gateway), ledger(&gateway)];
     parts.extend(keys(&gateway));
     parts.push(logs(&gateway).await);

@@ -68,11 +68,12 @@ const MAX_FILES: usize = 20;
 type IsHome = fn(&SourceFile) -> bool;
 
 /// Where a crate may be named, by path.
-const HOMES: [(&str, IsHome); 17] = [
+const HOMES: [(&str, IsHome); 18] = [
     ("argon2", |file| file.path == "access/accounts/password.rs"),
     ("askama", |file| file.room() == "console"),
     ("diesel", |file| file.room() == "database" || is_store(file)),
     ("diesel_migrations", |file| file.room() == "database"),
+    ("qrcode", |file| file.path == "console/account/qr.rs"),
     ("redis", |file| file.room() == "redis_link" || file.name() == "redis.rs"),
     ("actix_web", is_web),
     ("actix_http", |file| file.path == "web/connections/listen.rs"),
