@@ -220,6 +220,7 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, Cli
         Action::AddClerk { name, pin_file, merchant } => {
             let pin = read_pin(&pin_file)?;
             let made = invocation.with_gateway(Needs::Existing, async |gateway| {
+                check_pin(&pin)?;
                 let merchant = once::merchant(gateway, &merchant).await?.id;
                 Ok(gateway.directory.create_clerk(merchant, &name, pin, ACTOR).await?)
             })?;
@@ -268,6 +269,7 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, Cli
 fn reset(OfClerk { clerk, merchant }: OfClerk, pin: Option<Pin>, invocation: &Invocation) -> Result<(), CliError> {
     let has_new_pin = pin.is_some();
     let clerk = invocation.with_gateway(Needs::Existing, async |gateway| {
+        pin.as_ref().map_or(Ok(()), check_pin)?;
         let merchant = once::merchant(gateway, &merchant).await?;
         let clerk = find(gateway, &merchant, clerk).await?.id;
         gateway.directory.reset_clerk(merchant.id, clerk.clone(), pin, ACTOR).await?;
@@ -285,10 +287,12 @@ async fn find(gateway: &Gateway, merchant: &Merchant, clerk: KeyId) -> Result<Ap
 
 /// The first line of a file: a PIN is no argument, as everybody on the machine sees those.
 fn read_pin(file: &Path) -> Result<Pin, CliError> {
-    let pin = Pin::from(read_secret_line(file)?.as_str());
+    Ok(Pin::from(read_secret_line(file)?.as_str()))
+}
+
+fn check_pin(pin: &Pin) -> Result<(), CliError> {
     let weak = |weak| AccessError::Unfit(vec![FieldError::at("/pin-file", "invalid_value", format!("{weak}"))]);
-    pin.check().map_err(weak)?;
-    Ok(pin)
+    Ok(pin.check().map_err(weak)?)
 }
 
 /// The first line of a file, without the blanks around it.

@@ -207,6 +207,9 @@ async fn what_people_asked_for_is_listed_confirmed_and_declined() {
         terminal.ask(&confirm(request.id.as_str()));
         let text = terminal.read("subject requests");
         assert!(text.contains("declined") && text.contains("erasure"), "{text}");
+        // The record that was asked for too comes first.
+        assert_eq!(gateway.requests.carry_out_due().await.unwrap(), 0);
+        answer(&terminal.run_with_stdin("subject record - --json", "twitter:ada\n"), 0);
         assert_eq!(gateway.requests.carry_out_due().await.unwrap(), 1);
         assert_eq!(terminal.ask("audit verify")["ok"], true);
     }

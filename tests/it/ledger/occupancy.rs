@@ -168,11 +168,11 @@ async fn killed(database: TestDatabase, program: &Path, kills: usize) -> usize {
     corrections
 }
 
-/// `PERKGATE_KILLS` asks for more.
+/// `FLOOR_KILLS` asks for more; the program would refuse a setting that it does not know.
 #[tokio::test(flavor = "multi_thread")]
 #[expect(clippy::disallowed_methods, reason = "a wish of the test run, not a setting of the gateway")]
 async fn who_is_inside_equals_the_sum_of_events_after_kills() {
-    let kills = std::env::var("PERKGATE_KILLS").map_or(8, |text| text.parse().unwrap());
+    let kills = std::env::var("FLOOR_KILLS").map_or(8, |text| text.parse().unwrap());
     for database in TestDatabase::migrated() {
         let corrections = killed(database, Path::new(env!("CARGO_BIN_EXE_perkgate")), kills).await;
         assert!(corrections > 0);

@@ -8,14 +8,14 @@ pub(crate) fn each_row<R>(
     key: impl Fn(&R) -> &str,
     mut take: impl FnMut(&R),
 ) -> Result<()> {
-    let mut last = String::new();
+    let mut after = String::new();
     loop {
-        let page = list(&last)?;
+        let page = list(&after)?;
         for row in &page {
             take(row);
         }
         match page.last() {
-            Some(row) if page.len() >= PAGE => key(row).clone_into(&mut last),
+            Some(row) if page.len() >= PAGE => key(row).clone_into(&mut after),
             _ => return Ok(()),
         }
     }

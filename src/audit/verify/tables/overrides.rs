@@ -212,7 +212,7 @@ impl Overrides {
                 add(check, part);
             }
         }
-        let list = |last: &str| store::list_overrides(conn, merchant, last);
+        let list = |after: &str| store::list_overrides(conn, merchant, after);
         store::each_row(
             list,
             |row| &row.check_id,

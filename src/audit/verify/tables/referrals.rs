@@ -234,7 +234,7 @@ impl Referrals {
         findings: &mut Findings,
     ) -> Result<Compared, DatabaseError> {
         let mut compared = Compared::default();
-        let list = |last: &str| store::list_referrals(conn, merchant, last);
+        let list = |after: &str| store::list_referrals(conn, merchant, after);
         store::each_row(
             list,
             |row| &row.check_id,

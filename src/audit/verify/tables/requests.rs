@@ -158,7 +158,7 @@ impl Requests {
             self.close_alone(log, findings);
         }
         let mut add = |request: String, part| findings.add(FindingPlace::log(log), Wrong::Request { request, part });
-        let list = |last: &str| store::list_requests(conn, merchant, last);
+        let list = |after: &str| store::list_requests(conn, merchant, after);
         store::each_row(
             list,
             |row| &row.id,
