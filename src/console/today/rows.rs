@@ -22,7 +22,7 @@ pub(super) struct FeedRow {
 }
 
 /// The decisions, each as a row.
-pub(super) fn feed_rows(seen: Seen, figures: &Figures) -> Vec<FeedRow> {
+pub(super) fn feed_rows(seen: &Seen, figures: &Figures) -> Vec<FeedRow> {
     seen.checks.iter().rev().map(|check| row(check, figures)).collect()
 }
 
