@@ -94,9 +94,9 @@ pub(super) async fn figures(gateway: &Gateway, caller: &Principal, perk: &Perk) 
     let asked = PlaceAsked { perk: perk.slug.clone(), location: None, own: None };
     let inside = match &row.inside {
         Some(inside) => {
-            let peak = gateway.floor.occupancy(merchant, &asked).await.ok();
-            let peak = peak.map_or_else(String::new, |it| format!(", at most {} today", grouped(it.peak_today)));
-            tile("Inside now", inside.used, format!("{}{peak}", inside.of))
+            let counted = gateway.floor.occupancy(merchant, &asked).await.ok();
+            let most = counted.map_or_else(String::new, |it| format!(", at most {} today", grouped(it.peak_today)));
+            tile("Inside now", inside.used, format!("{}{most}", inside.of))
         }
         None => Tile {
             label: "Inside now",

@@ -99,7 +99,7 @@ pub(super) async fn get_today(
         day: format!("{}, since 00:00 in {}", local.strftime("%A %-d %B"), place_of(&zone_name)),
         sees_perks,
         more: 0,
-        rows: feed_rows(seen, &figures),
+        rows: feed_rows(&seen, &figures),
         figures,
         name: perk.name,
         slug: perk.slug.to_string(),

@@ -4,6 +4,7 @@ use super::figures::Figures;
 use crate::console::icon::Icon;
 use crate::console::log::check::class_of;
 use crate::decision::decide::Decision;
+use crate::decision::reason::Reason;
 use crate::foundation::count::counted_as;
 use crate::ledger::read::seen::{Seen, SeenCheck};
 
@@ -21,7 +22,7 @@ pub(super) struct FeedRow {
 }
 
 /// The decisions, each as a row.
-pub(super) fn feed_rows(seen: Seen, figures: &Figures) -> Vec<FeedRow> {
+pub(super) fn feed_rows(seen: &Seen, figures: &Figures) -> Vec<FeedRow> {
     seen.checks.iter().rev().map(|check| row(check, figures)).collect()
 }
 
@@ -33,7 +34,7 @@ fn row(seen: &SeenCheck, figures: &Figures) -> FeedRow {
         Decision::Denied => "Refused".to_owned(),
         Decision::Referred => "Asks a person".to_owned(),
     };
-    let mut why: Vec<String> = past.decided.reasons.iter().take(2).map(|reason| reason.message()).collect();
+    let mut why: Vec<String> = past.decided.reasons.iter().take(2).map(Reason::message).collect();
     let people = past.party.size();
     if people > 1 {
         why.push(format!("{}.", counted_as(people, "person", "people")));

@@ -169,7 +169,7 @@ impl Events {
         let decisions = if count == 0 {
             String::new()
         } else {
-            let rows = RowsPart { rows: feed_rows(seen, &figures), more }.render().ok()?;
+            let rows = RowsPart { rows: feed_rows(&seen, &figures), more }.render().ok()?;
             let data = serde_json::json!({ "rows": rows, "checks": count });
             event(Some(&self.next.to_string()), "decisions", &data.to_string())
         };

@@ -198,17 +198,10 @@ fn grant(tier: &GrantableShown, party: u64, is_contest: bool) -> AnswerView {
     let people = tier.guests.as_ref().map_or(party, |guests| guests.admitted + 1);
     let charged = tier.guests.as_ref().map_or(0, |guests| guests.charged);
     let verb = if is_contest { "Overturn" } else { "Let in" };
-    let mut effect = format!("{} let in; limits count it like any other", counted_people(people));
-    if charged > 0 {
-        effect.push_str(&format!(", and {} to be charged", counted(charged, "guest")));
-    }
-    AnswerView {
-        name: "tier",
-        value: tier.tier.clone(),
-        words: format!("{verb}: {}", tier.name),
-        class: "",
-        effect: format!("{effect}."),
-    }
+    let charged =
+        if charged > 0 { format!(", and {} to be charged", counted(charged, "guest")) } else { String::new() };
+    let effect = format!("{} let in; limits count it like any other{charged}.", counted_people(people));
+    AnswerView { name: "tier", value: tier.tier.clone(), words: format!("{verb}: {}", tier.name), class: "", effect }
 }
 
 fn counted_people(people: u64) -> String {
