@@ -28,5 +28,12 @@ mod trial_form;
 pub(super) mod versions;
 
 /// The pages of a perk, by the end of their address.
-pub(super) const TABS: &[(&str, &str)] =
-    &[("Overview", ""), ("Rule", "/rule"), ("As text", "/rule.json"), ("Who comes in", "/picture"), ("Try it", "/try")];
+pub(super) const TABS: &[(&str, &str)] = &[
+    ("Overview", ""),
+    ("Rule", "/rule"),
+    ("As text", "/rule.json"),
+    ("Who comes in", "/picture"),
+    ("Try it", "/try"),
+    ("Backtest", "/backtest"),
+    ("Everyone", "/everyone"),
+];
