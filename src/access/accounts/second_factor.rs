@@ -170,7 +170,7 @@ impl Directory {
         typed: TypedCode,
         address: &str,
     ) -> Result<(), LogInError> {
-        self.by_code(session, typed, address, |conn, key| store::delete_factor(conn, key)).await
+        self.by_code(session, typed, address, store::delete_factor).await
     }
 
     /// Makes new recovery codes for the account of this session, with a code of its second factor: the old ones are over.

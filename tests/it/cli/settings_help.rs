@@ -35,6 +35,7 @@ fn shortest(path: &str, help: &str) -> String {
     let mut line = path.to_owned();
     // What is needed unless something else is given doesn't stand in the usage.
     line.push_str(match path {
+        "account create" => " --role admin",
         "audit export" => " --operator",
         "audit prune" => " --all --dry-run",
         _ => "",
