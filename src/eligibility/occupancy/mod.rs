@@ -155,7 +155,7 @@ impl Floor {
         Ok(CorrectedOccupancy { id, corrected: change.await?, place })
     }
 
-    /// The place, at a location that keys name.
+    /// The place, at a location that keys name or named.
     async fn find_known(&self, merchant: &Merchant, asked: &PlaceAsked) -> Result<Found, OccupancyRequestError> {
         let found = self.find(merchant, asked).await?;
         if let Some(location) = &asked.location {
