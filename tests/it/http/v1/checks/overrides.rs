@@ -405,6 +405,47 @@ async fn a_refusal_tells_a_desk_what_it_may_make_good_and_a_kiosk_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_offered_that_would_be_refused() {
+    for app in TestApp::all().await {
+        let flights = r#""limits":[{"id":"flight","scope":["context.flight"],"max":9,"window":{"calendar":"day"}},"#;
+        app.lounge(&rule().replace(r#""limits":["#, flights), "50").await;
+        let (desk, admin) = (app.role(&app.cathay, Role::Desk).await, app.admin(&app.cathay).await);
+        let refused = async |who: &str, context: Value| {
+            let asked = json!({"perk": "sfo-lounge", "subject": who, "context": context});
+            let refused = desk.post("/v1/checks", &asked).await;
+            assert_eq!(refused.is(200)["decision"], "denied");
+            refused
+        };
+        // A limit counts by what this check didn't bring.
+        let lacking = refused("twitter:ada", json!({})).await;
+        assert_eq!(lacking.is(200).get("override"), None);
+        override_it(&desk, &lacking, &courtesy()).await.problem(409, "limit_reached");
+        let flight = json!({"flight": "CX870"});
+        let whole = refused("twitter:bob", flight.clone()).await;
+        assert_eq!(whole.is(200)["override"]["left"], 3);
+        let batch = json!({"checks": [{"perk": "sfo-lounge", "subject": "twitter:cy", "context": flight}]});
+        let results = desk.post("/v1/checks/batch", &batch).await.is(200)["results"].clone();
+        assert_eq!((&results[0]["decision"], results[0].get("override")), (&json!("denied"), None));
+        // What a person granted already, of itself and of what was added to it.
+        let added = refused("twitter:bob", flight).await;
+        let path = |refused: &Reply| format!("/v1/checks/{}", refused.text_of("check"));
+        for refused in [&whole, &added] {
+            let contest = desk.post(&format!("{}/contest", path(refused)), &json!({"reason": "It is me."})).await;
+            assert!(matches!(contest.status, 200 | 201), "{}", contest.text);
+            assert_eq!(desk.get(&path(refused)).await.is(200)["override"]["left"], 3, "nobody has decided");
+        }
+        let overturn = json!({"tier": "main", "note": "In person."});
+        let case = format!("/v1/contests/{}/overturn", whole.text_of("check"));
+        admin.post(&case, &overturn).await.is(201);
+        for refused in [&whole, &added] {
+            assert_eq!(desk.get(&path(refused)).await.is(200).get("override"), None);
+            override_it(&desk, refused, &courtesy()).await.problem(409, "already_decided");
+        }
+        assert_eq!(findings(&app.world), [""; 0]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_grant_by_override_ends_as_any_other() {
     for app in TestApp::all().await {
         let (desk, kiosk) = desk_and_kiosk(&app).await;
