@@ -264,6 +264,29 @@ async fn an_admin_unlocks_a_clerk_and_gives_another_pin_which_ends_the_sessions(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_clerk_who_is_unlocked_while_they_sign_in_is_answered() {
+    for app in TestApp::all_with(&[("rate_per_key", "0")]).await {
+        let admin = app.admin(&app.cathay).await;
+        let grace = make(&admin, "Grace", PIN).await.text_of("clerk");
+        let mut desks = Vec::new();
+        for _ in 0..4 {
+            desks.push(desk(&app).await);
+        }
+        let unlock = format!("/v1/desk/clerks/{grace}/unlock");
+        let guesses = join_all((0..40).map(|nth| sign_in(&desks[nth % 4], &grace, "900000")));
+        let unlocks = join_all((0..40).map(async |_| admin.post(&unlock, &json!({})).await));
+        let (guesses, unlocks) = tokio::join!(guesses, unlocks);
+        for reply in guesses {
+            assert!(matches!(reply.status, 403 | 429), "{}", reply.text);
+        }
+        for reply in unlocks {
+            assert_eq!(reply.status, 204, "{}", reply.text);
+        }
+        assert_eq!(findings(&app.world), [""; 0]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_pin_that_was_set_past_the_log_is_found() {
     for app in TestApp::all().await {
         let admin = app.admin(&app.cathay).await;
