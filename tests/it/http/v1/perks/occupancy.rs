@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use diesel::RunQueryDsl as _;
 use futures_util::StreamExt as _;
+use futures_util::future::join_all;
 use perkgate::access::{NewKey, Role};
 use perkgate::audit::Request;
 use perkgate::database::DatabaseError;
@@ -575,6 +576,28 @@ async fn a_clock_that_steps_back_freezes_no_stream() {
         correct(&admin, -1).await.is(201);
         assert_eq!((stream.event().await.1, late.event().await.1), (1, 1));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_says_that_it_lives_and_ends_with_its_key() {
+    // On both at once, as the first beat takes its time.
+    let apps = TestApp::all().await;
+    let watched = apps.iter().map(async |app| {
+        app.lounge(SEATS, "47.25").await;
+        let (admin, other) = (app.admin(&app.cathay).await, app.admin(&app.cathay).await);
+        let made = admin.post("/v1/keys", &json!({"role": "desk", "label": "screen"})).await;
+        let url = format!("http://{}{PATH}/stream", app.address);
+        let mut stream = Stream::at(url, &made.text_of("key"), None).await;
+        let mut lasting = Stream::open(app, &other, None).await;
+        for stream in [&mut stream, &mut lasting] {
+            assert_eq!(stream.event().await.1, 0);
+            assert_eq!(stream.block().await.as_deref(), Some(": heartbeat"));
+        }
+        assert_eq!(admin.delete(&format!("/v1/keys/{}", made.text_of("id"))).await.status, 204);
+        correct(&admin, 1).await.is(201);
+        assert_eq!((stream.block().await, lasting.event().await.1), (None, 1), "those of other keys go on");
+    });
+    join_all(watched).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
