@@ -126,7 +126,10 @@ pub(super) fn lock_guesses(
     let (key_id, merchant_id) = (key.as_str().to_owned(), merchant.as_str().to_owned());
     let row = GuessRow { key_id, counted: counted.to_owned(), merchant_id, failures: 0, since: now, locked_until: 0 };
     let insert = |conn: &mut AnyConnection| {
-        on_either!(conn, |c| diesel::insert_into(pin_guesses::table).values(&row).on_conflict_do_nothing().execute(c)?);
+        on_either!(conn, |c| diesel::insert_into(pin_guesses::table)
+            .values(&row)
+            .on_conflict_do_nothing()
+            .execute(c)?);
         Ok::<_, DatabaseError>(())
     };
     insert(conn)?;

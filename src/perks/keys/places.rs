@@ -52,6 +52,7 @@ impl Catalog {
     pub async fn require_location(&self, merchant: &MerchantId, location: &str) -> Result<(), PerkError> {
         let merchant = merchant.clone();
         let named = self.database.read(move |conn| store::list_locations_ever(conn, &merchant)).await?;
-        unknown_among(&named.into_iter().collect(), location).map_or(Ok(()), |error| Err(PerkError::Field(Box::new(error))))
+        unknown_among(&named.into_iter().collect(), location)
+            .map_or(Ok(()), |error| Err(PerkError::Field(Box::new(error))))
     }
 }

@@ -193,7 +193,8 @@ async fn what_people_asked_for_is_listed_confirmed_and_declined() {
         let unasked = terminal.refused(&format!("subject confirm {erasure}"), 2).concat();
         assert!(unasked.contains("--yes") && unasked.contains("erased for good"), "{unasked}");
         let confirm = |request: &str| format!("subject confirm {request} --yes --note 'They showed their passport.'");
-        let waiting: Vec<_> = listed["requests"].as_array().unwrap().iter().filter(|it| it["waits_for_record"] == true).collect();
+        let waiting: Vec<_> =
+            listed["requests"].as_array().unwrap().iter().filter(|it| it["waits_for_record"] == true).collect();
         assert_eq!((waiting.len(), &waiting[0]["kind"]), (1, &json!("erasure")));
         let confirmed = terminal.ask(&confirm(&erasure));
         assert_eq!((&confirmed["status"], confirmed["due_at"].is_string()), (&json!("confirmed"), true));

@@ -70,10 +70,14 @@ async fn sum_of_events(world: &World, merchant: &Merchant) -> Sum {
             }
             "grant.released" | "grant.voided" | "grant.freed" => {
                 sum.inside -= cost("returned");
-                seats("returned").into_iter().filter_map(|part| part.member("corrections")).for_each(take);
+                for left in seats("returned").into_iter().filter_map(|part| part.member("corrections")) {
+                    take(left);
+                }
             }
             "token.redeemed_offline" => {
-                seats("holds").into_iter().filter_map(|held| held.member("corrections")).for_each(take);
+                for left in seats("holds").into_iter().filter_map(|held| held.member("corrections")) {
+                    take(left);
+                }
             }
             "occupancy.corrected" => take(event.facts.member("uses").unwrap()),
             _ => {}
@@ -115,7 +119,8 @@ impl Gate {
 
     /// What is answered at last of the step of this number, which people take by this name.
     async fn step(&self, nth: usize, name: &str) -> Option<(u16, Value)> {
-        let text = |answer: &Value, member: &str| answer[member].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned();
+        let text =
+            |answer: &Value, member: &str| answer[member].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned();
         if nth.is_multiple_of(4) {
             let delta = if nth.is_multiple_of(8) { 2 } else { -1 };
             let body = json!({"delta": delta, "reason": "Seen."});
@@ -132,7 +137,8 @@ impl Gate {
             2 => self.post(&format!("/v1/grants/{grant}/undo"), &json!({"reason": "mistake"})).await,
             3 => {
                 let until: Timestamp = text(&came, "token_expires_at").parse().unwrap();
-                let item = json!({"token": came["token"], "door": "A", "attempt": name, "at": (until - TTL).to_string()});
+                let item =
+                    json!({"token": came["token"], "door": "A", "attempt": name, "at": (until - TTL).to_string()});
                 let (status, heard) = self.post("/v1/tokens/redeem/late", &json!({"items": [item]})).await?;
                 assert_eq!(heard["results"][0]["outcome"], "recorded", "{heard}");
                 Some((status, heard))

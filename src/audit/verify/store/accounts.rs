@@ -27,7 +27,9 @@ pub(crate) fn list_pins<'a>(
     keys: impl Iterator<Item = &'a str>,
 ) -> Result<BTreeMap<String, i32>, DatabaseError> {
     let keys: Vec<&str> = keys.collect();
-    let rows: Vec<(String, i32)> =
-        clerks::table.filter(clerks::key_id.eq_any(keys)).select((clerks::key_id, clerks::pin_generation)).load(conn)?;
+    let rows: Vec<(String, i32)> = clerks::table
+        .filter(clerks::key_id.eq_any(keys))
+        .select((clerks::key_id, clerks::pin_generation))
+        .load(conn)?;
     Ok(rows.into_iter().collect())
 }

@@ -60,7 +60,8 @@ async fn each_needs_a_clerk_once_there_are_some_and_names_them() {
             assert_ne!(event, before, "{path}");
             assert_eq!(event["actor"], json!({"key": grace, "role": "desk"}), "{path}");
         }
-        let report = perkgate::audit::verify(&app.world.database.open(), &Request::default(), &Entropy::System, &mut |_| {});
+        let report =
+            perkgate::audit::verify(&app.world.database.open(), &Request::default(), &Entropy::System, &mut |_| {});
         assert!(report.unwrap().findings.listed().is_empty());
     }
 }
