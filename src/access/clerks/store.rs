@@ -125,12 +125,28 @@ pub(super) fn lock_guesses(
 ) -> Result<GuessRow> {
     let (key_id, merchant_id) = (key.as_str().to_owned(), merchant.as_str().to_owned());
     let row = GuessRow { key_id, counted: counted.to_owned(), merchant_id, failures: 0, since: now, locked_until: 0 };
-    on_either!(conn, |c| diesel::insert_into(pin_guesses::table).values(&row).on_conflict_do_nothing().execute(c)?);
-    if let AnyConnection::Postgres(c) = conn {
-        pin_guesses::table.find((key.as_str(), counted)).select(pin_guesses::key_id).for_update().first::<String>(c)?;
+    let insert = |conn: &mut AnyConnection| {
+        on_either!(conn, |c| diesel::insert_into(pin_guesses::table)
+            .values(&row)
+            .on_conflict_do_nothing()
+            .execute(c)?);
+        Ok::<_, DatabaseError>(())
+    };
+    insert(conn)?;
+    // An unlock may delete the row that was found before it can be locked: then there is none to be in the way.
+    if !lock(conn, key, counted)? {
+        insert(conn)?;
+        lock(conn, key, counted)?;
     }
     let whose = pin_guesses::table.find((key.as_str(), counted)).filter(pin_guesses::merchant_id.eq(merchant.as_str()));
     Ok(whose.select(GuessRow::as_select()).first(conn)?)
+}
+
+/// Locks a count; false where there is none. Of SQLite one transaction at a time writes.
+fn lock(conn: &mut AnyConnection, key: &KeyId, counted: &str) -> Result<bool> {
+    let AnyConnection::Postgres(c) = conn else { return Ok(true) };
+    let row = pin_guesses::table.find((key.as_str(), counted)).select(pin_guesses::key_id);
+    Ok(row.for_update().first::<String>(c).optional()?.is_some())
 }
 
 pub(super) fn update_guesses(conn: &mut AnyConnection, row: &GuessRow) -> Result<()> {

@@ -148,6 +148,10 @@ pub(crate) struct CheckFacts<'a> {
     #[serde(borrow)]
     pub subject: Text<'a>,
     #[serde(borrow)]
+    pub location: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub kiosk: Option<Text<'a>>,
+    #[serde(borrow)]
     pub limits: Vec<LimitFacts<'a>>,
     #[serde(borrow)]
     pub grant: Option<GrantFacts<'a>>,
@@ -176,6 +180,8 @@ read_members!(CheckFacts {
     decision,
     tier,
     subject,
+    location,
+    kiosk,
     limits,
     grant,
     resolves,

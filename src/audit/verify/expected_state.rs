@@ -171,7 +171,7 @@ impl ExpectedLog<'_> {
                 findings.add(at, Wrong::BodyKept);
                 match kind.split_once('.').map(|(of, _)| of) {
                     Some("rule" | "perk") => self.rules.record_pruned(about),
-                    Some("key") => self.keys.record_pruned(about),
+                    Some("key" | "clerk") => self.keys.record_pruned(about),
                     Some("place") => self.closures.record_pruned(about),
                     Some("approvals") => self.approvals.record_pruned(),
                     _ => {}
@@ -344,7 +344,7 @@ impl ExpectedLog<'_> {
                 self.keys.created(body, read(facts)?);
             }
             "key.revoked" => self.keys.revoked(body, read(facts)?),
-            "clerk.reset" => _ = read::<crate::ledger::events::access::ClerkReset>(facts)?,
+            "clerk.reset" => self.keys.of_clerk(at, body, &read(facts)?, self.gaps.is_part(), findings),
             kind if kind.starts_with("account.") => self.keys.of_account(body, facts)?,
             gateway::CREATED | gateway::ROTATED if self.log.merchant.is_none() => {
                 self.gateway_keys.created(about, &read(facts)?);

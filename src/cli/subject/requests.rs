@@ -69,12 +69,14 @@ struct RequestView {
     decided_by: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     due_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    waits_for_record: bool,
 }
 
 impl RequestView {
-    fn of(request: SubjectRequest, subject: Option<String>) -> Self {
+    fn of(request: SubjectRequest, subject: Option<String>, waits_for_record: bool) -> Self {
         let SubjectRequest { id, check, kind, status, asked_at, decided_at, decided_by, due_at, .. } = request;
-        Self { request: id, kind, status, check, subject, asked_at, decided_at, decided_by, due_at }
+        Self { request: id, kind, status, check, subject, asked_at, decided_at, decided_by, due_at, waits_for_record }
     }
 }
 
@@ -82,10 +84,13 @@ impl fmt::Display for RequestView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { request, kind, status, due_at, .. } = self;
         write_part!(f, "{request}: {}, {}", kind.as_str(), status.as_str())?;
-        match due_at {
-            Some(due_at) => write_part!(f, ", to be carried out at {due_at}"),
-            None => Ok(()),
+        if let Some(due_at) = due_at {
+            write_part!(f, ", to be carried out at {due_at}")?;
         }
+        if self.waits_for_record {
+            write_part!(f, "; sooner where the record that they asked for too is handed over or declined")?;
+        }
+        Ok(())
     }
 }
 
@@ -102,10 +107,11 @@ impl fmt::Display for Listed {
         let rows = self.requests.iter().map(|it| {
             let subject = it.subject.clone().unwrap_or_default();
             let due = it.due_at.map(|at| at.to_string()).unwrap_or_default();
+            let waits = if it.waits_for_record { "the record" } else { "" }.to_owned();
             let (kind, status) = (it.kind.as_str().to_owned(), it.status.as_str().to_owned());
-            [it.request.to_string(), kind, status, subject, it.asked_at.to_string(), due]
+            [it.request.to_string(), kind, status, subject, it.asked_at.to_string(), due, waits]
         });
-        f.write_str(&table(["request", "kind", "status", "person", "asked", "due"], rows))
+        f.write_str(&table(["request", "kind", "status", "person", "asked", "due", "waits for"], rows))
     }
 }
 
@@ -118,7 +124,9 @@ pub(super) fn list(args: &ListArgs, invocation: &Invocation) -> Result<Completio
         };
         Ok(all_pages(usize::try_from(PAGE).unwrap_or(usize::MAX), page).await?)
     })?;
-    let view = |RequestOf { request, handle }| RequestView::of(request, handle.map(|it| it.as_str().to_owned()));
+    let view = |RequestOf { request, handle, waits_for_record }| {
+        RequestView::of(request, handle.map(|it| it.as_str().to_owned()), waits_for_record)
+    };
     invocation.output.show(&Listed { requests: requests.into_iter().map(view).collect() })?;
     Ok(Completion::Succeeded)
 }
@@ -134,7 +142,7 @@ pub(super) fn decline(args: &Decided, invocation: &Invocation) -> Result<Complet
 /// Confirms, or declines where there is no `confirmation`, which an erasure is asked for.
 fn decide(args: &Decided, confirmation: Option<Confirmation>, invocation: &Invocation) -> Result<Completion, CliError> {
     let note = args.note.as_deref().map(|note| ids::label(note, MAX_NOTE)).transpose().map_err(CliError::Note)?;
-    let decided = invocation.with_gateway(Needs::Existing, async |gateway| {
+    let (decided, waits) = invocation.with_gateway(Needs::Existing, async |gateway| {
         let merchant = once::merchant(gateway, &args.merchant).await?;
         let absent = || CliError::Absent { kind: "request of a person", id: args.request.to_string() };
         if let Some(confirmation) = confirmation {
@@ -153,6 +161,6 @@ fn decide(args: &Decided, confirmation: Option<Confirmation>, invocation: &Invoc
             other => other.into(),
         })
     })?;
-    invocation.output.show(&RequestView::of(decided, None))?;
+    invocation.output.show(&RequestView::of(decided, None, waits))?;
     Ok(Completion::Succeeded)
 }

@@ -98,7 +98,7 @@ pub(super) async fn cases(
         found.push(version_case(gateway, caller, merchant, &perk, &version, (&zone, now)).await?);
     }
     let open = Some(RequestStatus::Open);
-    for RequestOf { request, handle } in gateway.requests.list(&merchant.id, open, None, MOST).await? {
+    for RequestOf { request, handle, .. } in gateway.requests.list(&merchant.id, open, None, MOST).await? {
         let due = gateway.requests.carried_out_at(&request, now).await?;
         let who = handle.map_or_else(|| request.subject.clone(), |handle| handle.as_str().to_owned());
         found.push(request_case(&request, &who, due, (&zone, now)));

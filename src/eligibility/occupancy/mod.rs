@@ -155,7 +155,19 @@ impl Floor {
         Ok(CorrectedOccupancy { id, corrected: change.await?, place })
     }
 
-    /// The place, at a location that keys name.
+    /// The location that is counted; none for the perk as a whole.
+    ///
+    /// # Errors
+    /// As [`Floor::occupancy`].
+    pub async fn location_of(
+        &self,
+        merchant: &Merchant,
+        asked: &PlaceAsked,
+    ) -> Result<Option<String>, OccupancyRequestError> {
+        Ok(self.find_known(merchant, asked).await?.place.house.location)
+    }
+
+    /// The place, at a location that keys name or named.
     async fn find_known(&self, merchant: &Merchant, asked: &PlaceAsked) -> Result<Found, OccupancyRequestError> {
         let found = self.find(merchant, asked).await?;
         if let Some(location) = &asked.location {

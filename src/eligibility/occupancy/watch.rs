@@ -6,6 +6,7 @@ use tokio::sync::watch;
 
 use super::{Floor, Found, Occupancy, OccupancyRequestError, PlaceAsked, shown};
 use crate::access::Merchant;
+use crate::eligibility::watches::News;
 use crate::ledger::occupancy::CountedPlace;
 use crate::perks::error::PerkError;
 
@@ -43,7 +44,7 @@ impl Floor {
             let (floor, merchant, asked, place) = of.clone();
             async move { floor.look(&merchant, &asked, &place).await }
         };
-        Ok(Watched { changes: self.watches.watch(place, now, renew, look) })
+        Ok(Watched { changes: self.watches.watch(place, now, NEWS, look) })
     }
 
     /// How full the place is; none where the rule counts it otherwise by now.
@@ -65,12 +66,14 @@ impl Floor {
     }
 }
 
-/// Puts what was seen in the place of what is known, unless it is older or differs in nothing but when that was; whether
-/// it did.
-fn renew(known: &mut Arc<Occupancy>, now: &Arc<Occupancy>) -> bool {
-    let is_news = now.as_of >= known.as_of && Occupancy { as_of: now.as_of, ..(**known).clone() } != **now;
-    if is_news {
-        *known = now.clone();
-    }
-    is_news
+const NEWS: News<Arc<Occupancy>> = News { is_later, is_other };
+
+/// Tells whether a newcomer saw it no earlier than the last look did.
+fn is_later(known: &Arc<Occupancy>, now: &Arc<Occupancy>) -> bool {
+    now.as_of >= known.as_of
+}
+
+/// Tells whether it differs in more than when it was seen.
+fn is_other(known: &Arc<Occupancy>, now: &Arc<Occupancy>) -> bool {
+    Occupancy { as_of: now.as_of, ..(**known).clone() } != **now
 }

@@ -5,7 +5,8 @@ use jiff::Timestamp;
 use super::{OPEN_FOR, OverrideError, Overrider};
 use crate::access::Merchant;
 use crate::eligibility::checker::{CheckError, Checker};
-use crate::foundation::ids::CheckId;
+use crate::foundation::ids::{CheckId, PerkSlug};
+use crate::ledger::cases::model::ReferralStatus;
 use crate::ledger::entry::CheckEntry;
 use crate::rules::overrides::OverrideTerms;
 
@@ -35,18 +36,30 @@ impl Checker {
     ///
     /// # Errors
     /// [`CheckError`].
-    pub async fn openings(&self, by: Overrider, merchant: &Merchant, check: &CheckId) -> Result<Openings, CheckError> {
+    pub async fn openings(
+        &self,
+        by: Overrider,
+        merchant: &Merchant,
+        (check, perk, version): (&CheckId, &PerkSlug, i32),
+    ) -> Result<Openings, CheckError> {
+        let deciding = self.catalog.read_version(&merchant.id, perk, version).await?;
+        // Of most rules nothing more is to be read: they let nobody in by hand.
+        if deciding.rule.by_hand().each().next().is_none() {
+            return Ok(Openings::default());
+        }
         let refusal = match self.open_refusal(merchant, by.place.as_deref(), check).await {
             Ok(refusal) => refusal,
             Err(OverrideError::Check(error)) => return Err(error),
             // Overriding would say why not.
             Err(_) => return Ok(Openings::default()),
         };
-        if self.ledger.reader().find_override(&merchant.id, check).await?.is_some() {
+        let reader = self.ledger.reader();
+        let case = reader.case_of(&merchant.id, check).await?;
+        let is_granted = case.is_some_and(|case| case.status == ReferralStatus::Granted);
+        if is_granted || reader.find_override(&merchant.id, check).await?.is_some() {
             return Ok(Openings::default());
         }
         let (refusal, visitor) = refusal;
-        let deciding = self.refused_by(merchant, &refusal.asked).await?;
         let until = refusal.asked.at.checked_add(OPEN_FOR).unwrap_or(Timestamp::MAX);
         let opening = async |terms: Option<&OverrideTerms>| {
             let Some(terms) = terms else { return Ok(None) };
@@ -55,7 +68,9 @@ impl Checker {
                 let visit = (&refusal, visitor.clone());
                 self.in_place(by.clone(), merchant, visit, (&deciding, terms, tier))
             });
-            self.opening(terms, entries.collect(), until).await
+            // What can't be counted is not granted.
+            let entries = entries.filter(|entry| entry.lacking().is_empty()).collect();
+            self.opening(terms, entries, until).await
         };
         Ok(Openings {
             by_override: opening(deciding.rule.overrides()).await?,

@@ -51,6 +51,8 @@ pub struct SubjectRequests {
 pub struct RequestOf {
     pub request: SubjectRequest,
     pub handle: Option<SubjectHandle>,
+    /// True for an erasure that the record comes before which the person asked for too.
+    pub waits_for_record: bool,
 }
 
 impl SubjectRequests {
@@ -73,7 +75,8 @@ impl SubjectRequests {
     }
 
     /// Confirms a request that is open, or declines it; an erasure that was confirmed can be declined until it is carried
-    /// out. What is confirmed of a record is the merchant's to hand over.
+    /// out. What is confirmed of a record is the merchant's to hand over. An erasure is due as [`Self::list`] says it; true with
+    /// one that waits for the record.
     ///
     /// # Errors
     /// [`SubjectRequestError`].
@@ -83,16 +86,20 @@ impl SubjectRequests {
         request: &SubjectRequestId,
         confirms: bool,
         (note, by): (Option<String>, Actor),
-    ) -> Result<SubjectRequest, SubjectRequestError> {
+    ) -> Result<(SubjectRequest, bool), SubjectRequestError> {
         let now = self.clock.now();
         let found = self.find(&merchant.id, request).await?.ok_or(SubjectRequestError::NotFound)?;
         let due_at = match (confirms, found.kind) {
             (true, RequestKind::Erasure) => Some(self.free_at(&found, now).await?),
             _ => None,
         };
+        let waits = due_at.is_some() && self.waits_for_record(&found).await?;
         let decision = RequestDecision { request: request.clone(), confirms, due_at, note, by };
         let merchant = merchant.id.clone();
-        self.ledger.change(move |conn, events| requests::decide(conn, events, &merchant, &decision, now)).await
+        let change = move |conn: &mut _, events: &mut _| requests::decide(conn, events, &merchant, &decision, now);
+        let mut decided: SubjectRequest = self.ledger.change(change).await?;
+        decided.due_at = decided.due_at.map(|due| put_off(&decided, due, waits));
+        Ok((decided, waits))
     }
 
     /// Up to `most` requests of the merchant behind `after`, oldest first, with whose they are. A confirmed erasure is due
@@ -112,14 +119,15 @@ impl SubjectRequests {
             let found = requests::list(conn, &merchant, status, after.as_ref(), most)?.into_iter();
             let with_handle = found.map(|request| {
                 let handle = requests::handle_of(conn, &keyring, &request)?;
-                Ok(RequestOf { request, handle })
+                Ok(RequestOf { request, handle, waits_for_record: false })
             });
             with_handle.collect::<Result<Vec<_>, DatabaseError>>()
         };
         let mut all: Vec<RequestOf> = self.read(read).await?;
-        for RequestOf { request, .. } in &mut all {
+        for RequestOf { request, waits_for_record, .. } in &mut all {
+            *waits_for_record = self.waits_for_record(request).await?;
             if request.due_at.is_some() {
-                request.due_at = self.carried_out_at(request, now).await?;
+                request.due_at = self.due_if(request, *waits_for_record, now).await?;
             }
         }
         Ok(all)
@@ -157,7 +165,8 @@ impl SubjectRequests {
     }
 
     /// When an erasure is carried out, as things are at `now`: one that isn't decided, if it were confirmed then. Visits since
-    /// it was confirmed may have put it off. None for anything else.
+    /// it was confirmed may have put it off, and one that waits for the record is not carried out before the longest wait is
+    /// over. None for anything else.
     ///
     /// # Errors
     /// The database's.
@@ -166,14 +175,29 @@ impl SubjectRequests {
         request: &SubjectRequest,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, LedgerError> {
-        Ok(match (request.kind, request.status) {
-            (RequestKind::Erasure, RequestStatus::Open) => Some(self.free_at(request, now).await?),
-            (RequestKind::Erasure, RequestStatus::Confirmed) => {
-                let earliest = self.free_at(request, now).await?;
-                Some(request.due_at.map_or(earliest, |due| due.max(earliest)))
-            }
-            _ => request.due_at,
-        })
+        self.due_if(request, self.waits_for_record(request).await?, now).await
+    }
+
+    async fn due_if(
+        &self,
+        request: &SubjectRequest,
+        waits: bool,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, LedgerError> {
+        if !is_pending_erasure(request) {
+            return Ok(request.due_at);
+        }
+        let earliest = self.free_at(request, now).await?;
+        Ok(Some(put_off(request, request.due_at.map_or(earliest, |due| due.max(earliest)), waits)))
+    }
+
+    /// Tells whether this is an erasure that is pending, of a person who asked for their record too and doesn't have it.
+    async fn waits_for_record(&self, request: &SubjectRequest) -> Result<bool, LedgerError> {
+        if !is_pending_erasure(request) {
+            return Ok(false);
+        }
+        let (merchant, name) = (request.merchant.clone(), request.subject.clone());
+        Ok(self.read(move |conn| requests::is_record_pending(conn, &merchant, &name)).await?)
     }
 
     /// Looks for erasures that are due until cancelled; every replica may.
@@ -279,6 +303,15 @@ impl SubjectRequests {
     ) -> Result<T, DatabaseError> {
         self.ledger.context().database.read(work).await
     }
+}
+
+const fn is_pending_erasure(request: &SubjectRequest) -> bool {
+    matches!((request.kind, request.status), (RequestKind::Erasure, RequestStatus::Open | RequestStatus::Confirmed))
+}
+
+/// When an erasure is carried out that limits let be from `due` on, and that may wait for the record.
+fn put_off(request: &SubjectRequest, due: Timestamp, waits_for_record: bool) -> Timestamp {
+    if waits_for_record { due.max(last_wait(request)) } else { due }
 }
 
 /// Until when an erasure waits at most, for limits and for the record.

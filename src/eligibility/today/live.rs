@@ -10,7 +10,7 @@ use crate::database::{AnyConnection, DatabaseError};
 use crate::decision::reason::ReasonCode;
 use crate::decision::trace::{Trace, trace};
 use crate::eligibility::replay::facts::facts_of;
-use crate::eligibility::watches::Watches;
+use crate::eligibility::watches::{News, Watches};
 use crate::foundation::ids::{CheckId, MerchantId, PerkId};
 use crate::foundation::subject::SubjectHandle;
 use crate::ledger::Ledger;
@@ -54,7 +54,7 @@ impl Live {
             async move { database.read(move |conn| seen::log_size(conn, &of)).await.map(Some) }
         };
         let Some(now) = look().await? else { return Err(DatabaseError::Interrupted) };
-        Ok(Growing { sizes: self.sizes.watch(merchant.clone(), now, renew, look) })
+        Ok(Growing { sizes: self.sizes.watch(merchant.clone(), now, NEWS, look) })
     }
 
     /// The newest `most` decisions about a perk, the oldest first: from an index of the log on, and how many others there
@@ -110,11 +110,10 @@ impl Live {
 }
 
 /// A log only grows: what was seen later is never less.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that all watched things have")]
-fn renew(known: &mut i64, now: &i64) -> bool {
-    let has_grown = now > known;
-    *known = (*known).max(*now);
-    has_grown
+const NEWS: News<i64> = News { is_later: has_grown, is_other: has_grown };
+
+const fn has_grown(known: &i64, now: &i64) -> bool {
+    *now > *known
 }
 
 /// A decision of the past taken apart by the rule that made it, of what it recorded. None where that is not all of it: once

@@ -52,6 +52,10 @@ pub struct SubjectRequestView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     due_at: Option<Timestamp>,
+    /// True for an erasure that waits for the record which the person asked for too: until that is declined, or confirmed and
+    /// read, and for 30 days after the request at most.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    waits_for_record: bool,
 }
 
 /// A page of them.
@@ -88,9 +92,9 @@ pub struct RequestDecisionBody {
 }
 
 impl SubjectRequestView {
-    fn of(request: SubjectRequest, subject: Option<String>) -> Self {
+    fn of(request: SubjectRequest, subject: Option<String>, waits_for_record: bool) -> Self {
         let SubjectRequest { id, check, kind, status, asked_at, decided_at, decided_by, due_at, .. } = request;
-        Self { request: id, kind, status, check, subject, asked_at, decided_at, decided_by, due_at }
+        Self { request: id, kind, status, check, subject, asked_at, decided_at, decided_by, due_at, waits_for_record }
     }
 }
 
@@ -130,7 +134,9 @@ pub(crate) async fn list_subject_requests(
     let (merchant, most) = (&caller.merchant()?.id, u32::from(limit.get()) + 1);
     let fetched = gateway.requests.list(merchant, status, cursor, most).await?;
     let (page, next_cursor) = limit.page(fetched, |it| it.request.id.to_string());
-    let view = |RequestOf { request, handle }| SubjectRequestView::of(request, handle.map(|it| it.as_str().to_owned()));
+    let view = |RequestOf { request, handle, waits_for_record }| {
+        SubjectRequestView::of(request, handle.map(|it| it.as_str().to_owned()), waits_for_record)
+    };
     let requests = page.into_iter().map(view).collect();
     let mut response = HttpResponse::Ok();
     response.insert_header((header::CACHE_CONTROL, "no-store"));
@@ -141,7 +147,7 @@ pub(crate) async fn list_subject_requests(
 ///
 /// Once it is clear that it was they who asked. A record is then the merchant's to hand over, by `POST /v1/subjects/record`;
 /// an erasure is carried out by the gateway at `due_at`: when the last window of a limit ends that counts a visit of theirs,
-/// and 30 days after the request at most.
+/// and 30 days after the request at most. It waits as long for the record that they asked for too.
 #[utoipa::path(
     tag = "subjects",
     params(("request" = String, Path, description = "The request's id", example = "srq_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")),
@@ -196,6 +202,6 @@ async fn decide(
     let note = body.into_inner().note.map(|note| ids::label(&note, MAX_NOTE)).transpose();
     let note =
         note.map_err(|error| Problem::invalid(vec![FieldError::at("/note", "invalid_value", error.to_string())]))?;
-    let decided = gateway.requests.decide(merchant, request, confirms, (note, caller.actor())).await?;
-    Ok(HttpResponse::Ok().json(SubjectRequestView::of(decided, None)))
+    let (decided, waits) = gateway.requests.decide(merchant, request, confirms, (note, caller.actor())).await?;
+    Ok(HttpResponse::Ok().json(SubjectRequestView::of(decided, None, waits)))
 }

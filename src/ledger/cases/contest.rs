@@ -9,14 +9,14 @@ use serde::{Deserialize, Serialize};
 
 use super::model::{Referral, ReferralStatus, SealedNote};
 use super::{case, overrides};
-use crate::database::{Abort, DatabaseError};
+use crate::database::{Abort, AnyConnection, DatabaseError};
 use crate::decision::decide::Decision;
 use crate::foundation::ids::{CheckId, EventId, MerchantId};
 use crate::ledger::LedgerError;
 use crate::ledger::context::WriterContext;
 use crate::ledger::entry::{Actor, CheckRecord, LogOwner};
 use crate::ledger::events::cases::ContestOpened;
-use crate::ledger::events::{Event, leaf_hash};
+use crate::ledger::events::{Event, StoredEvent, leaf_hash};
 use crate::ledger::idempotency::replay;
 use crate::ledger::store::{self, AdditionRow, ReferralRow, people};
 use crate::ledger::write::append::Leaf;
@@ -230,6 +230,30 @@ fn refused(
         return Err(Abort::Refused(ContestError::NotRefused(asked.decided.decision)));
     }
     Ok((event.ok_or(Abort::Refused(ContestError::NotFound))?, asked, is_known))
+}
+
+/// Tells whether the check was contested for this very reason before. Nobody knows once the person was erased, or the
+/// event is pruned.
+pub(crate) fn is_repeated(
+    conn: &mut AnyConnection,
+    context: &WriterContext,
+    objection: &Objection,
+) -> Result<bool, DatabaseError> {
+    /// A contest's facts, as far as whom it is about.
+    #[derive(Deserialize)]
+    struct About {
+        subject: String,
+    }
+    let Objection { merchant, check, reason, .. } = objection;
+    for kind in [OPENED, ADDED] {
+        let event: Option<StoredEvent<About>> = replay::find_event(conn, merchant, check, kind)?;
+        let Some(event) = event else { continue };
+        let subject = subjects::find(conn, &context.keyring, merchant, &event.facts.subject)?;
+        let Some((_, subject)) = subject else { return Ok(false) };
+        let said = check::unsealed::<SealedNote, _>(&event, &subject)?;
+        return Ok(said.is_some_and(|said| said.note == *reason));
+    }
+    Ok(false)
 }
 
 /// The facts of a contested refusal that name nobody; `case` is the open one that it is added to.

@@ -66,7 +66,8 @@ pub struct OverrideEntry {
 pub enum OverrideRefused {
     #[error("it was overridden before")]
     AlreadyOverridden { granted: CheckId },
-    /// The payment let someone in before. With the ending `free` its reference is another that was not used.
+    /// The payment let someone in before. Where that was undone since, its reference with the ending `free` is another that was
+    /// not used.
     #[error("the payment was used before")]
     ReferenceUsed { granted: CheckId, free: Option<String> },
     #[error("a person has granted it already")]
@@ -195,24 +196,25 @@ fn refused_before(
     Ok(Abort::Refused(OverrideRefused::ReferenceUsed { granted: granted(other)?, free }))
 }
 
-/// An ending with which a reference that was used is another that was not; none where the first are used too, or it would
-/// be too long.
+/// An ending with which a reference that was used is another that was not: where each grant that the payment let in was
+/// undone. None where one of them stands, as a payment lets one visit in, or the name would be too long.
 fn free_ending(
     conn: &mut AnyConnection,
     merchant: &MerchantId,
     reference: &str,
 ) -> Result<Option<String>, DatabaseError> {
+    let mut ending = String::new();
     for nth in 2..10 {
-        let ending = format!("/{nth}");
-        let longer = format!("{reference}{ending}");
-        if longer.len() > MAX_REFERENCE {
+        let Some(used) = overrides::find_paid(conn, merchant, &format!("{reference}{ending}"))? else { break };
+        let grant = store::find_grant(conn, merchant, &used.grant_id)?;
+        if grant.is_none_or(|grant| grant.voided_at.is_none()) {
             return Ok(None);
         }
-        if overrides::find_paid(conn, merchant, &longer)?.is_none() {
-            return Ok(Some(ending));
-        }
+        ending = format!("/{nth}");
     }
-    Ok(None)
+    let longer = format!("{reference}{ending}");
+    let is_free = longer.len() <= MAX_REFERENCE && overrides::find_paid(conn, merchant, &longer)?.is_none();
+    Ok(is_free.then_some(ending))
 }
 
 /// The case about the refusal, or the one to which it was added, locked.

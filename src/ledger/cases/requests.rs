@@ -280,7 +280,7 @@ pub(crate) fn is_erasure_due<'a>(
 }
 
 /// Tells whether the person asked for their record by a link and doesn't have it: nobody has decided, or it was confirmed
-/// and not read since. An erasure that they asked for too must not overtake it.
+/// and not read since they asked. An erasure that they asked for too must not overtake it.
 pub(crate) fn is_record_pending(
     conn: &mut AnyConnection,
     merchant: &MerchantId,
@@ -296,12 +296,14 @@ pub(crate) fn is_record_pending(
     let Some(newest) = asked.iter().rev().find(|row| row.kind == RequestKind::Record.as_str()) else {
         return Ok(false);
     };
-    let Some(confirmed_at) = newest.decided_at else { return Ok(true) };
+    if newest.decided_at.is_none() {
+        return Ok(true);
+    }
     for event in store::list_events_about(conn, merchant, &[name], RECORD_READ)? {
         let read = event.body.as_deref().map(serde_json::from_str::<At>).transpose();
         let read = read.map_err(|error| DatabaseError::corrupt("event", error))?;
         // One whose body is pruned is no younger than the window of pruning.
-        if read.is_some_and(|it| it.at >= from_micros(confirmed_at)) {
+        if read.is_some_and(|it| it.at >= from_micros(newest.asked_at)) {
             return Ok(false);
         }
     }

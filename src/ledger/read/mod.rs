@@ -7,6 +7,7 @@
 //! - `person`: what is held on one person
 //! - `history`, `decisions`: the past in the log's order, with what is needed to decide it again
 //! - `evidence`, `proof`: signed heads, and proofs that lead to them
+//! - `objections`: contests for those who made them
 //! - `published`: the public keys; `today`: the numbers of a day; `seen`: decisions as people look at them
 
 pub mod browse;
@@ -14,6 +15,7 @@ pub mod decisions;
 pub mod evidence;
 pub mod history;
 pub mod lists;
+mod objections;
 pub mod person;
 pub mod proof;
 pub mod published;

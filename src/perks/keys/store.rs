@@ -64,6 +64,16 @@ pub(super) fn list_locations(conn: &mut AnyConnection, merchant: &MerchantId, no
         .load(conn)?)
 }
 
+/// The locations that the merchant's keys name, also those that work no longer, each once.
+pub(super) fn list_locations_ever(conn: &mut AnyConnection, merchant: &MerchantId) -> Result<Vec<String>> {
+    Ok(api_keys::table
+        .filter(api_keys::merchant_id.eq(merchant.as_str()))
+        .filter(api_keys::location.is_not_null())
+        .select(api_keys::location.assume_not_null())
+        .distinct()
+        .load(conn)?)
+}
+
 /// Every merchant's id and slug, by slug.
 pub(super) fn list_merchants(conn: &mut AnyConnection) -> Result<Vec<(String, String)>> {
     Ok(merchants::table.order(merchants::slug).select((merchants::id, merchants::slug)).load(conn)?)

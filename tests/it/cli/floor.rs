@@ -193,6 +193,9 @@ async fn what_people_asked_for_is_listed_confirmed_and_declined() {
         let unasked = terminal.refused(&format!("subject confirm {erasure}"), 2).concat();
         assert!(unasked.contains("--yes") && unasked.contains("erased for good"), "{unasked}");
         let confirm = |request: &str| format!("subject confirm {request} --yes --note 'They showed their passport.'");
+        let waiting: Vec<_> =
+            listed["requests"].as_array().unwrap().iter().filter(|it| it["waits_for_record"] == true).collect();
+        assert_eq!((waiting.len(), &waiting[0]["kind"]), (1, &json!("erasure")));
         let confirmed = terminal.ask(&confirm(&erasure));
         assert_eq!((&confirmed["status"], confirmed["due_at"].is_string()), (&json!("confirmed"), true));
         assert_eq!(terminal.ask(&format!("subject decline {erasure}"))["status"], "declined");
@@ -207,9 +210,10 @@ async fn what_people_asked_for_is_listed_confirmed_and_declined() {
         terminal.ask(&confirm(request.id.as_str()));
         let text = terminal.read("subject requests");
         assert!(text.contains("declined") && text.contains("erasure"), "{text}");
-        // The record that was asked for too comes first.
-        assert_eq!(gateway.requests.carry_out_due().await.unwrap(), 0);
+        assert!(text.matches("the record").count() == 1, "{text}");
+        assert_eq!(gateway.requests.carry_out_due().await.unwrap(), 0, "the record comes first");
         answer(&terminal.run_with_stdin("subject record - --json", "twitter:ada\n"), 0);
+        assert!(!terminal.read("subject requests").contains("the record"));
         assert_eq!(gateway.requests.carry_out_due().await.unwrap(), 1);
         assert_eq!(terminal.ask("audit verify")["ok"], true);
     }

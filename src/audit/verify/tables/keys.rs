@@ -7,12 +7,15 @@ use super::rules::Compared;
 use serde_json::value::RawValue;
 
 use crate::audit::reader::body::{Body, KeyFacts, Unreadable, read};
-use crate::audit::verify::findings::{FindingPlace, Findings, Wrong};
+use crate::audit::verify::findings::{At, FindingPlace, Findings, Wrong};
 
 use crate::audit::verify::store::{self, KeyRow};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::clock::from_micros;
-use crate::ledger::events::access::{AccountNamed, AccountReset, AccountRoleChanged};
+use crate::ledger::events::access::{AccountNamed, AccountReset, AccountRoleChanged, ClerkReset};
+
+/// The role of clerks' keys.
+const CLERK: &str = "desk";
 
 /// The keys of one log's owner as its events have them.
 #[derive(Default)]
@@ -27,21 +30,41 @@ struct Known {
     revoked: Option<SignedStep>,
     /// The account that acts under it is kept from logging in.
     is_suspended: bool,
+    /// How often its clerk was given another PIN; none where nobody reset it.
+    new_pins: Option<i32>,
     /// The body of an event about it is pruned.
     has_pruned: bool,
 }
 
 impl Keys {
     pub(crate) fn created(&mut self, body: &Body<'_>, facts: KeyFacts) {
-        let known =
-            Known { facts, created: Some(SignedStep::of(body)), revoked: None, is_suspended: false, has_pruned: false };
+        let known = Known { created: Some(SignedStep::of(body)), ..Known::of(facts) };
         self.known.insert(body.about.to_string(), known);
     }
 
     /// `facts` are those it was created with; its creation may lie outside of what was exported.
     pub(crate) fn revoked(&mut self, body: &Body<'_>, facts: KeyFacts) {
-        let unmade = Known { facts, created: None, revoked: None, is_suspended: false, has_pruned: false };
-        self.known.entry(body.about.to_string()).or_insert(unmade).revoked = Some(SignedStep::of(body));
+        let known = self.known.entry(body.about.to_string()).or_insert_with(|| Known::of(facts));
+        known.revoked = Some(SignedStep::of(body));
+    }
+
+    /// Follows a reset of a clerk. Of a part of a log the clerk's beginning may not be there.
+    pub(crate) fn of_clerk(
+        &mut self,
+        at: At<'_>,
+        body: &Body<'_>,
+        facts: &ClerkReset,
+        is_part: bool,
+        findings: &mut Findings,
+    ) {
+        match self.known.get_mut(&*body.about) {
+            Some(known) if known.facts.role == CLERK && known.revoked.is_none() => {
+                let before = known.new_pins.unwrap_or_default();
+                known.new_pins = Some(before.saturating_add(facts.has_new_pin.into()));
+            }
+            None if is_part => {}
+            _ => findings.add(at, Wrong::Incoherent { reason: "it resets a clerk whose key isn't there" }),
+        }
     }
 
     /// Follows an event about the account that acts under a key.
@@ -85,6 +108,7 @@ impl Keys {
         loop {
             let page = store::list_keys(conn, merchant, &last)?;
             let accounts = store::list_suspensions(conn, page.iter().map(|row| row.id.as_str()))?;
+            let pins = store::list_pins(conn, page.iter().map(|row| row.id.as_str()))?;
             for row in &page {
                 compared.rows += 1;
                 match self.known.remove(&row.id) {
@@ -93,7 +117,8 @@ impl Keys {
                         let of_account = accounts.get(&row.id).copied();
                         let is_so = known.has_pruned || of_account.is_none_or(|is| is == known.is_suspended);
                         let suspension = (!is_so).then_some("suspension");
-                        for part in known.differences(row).chain(suspension) {
+                        let pin = (!known.has_pin(pins.get(&row.id).copied())).then_some("PIN");
+                        for part in known.differences(row).chain(suspension).chain(pin) {
                             findings.add(FindingPlace::log(log), Wrong::Key { key: row.id.clone(), part });
                         }
                     }
@@ -113,6 +138,19 @@ impl Keys {
 }
 
 impl Known {
+    const fn of(facts: KeyFacts) -> Self {
+        Self { facts, created: None, revoked: None, is_suspended: false, new_pins: None, has_pruned: false }
+    }
+
+    /// Tells whether the events gave its clerk a PIN so often as a row says, which is deleted when the key is revoked.
+    fn has_pin(&self, generation: Option<i32>) -> bool {
+        self.has_pruned
+            || generation.map_or_else(
+                || self.new_pins.is_none() || self.revoked.is_some(),
+                |generation| self.facts.role == CLERK && generation == self.new_pins.unwrap_or_default(),
+            )
+    }
+
     /// Tells whether it can't be known who made it, and when.
     const fn is_unheld(&self) -> bool {
         self.has_pruned || self.created.is_none()
@@ -140,5 +178,37 @@ impl Known {
         ]
         .into_iter()
         .filter_map(|(is_same, part)| (!is_same).then_some(part))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reset_is_of_a_clerks_key_that_works() {
+        let body = |kind: &str, facts: &str| {
+            format!(
+                r#"{{"about":"key_2","actor":{{"key":"key_1","role":"admin"}},"at":"2012-05-08T19:00:00Z","facts":{{{facts}}},"id":"evt_1","kind":"{kind}","merchant":"mer_1","v":1}}"#
+            )
+        };
+        let reset = body("clerk.reset", r#""has_new_pin":true"#);
+        let reset = Body::parse(&reset).unwrap();
+        let found = |role: &str, is_revoked: bool, is_part: bool| {
+            let (mut keys, mut findings) = (Keys::default(), Findings::default());
+            let text = body("key.created", "");
+            let facts = || serde_json::from_str(&format!(r#"{{"label":"Grace","role":"{role}"}}"#)).unwrap();
+            if !role.is_empty() {
+                keys.created(&Body::parse(&text).unwrap(), facts());
+            }
+            if is_revoked {
+                keys.revoked(&Body::parse(&text).unwrap(), facts());
+            }
+            let at = At { log: "a", index: 0, event: "", line: None };
+            keys.of_clerk(at, &reset, &ClerkReset { has_new_pin: true }, is_part, &mut findings);
+            findings.listed().len()
+        };
+        assert_eq!([found("desk", false, false), found("", false, true)], [0, 0]);
+        assert_eq!([found("kiosk", false, false), found("desk", true, false), found("", false, false)], [1, 1, 1]);
     }
 }

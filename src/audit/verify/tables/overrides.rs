@@ -38,7 +38,7 @@ pub(crate) struct Overrides {
 
 /// A refusal that may be overridden.
 struct Refused {
-    /// Its person, perk and version.
+    /// Its person, perk, version and place.
     about: u128,
     at: i64,
     /// A person has granted it.
@@ -52,6 +52,8 @@ struct Expected {
     granted: String,
     grant: String,
     subject: String,
+    location: Option<String>,
+    kiosk: Option<String>,
     tier: String,
     reason: String,
     by: String,
@@ -132,6 +134,8 @@ impl Overrides {
             granted: body.about.to_string(),
             grant: grant.id.to_string(),
             subject: check.subject.to_string(),
+            location: check.location.as_deref().map(str::to_owned),
+            kiosk: check.kiosk.as_deref().map(str::to_owned),
             tier: check.tier.as_deref().unwrap_or_default().to_owned(),
             reason: reason.to_string(),
             by: body.actor.name(),
@@ -163,7 +167,8 @@ impl Overrides {
 
     fn about(&self, check: &CheckFacts<'_>) -> u128 {
         let version = check.rule_version.to_string();
-        self.fingerprints.of(&[&*check.subject, &*check.perk_id, &*check.rule_hash, &version])
+        let [location, kiosk] = [&check.location, &check.kiosk].map(|place| place.as_deref().unwrap_or_default());
+        self.fingerprints.of(&[&*check.subject, &*check.perk_id, &*check.rule_hash, &version, location, kiosk])
     }
 
     /// The reason for which it can't be an override of this refusal.
@@ -179,7 +184,7 @@ impl Overrides {
             return (!may_lack).then_some("no refusal is before it, within its time, that it overrides");
         };
         if known.about != self.about(check) {
-            Some("what it overrides is about another person, perk or version")
+            Some("what it overrides is about another person, perk, version or place")
         } else if body.at.0.saturating_sub(known.at) > micros(OPEN_FOR) {
             Some("it overrides what was refused too long before")
         } else if known.is_granted {
@@ -311,10 +316,8 @@ impl Expected {
     /// The reason for which it isn't counted where its rule counts overrides.
     fn miscounted(&self, rule: &Rule, merchant: &str) -> Option<&'static str> {
         let terms = self.terms(rule)?;
-        // Which key asked is held by the event alone.
-        let value_of = |name| value_in(&self.scope, name);
-        let (location, kiosk) = (value_of("location"), value_of("kiosk"));
-        let place = Place { merchant, location: location.as_deref(), kiosk: kiosk.as_deref(), pass_month: None };
+        let (location, kiosk) = (self.location.as_deref(), self.kiosk.as_deref());
+        let place = Place { merchant, location, kiosk, pass_month: None };
         let at = Timestamp::from_microsecond(self.at).ok()?;
         let subject = Pseudonym::stored(&self.subject);
         let is_so = terms.limit().claims(rule.time_zone(), &self.tier, 1, &place, at).all(|claim| {
@@ -323,18 +326,6 @@ impl Expected {
         });
         (!is_so).then_some("it is counted elsewhere than its rule says")
     }
-}
-
-/// The value of a part of a scope: `/NAME/VALUE` for each, in which `/` and `~` are escaped; `/perk` has none.
-fn value_in(scope: &str, wanted: &str) -> Option<String> {
-    let mut steps = scope.split('/').skip(1);
-    while let Some(name) = steps.next() {
-        let value = if name == "perk" { None } else { steps.next() };
-        if name == wanted {
-            return value.map(|value| value.replace("~1", "/").replace("~0", "~"));
-        }
-    }
-    None
 }
 
 #[cfg(test)]
@@ -395,6 +386,9 @@ mod tests {
                 overridden.clone(),
             ],
             vec![check("chk_1", "19:00", &refused.replace("denied", "referred")), overridden.clone()],
+            // It was refused elsewhere, or is overridden elsewhere.
+            vec![check("chk_1", "19:00", &format!(r#""location":"A",{refused}"#)), overridden.clone()],
+            vec![first.clone(), check("chk_2", "19:30", &format!(r#""kiosk":"A1",{by_hand}"#))],
             vec![first.clone(), check("chk_2", "19:31", &by_hand)],
             vec![first.clone(), overridden.clone(), check("chk_3", "19:30", &by_hand)],
             vec![first.clone(), overridden.clone(), check("chk_3", "20:30", &granted("chk_1", false))],
@@ -425,13 +419,5 @@ mod tests {
         for bent in [first.replace(PAID, OVERRIDE), first.replace(r#""override_reason":"paid","#, "")] {
             assert_eq!(with(std::slice::from_ref(&bent)), 1, "{bent}");
         }
-    }
-
-    #[test]
-    fn the_value_of_a_part_of_a_scope_is_read_back() {
-        let scope = "/perk/location/A~1B~0/kiosk/";
-        assert_eq!(value_in(scope, "location").as_deref(), Some("A/B~"));
-        assert_eq!(value_in(scope, "kiosk").as_deref(), Some(""));
-        assert_eq!((value_in(scope, "perk"), value_in(scope, "tier")), (None, None));
     }
 }

@@ -113,7 +113,7 @@ pub struct CheckView {
     #[schema(value_type = Option<String>, format = DateTime)]
     next_eligible_at: Option<Timestamp>,
     /// Where this was refused: the override that the rule allows of it. For those who may override, a desk say, and within
-    /// 30 minutes; absent where nobody may, or where it is another location's.
+    /// 30 minutes; absent where nobody may, where it is another location's, and in a batch.
     #[serde(skip_serializing_if = "Option::is_none")]
     r#override: Option<OpeningView>,
     /// The same of a paid entry; it has no reasons.
@@ -215,6 +215,7 @@ pub(crate) async fn create_check(
     let idempotency = key.into_inner().map(|key| gateway.ledger.idempotency(&key, body.hash()));
     let question = body.into_inner().read(&gateway.keyring, caller.merchant()?, idempotency)?;
     let view = answer_check(&caller, &gateway, &state, question, &languages.0).await?;
+    let view = with_openings(&caller, &gateway, view).await;
     Ok(in_languages(&view.guest_languages()).json(view))
 }
 
@@ -249,8 +250,7 @@ pub(super) async fn answer_check(
     let deciding = gateway.checker.rule_behind(merchant, &answer).await;
     let closure = gateway.checker.words_of_closure_behind(merchant, &answer).await;
     let shown = shown_to(caller, answer).for_guests(deciding.as_ref().map(|it| &*it.rule), languages);
-    let shown = shown.with_closure(closure.as_ref(), languages).with_link(|check| gateway.links.address(check));
-    Ok(with_openings(caller, gateway, shown).await)
+    Ok(shown.with_closure(closure.as_ref(), languages).with_link(|check| gateway.links.address(check)))
 }
 
 /// Nothing is recorded of a dry run: this is all that tells an operator of them.

@@ -1,6 +1,9 @@
 //! The ways by hand that a refusal leaves open to a desk, in the answer to a check.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
+use tokio::time::timeout;
 use utoipa::ToSchema;
 
 use crate::access::{Permission, Principal};
@@ -8,6 +11,9 @@ use crate::decision::decide::Decision;
 use crate::eligibility::overrides::Overrider;
 use crate::eligibility::shown::check::CheckShown;
 use crate::gateway::Gateway;
+
+/// The longest time an answer waits for what may be done about it.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// The terms on which a refusal can be made good by hand, as things are.
 #[derive(ToSchema)]
@@ -40,11 +46,16 @@ pub(super) async fn with_openings(caller: &Principal, gateway: &Gateway, shown: 
     }
     let place = caller.acts_only_at().map(str::to_owned);
     let by = Overrider { key: caller.key.clone(), role: caller.role.as_str(), place };
-    match Box::pin(gateway.checker.openings(by, merchant, check)).await {
-        Ok(openings) => shown.with_openings(openings),
-        // The answer stands: it must not be kept back for what can be tried.
-        Err(error) => {
+    let refused = (check, &shown.perk, shown.rule_version);
+    // The answer stands: it must not be kept back for what can be tried.
+    match timeout(PATIENCE, Box::pin(gateway.checker.openings(by, merchant, refused))).await {
+        Ok(Ok(openings)) => shown.with_openings(openings),
+        Ok(Err(error)) => {
             tracing::warn!(%error, "what may be overridden can't be read now");
+            shown
+        }
+        Err(_) => {
+            tracing::warn!("what may be overridden can't be read in time");
             shown
         }
     }

@@ -221,12 +221,15 @@ impl From<OverrideError> for Problem {
                 "The rule that refused this lets nobody in for pay: it needs the member `paid`.".to_owned()
             }
             OverrideError::ReferenceUsed { granted, free } => {
-                let example = free.map(|ending| format!(", such as `{ending}`")).unwrap_or_default();
-                format!(
-                    "The payment of this reference let someone in before: `{granted}` was granted for it. Look there whether \
-                     it is the same visit; for another one, send the reference of its own payment. Where that grant was \
-                     undone since, send this one again with an ending of your own{example}."
-                )
+                let how = match free {
+                    Some(ending) => format!(
+                        "That grant was undone since: for the same payment, send this one again with the ending `{ending}`."
+                    ),
+                    None => "Look there whether it is the same visit; for another one, send the reference of its own \
+                             payment."
+                        .to_owned(),
+                };
+                format!("The payment of this reference let someone in before: `{granted}` was granted for it. {how}")
             }
             OverrideError::AlreadyOverridden { granted } => {
                 format!(

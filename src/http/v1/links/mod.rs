@@ -152,7 +152,8 @@ pub(crate) async fn get_own_answer(
 
 /// Contest one's own refusal
 ///
-/// As a kiosk does in the person's name: a person decides about it. Once a check; the same again gets the same answer.
+/// As a kiosk does in the person's name: a person decides about it. Once a check; the same again gets the same answer, and
+/// another reason none.
 #[utoipa::path(
     tag = "links",
     security(()),
@@ -180,6 +181,7 @@ pub(crate) async fn create_own_contest(
     let event = EventId::new(at, &gateway.entropy);
     let objection =
         Objection { merchant: linked.merchant.id.clone(), check: linked.check.clone(), event, at, by: PERSON, reason };
+    let repeated = objection.clone();
     let case = match gateway.ledger.contest(objection).await {
         Ok(Contest::Opened(case)) => {
             meters().contests.count(["opened"]);
@@ -189,10 +191,11 @@ pub(crate) async fn create_own_contest(
             meters().contests.count(["added"]);
             case
         }
-        // Perhaps by this link, whose answer was lost.
+        // Perhaps by this link, whose answer was lost. Another reason must not seem to have been heard.
         Err(error @ ContestError::AlreadyContested) => {
+            let is_repeated = gateway.ledger.reader().is_repeated(repeated).await?;
             let known = gateway.ledger.reader().case_of(&linked.merchant.id, &linked.check).await?;
-            known.filter(|case| case.contested_by(&linked.check) == Some(PERSON.role)).ok_or(error)?
+            known.filter(|case| is_repeated && case.contested_by(&linked.check) == Some(PERSON.role)).ok_or(error)?
         }
         Err(error) => return Err(error.into()),
     };

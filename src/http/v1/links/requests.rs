@@ -39,7 +39,8 @@ pub struct OwnRequestView {
     #[schema(value_type = String, format = DateTime)]
     asked_at: Timestamp,
     /// Erasures only: when it is carried out, or, while the merchant hasn't confirmed it, when it would be at the earliest.
-    /// It is when the last window of a limit ends that counts a visit of the person, and 30 days after the request at most.
+    /// It is when the last window of a limit ends that counts a visit of the person, and 30 days after the request at most;
+    /// also while the record that was asked for too isn't read or declined.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     carried_out_at: Option<Timestamp>,

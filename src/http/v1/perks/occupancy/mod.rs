@@ -171,7 +171,7 @@ pub(crate) async fn get_occupancy(
 /// Correct who is inside
 ///
 /// Some came or left unseen. It is a use of the limit of its own, which checks count with at once, and which lapses. Fewer
-/// than nobody are never inside: `too_few_inside` says how many are.
+/// than nobody are never inside: `too_few_inside` says how many are. The key of a desk that has a location corrects its own.
 #[utoipa::path(
     tag = "perks",
     params(
@@ -214,6 +214,10 @@ pub(crate) async fn correct_occupancy(
     caller.require_at(location.as_deref())?;
     let asked = PlaceAsked { perk: perk.clone(), location, own: caller.location.clone() };
     let work = async {
+        // The one that is found is named, so that a rule that counts otherwise a moment later corrects no other.
+        let location = gateway.floor.location_of(caller.merchant()?, &asked).await?;
+        caller.require_all_of(location.as_deref())?;
+        let asked = PlaceAsked { location, ..asked };
         let made = gateway.floor.correct(caller.merchant()?, &asked, caller.actor(), (delta, reason)).await?;
         let view = OccupancyCorrectedView {
             correction: made.id,

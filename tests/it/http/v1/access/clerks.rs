@@ -1,8 +1,10 @@
 //! `/v1/desk/clerks` and `/v1/desk/sign-in`: who acts at a desk, how often a PIN may be wrong, and what a session opens.
 
+use diesel::RunQueryDsl as _;
 use futures_util::future::join_all;
 use perkgate::access::{NewKey, Role};
 use perkgate::audit::Request;
+use perkgate::database::DatabaseError;
 use perkgate::foundation::entropy::Entropy;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -258,6 +260,57 @@ async fn an_admin_unlocks_a_clerk_and_gives_another_pin_which_ends_the_sessions(
         assert_eq!(admin.delete(&format!("/v1/desk/clerks/{grace}")).await.status, 204);
         admin.post(&unlock, &json!({})).await.problem(404, "not_found");
         admin.put(&set_pin, &json!({"pin": OTHER})).await.problem(404, "not_found");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clerk_who_is_unlocked_while_they_sign_in_is_answered() {
+    for app in TestApp::all_with(&[("rate_per_key", "0")]).await {
+        let admin = app.admin(&app.cathay).await;
+        let grace = make(&admin, "Grace", PIN).await.text_of("clerk");
+        let mut desks = Vec::new();
+        for _ in 0..4 {
+            desks.push(desk(&app).await);
+        }
+        let unlock = format!("/v1/desk/clerks/{grace}/unlock");
+        let guesses = join_all((0..40).map(|nth| sign_in(&desks[nth % 4], &grace, "900000")));
+        let unlocks = join_all((0..40).map(async |_| admin.post(&unlock, &json!({})).await));
+        let (guesses, unlocks) = tokio::join!(guesses, unlocks);
+        for reply in guesses {
+            assert!(matches!(reply.status, 403 | 429), "{}", reply.text);
+        }
+        for reply in unlocks {
+            assert_eq!(reply.status, 204, "{}", reply.text);
+        }
+        assert_eq!(findings(&app.world), [""; 0]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pin_that_was_set_past_the_log_is_found() {
+    for app in TestApp::all().await {
+        let admin = app.admin(&app.cathay).await;
+        let grace = make(&admin, "Grace", PIN).await.text_of("clerk");
+        make(&admin, "Ada", PIN).await.is(201);
+        for pin in ["593146820715", "715593146820"] {
+            assert_eq!(admin.put(&format!("/v1/desk/clerks/{grace}/pin"), &json!({"pin": pin})).await.status, 204);
+        }
+        assert_eq!(findings(&app.world), [""; 0]);
+        // Set back to the sessions of before, set without an event, and taken away.
+        for (statement, is_found) in [
+            ("UPDATE clerks SET pin_generation = 1 WHERE pin_generation = 2", true),
+            ("UPDATE clerks SET pin_generation = 2 WHERE pin_generation = 1", false),
+            ("UPDATE clerks SET pin_generation = 1 WHERE pin_generation = 0", true),
+            ("UPDATE clerks SET pin_generation = 0 WHERE pin_generation = 1", false),
+            ("DELETE FROM clerks WHERE pin_generation = 2", true),
+        ] {
+            let write = app.world.gateway.database.write(move |conn| {
+                perkgate::on_either!(conn, |c| diesel::sql_query(statement).execute(c)).map_err(DatabaseError::from)
+            });
+            assert_eq!(write.await.unwrap(), 1, "{statement}");
+            let found = findings(&app.world);
+            assert_eq!(found.iter().any(|it| it.contains("in its PIN")), is_found, "{statement}: {found:?}");
+        }
     }
 }
 

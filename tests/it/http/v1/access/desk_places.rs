@@ -82,6 +82,17 @@ async fn a_desk_acts_where_it_is_and_one_without_a_location_everywhere() {
         assert_eq!(correct(&here, Value::Null).await.is(201)["location"], "A");
         correct(&here, json!("A")).await.is(201);
         correct(&anywhere, json!("B")).await.is(201);
+        // Nor of the perk as a whole, where that is what is counted.
+        let whole = RULE.replace(r#""scope":["location"]"#, r#""scope":["perk"]"#);
+        app.world.perk(&app.cathay, "bar", &whole).await;
+        let of_bar = async |client: &Client| {
+            let body = json!({"delta": 1, "reason": "Seen."});
+            client.post("/v1/perks/bar/occupancy/corrections", &body).await
+        };
+        let refused = of_bar(&here).await;
+        refused.problem(403, "other_location");
+        assert!(refused.text.contains("every location"), "{}", refused.text);
+        assert_eq!(of_bar(&anywhere).await.is(201)["inside"], 1);
         // It looks at the others all the same.
         here.get("/v1/perks/sfo-lounge/occupancy?location=B").await.is(200);
         // Closures: none of another place, and none of all of them.

@@ -181,6 +181,8 @@ async fn a_refusal_is_contested_once_by_its_person() {
         assert_eq!(guest.post(&contest, &body).await.is(201), json!({"contest": "open"}));
         // The same again, whose answer was lost.
         assert_eq!(guest.post(&contest, &body).await.is(201), json!({"contest": "open"}));
+        let other = json!({"reason": "It is another score."});
+        guest.post(&contest, &other).await.problem(409, "already_exists");
         kiosk.post(&format!("/v1/checks/{check}/contest"), &body).await.problem(409, "already_exists");
         let view = guest.get(&path).await.is(200);
         assert_eq!((&view["contest"], &view["can_be_contested"]), (&json!("open"), &json!(false)));
@@ -195,6 +197,7 @@ async fn a_refusal_is_contested_once_by_its_person() {
         for _ in 0..2 {
             assert_eq!(guest.post(&again, &body).await.is(201), json!({"contest": "open"}), "added to the kiosk's");
         }
+        guest.post(&again, &other).await.problem(409, "already_exists");
         // What a desk made good is not contested, and what was granted neither.
         let made_good = ask(&kiosk, "twitter:cy").await;
         let by_hand = format!("/v1/checks/{}/override", made_good.text_of("check"));

@@ -1,6 +1,7 @@
 //! `POST /v1/my/{link}/requests`, and `/v1/subject-requests` where the merchant confirms or declines.
 
 use diesel::RunQueryDsl as _;
+use jiff::SignedDuration;
 use perkgate::access::Role;
 use perkgate::database::DatabaseError;
 use perkgate::ledger::cases::requests::{PERSON, RequestStatus};
@@ -155,7 +156,19 @@ async fn an_erasure_does_not_overtake_the_record_that_was_asked_for_with_it() {
             let listed = list(&app).await;
             let open = |kind: &str| listed.iter().find(|it| it["kind"] == kind && it["subject"] == who).unwrap();
             let (record, erasure) = (open("record"), open("erasure"));
-            decide(erasure, "confirm").await;
+            // Limits would let it be at midnight: everyone is told when it will be.
+            let latest = (app.world.now() + SignedDuration::from_hours(30 * 24)).to_string();
+            let told = async || {
+                let listed = list(&app).await;
+                let one = listed.iter().find(|it| it["request"] == erasure["request"]).unwrap();
+                (one["due_at"].clone(), one["waits_for_record"].clone())
+            };
+            let shown = guest.get(&path.replace("/requests", "")).await.is(200);
+            assert_eq!(shown["requests"][1]["carried_out_at"], latest, "{who}");
+            assert_eq!(told().await, (Value::Null, json!(true)), "{who}");
+            let decided = decide(erasure, "confirm").await;
+            assert_eq!((&decided["due_at"], &decided["waits_for_record"]), (&json!(latest), &json!(true)), "{who}");
+            assert_eq!(told().await, (json!(latest), json!(true)), "{who}");
             app.world.pass(24 * 3600);
             assert_eq!(requests.carry_out_due().await.unwrap(), 0, "{who}: the record comes first");
             if step.is_empty() {
@@ -168,9 +181,42 @@ async fn an_erasure_does_not_overtake_the_record_that_was_asked_for_with_it() {
                 app.world.pass(1);
                 admin.post("/v1/subjects/record", &json!({"subject": who})).await.is(200);
             }
+            assert!(told().await.1.is_null(), "{who}");
             assert_eq!(requests.carry_out_due().await.unwrap(), 1, "{who}");
             assert_eq!(findings(&app.world), [""; 0]);
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_was_read_before_it_was_confirmed_is_waited_for_no_more() {
+    let rule = RULE.replace(r#""rolling":"P7D""#, r#""calendar":"day""#);
+    for app in apps().await {
+        app.lounge(&rule, "50").await;
+        let (kiosk, guest, admin) = (app.kiosk().await, app.anonymous(), app.admin(&app.cathay).await);
+        let read = async || admin.post("/v1/subjects/record", &json!({"subject": "member:1"})).await.is(200);
+        let path = format!("{}/requests", path_of(&ask(&kiosk, "member:1").await));
+        // What was read before they asked is another one.
+        read().await;
+        app.world.pass(1);
+        for kind in ["record", "erasure"] {
+            guest.post(&path, &json!({"kind": kind})).await.is(201);
+        }
+        let confirm = async |kind: &str| {
+            let listed = list(&app).await;
+            let request = listed.iter().find(|it| it["kind"] == kind).unwrap()["request"].as_str().unwrap();
+            admin.post(&format!("/v1/subject-requests/{request}/confirm"), &json!({})).await.is(200);
+        };
+        confirm("erasure").await;
+        app.world.pass(24 * 3600);
+        let requests = &app.world.gateway.requests;
+        assert_eq!(requests.carry_out_due().await.unwrap(), 0);
+        read().await;
+        app.world.pass(60);
+        assert_eq!(requests.carry_out_due().await.unwrap(), 0, "nobody has decided yet");
+        confirm("record").await;
+        assert_eq!(requests.carry_out_due().await.unwrap(), 1);
+        assert_eq!(findings(&app.world), [""; 0]);
     }
 }
 
@@ -265,7 +311,7 @@ async fn rows_are_held_to_the_whole_log_also_once_checks_are_pruned() {
             admin.post(&path, &json!({})).await.is(200);
         }
         assert_eq!(app.world.gateway.requests.carry_out_due().await.unwrap(), 2);
-        let before = app.world.now().checked_add(jiff::SignedDuration::from_hours(1)).unwrap();
+        let before = app.world.now().checked_add(SignedDuration::from_hours(1)).unwrap();
         app.world.pass(400 * 86_400);
         let ledger = &app.world.gateway.ledger;
         let plan = ledger.plan_pruning(&app.cathay.id, before, |_, _| ()).await.unwrap();

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use diesel::RunQueryDsl as _;
 use futures_util::StreamExt as _;
+use futures_util::future::join_all;
 use perkgate::access::{NewKey, Role};
 use perkgate::audit::Request;
 use perkgate::database::DatabaseError;
@@ -253,6 +254,40 @@ async fn a_location_is_counted_by_itself_and_what_nobody_counts_is_said() {
             let spot = admin.post("/v1/perks/seats/occupancy/corrections", &body).await.spot(422, "invalid_request");
             assert_eq!(spot, (pointer.to_owned(), code.to_owned()), "{body}");
         }
+        assert_eq!(findings(&app.world), [""; 0]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_location_whose_last_key_works_no_longer_is_counted_still() {
+    for app in TestApp::all().await {
+        app.lounge(ROOMS, "47.25").await;
+        let admin = app.admin(&app.cathay).await;
+        let made = async |location: &str, expires_at: Value| {
+            let body = json!({"role": "kiosk", "label": "x", "location": location, "expires_at": expires_at});
+            let made = admin.post("/v1/keys", &body).await;
+            let bearer = format!("Bearer {}", made.text_of("key"));
+            (made.text_of("id"), app.bearing(Some(bearer)))
+        };
+        let (revoked, first) = made("SFO-A", Value::Null).await;
+        let (_, second) = made("SFO-B", json!("2012-05-08T19:10:00Z")).await;
+        for kiosk in [&first, &second] {
+            assert_eq!(come(kiosk, "ada", 1).await.is(200)["decision"], "granted");
+        }
+        admin.delete(&format!("/v1/keys/{revoked}")).await;
+        app.world.pass(10 * 60);
+        for (kiosk, location) in [(&first, "SFO-A"), (&second, "SFO-B")] {
+            assert_eq!(come(kiosk, "bob", 1).await.status, 401, "{location}");
+            let path = format!("{PATH}?location={location}");
+            assert_eq!(admin.get(&path).await.is(200)["inside"], 1, "{location}");
+            let stream = format!("http://{}{PATH}/stream?location={location}", app.address);
+            assert_eq!(Stream::at(stream, admin.secret(), None).await.event().await.1, 1, "{location}");
+            let body = json!({"delta": -1, "reason": "She left.", "location": location});
+            assert_eq!(admin.post(CORRECTIONS, &body).await.is(201)["inside"], 0, "{location}");
+        }
+        let close = json!({"location": "SFO-A", "until": "2012-05-08T21:00:00Z"});
+        let closed = admin.post("/v1/perks/sfo-lounge/closures", &close).await;
+        assert_eq!(closed.spot(422, "invalid_request").1, "unknown_location", "a closure would concern nobody");
         assert_eq!(findings(&app.world), [""; 0]);
     }
 }
@@ -523,6 +558,46 @@ async fn a_stream_tells_of_each_change_also_of_another_replica_and_once() {
         correct(&admin, 1).await.is(201);
         assert_eq!((seen.event().await.1, behind.event().await.1), (3, 3));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_steps_back_freezes_no_stream() {
+    for app in TestApp::all().await {
+        app.lounge(SEATS, "47.25").await;
+        let admin = app.admin(&app.cathay).await;
+        let mut stream = Stream::open(&app, &admin, None).await;
+        assert_eq!(stream.event().await.1, 0);
+        app.world.pass(-60);
+        correct(&admin, 2).await.is(201);
+        assert_eq!(stream.event().await.1, 2);
+        // Who comes now sees what is known, and hears of what follows like the others.
+        let mut late = Stream::open(&app, &admin, None).await;
+        assert_eq!(late.event().await.1, 2);
+        correct(&admin, -1).await.is(201);
+        assert_eq!((stream.event().await.1, late.event().await.1), (1, 1));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_says_that_it_lives_and_ends_with_its_key() {
+    // On both at once, as the first beat takes its time.
+    let apps = TestApp::all().await;
+    let watched = apps.iter().map(async |app| {
+        app.lounge(SEATS, "47.25").await;
+        let (admin, other) = (app.admin(&app.cathay).await, app.admin(&app.cathay).await);
+        let made = admin.post("/v1/keys", &json!({"role": "desk", "label": "screen"})).await;
+        let url = format!("http://{}{PATH}/stream", app.address);
+        let mut stream = Stream::at(url, &made.text_of("key"), None).await;
+        let mut lasting = Stream::open(app, &other, None).await;
+        for stream in [&mut stream, &mut lasting] {
+            assert_eq!(stream.event().await.1, 0);
+            assert_eq!(stream.block().await.as_deref(), Some(": heartbeat"));
+        }
+        assert_eq!(admin.delete(&format!("/v1/keys/{}", made.text_of("id"))).await.status, 204);
+        correct(&admin, 1).await.is(201);
+        assert_eq!((stream.block().await, lasting.event().await.1), (None, 1), "those of other keys go on");
+    });
+    join_all(watched).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
