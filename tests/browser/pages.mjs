@@ -19,14 +19,37 @@ export const PAGES = [
   page("/console/links/{token}", "nobody", "/console/links/over"),
   page("/console/account", "admin"),
   page("/console/account/code", "admin"),
+  page("/console/accounts", "admin"),
+  page("/console/accounts/new", "admin"),
+  page("/console/accounts/{key}", "admin", { key: "account" }),
+  page("/console/accounts/{key}/{step}", "admin", { key: "account" }),
+  page("/console/clerks", "admin"),
+  page("/console/clerks/{key}", "admin", { key: "clerk" }),
+  page("/console/settings", "admin"),
+  page("/console/settings/privacy", "admin"),
+  page("/console/sources", "admin"),
+  page("/console/health", "operator"),
   page("/console/merchants", "operator"),
+  page("/console/merchants/new", "operator"),
+  page("/console/merchants/{slug}", "operator"),
+  page("/console/merchants/{slug}/keys/{key}/revoke", "operator", { key: "adminKey" }),
+  page("/console/today", "admin", "/console/today?perk={perk}"),
+  page("/console/waiting", "admin"),
+  page("/console/log", "auditor", "/console/log?kind=check.decided"),
+  page("/console/checks/{check}", "auditor"),
+  page("/console/verify", "auditor"),
   page("/console/perks", "admin", "/console/perks?q=nothing+is+called+so"),
   page("/console/new-perk", "admin", "/console/new-perk?template=member-offer"),
   page("/console/perks/{perk}", "admin", "/console/perks/sfo-lounge", "/console/perks/no-such-perk"),
   page("/console/perks/{perk}/rule", "admin"),
+  page("/console/perks/{perk}/rule.json", "admin"),
+  page("/console/perks/{perk}/backtest", "admin"),
+  page("/console/perks/{perk}/everyone", "admin"),
+  page("/console/perks/{perk}/close", "admin"),
   page("/console/perks/{perk}/try", "admin"),
   page("/console/perks/{perk}/picture", "admin"),
   page("/console/perks/{perk}/versions/{version}", "admin", "/console/perks/{perk}/versions/2", "/console/perks/{perk}/versions/1"),
+  page("/console/perks/{perk}/versions/{version}/rollback", "admin", { version: "retired" }),
   page("/console/reports/{report}", "auditor", "/console/reports/grants?by=perk", "/console/reports/billing?by=day", "/console/reports/fairness", "/console/reports/grants?from=never"),
   page("/console/keys", "admin"),
   page("/console/keys/new", "admin"),
@@ -34,7 +57,7 @@ export const PAGES = [
 ];
 
 /** Routes that are no page: they lead on, or answer with something else than HTML. */
-export const NO_PAGES = ["", "/", "/logout", "/assets/{hash}/{name}", "/perks/{perk}/picture.json", "/reports", "/reports/{report}/csv"];
+export const NO_PAGES = ["", "/", "/logout", "/assets/{hash}/{name}", "/perks/{perk}/picture.json", "/reports", "/reports/{report}/csv", "/today/events"];
 
 /** Pages that someone gets to by doing something. `act` does it; nothing of it may be in the way of a second time. */
 export const STATES = [
@@ -74,7 +97,7 @@ export const STATES = [
   {
     name: "a rule with an error",
     who: "admin",
-    path: "/console/perks/{perk}/rule",
+    path: "/console/perks/{perk}/rule.json",
     async act(page) {
       await page.fill("#text", "at_least: 400\nscore: klout\n");
       await go(page, button(page, "Check it"));
@@ -83,7 +106,7 @@ export const STATES = [
   {
     name: "a rule with nothing odd",
     who: "admin",
-    path: "/console/perks/{perk}/rule",
+    path: "/console/perks/{perk}/rule.json",
     act: (page) => go(page, button(page, "Check it")),
   },
   {

@@ -96,7 +96,7 @@ export const tests = {
     assert.deepEqual(total.split(/\s+/).slice(1, 3), ["4", String(granted)]);
 
     // A second version, and back to the first.
-    await page.goto("/console/perks/airport/rule");
+    await page.goto("/console/perks/airport/rule.json");
     await page.fill("#text", (await page.inputValue("#text")).replace("value: 45", "value: 60"));
     await page.fill("#note", "Too many came.");
     await go(page, button(page, "Save as a draft"));

@@ -105,8 +105,9 @@ export class Merchant {
       check ??= results[0].check;
     }
     const account = await this.gateway.command("account", "create", `invited@${this.slug}.example`, "--role", "auditor", "--merchant", this.slug);
+    const admin = await this.gateway.command("key", "create", "--merchant", this.slug, "--role", "admin", "--label", "Head office");
     const { clerk } = await this.api("POST", "/v1/desk/clerks", { name: "Grace", pin: "482915" });
-    Object.assign(this.ids, { perk, version: "3", retired: "1", key: id, check, account: account.key, clerk });
+    Object.assign(this.ids, { perk, version: "3", retired: "1", key: id, check, account: account.key, clerk, adminKey: admin.id, step: "end" });
     return this;
   }
 }
