@@ -106,7 +106,8 @@ export const tests = {
     await go(other, button(other, "Approve"));
     await go(other, button(other, "Publish now"));
     await page.goto("/console/perks/airport/versions/1");
-    await go(page, button(page, "Roll back to this"));
+    await go(page, page.getByText("Roll back to this…", { exact: true }));
+    await go(page, button(page, "Roll back to version 1"));
     assert.equal(new URL(page.url()).pathname, "/console/perks/airport");
     assert.match(await page.locator("main").innerText(), /Version 3[\s\S]*Version 2[\s\S]*Version 1/);
     const events = JSON.stringify(await merchant.api("GET", "/v1/audit/events?limit=100"));
