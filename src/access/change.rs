@@ -28,12 +28,14 @@ pub(super) fn new_merchant(
     now: Timestamp,
     entropy: &Entropy,
 ) -> Result<Merchant, AccessError> {
-    let name = merchant_name(name);
-    let time_zone = zone_name(time_zone.unwrap_or(Merchant::ZONE));
-    match (name, time_zone) {
-        (Ok(name), Ok(time_zone)) => {
-            Ok(Merchant { id: MerchantId::new(now, entropy), slug, name, created_at: now, time_zone, is_test: false })
-        }
+    let (name, time_zone) = checked(name, time_zone.unwrap_or(Merchant::ZONE))?;
+    Ok(Merchant { id: MerchantId::new(now, entropy), slug, name, created_at: now, time_zone, is_test: false })
+}
+
+/// A merchant's name and zone as they are kept, or what is wrong with either.
+pub(super) fn checked(name: &str, time_zone: &str) -> Result<(String, String), AccessError> {
+    match (merchant_name(name), zone_name(time_zone)) {
+        (Ok(name), Ok(time_zone)) => Ok((name, time_zone)),
         (name, time_zone) => Err(AccessError::Unfit([name.err(), time_zone.err()].into_iter().flatten().collect())),
     }
 }
@@ -217,6 +219,19 @@ pub(super) fn set_role(
     bump_epoch(conn, store::EPOCH)?;
     let facts = AccountRoleChanged { role: role.as_str().into(), was: account.role.as_str().into() };
     events.push(of_account("account.role_changed", Some(merchant), account, actor, WrittenFacts::of(&facts)));
+    Ok(())
+}
+
+/// Says that an account is suspended, or let in again. Its key may have a secret, which then opens nothing.
+pub(super) fn note_suspension(
+    conn: &mut AnyConnection,
+    events: &mut Vec<EventDraft>,
+    kind: &'static str,
+    account: &Account,
+    actor: Actor,
+) -> Result<(), DatabaseError> {
+    bump_epoch(conn, store::EPOCH)?;
+    events.push(account_named(kind, account.merchant.as_ref(), account, actor));
     Ok(())
 }
 

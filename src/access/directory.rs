@@ -43,7 +43,7 @@ impl Directory {
     pub fn new(database: Database, ledger: Ledger, clock: Clock, entropy: Entropy) -> Self {
         let load = |conn: &mut AnyConnection, _: &Snapshot| {
             let content = store::list_everything(conn)?;
-            Ok(Snapshot::of(content.merchants, content.keys, content.clerks))
+            Ok(Snapshot::of(content.merchants, content.keys, &content.suspended, content.clerks))
         };
         let known = ReplicatedSnapshot::new(database.clone(), store::EPOCH, load);
         Self { database, ledger, clock, entropy, known, uses: Arc::default() }
@@ -243,6 +243,26 @@ impl Directory {
         let name = change::merchant_name(name).map_err(|error| AccessError::Unfit(vec![error]))?;
         let changed =
             self.ledger.change(move |conn, events| change::rename_merchant(conn, events, &slug, name, &actor));
+        let merchant = changed.await?;
+        self.known.follow_own_change().await;
+        Ok(merchant)
+    }
+
+    /// Gives a merchant another name and time zone, both or neither. What it has is no change and no error.
+    ///
+    /// # Errors
+    /// As [`Directory::rename_merchant`] and [`Directory::set_time_zone`], with what is wrong with either.
+    pub async fn change_merchant(
+        &self,
+        slug: MerchantSlug,
+        (name, time_zone): (&str, &str),
+        actor: Actor,
+    ) -> Result<Merchant, AccessError> {
+        let (name, time_zone) = change::checked(name, time_zone)?;
+        let changed = self.ledger.change(move |conn, events| {
+            change::set_time_zone(conn, events, &slug, time_zone, &actor)?;
+            change::rename_merchant(conn, events, &slug, name, &actor)
+        });
         let merchant = changed.await?;
         self.known.follow_own_change().await;
         Ok(merchant)

@@ -21,6 +21,9 @@ pub enum Refused {
     Expired,
     #[error("the key was revoked")]
     Revoked,
+    /// The account that acts under it is.
+    #[error("the key's account is suspended")]
+    Suspended,
     /// Not known here, and the database can't be asked: nobody can say that it is wrong.
     #[error("the key is not known here, and the database can't be asked")]
     Unchecked,
@@ -42,6 +45,10 @@ pub enum AccessError {
     AccountExists(AccountName),
     #[error("no such account")]
     UnknownAccount,
+    #[error("this is your own account: let someone else do that")]
+    OwnAccount,
+    #[error("no other admin could log in then: let another one in first")]
+    LastAdmin,
     /// The parts of a request don't fit together.
     #[error("{} fit", counted_as(.0.len(), "field doesn't", "fields don't"))]
     Unfit(Vec<FieldError>),

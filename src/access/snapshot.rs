@@ -1,6 +1,6 @@
 //! All merchants and keys, indexed for the hot path.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -28,7 +28,8 @@ pub(super) struct Snapshot {
 struct Entry {
     principal: Arc<Principal>,
     expires_at: Option<Timestamp>,
-    revoked: bool,
+    /// Why it opens nothing, for now or for good.
+    closed: Option<Refused>,
     last_use: LastUse,
 }
 
@@ -36,15 +37,16 @@ impl Snapshot {
     pub(super) fn of(
         merchants: Vec<Merchant>,
         keys: Vec<(KeyHash, ApiKey)>,
+        suspended: &BTreeSet<String>,
         clerks: Vec<(MerchantId, KeyId, i32)>,
     ) -> Self {
         let merchants: Vec<_> = merchants.into_iter().map(Arc::new).collect();
         let by_id: HashMap<_, _> = merchants.iter().map(|m| (m.id.clone(), m.clone())).collect();
         let by_slug = merchants.iter().map(|m| (m.slug.clone(), m.clone())).collect();
         let keys: HashMap<_, _> =
-            keys.into_iter().filter_map(|(hash, key)| Some((hash, Entry::of(key, &by_id)?))).collect();
+            keys.into_iter().filter_map(|(hash, key)| Some((hash, Entry::of(key, suspended, &by_id)?))).collect();
         let mut origins: HashMap<String, HashMap<_, _>> = HashMap::new();
-        for entry in keys.values().filter(|entry| !entry.revoked) {
+        for entry in keys.values().filter(|entry| entry.closed.is_none()) {
             for origin in &entry.principal.origins {
                 let of = entry.principal.merchant.as_ref().map(|merchant| merchant.id.clone());
                 let until = origins.entry(origin.to_string()).or_default().entry(of).or_insert(entry.expires_at);
@@ -72,8 +74,8 @@ impl Snapshot {
     /// byte by byte, so the time it takes says nothing about the keys that exist.
     pub(super) fn recognize(&self, hash: &KeyHash, now: Timestamp) -> Result<Arc<Principal>, Refused> {
         let entry = self.keys.get(hash).ok_or(Refused::Unknown)?;
-        if entry.revoked {
-            return Err(Refused::Revoked);
+        if let Some(refused) = entry.closed {
+            return Err(refused);
         }
         if entry.expires_at.is_some_and(|at| at <= now) {
             return Err(Refused::Expired);
@@ -113,7 +115,11 @@ fn works_until(until: Option<Timestamp>, now: Timestamp) -> bool {
 impl Entry {
     /// None when the key's merchant is not there, or the key breaks the rule that operators have
     /// none and everyone else has one: such a key opens nothing.
-    fn of(key: ApiKey, merchants: &HashMap<MerchantId, Arc<Merchant>>) -> Option<Self> {
+    fn of(key: ApiKey, suspended: &BTreeSet<String>, merchants: &HashMap<MerchantId, Arc<Merchant>>) -> Option<Self> {
+        let closed = match key.revoked_at {
+            Some(_) => Some(Refused::Revoked),
+            None => suspended.contains(key.id.as_str()).then_some(Refused::Suspended),
+        };
         let merchant = match &key.merchant {
             Some(id) => Some(Merchant::clone(merchants.get(id)?)),
             None => None,
@@ -134,7 +140,7 @@ impl Entry {
                 origins: key.origins,
             }),
             expires_at: key.expires_at,
-            revoked: key.revoked_at.is_some(),
+            closed,
             last_use: LastUse::at(key.last_used_at),
         })
     }

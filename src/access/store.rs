@@ -1,5 +1,7 @@
 //! The rows of merchants and keys.
 
+use std::collections::BTreeSet;
+
 use diesel::prelude::*;
 use jiff::Timestamp;
 
@@ -7,7 +9,7 @@ use super::clerks;
 use super::key::{ApiKey, KeyHash};
 use super::merchant::Merchant;
 use super::role::Role;
-use crate::database::schema::{api_keys, clerks as clerk_rows, merchants};
+use crate::database::schema::{accounts, api_keys, clerks as clerk_rows, merchants};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::clock::from_micros;
 use crate::foundation::ids::{KeyId, MerchantId, MerchantSlug};
@@ -321,6 +323,8 @@ pub(super) fn update_last_used(
 pub(super) struct Content {
     pub merchants: Vec<Merchant>,
     pub keys: Vec<(KeyHash, ApiKey)>,
+    /// The keys of accounts that are suspended.
+    pub suspended: BTreeSet<String>,
     /// Those who work.
     pub clerks: Vec<(MerchantId, KeyId, i32)>,
 }
@@ -333,7 +337,9 @@ pub(super) fn list_everything(conn: &mut AnyConnection) -> Result<Content, Datab
     let merchants: Vec<MerchantRow> = merchants::table.select(MerchantRow::as_select()).load(conn)?;
     let keys: Vec<KeyRow> = api_keys::table.select(KeyRow::as_select()).load(conn)?;
     let clerks = clerks::list_working(conn)?;
+    let suspended = accounts::table.filter(accounts::suspended_at.is_not_null()).select(accounts::key_id);
     Ok(Content {
+        suspended: suspended.load::<String>(conn)?.into_iter().collect(),
         merchants: merchants.into_iter().map(Merchant::try_from).filter_map(readable).collect(),
         keys: keys.into_iter().map(<(KeyHash, ApiKey)>::try_from).filter_map(readable).collect(),
         clerks: clerks

@@ -89,7 +89,7 @@ async fn admit(req: &ServiceRequest) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Keeps the form of someone whose session has ended, so that the refusal can ask for their log-in with it.
+/// Keeps the form of someone whose session has ended, so that the refusal can show it again once they have logged in.
 async fn keep_late_form(req: &mut ServiceRequest) -> Result<(), Problem> {
     let (gateway, state) = (req.app_data::<Data<Gateway>>().cloned(), req.app_data::<Data<State>>().cloned());
     let (Some(gateway), Some(state), None) = (gateway, state, session_of(req.request())) else { return Ok(()) };

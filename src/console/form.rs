@@ -94,7 +94,7 @@ async fn read_fields(req: &HttpRequest, payload: Payload, most: usize) -> Result
     let sent = fields.remove(TOKEN);
     let sent = sent.as_ref().and_then(Value::as_str).unwrap_or_default().as_bytes();
     if constant_time::verify_slices_are_equal(sent, session.form_token.as_bytes()).is_err() {
-        if let Some(kept) = kept {
+        if let Some(kept) = kept.filter(|kept| kept.is_of(&session)) {
             // The door shows it again.
             req.extensions_mut().insert(Stale(kept));
         }

@@ -9,14 +9,12 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::addresses::own_address;
-use super::caller::{Caller, Visit, Visitor, log_in_first};
-
+use super::caller::{Caller, Visitor, log_in_first};
+use super::cookie;
 use super::door::{client_of, page, page_of, see_other, transport_of};
 use super::form::{Nothing, Posted};
 use super::frame::{Frame, home_of};
 use super::icon::Icon;
-use super::kept::{Kept, MOST_WITH_LOG_IN};
-use super::{cookie, waiting};
 use crate::access::accounts::{LogInError, Password, SecretToken, TypedCode};
 use crate::access::role::permit::ReadOwnKey;
 use crate::foundation::count::counted_as;
@@ -46,8 +44,6 @@ struct LogInPage {
     needs_code: bool,
     /// Said where all is well: someone has logged out.
     notice: Option<&'static str>,
-    /// A form that came too late, which goes with the log-in.
-    kept: Option<Kept>,
 }
 
 impl LogInPage {
@@ -60,7 +56,6 @@ impl LogInPage {
             error: None,
             needs_code: false,
             notice: None,
-            kept: None,
         }
     }
 }
@@ -97,8 +92,6 @@ pub(super) struct LogInFields {
     code: Option<TypedCode>,
     #[serde(rename = "return")]
     wanted: Option<String>,
-    kept_at: Option<String>,
-    kept: Option<String>,
 }
 
 #[post("/login")]
@@ -107,12 +100,11 @@ pub(super) async fn post_log_in(
     visitor: Visitor,
     gateway: Data<Gateway>,
     state: Data<State>,
-    fields: Form<LogInFields, MOST_WITH_LOG_IN>,
+    fields: Form<LogInFields>,
 ) -> Result<HttpResponse, Problem> {
-    let LogInFields { account, password, code, wanted, kept_at, kept } = fields.into_inner();
-    let kept = kept_at.zip(kept).and_then(|(at, form)| Kept::of(&at, &form));
+    let LogInFields { account, password, code, wanted } = fields.into_inner();
     let named = account.clone().unwrap_or_default();
-    let shown = LogInPage { account: named, kept: kept.clone(), ..LogInPage::new(wanted.as_deref()) };
+    let shown = LogInPage { account: named, ..LogInPage::new(wanted.as_deref()) };
     let (Some(account), Some(password)) = (account, password) else {
         let error = Some("Type your account’s name and its password.".to_owned());
         return page_of(StatusCode::UNPROCESSABLE_ENTITY, &LogInPage { error, ..shown });
@@ -125,15 +117,8 @@ pub(super) async fn post_log_in(
             if let Some(before) = visitor.0 {
                 gateway.directory.end_session(&before, false).await?;
             }
-            let wanted = wanted.as_deref().and_then(own_address).unwrap_or("/console");
-            match (kept, gateway.directory.session(&token).await?) {
-                (Some(kept), Some(session)) => {
-                    let waiting = waiting::count(&gateway, &session.principal).await?;
-                    let visit = Visit::new(session, waiting);
-                    Ok(begin_in(&req, &token, page(&kept.page(&visit, gateway.clock.now()))?))
-                }
-                _ => Ok(begun(&req, &token, wanted)),
-            }
+            // Always another page, which the browser then asks for: what has the password is not sent twice.
+            Ok(begun(&req, &token, wanted.as_deref().and_then(own_address).unwrap_or("/console")))
         }
         Err(LogInError::Refused { left }) => {
             let error = Some(format!("That account and that password don’t go together. {}", left_words(left)));
@@ -187,10 +172,7 @@ pub(super) fn seconds_until(until: Timestamp, now: Timestamp) -> u64 {
 
 /// The answer that begins a session: always a new one, so that nobody can have planted its token before.
 pub(super) fn begun(req: &HttpRequest, token: &SecretToken, wanted: &str) -> HttpResponse {
-    begin_in(req, token, see_other(&wanted))
-}
-
-fn begin_in(req: &HttpRequest, token: &SecretToken, mut answer: HttpResponse) -> HttpResponse {
+    let mut answer = see_other(&wanted);
     answer.headers_mut().append(header::SET_COOKIE, cookie::write(Some(token), transport_of(req)));
     answer
 }

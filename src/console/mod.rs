@@ -17,7 +17,8 @@
 //! 2. Its template goes into `templates/`, extends `page.html` and has a `frame: Frame`; `#[template(path = "…", config =
 //!    "src/console/askama.toml")]`. Templates escape what they are given: never `safe`. What they show is made ready here.
 //! 3. What changes something is a `#[post("/…")]` that reads a `Posted<T>`; it ends with `door::see_other`, so that
-//!    nothing is sent twice. What can't be taken back asks once more on a page of its own.
+//!    nothing is sent twice. It changes all in one step, and nothing that can fail comes after: a page that says it can't save
+//!    says that nothing was done. What can't be taken back asks once more on a page of its own.
 //! 4. Return `Result<HttpResponse, Problem>`: `door` makes the page of a refusal, the same for foreign and unknown ids.
 //! 5. Name it in `routes.rs`, and in the navigation of `frame.rs`, with the same permit.
 //! 6. Its line in `tests/browser/pages.mjs`: a browser then holds for it what holds for every page.

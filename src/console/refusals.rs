@@ -32,6 +32,8 @@ struct RefusalPage {
     code: &'static str,
 }
 
+const NOTHING: &str = "Nothing was done.";
+
 /// The page of a refusal.
 pub(super) fn page(req: &HttpRequest, status: StatusCode, error: Option<&Error>) -> String {
     let problem = error.and_then(Error::as_error::<Problem>).cloned();
@@ -48,16 +50,23 @@ pub(super) fn page(req: &HttpRequest, status: StatusCode, error: Option<&Error>)
     let kept = req.extensions_mut().remove::<Kept>().filter(|_| may_send);
     let (heading, lead, way) = match (problem.kind, status.as_u16()) {
         (Kind::Unavailable | Kind::RateLimited, _) if kept.is_some() => {
-            let lead = format!("{detail} Nothing was done, and what you typed is in this page.");
-            ("We can’t save right now", lead, None)
+            // A handler changes things in one step, at its end: a form that comes back so has done nothing.
+            let detail = detail.trim_end_matches(NOTHING).trim_end();
+            ("We can’t save right now", format!("{detail} {NOTHING} What you typed is in this page."), None)
+        }
+        (Kind::InDoubt, _) => {
+            let lead = "The database went away while it was being saved, so it may have been done, or not. Open the page again \
+                        and look, before you send it once more.";
+            ("We don’t know whether that was done", lead.to_owned(), home)
         }
         (Kind::MissingKey, _) if kept.is_some() => {
-            let lead = "Nothing was done, and what you typed is not lost: log in here, and you see it again before it is sent.";
+            let lead = "Nothing was done, and what you typed is not lost: log in beside this page, then come back to it. You see \
+                        what you typed before it is sent.";
             ("Your session has ended", lead.to_owned(), None)
         }
         (Kind::MissingKey, _) => {
-            let lead = "Nothing was done. Log in again, open the page and send what you typed once more: your browser's Back \
-                        still shows it.";
+            let lead = "Nothing was done, and nothing of what you typed was kept. Log in again, open the page, and type it once \
+                        more.";
             ("Your session has ended", lead.to_owned(), Some((log_in_address("/console"), "Log in")))
         }
         (_, 404) => {

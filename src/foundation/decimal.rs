@@ -35,6 +35,23 @@ impl Decimal {
         Self(whole.saturating_mul(1000).clamp(-LIMIT_THOUSANDTHS, LIMIT_THOUSANDTHS))
     }
 
+    /// Reads a number that a person typed: some keyboards have only a comma. It is a point where one or two digits come
+    /// after it; with three it may as well stand between thousands, so nobody knows which number that is.
+    ///
+    /// # Errors
+    /// As for a number's own text.
+    pub fn typed(text: &str) -> Result<Self, DecimalError> {
+        let text = text.trim();
+        let is_point = |(whole, fraction): &(&str, &str)| {
+            let all_digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
+            all_digits(whole.strip_prefix('-').unwrap_or(whole)) && all_digits(fraction) && fraction.len() <= 2
+        };
+        match text.split_once(',').filter(is_point) {
+            Some((whole, fraction)) => format!("{whole}.{fraction}").parse(),
+            None => text.parse(),
+        }
+    }
+
     /// The value in whole thousandths.
     #[must_use]
     pub const fn thousandths(self) -> i64 {
@@ -135,6 +152,16 @@ impl<'de> Deserialize<'de> for Decimal {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_comma_is_a_point_only_where_it_can_be_nothing_else() {
+        for (typed, number) in [("45,5", "45.5"), (" -0,25 ", "-0.25"), ("1.000", "1"), ("7", "7")] {
+            assert_eq!(Decimal::typed(typed).map(|it| it.to_string()), Ok(number.to_owned()), "{typed}");
+        }
+        for typed in ["1,000", "1,000,000", "1.000,5", "1,", ",5", "1,5,5", "-,5", "1,+5", ""] {
+            assert_eq!(Decimal::typed(typed), Err(DecimalError::NotANumber), "{typed}");
+        }
+    }
 
     #[test]
     fn decimals_read_and_print_exactly() {

@@ -27,9 +27,12 @@ impl From<Refused> for Problem {
         // RFC 6750 §3: no error code when no key was sent.
         let challenge = match refused {
             Refused::Missing => "Bearer realm=\"perkgate\"",
-            Refused::Malformed | Refused::Unknown | Refused::Expired | Refused::Revoked | Refused::Unchecked => {
-                "Bearer realm=\"perkgate\", error=\"invalid_token\""
-            }
+            Refused::Malformed
+            | Refused::Unknown
+            | Refused::Expired
+            | Refused::Revoked
+            | Refused::Suspended
+            | Refused::Unchecked => "Bearer realm=\"perkgate\", error=\"invalid_token\"",
         };
         let (kind, detail) = match refused {
             Refused::Missing => {
@@ -40,6 +43,10 @@ impl From<Refused> for Problem {
             }
             Refused::Expired => (Kind::ExpiredKey, "This key has passed its expiry. Ask an admin for a new one."),
             Refused::Revoked => (Kind::RevokedKey, "This key was revoked. Ask an admin for a new one."),
+            Refused::Suspended => (
+                Kind::SuspendedKey,
+                "The account that acts under this key is suspended. Ask an admin to let it in again.",
+            ),
             Refused::Unchecked => return Self::unavailable(&refused),
         };
         Self::new(kind, detail).with(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
@@ -72,9 +79,10 @@ impl From<AccessError> for Problem {
                 Self::new(Kind::from(&error), format!("There is a merchant `{slug}` already."))
             }
             AccessError::UnknownMerchant | AccessError::UnknownKey | AccessError::UnknownAccount => Self::not_found(),
-            AccessError::AccountExists(_) | AccessError::TooManyClerks => {
-                Self::new(Kind::from(&error), error.to_string())
-            }
+            AccessError::AccountExists(_)
+            | AccessError::TooManyClerks
+            | AccessError::OwnAccount
+            | AccessError::LastAdmin => Self::new(Kind::from(&error), error.to_string()),
             AccessError::Unfit(errors) => Self::invalid(errors),
             AccessError::Forbidden(forbidden) => forbidden.into(),
             AccessError::Ledger(error) => error.into(),

@@ -6,7 +6,7 @@ use super::draft::note_of;
 use super::error::PerkError;
 use super::life::{Change, Expected};
 use super::perk::{Made, NewVersion};
-use super::perk::{Perk, RuleVersion};
+use super::perk::{Perk, RuleVersion, VersionStatus};
 use super::store::{PerkRow, VersionRow};
 use crate::foundation::ids::{MerchantId, PerkSlug};
 use crate::ledger::entry::Actor;
@@ -103,6 +103,29 @@ impl Catalog {
         version: i32,
     ) -> Result<Made, PerkError> {
         self.step(merchant, actor, slug, version, Taken::of(VersionStep::Publish)).await
+    }
+
+    /// Saves a rule: into the draft that `seen` is, or as a new draft beside it where it is none.
+    ///
+    /// # Errors
+    /// As [`Catalog::edit_version`], and [`PerkError::Stale`] too where the version was another when the form was made,
+    /// `etag` being what it was then: a draft that decides by now gets no second one unseen.
+    pub async fn save_rule(
+        &self,
+        merchant: &MerchantId,
+        actor: Actor,
+        slug: &PerkSlug,
+        (seen, etag): (&RuleVersion, &str),
+        new: NewVersion,
+    ) -> Result<Made, PerkError> {
+        if seen.status == VersionStatus::Draft {
+            let expected = Expected::OneOf(vec![etag.to_owned()]);
+            return self.edit_version(merchant, actor, slug, seen.version, new, expected).await;
+        }
+        if seen.etag() != etag {
+            return Err(PerkError::Stale);
+        }
+        self.create_version(merchant, actor, slug, new).await
     }
 
     /// Replaces a draft's rule and change note.

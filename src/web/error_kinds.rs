@@ -71,8 +71,9 @@ impl From<&AccessError> for Kind {
             AccessError::MerchantExists(_) | AccessError::AccountExists(_) => Self::AlreadyExists,
             AccessError::UnknownMerchant | AccessError::UnknownKey | AccessError::UnknownAccount => Self::NotFound,
             AccessError::TooManyClerks => Self::TooManyClerks,
+            AccessError::LastAdmin => Self::WrongStatus,
             AccessError::Unfit(_) => Self::InvalidRequest,
-            AccessError::Forbidden(_) => Self::Forbidden,
+            AccessError::OwnAccount | AccessError::Forbidden(_) => Self::Forbidden,
             AccessError::Ledger(error) => error.into(),
             AccessError::Database(error) => error.into(),
         }

@@ -42,6 +42,7 @@ kinds! {
     InvalidKey = 401 "invalid_key" "The API key is not valid";
     ExpiredKey = 401 "expired_key" "The API key has expired";
     RevokedKey = 401 "revoked_key" "The API key was revoked";
+    SuspendedKey = 401 "suspended_key" "The API key's account is suspended";
     Forbidden = 403 "forbidden" "The key may not do this";
     OtherLocation = 403 "other_location" "The key acts at another location";
     ClerkRequired = 403 "clerk_required" "A clerk must sign in";

@@ -184,6 +184,8 @@ impl Directory {
             let at = now.as_microsecond();
             self.database.write(move |conn: &mut AnyConnection| store::update_used(conn, &hash, at)).await?;
         }
+        let of_session = self.blind_of_account(&[b"console form\0", &hash]);
+        let of_account = self.blind_of_account(&[b"console form of an account\0", account.key.as_str().as_bytes()]);
         let principal = Principal {
             key: account.key,
             role: account.role,
@@ -199,7 +201,7 @@ impl Directory {
             account: account.name,
             label: account.label,
             began_at: from_micros(row.began_at),
-            form_token: hex(&self.blind_of_account(&[b"console form\0", &hash])),
+            form_token: format!("{}.{}", hex(&of_session), hex(&of_account)),
             token: hash,
         }))
     }

@@ -11,6 +11,30 @@ use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::{KeyId, MerchantId};
 use crate::ledger::entry::Actor;
 
+/// Refuses to take away the last admin's account, or one's own: nobody would be left to let anyone in. The owner's accounts
+/// are held until the transaction ends, so that two who do it to each other at once don't both succeed. Whoever runs
+/// the gateway may: they can make another.
+pub(super) fn spare_last(
+    conn: &mut AnyConnection,
+    merchant: Option<&MerchantId>,
+    key: &KeyId,
+    actor: &Actor,
+) -> Result<(), AccessError> {
+    let accounts = store::lock_all(conn, merchant)?;
+    let Some(by) = actor.key.as_ref().filter(|_| merchant.is_none() || actor.role != Role::Operator.as_str()) else {
+        return Ok(());
+    };
+    if by == key {
+        return Err(AccessError::OwnAccount);
+    }
+    let manages = |row: &store::AccountRow| {
+        row.suspended_at.is_none() && [Role::Admin, Role::Operator].iter().any(|role| role.as_str() == row.role)
+    };
+    let (own, others): (Vec<_>, Vec<_>) =
+        accounts.iter().filter(|row| manages(row)).partition(|row| row.key_id == key.as_str());
+    if others.is_empty() && !own.is_empty() { Err(AccessError::LastAdmin) } else { Ok(()) }
+}
+
 impl Directory {
     /// The account of the merchant (none: of the operator) that acts under this key, suspended ones too.
     ///
@@ -21,11 +45,13 @@ impl Directory {
         found.await?.ok_or(AccessError::UnknownAccount)
     }
 
-    /// Keeps an account from logging in, with its event; its sessions and links end. Its name, password and second factor
+    /// Keeps an account from logging in, with its event; its sessions and links end, and the key that it acts under opens
+    /// nothing meanwhile, where it has a secret. Its name, password and second factor
     /// are kept. A suspended one remains as it is.
     ///
     /// # Errors
-    /// [`AccessError::UnknownAccount`], for another merchant's too, or the ledger's.
+    /// [`AccessError::UnknownAccount`], for another merchant's too, [`AccessError::OwnAccount`],
+    /// [`AccessError::LastAdmin`], or the ledger's.
     pub async fn suspend_account(
         &self,
         merchant: Option<MerchantId>,
@@ -34,6 +60,7 @@ impl Directory {
     ) -> Result<Account, AccessError> {
         let now = self.clock.now();
         let suspended = self.ledger.change(move |conn, events| {
+            spare_last(conn, merchant.as_ref(), &key, &actor)?;
             let held = hold_own(conn, merchant.as_ref(), &key)?.ok_or(AccessError::UnknownAccount)?;
             if held.suspended_at.is_some() {
                 return Ok(held);
@@ -41,10 +68,12 @@ impl Directory {
             store::update_suspended(conn, key.as_str(), Some(now.as_microsecond()))?;
             store::delete_sessions(conn, key.as_str())?;
             store::delete_links(conn, key.as_str())?;
-            events.push(change::account_named("account.suspended", merchant.as_ref(), &held, actor));
+            change::note_suspension(conn, events, "account.suspended", &held, actor)?;
             Ok::<_, AccessError>(Account { suspended_at: Some(now), ..held })
         });
-        suspended.await
+        let account = suspended.await?;
+        self.known.follow_own_change().await;
+        Ok(account)
     }
 
     /// Lets a suspended account log in again, with its event. One that may remains as it is.
@@ -63,16 +92,18 @@ impl Directory {
                 return Ok(held);
             }
             store::update_suspended(conn, key.as_str(), None)?;
-            events.push(change::account_named("account.restored", merchant.as_ref(), &held, actor));
+            change::note_suspension(conn, events, "account.restored", &held, actor)?;
             Ok::<_, AccessError>(Account { suspended_at: None, ..held })
         });
-        restored.await
+        let account = restored.await?;
+        self.known.follow_own_change().await;
+        Ok(account)
     }
 
     /// Gives an account of a merchant another role, with its event: its sessions have it from their next page on.
     ///
     /// # Errors
-    /// [`AccessError::Unfit`] for a role that it can't have, [`AccessError::UnknownAccount`], or the ledger's.
+    /// [`AccessError::Unfit`] for a role that it can't have, or as [`Directory::suspend_account`].
     pub async fn set_account_role(
         &self,
         merchant: MerchantId,
@@ -85,6 +116,9 @@ impl Directory {
             return Err(AccessError::Unfit(vec![FieldError::at("/role", "not_allowed", detail)]));
         }
         let changed = self.ledger.change(move |conn, events| {
+            if role != Role::Admin {
+                spare_last(conn, Some(&merchant), &key, &actor)?;
+            }
             let held = hold_own(conn, Some(&merchant), &key)?.ok_or(AccessError::UnknownAccount)?;
             if held.role != role {
                 change::set_role(conn, events, &merchant, &held, role, actor)?;

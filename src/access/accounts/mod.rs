@@ -199,7 +199,7 @@ impl Directory {
     /// Ends an account: its key is revoked, its sessions end at once, and its name and password are deleted.
     ///
     /// # Errors
-    /// [`AccessError::UnknownAccount`], for another merchant's too, or the ledger's.
+    /// As [`Directory::suspend_account`].
     pub async fn disable_account(
         &self,
         merchant: Option<MerchantId>,
@@ -209,6 +209,7 @@ impl Directory {
         let now = self.clock.now();
         let ended = self.ledger.change(move |conn, events| {
             let account = find_own(conn, merchant.as_ref(), &name)?.ok_or(AccessError::UnknownAccount)?;
+            manage::spare_last(conn, merchant.as_ref(), &account.key, &actor)?;
             change::revoke_key(conn, events, merchant.as_ref(), &account.key, now, &actor)?;
             Ok::<_, AccessError>(account)
         });

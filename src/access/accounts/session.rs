@@ -27,9 +27,17 @@ pub struct Session {
     /// The name that events and others call them by: their key's label.
     pub label: String,
     pub began_at: Timestamp,
-    /// The text that a form of this session must bring, so that no other page can send one.
+    /// The text that a form of this session must bring, so that no other page can send one: a part of the session's own,
+    /// and one of the account, by which a form of an earlier session is known to be its person's.
     pub form_token: String,
     pub(super) token: TokenHash,
+}
+
+/// The part of a form's token that every session of an account has; none in what is no such token.
+#[must_use]
+pub fn account_part(form_token: &str) -> Option<&str> {
+    let (_, part) = form_token.split_once('.')?;
+    (part.len() == 64 && part.bytes().all(|b| b.is_ascii_hexdigit())).then_some(part)
 }
 
 /// Its tokens are shown in no log.

@@ -154,6 +154,19 @@ pub(super) fn lock(conn: &mut AnyConnection, key: &str) -> Result<Option<Account
     Ok(lock_kept(conn, key)?.filter(|row| row.suspended_at.is_none()))
 }
 
+/// The accounts of the merchant (none: of the operator), suspended ones too, held until the transaction ends.
+pub(super) fn lock_all(conn: &mut AnyConnection, merchant: Option<&MerchantId>) -> Result<Vec<AccountRow>> {
+    if let AnyConnection::Postgres(c) = conn {
+        let keys = accounts::table.select(accounts::key_id).order(accounts::key_id);
+        // Everyone locks in one order.
+        let _: Vec<String> = match merchant {
+            Some(merchant) => keys.filter(accounts::merchant_id.eq(merchant.as_str())).for_update().load(c)?,
+            None => keys.filter(accounts::merchant_id.is_null()).for_update().load(c)?,
+        };
+    }
+    list(conn, merchant)
+}
+
 /// [`lock`], suspended ones too.
 pub(super) fn lock_kept(conn: &mut AnyConnection, key: &str) -> Result<Option<AccountRow>> {
     if let AnyConnection::Postgres(c) = conn {

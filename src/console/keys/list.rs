@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 
+use super::revoke::end_of;
 use crate::access::role::permit::ManageKeys;
 use crate::access::{ApiKey, KeyStatus};
 use crate::console::caller::Caller;
@@ -29,6 +30,9 @@ struct KeysPage {
     next: Option<String>,
 }
 
+/// The kind of person who acts under an account's key.
+const ACCOUNT: &str = "account";
+
 /// A key in a list.
 struct KeyRow {
     id: String,
@@ -41,7 +45,8 @@ struct KeyRow {
     status: &'static str,
     used: Option<When>,
     expires: Option<When>,
-    can_end: bool,
+    /// Where it is ended; none where it is over, or the caller's own.
+    end: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -51,8 +56,10 @@ pub(in crate::console) struct KeysQuery {
 }
 
 impl KeyRow {
-    fn of(key: ApiKey, person: Option<&'static str>, zone: &TimeZone, now: Timestamp) -> Self {
+    fn of(key: ApiKey, person: Option<&'static str>, own: &KeyId, zone: &TimeZone, now: Timestamp) -> Self {
         let status = key.status(now);
+        let end = if person == Some(ACCOUNT) { end_of(&key.id) } else { format!("/console/keys/{}/revoke", key.id) };
+        let end = Some(end).filter(|_| status != KeyStatus::Revoked && key.id != *own);
         let (class, status_words) = match status {
             KeyStatus::Active => ("live", "works"),
             KeyStatus::Expired => ("", "expired"),
@@ -70,7 +77,7 @@ impl KeyRow {
             status: status_words,
             used: key.last_used_at.map(|at| When::of(at, zone, now)),
             expires: key.expires_at.map(|at| When::of(at, zone, now)),
-            can_end: status != KeyStatus::Revoked,
+            end,
         }
     }
 }
@@ -85,7 +92,7 @@ pub(in crate::console) async fn get_keys(
     let fetched = gateway.directory.list_keys(owner.clone(), None, query.into_inner().cursor, limit.get() + 1).await?;
     let (keys, next) = limit.page(fetched, |key| key.id.to_string());
     let mut people: HashMap<KeyId, &'static str> = HashMap::new();
-    people.extend(gateway.directory.list_accounts(owner.clone()).await?.into_iter().map(|it| (it.key, "account")));
+    people.extend(gateway.directory.list_accounts(owner.clone()).await?.into_iter().map(|it| (it.key, ACCOUNT)));
     if let Some(merchant) = owner {
         people.extend(gateway.directory.list_clerks(merchant).await?.into_iter().map(|it| (it.id, "clerk")));
     }
@@ -93,7 +100,7 @@ pub(in crate::console) async fn get_keys(
     let zone = zone_of(&zone_name);
     let row = |key: ApiKey| {
         let person = people.get(&key.id).copied();
-        KeyRow::of(key, person, &zone, now)
+        KeyRow::of(key, person, &caller.key, &zone, now)
     };
     let frame = Frame::of("Keys", Section::Keys, caller.session(), now);
     let next = next.map(|cursor| format!("/console/keys?cursor={cursor}"));

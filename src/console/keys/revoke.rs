@@ -1,11 +1,12 @@
-//! `/console/keys/{key}/revoke`: ends a key, after a question on a page of its own.
+//! `/console/keys/{key}/revoke`: ends a key, after a question on a page of its own. The key that a person acts under ends
+//! with their account, on its page; nobody ends their own.
 
 use actix_web::web::Data;
 use actix_web::{HttpResponse, get, post};
 use askama::Template;
 
-use crate::access::ApiKey;
 use crate::access::role::permit::ManageKeys;
+use crate::access::{AccessError, ApiKey};
 use crate::console::caller::Caller;
 use crate::console::door::{page, see_other};
 use crate::console::form::{Nothing, Posted};
@@ -14,7 +15,7 @@ use crate::console::words::role_words;
 use crate::foundation::ids::KeyId;
 use crate::gateway::Gateway;
 use crate::web::extract::Path;
-use crate::web::problem::Problem;
+use crate::web::problem::{Kind, Problem};
 
 #[derive(Template)]
 #[template(path = "key_revoke.html", config = "src/console/askama.toml")]
@@ -24,7 +25,6 @@ struct RevokePage {
     label: String,
     role: &'static str,
     is_revoked: bool,
-    is_own: bool,
 }
 
 #[get("/keys/{key}/revoke")]
@@ -33,10 +33,12 @@ pub(in crate::console) async fn get_revoke(
     gateway: Data<Gateway>,
     id: Path<KeyId>,
 ) -> Result<HttpResponse, Problem> {
-    let key = find(&caller, &gateway, id.into_inner()).await?;
+    let key = match find(&caller, &gateway, id.into_inner()).await? {
+        Found::Machines(key) => key,
+        Found::Persons(key) => return Ok(see_other(&end_of(&key))),
+    };
     page(&RevokePage {
         frame: Frame::of("Revoke a key", Section::Keys, caller.session(), gateway.clock.now()),
-        is_own: key.id == caller.key,
         id: key.id.to_string(),
         label: key.label,
         role: role_words(key.role),
@@ -51,14 +53,38 @@ pub(in crate::console) async fn post_revoke(
     id: Path<KeyId>,
     _form: Posted<Nothing>,
 ) -> Result<HttpResponse, Problem> {
-    let key = find(&caller, &gateway, id.into_inner()).await?;
-    gateway.directory.revoke_key(caller.owner(), key.id, caller.actor()).await?;
-    Ok(see_other(&"/console/keys"))
+    match find(&caller, &gateway, id.into_inner()).await? {
+        Found::Machines(key) => {
+            gateway.directory.revoke_key(caller.owner(), key.id, caller.actor()).await?;
+            Ok(see_other(&"/console/keys"))
+        }
+        // It asks first, with what ends beside the key.
+        Found::Persons(key) => Ok(see_other(&end_of(&key))),
+    }
 }
 
-/// The caller's own key with this id, of a role that they manage.
-async fn find(caller: &Caller<ManageKeys>, gateway: &Gateway, id: KeyId) -> Result<ApiKey, Problem> {
+/// A key, by who acts under it.
+enum Found {
+    Machines(ApiKey),
+    Persons(KeyId),
+}
+
+/// The page on which the account of this key ends.
+pub(super) fn end_of(account: &KeyId) -> String {
+    format!("/console/accounts/{account}/end")
+}
+
+/// A key of the caller's owner with this id, of a role that they manage, and not the one that they act under.
+async fn find(caller: &Caller<ManageKeys>, gateway: &Gateway, id: KeyId) -> Result<Found, Problem> {
     let key = gateway.directory.find_key(caller.owner(), id).await?;
     caller.may_manage(key.role)?;
-    Ok(key)
+    if key.id == caller.key {
+        let detail = "You act under this key: with it your own account would be over. Let someone else end that.";
+        return Err(Problem::new(Kind::Forbidden, detail));
+    }
+    match gateway.directory.find_account_of_key(caller.owner(), key.id.clone()).await {
+        Ok(account) => Ok(Found::Persons(account.key)),
+        Err(AccessError::UnknownAccount) => Ok(Found::Machines(key)),
+        Err(error) => Err(error.into()),
+    }
 }

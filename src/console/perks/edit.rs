@@ -21,7 +21,6 @@ use crate::foundation::json::Json;
 use crate::foundation::yaml;
 use crate::gateway::Gateway;
 use crate::perks::error::PerkError;
-use crate::perks::life::Expected;
 use crate::perks::perk::{NewVersion, RuleVersion, VersionStatus};
 use crate::web::extract::{Params, Path};
 use crate::web::params::VersionNumber;
@@ -87,13 +86,12 @@ pub(in crate::console) async fn get_rule_text(
 pub(super) fn page_of_document(
     gateway: &Gateway,
     caller: &Caller<ManagePerks>,
-    slug: &PerkSlug,
-    name: String,
-    version: &RuleVersion,
+    at: editor::view::At<'_>,
     document: &Json,
     note: String,
 ) -> Result<HttpResponse, Problem> {
-    page(&RulePage { note, ..view(gateway, caller, slug, name, version, yaml::write::write(document)) })
+    let view = view(gateway, caller, at.slug, at.name, at.version, yaml::write::write(document));
+    page(&RulePage { note, etag: at.etag, ..view })
 }
 
 fn view(
@@ -159,13 +157,7 @@ pub(in crate::console) async fn post_rule_text(
         return page(&view);
     }
     let new = NewVersion { rule, publish: false, change_note: note };
-    let made = if version.status == VersionStatus::Draft {
-        let expected = Expected::OneOf(vec![etag]);
-        gateway.catalog.edit_version(merchant, caller.actor(), &slug, number, new, expected).await
-    } else {
-        gateway.catalog.create_version(merchant, caller.actor(), &slug, new).await
-    };
-    match made {
+    match gateway.catalog.save_rule(merchant, caller.actor(), &slug, (&version, &etag), new).await {
         Ok(made) => Ok(see_other(&format!("/console/perks/{}/versions/{}", *slug, made.version.version))),
         // What was written is not lost: it stands in the page that says so.
         Err(PerkError::Rule(errors)) => {
@@ -173,10 +165,22 @@ pub(in crate::console) async fn post_rule_text(
             page_of(StatusCode::UNPROCESSABLE_ENTITY, &view)
         }
         Err(error @ (PerkError::Stale | PerkError::NotADraft(_))) => {
-            let detail = format!(
-                "{} Your text stands below and was not saved: copy it before you open the draft again.",
-                Problem::from(error).detail
-            );
+            let theirs = gateway.catalog.find_version(merchant, &slug, number).await?;
+            let detail = if theirs.status == VersionStatus::Draft {
+                format!(
+                    "{} Your text stands below and was not saved: copy it before you open the draft again.",
+                    Problem::from(error).detail
+                )
+            } else {
+                // They know now: saving it again is their decision.
+                view.is_draft = false;
+                view.etag = theirs.etag();
+                let status = super::show::status_words(theirs.status).1;
+                format!(
+                    "Version {number} has changed meanwhile: {status}. Your text stands below and was not saved. Saving it \
+                     again makes a new draft."
+                )
+            };
             view.errors = Some(vec![Finding { line: None, pointer: String::new(), detail }]);
             page_of(StatusCode::PRECONDITION_FAILED, &view)
         }

@@ -178,8 +178,8 @@ fn read(
         errors.push(format!("The person can’t be that: {error}."));
         None
     });
-    let score = fields.score.trim().replace(',', ".");
-    let score = (!score.is_empty()).then(|| score.parse::<Decimal>());
+    let score = fields.score.trim();
+    let score = (!score.is_empty()).then(|| Decimal::typed(score));
     let score = score.transpose().unwrap_or_else(|error| {
         errors.push(format!("The score can’t be that: {error}."));
         None

@@ -26,7 +26,6 @@ use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::PerkSlug;
 use crate::foundation::json::Json;
 use crate::gateway::Gateway;
-use crate::perks::life::Expected;
 use crate::perks::perk::{NewVersion, VersionStatus};
 use crate::web::extract::{Params, Path};
 use crate::web::params::VersionNumber;
@@ -191,7 +190,7 @@ pub(super) async fn post_redraw(
     Ok(see_other(&format!("/console/perks/{}/picture?version={version}&at={at}#picture", *slug)))
 }
 
-/// The draft with these thresholds: the one that was looked at, or a new one beside a version that is none any more.
+/// The draft with these thresholds: the one that was looked at, or a new one beside a version that is none.
 #[post("/perks/{perk}/picture")]
 pub(super) async fn post_picture(
     caller: Caller<ManagePerks>,
@@ -223,12 +222,8 @@ pub(super) async fn post_picture(
     let note = changed.iter().map(|(tier, at)| format!("{} from {at} (was {})", tier.name, tier.at_least));
     let change_note = Some(note.collect::<Vec<_>>().join(", "));
     let new = NewVersion { rule, publish: false, change_note };
-    let made = if version.status == VersionStatus::Draft {
-        let expected = Expected::OneOf(vec![fields.0.get("etag").cloned().unwrap_or_default()]);
-        gateway.catalog.edit_version(&merchant.id, caller.actor(), &slug, number, new, expected).await?
-    } else {
-        gateway.catalog.create_version(&merchant.id, caller.actor(), &slug, new).await?
-    };
+    let etag = fields.0.get("etag").map_or("", String::as_str);
+    let made = gateway.catalog.save_rule(&merchant.id, caller.actor(), &slug, (&version, etag), new).await?;
     Ok(see_other(&format!("/console/perks/{}/versions/{}", *slug, made.version.version)))
 }
 
@@ -249,8 +244,7 @@ fn thresholds(picture: &Picture, sent: &BTreeMap<String, String>) -> (Vec<Decima
     let mut read = |tier: &Handle| {
         let Some(text) = sent.get(&tier.tier).filter(|_| tier.is_own) else { return tier.at_least };
         let least = tier.floor.unwrap_or(picture.minimum).max(picture.minimum);
-        // Some keyboards have only a comma.
-        match text.trim().replace(',', ".").parse::<Decimal>() {
+        match Decimal::typed(text) {
             Ok(at) if (least..=picture.maximum).contains(&at) => at,
             _ => {
                 let (name, most) = (&tier.name, picture.maximum);

@@ -53,7 +53,7 @@ function start(root, picture) {
     grip: root.querySelectorAll(".grips g")[at],
   }));
   const step = span >= 20 ? 1 : span / 100;
-  const read = (text) => Number(String(text).trim().replace(",", "."));
+  const read = (text) => Number(String(text).trim().replace(/,(\d\d?)$/, ".$1"));
   const least = (handle) => Math.max(minimum, handle.tier.floor ?? minimum);
   const fits = (handle, text) => text.trim() !== "" && read(text) >= least(handle) && read(text) <= maximum;
   // What does not fit remains in its field; the picture is of the version's own threshold then.

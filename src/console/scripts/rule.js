@@ -6,19 +6,22 @@ const form = document.querySelector("[data-rule]");
 // A verdict on what stands in the form, from the server, some time after the last key.
 const checked = document.querySelector("#checked");
 let waiting;
-let asked = 0;
+let asked;
 async function check() {
-  const turn = ++asked;
+  // Only the last answer counts: the server need not go on with the others.
+  asked?.abort();
+  asked = new AbortController();
+  const { signal } = asked;
   const body = new URLSearchParams(new FormData(form));
   let text;
   try {
-    const reply = await fetch(form.dataset.rule, { method: "POST", body });
+    const reply = await fetch(form.dataset.rule, { method: "POST", body, signal });
     if (!reply.ok) return;
     text = await reply.text();
   } catch {
     return;
   }
-  if (turn !== asked) return;
+  if (signal.aborted) return;
   const found = new DOMParser().parseFromString(text, "text/html");
   found.querySelectorAll("[data-focus]").forEach((it) => it.removeAttribute("data-focus"));
   checked.replaceChildren(...found.body.childNodes);
@@ -63,7 +66,7 @@ if (least !== undefined) {
     slider.max = most;
     slider.step = Number(most) - Number(least) >= 20 ? 1 : "any";
     slider.setAttribute("aria-label", `${field.labels[0].textContent}, as a slider`);
-    const follow = () => { slider.value = field.value.replace(",", ".") || least; };
+    const follow = () => { slider.value = field.value.replace(/,(\d\d?)$/, ".$1") || least; };
     follow();
     field.addEventListener("input", follow);
     slider.addEventListener("input", () => { field.value = slider.value; });

@@ -73,8 +73,10 @@ pub(in crate::console) async fn post_settings(
     form: Posted<SettingsFields>,
 ) -> Result<HttpResponse, Problem> {
     let fields = form.0;
-    match change(&caller, &gateway, &fields).await {
-        Ok(()) => Ok(see_other(&"/console/settings")),
+    let slug = caller.merchant()?.slug.clone();
+    let typed = (fields.name.as_str(), fields.time_zone.trim());
+    match gateway.directory.change_merchant(slug, typed, caller.actor()).await {
+        Ok(_) => Ok(see_other(&"/console/settings")),
         Err(AccessError::Unfit(errors)) => {
             let faults = Faults::of(&errors, &["name", "time_zone"]);
             let shown = SettingsPage::of(&caller, &gateway, Some(fields), faults).await?;
@@ -82,19 +84,4 @@ pub(in crate::console) async fn post_settings(
         }
         Err(error) => Err(error.into()),
     }
-}
-
-/// The zone first: where it is refused, the name is not changed either.
-async fn change(
-    caller: &Caller<ChangeMerchant>,
-    gateway: &Gateway,
-    fields: &SettingsFields,
-) -> Result<(), AccessError> {
-    let Some(slug) = caller.merchant.as_ref().map(|merchant| merchant.slug.clone()) else {
-        return Err(AccessError::UnknownMerchant);
-    };
-    let directory = &gateway.directory;
-    directory.set_time_zone(slug.clone(), fields.time_zone.trim(), caller.actor()).await?;
-    directory.rename_merchant(slug, &fields.name, caller.actor()).await?;
-    Ok(())
 }

@@ -75,7 +75,7 @@ impl SourceFields {
             Faults::at("name", "Use 1 to 63 small letters, digits, hyphens and underscores, a letter first.")
         })?;
         let end = |field: &'static str, text: &str| {
-            text.trim().parse::<Decimal>().map_err(|_| Faults::at(field, "Type a number, such as 0 or 100."))
+            Decimal::typed(text).map_err(|_| Faults::at(field, "Type a number, such as 0 or 100."))
         };
         let (min, max) = (end("min", &self.min)?, end("max", &self.max)?);
         let known = RENEWALS.iter().find(|(period, _)| !period.is_empty() && *period == self.refresh);

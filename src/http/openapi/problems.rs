@@ -61,7 +61,7 @@ problem_sets! {
     /// Problems with the copy that a caller says it holds.
     ProblemsOfCopies = [BadRequest];
     /// Problems of every operation that needs a key: with the key, and with parameters that it doesn't take.
-    ProblemsOfKeys = [BadRequest, MissingKey, InvalidKey, ExpiredKey, RevokedKey, Forbidden, OriginNotAllowed, InvalidRequest, RateLimited, TooManyFailedKeys, Internal, InDoubt, Unavailable];
+    ProblemsOfKeys = [BadRequest, MissingKey, InvalidKey, ExpiredKey, RevokedKey, SuspendedKey, Forbidden, OriginNotAllowed, InvalidRequest, RateLimited, TooManyFailedKeys, Internal, InDoubt, Unavailable];
     /// Problems with a query.
     ProblemsOfQuery = [BadRequest, InvalidRequest];
     /// Problems with a body.

@@ -7,7 +7,7 @@ use proptest::strategy::{Strategy as _, ValueTree as _};
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 
-use super::browser::Browser;
+use super::browser::{Browser, hidden};
 use crate::oracle::generate;
 use crate::support::app::TestApp;
 use crate::support::client::Reply;
@@ -218,18 +218,93 @@ async fn two_people_at_once_both_see_what_the_other_wrote() {
         let again = send(&mut mei, &fields(&lost.text), "save").await;
         assert_eq!(again.status, 303, "{}", again.text);
 
-        // A draft that was published meanwhile is none any more: what she typed becomes another one.
+        // A draft that was published meanwhile is none any more: she is told so before what she typed becomes another one.
         let mut hers = fields(&mei.open(RULE).await.into_text());
         admin.post("/v1/perks/sfo-lounge/versions/2/publish", &json!({})).await.is(200);
         put(&mut hers, "/tiers/1/when/value", "50");
-        let gone = send(&mut mei, &hers, "save").await;
+        let told = send(&mut mei, &hers, "save").await;
+        assert_eq!(told.status, 412, "{}", told.text);
+        assert!(told.text.contains("It has changed meanwhile") && told.text.contains("no draft now"), "{}", told.text);
+        assert_eq!(admin.get("/v1/perks/sfo-lounge/versions/3").await.status, 404, "no draft was made unseen");
+        let again = send(&mut mei, &fields(&told.text), "save").await;
         assert_eq!(
-            (gone.status, gone.header("location")),
+            (again.status, again.header("location")),
             (303, "/console/perks/sfo-lounge/versions/3"),
             "{}",
-            gone.text
+            again.text
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_form_that_goes_on_as_text_overwrites_nothing_unseen() {
+    for app in TestApp::all().await {
+        app.lounge(LOUNGE, "50").await;
+        let admin = app.admin(&app.cathay).await;
+        let draft = json!({"rule": serde_json::from_str::<Value>(LOUNGE).unwrap(), "publish": false});
+        admin.post("/v1/perks/sfo-lounge/versions", &draft).await.is(201);
+        let mut mei = Browser::logged_in(&app, Role::Admin, "mei@cathay.example").await;
+        let mut rafael = Browser::logged_in(&app, Role::Admin, "rafael@cathay.example").await;
+        let hers = fields(&mei.open(RULE).await.into_text());
+        let mut his = fields(&rafael.open(RULE).await.into_text());
+        put(&mut his, "/tiers/1/when/value", "42");
+        assert_eq!(send(&mut rafael, &his, "save").await.status, 303);
+        let text = send(&mut mei, &hers, "text").await;
+        assert_eq!(text.status, 200, "{}", text.text);
+        let save = async |mei: &mut Browser, page: &str, text: &str| {
+            let [token, version, etag] = ["form_token", "version", "etag"].map(|name| hidden(page, name));
+            let sent = [
+                ("form_token", token.as_str()),
+                ("version", version.as_str()),
+                ("etag", etag.as_str()),
+                ("text", text),
+                ("save", "yes"),
+            ];
+            mei.send("/console/perks/sfo-lounge/rule.json", &sent).await
+        };
+        let short = "score: klout\nat_least: 48\n";
+        let lost = save(&mut mei, &text.text, short).await;
+        assert!(lost.status == 412 && lost.text.contains("was not saved"), "{}", lost.text);
+        let kept = admin.get("/v1/perks/sfo-lounge/versions/2").await.is(200);
+        assert_eq!(kept["rule"]["tiers"][1]["when"]["value"], 42, "what he saved stands");
+
+        // The text of a draft that decides by now makes another draft only once she knows.
+        let page = mei.open("/console/perks/sfo-lounge/rule.json?version=2").await.into_text();
+        admin.post("/v1/perks/sfo-lounge/versions/2/publish", &json!({})).await.is(200);
+        let told = save(&mut mei, &page, short).await;
+        assert!(told.status == 412 && told.text.contains("Saving it again makes a new draft"), "{}", told.text);
+        assert_eq!(admin.get("/v1/perks/sfo-lounge/versions/3").await.status, 404);
+        let again = save(&mut mei, &told.text, short).await;
+        assert_eq!(again.header("location"), "/console/perks/sfo-lounge/versions/3", "{}", again.text);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_number_with_a_comma_between_thousands_is_asked_for_again() {
+    let app = TestApp::start(&[]).await;
+    app.lounge(LOUNGE, "50").await;
+    let mut browser = Browser::logged_in(&app, Role::Admin, "mei@cathay.example").await;
+    let page = browser.open(RULE).await.into_text();
+    let begun = send(&mut browser, &fields(&page), "change").await;
+    let page = browser.open(begun.header("location")).await.into_text();
+    let mut all = fields(&page);
+    put(&mut all, "/limits/0/max", "1,000");
+    let refused = send(&mut browser, &all, "save").await;
+    assert_eq!(refused.status, 422, "{}", refused.text);
+    assert!(refused.text.contains("href=\"#/limits/0/max\""), "{}", refused.text);
+    let mut all = fields(&refused.text);
+    assert_eq!(all["/limits/0/max"], "1,000", "what was typed remains");
+    put(&mut all, "/limits/0/max", "1000");
+    assert_eq!(send(&mut browser, &all, "save").await.status, 303);
+    let draft = app.admin(&app.cathay).await.get("/v1/perks/sfo-lounge/versions/2").await.is(200);
+    assert_eq!(draft["rule"]["limits"][0]["max"], 1000);
+    let token = browser.form_token().await;
+    let tried = [("form_token", token.as_str()), ("score", "1,000"), ("people", "1")];
+    let refused = browser.send("/console/perks/sfo-lounge/try", &tried).await;
+    assert!(refused.status == 422 && refused.text.contains("The score can’t be that"), "{}", refused.text);
+    let source = [("form_token", token.as_str()), ("name", "kred"), ("min", "0"), ("max", "1,000")];
+    let refused = browser.send("/console/sources", &source).await;
+    assert!(refused.status == 422 && refused.text.contains("id=\"max-e\""), "{}", refused.text);
 }
 
 #[tokio::test(flavor = "multi_thread")]

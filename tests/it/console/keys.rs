@@ -135,14 +135,27 @@ async fn keys_of_others_are_not_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_revokes_their_own_key_is_logged_out() {
-    let app = TestApp::start(&[]).await;
-    let mut browser = Browser::logged_in(&app, Role::Admin, MEI).await;
-    let account = app.world.gateway.directory.find_account(Some(app.cathay.id.clone()), MEI.parse().unwrap()).await;
-    let at = format!("/console/keys/{}/revoke", account.unwrap().key);
-    assert!(browser.open(&at).await.into_text().contains("you are logged out"));
-    let token = browser.form_token().await;
-    assert_eq!(browser.send(&at, &[("form_token", &token)]).await.status, 303);
-    assert_eq!(browser.open("/console/keys").await.status, 303);
-    assert!(browser.open("/console/keys").await.header("location").starts_with("/console/login"));
+async fn the_key_that_a_person_acts_under_ends_with_their_account_and_nobody_ends_their_own() {
+    for app in TestApp::all().await {
+        let mut browser = Browser::logged_in(&app, Role::Admin, MEI).await;
+        let bo = Browser::logged_in(&app, Role::Admin, "bo@cathay.example").await;
+        let directory = &app.world.gateway.directory;
+        let key_of = async |name: &str| {
+            directory.find_account(Some(app.cathay.id.clone()), name.parse().unwrap()).await.unwrap().key
+        };
+        let (own, other) = (key_of(MEI).await, key_of("bo@cathay.example").await);
+        let (at, of_bo) = (format!("/console/keys/{own}/revoke"), format!("/console/keys/{other}/revoke"));
+        let token = browser.form_token().await;
+        for refused in [browser.open(&at).await, browser.send(&at, &[("form_token", &token)]).await] {
+            assert!(refused.status == 403 && refused.text.contains("You act under this key"), "{}", refused.text);
+        }
+        let end = format!("/console/accounts/{other}/end");
+        for led in [browser.open(&of_bo).await, browser.send(&of_bo, &[("form_token", &token)]).await] {
+            assert_eq!((led.status, led.header("location")), (303, end.as_str()), "{}", led.text);
+        }
+        assert_eq!((browser.open("/console/keys").await.status, bo.open("/console/keys").await.status), (200, 200));
+        let list = browser.open("/console/keys").await.into_text();
+        assert!(list.contains(&end) && !list.contains(&at) && !list.contains(&of_bo), "{list}");
+        assert!(!list.contains(&format!("/console/accounts/{own}/end")), "{list}");
+    }
 }

@@ -1,8 +1,10 @@
 //! Accounts as those see them who may manage them: invited, reset, suspended, given another role, ended; and by nobody else.
 
-use perkgate::access::Role;
+use perkgate::access::accounts::Account;
+use perkgate::access::{AccessError, NewKey, Role};
 use perkgate::audit::Request;
 use perkgate::foundation::entropy::Entropy;
+use perkgate::ledger::entry::Actor;
 
 use super::browser::{Browser, PASSWORD};
 use crate::support::app::TestApp;
@@ -85,6 +87,54 @@ async fn someone_is_invited_suspended_let_in_again_and_ended() {
             assert!(told.contains(kind), "{kind}: {told}");
         }
         assert_eq!(findings(&app), [""; 0]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_secret_of_a_suspended_accounts_key_opens_nothing() {
+    for app in TestApp::all().await {
+        let mut mei = Browser::logged_in(&app, Role::Admin, MEI).await;
+        let (directory, cathay) = (&app.world.gateway.directory, Some(app.cathay.id.clone()));
+        let new = NewKey::of(Role::Admin, cathay.clone(), "bo");
+        let (key, secret) = directory.create_key(new, crate::support::world::CLI).await.unwrap();
+        let attached = directory.attach_account(BO.parse().unwrap(), cathay, key.id, crate::support::world::CLI).await;
+        let key = attached.unwrap().0.key.to_string();
+        let bo = app.bearing(Some(format!("Bearer {}", secret.expose())));
+        bo.get("/v1/perks").await.is(200);
+        assert_eq!(step(&mut mei, &key, "suspend", "").await.status, 303);
+        bo.get("/v1/perks").await.problem(401, "suspended_key");
+        assert_eq!(step(&mut mei, &key, "restore", "").await.status, 303);
+        bo.get("/v1/perks").await.is(200);
+        assert_eq!(findings(&app), [""; 0]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_admins_at_once_leave_one() {
+    for app in TestApp::all().await {
+        Browser::logged_in(&app, Role::Admin, MEI).await;
+        Browser::logged_in(&app, Role::Admin, BO).await;
+        let (directory, cathay) = (&app.world.gateway.directory, Some(app.cathay.id.clone()));
+        let find = async |name: &str| directory.find_account(cathay.clone(), name.parse().unwrap()).await.unwrap();
+        let (mei, bo) = (find(MEI).await, find(BO).await);
+        let by = |account: &Account| Actor { key: Some(account.key.clone()), role: "admin" };
+        let suspend =
+            |whom: &Account, who: &Account| directory.suspend_account(cathay.clone(), whom.key.clone(), by(who));
+        let own = suspend(&mei, &mei).await;
+        assert!(matches!(own, Err(AccessError::OwnAccount)), "{own:?}");
+        let (one, other) = tokio::join!(suspend(&mei, &bo), suspend(&bo, &mei));
+        let refused = [one, other].into_iter().filter(|it| matches!(it, Err(AccessError::LastAdmin))).count();
+        assert_eq!(refused, 1, "one of them remains");
+        let remains = if find(MEI).await.suspended_at.is_none() { &mei } else { &bo };
+        let lost = if remains.key == mei.key { &bo } else { &mei };
+        let ended = directory.disable_account(cathay.clone(), remains.name.clone(), by(lost)).await;
+        assert!(matches!(ended, Err(AccessError::LastAdmin)), "{ended:?}");
+        let merchant = app.cathay.id.clone();
+        let demoted = directory.set_account_role(merchant, remains.key.clone(), Role::Auditor, by(lost)).await;
+        assert!(matches!(demoted, Err(AccessError::LastAdmin)), "{demoted:?}");
+        assert_eq!(log_in(&app, remains.name.as_str()).await, 303);
+        // Whoever runs the gateway may, as they can make another.
+        directory.disable_account(cathay.clone(), remains.name.clone(), crate::support::world::CLI).await.unwrap();
     }
 }
 
@@ -243,11 +293,20 @@ async fn a_merchants_name_zone_and_sources_are_set() {
     for app in TestApp::all().await {
         let mut mei = Browser::logged_in(&app, Role::Admin, MEI).await;
         let token = mei.form_token().await;
-        for (name, zone, field) in [("Cathay", "Mars", "time_zone"), ("\u{202e}", "UTC", "name")] {
+        let before = app.footprint().await;
+        for (name, zone, wrong) in [
+            ("Cathay", "Mars", &["time_zone"][..]),
+            ("\u{202e}", "Asia/Tokyo", &["name"]),
+            ("\u{202e}", "Mars", &["name", "time_zone"]),
+        ] {
             let fields = [("form_token", token.as_str()), ("name", name), ("time_zone", zone)];
             let refused = mei.send("/console/settings", &fields).await;
-            assert!(refused.status == 422 && refused.text.contains(&format!("id=\"{field}-e\"")), "{}", refused.text);
+            assert_eq!(refused.status, 422, "{}", refused.text);
+            for field in wrong {
+                assert!(refused.text.contains(&format!("id=\"{field}-e\"")), "{field}: {}", refused.text);
+            }
         }
+        assert_eq!(app.footprint().await, before, "a zone is not set beside a name that is refused");
         let fields = [("form_token", token.as_str()), ("name", "Cathay <i>x"), ("time_zone", "Asia/Hong_Kong")];
         assert_eq!(mei.send("/console/settings", &fields).await.status, 303);
         let page = mei.open("/console/settings").await.into_text();

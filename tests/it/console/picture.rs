@@ -103,6 +103,12 @@ async fn a_form_redraws_it_and_makes_a_draft_of_it() {
         assert_eq!(lost.status, 412, "{}", lost.text);
         let draft = admin.get("/v1/perks/sfo-lounge/versions/2").await.is(200);
         assert_eq!(draft["rule"]["tiers"][1]["when"]["value"], 50);
+
+        // A draft that decides by now gets no second one unseen.
+        let etag = hidden(&browser.open(&format!("{PICTURE}?version=2")).await.into_text(), "etag");
+        admin.post("/v1/perks/sfo-lounge/versions/2/publish", &serde_json::json!({})).await.is(200);
+        assert_eq!(send(&mut browser, PICTURE, edit(&etag, "55")).await.status, 412);
+        assert_eq!(admin.get("/v1/perks/sfo-lounge/versions/3").await.status, 404);
     }
 }
 

@@ -169,6 +169,7 @@ fn every_operation_names_its_problems() {
             ("401", "invalid_key"),
             ("401", "expired_key"),
             ("401", "revoked_key"),
+            ("401", "suspended_key"),
             ("403", "forbidden"),
             ("429", "rate_limited"),
             ("500", "internal"),

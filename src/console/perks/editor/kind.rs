@@ -136,8 +136,7 @@ fn texts<'a>(parts: impl Iterator<Item = &'a str>) -> Json {
 }
 
 fn number_or_text(typed: &str) -> Json {
-    // Some keyboards have only a comma.
-    typed.replace(',', ".").parse::<Decimal>().map_or_else(|_| Json::text(typed), Json::Number)
+    Decimal::typed(typed).map_or_else(|_| Json::text(typed), Json::Number)
 }
 
 /// `6:00` as rules write it.

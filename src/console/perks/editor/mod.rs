@@ -31,7 +31,6 @@ use crate::foundation::ids::PerkSlug;
 use crate::foundation::json::Json;
 use crate::gateway::Gateway;
 use crate::perks::error::PerkError;
-use crate::perks::life::Expected;
 use crate::perks::perk::{NewVersion, RuleVersion, VersionStatus};
 use crate::web::extract::{Params, Path};
 use crate::web::params::VersionNumber;
@@ -105,7 +104,10 @@ pub(in crate::console) async fn post_rule(
     let Sent { version, perk_name, etag, note, button, mut document, surroundings } = sent;
     let merchant = &caller.merchant()?.id;
     match button.as_str() {
-        "text" => return page_of_document(&gateway, &caller, &slug, perk_name, &version, &document, note),
+        "text" => {
+            let at = At { slug: &slug, name: perk_name, version: &version, etag };
+            return page_of_document(&gateway, &caller, at, &document, note);
+        }
         "change" => return begin(&gateway, &caller, &slug, &version).await,
         "save" => {}
         other => _ = press(&mut document, other),
@@ -118,13 +120,7 @@ pub(in crate::console) async fn post_rule(
     };
     let change_note = Some(note.trim().to_owned()).filter(|note| !note.is_empty());
     let new = NewVersion { rule: document.clone(), publish: false, change_note };
-    let made = if version.status == VersionStatus::Draft {
-        let expected = Expected::OneOf(vec![etag]);
-        gateway.catalog.edit_version(merchant, caller.actor(), &slug, version.version, new, expected).await
-    } else {
-        gateway.catalog.create_version(merchant, caller.actor(), &slug, new).await
-    };
-    match made {
+    match gateway.catalog.save_rule(merchant, caller.actor(), &slug, (&version, &etag), new).await {
         Ok(made) => Ok(see_other(&format!("/console/perks/{}/versions/{}", *slug, made.version.version))),
         Err(PerkError::Rule(errors)) => {
             let judged = Judged { errors: in_words(errors), ..judged };
