@@ -8,6 +8,7 @@
 //! - `history`, `decisions`: the past in the log's order, with what is needed to decide it again
 //! - `evidence`, `proof`: signed heads, and proofs that lead to them
 //! - `published`: the public keys; `today`: the numbers of a day; `seen`: decisions as people look at them
+//! - `waiting`: how much waits for a person
 
 pub mod browse;
 pub mod decisions;
@@ -20,6 +21,7 @@ pub mod published;
 pub(crate) mod searches;
 pub mod seen;
 pub mod today;
+pub mod waiting;
 
 use std::collections::BTreeSet;
 
