@@ -31,6 +31,7 @@ mod store;
 pub use directory::Directory;
 pub use error::{AccessError, Refused};
 pub use key::{ApiKey, KeySecret, KeyStatus, NewKey};
+pub use last_use::LeastSeen;
 pub use merchant::{Merchant, UnknownZone};
 pub use principal::{Forbidden, Principal};
 pub use role::{Permission, Role};

@@ -249,6 +249,33 @@ pub(super) fn list_keys(
     rows.into_iter().map(|row| <(KeyHash, ApiKey)>::try_from(row).map(|(_, key)| key)).collect()
 }
 
+/// The merchant's keys of a role that can be used at `now`: how many there are, and up to `limit` of them, those that were
+/// never used first, then the least lately used.
+pub(super) fn list_least_seen(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    role: Role,
+    now: Timestamp,
+    limit: i64,
+) -> Result<(i64, Vec<ApiKey>), DatabaseError> {
+    let is_alive = || api_keys::expires_at.is_null().or(api_keys::expires_at.gt(now.as_microsecond()));
+    macro_rules! active {
+        () => {
+            api_keys::table
+                .filter(api_keys::merchant_id.eq(merchant.as_str()).and(api_keys::role.eq(role.as_str())))
+                .filter(api_keys::revoked_at.is_null().and(is_alive()))
+        };
+    }
+    let all = active!().count().get_result(conn)?;
+    let rows: Vec<KeyRow> = active!()
+        .order((api_keys::last_used_at.is_not_null(), api_keys::last_used_at, api_keys::id))
+        .limit(limit)
+        .select(KeyRow::as_select())
+        .load(conn)?;
+    let keys = rows.into_iter().map(|row| <(KeyHash, ApiKey)>::try_from(row).map(|(_, key)| key));
+    Ok((all, keys.collect::<Result<_, _>>()?))
+}
+
 /// The keys of the merchant (none: of the operator) that `maker` made and nobody has revoked, in the order they were made.
 pub(super) fn list_keys_made_by(
     conn: &mut AnyConnection,

@@ -14,15 +14,30 @@ use crate::access::role::permit::Permit;
 use crate::foundation::ids::MerchantId;
 use crate::web::problem::{Kind, Problem};
 
+/// Numbers of what waits for a person, by its kind.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Waiting {
+    pub referrals: usize,
+    pub contests: usize,
+    pub versions: usize,
+    pub requests: usize,
+}
+
+impl Waiting {
+    pub(super) fn total(self) -> usize {
+        self.referrals + self.contests + self.versions + self.requests
+    }
+}
+
 /// A session, and what every page of it shows.
 pub(super) struct Visit {
     session: Session,
-    /// Number of things that wait for a person; none for roles that decide nothing.
-    pub waiting: Option<usize>,
+    /// Numbers of what waits for a person; none for roles that decide nothing.
+    pub waiting: Option<Waiting>,
 }
 
 impl Visit {
-    pub(super) fn new(session: Session, waiting: Option<usize>) -> Self {
+    pub(super) fn new(session: Session, waiting: Option<Waiting>) -> Self {
         Self { session, waiting }
     }
 }

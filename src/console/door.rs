@@ -27,6 +27,12 @@ use crate::web::state::State;
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; \
                       form-action 'self'; frame-ancestors 'none'; base-uri 'none'; manifest-src 'self'; worker-src 'self'";
 
+/// The stream of a page that is left open: it comes back by itself.
+const STREAM: &str = "/console/today/events";
+
+/// The ends of addresses whose answers are parts of a page, without the band.
+const PARTS: [&str; 2] = ["/rule/check", "/picture.json"];
+
 /// The headers of every answer here.
 const HEADERS: [(&str, &str); 6] = [
     ("content-security-policy", POLICY),
@@ -79,10 +85,17 @@ async fn admit(req: &ServiceRequest) -> Result<(), Problem> {
         return Ok(());
     }
     let Some(token) = cookie::read(req.headers(), transport) else { return Ok(()) };
-    if let Some(session) = gateway.directory.session(&token).await? {
+    let is_left_open = req.path() == STREAM;
+    let session = if is_left_open {
+        gateway.directory.session_of_open_page(&token).await?
+    } else {
+        gateway.directory.session(&token).await?
+    };
+    if let Some(session) = session {
         state.limits.take(&session.principal.key)?;
         tracing::Span::current().record("principal", session.principal.key.as_str());
-        let waiting = waiting::count(gateway, &session.principal).await?;
+        let has_band = !is_left_open && !PARTS.iter().any(|part| req.path().ends_with(part));
+        let waiting = if has_band { waiting::count(gateway, &session.principal).await? } else { None };
         req.extensions_mut().insert(session.principal.clone());
         req.extensions_mut().insert(std::sync::Arc::new(Visit::new(session, waiting)));
     }

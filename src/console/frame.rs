@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::caller::Visit;
+use super::caller::{Visit, Waiting};
 use super::words::{place_of, zone_of};
 use super::{assets, icon::Icon};
 use crate::access::Role;
@@ -93,7 +93,7 @@ impl Frame {
         let role = session.principal.role;
         let merchant = session.principal.merchant.as_ref();
         let own = Section::ALL.iter().filter(|(_, _, _, roles)| roles.contains(&role));
-        let count = |it: Section| counted(session.waiting).filter(|_| it == Section::Waiting);
+        let count = |it: Section| counted(session.waiting.map(Waiting::total)).filter(|_| it == Section::Waiting);
         let nav = own.map(|(it, address, words, _)| NavLink {
             address,
             words,

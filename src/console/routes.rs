@@ -1,7 +1,7 @@
 //! Every page of the console.
 
 use actix_web::middleware::from_fn;
-use actix_web::web::{self, ServiceConfig};
+use actix_web::web::{self, Data, ServiceConfig};
 
 use super::account::second_factor;
 use super::accounts::{clerks, invite, list as account_list, show as account_show, steps as account_steps};
@@ -11,6 +11,7 @@ use super::log::{self, check, verify};
 use super::operator::{health, list as merchant_list, new as merchant_new, show as merchant_show};
 use super::perks::{backtest, close, edit, editor, everyone, list, new, show, simulate, steps, versions};
 use super::settings::{self, privacy, sources};
+use super::today::shared::SharedFigures;
 use super::today::{self, stream};
 use super::waiting::{self, decide};
 use super::{account, assets, links, log_in, picture, reports};
@@ -20,6 +21,7 @@ pub fn mount(config: &mut ServiceConfig) {
     config.service(
         web::scope("/console")
             .wrap(from_fn(attend_page))
+            .app_data(Data::new(SharedFigures::default()))
             .service(assets::get_asset)
             .service(log_in::get_log_in)
             .service(log_in::post_log_in)

@@ -166,6 +166,25 @@ impl Directory {
     /// # Errors
     /// The database's.
     pub async fn session(&self, token: &SecretToken) -> Result<Option<Session>, DatabaseError> {
+        let Some((session, used_at)) = self.open_session(token).await? else { return Ok(None) };
+        let (hash, now) = (session.token, self.clock.now());
+        if now.duration_since(used_at) >= session::NOTED_EVERY {
+            let at = now.as_microsecond();
+            self.database.write(move |conn: &mut AnyConnection| store::update_used(conn, &hash, at)).await?;
+        }
+        Ok(Some(session))
+    }
+
+    /// As [`Directory::session`], for what a page that is left open asks by itself: that is no use, and ends it no later.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn session_of_open_page(&self, token: &SecretToken) -> Result<Option<Session>, DatabaseError> {
+        Ok(self.open_session(token).await?.map(|(session, _)| session))
+    }
+
+    /// The session of this token, and when it was used.
+    async fn open_session(&self, token: &SecretToken) -> Result<Option<(Session, Timestamp)>, DatabaseError> {
         let (hash, now) = (token.hash(), self.clock.now());
         let read = self.database.read(move |conn| find_open(conn, &hash, now));
         let Some((row, account)) = read.await? else { return Ok(None) };
@@ -180,10 +199,6 @@ impl Directory {
                 Some(merchant.as_ref().clone())
             }
         };
-        if now.duration_since(from_micros(row.used_at)) >= session::NOTED_EVERY {
-            let at = now.as_microsecond();
-            self.database.write(move |conn: &mut AnyConnection| store::update_used(conn, &hash, at)).await?;
-        }
         let of_session = self.blind_of_account(&[b"console form\0", &hash]);
         let of_account = self.blind_of_account(&[b"console form of an account\0", account.key.as_str().as_bytes()]);
         let principal = Principal {
@@ -196,14 +211,15 @@ impl Directory {
             airports: Vec::new(),
             origins: Vec::new(),
         };
-        Ok(Some(Session {
+        let session = Session {
             principal: Arc::new(principal),
             account: account.name,
             label: account.label,
             began_at: from_micros(row.began_at),
             form_token: format!("{}.{}", hex(&of_session), hex(&of_account)),
             token: hash,
-        }))
+        };
+        Ok(Some((session, from_micros(row.used_at))))
     }
 
     /// Tells whether a session goes on. That is no use of it: a page that is left open ends it no later.

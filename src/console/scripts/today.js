@@ -5,7 +5,7 @@ const find = (name) => document.querySelector(`[data-${name}]`);
 function start() {
   const [rows, state, hold, said] = ["rows", "state", "hold", "said"].map(find);
   const events = new EventSource(root.dataset.live);
-  let [held, checks, isHeld] = [[], 0, false];
+  let [held, waiting, checks, isHeld] = [[], 0, 0, false];
   const show = (kind, words) => {
     state.className = `st ${kind}`;
     state.textContent = words;
@@ -16,14 +16,14 @@ function start() {
     find("none")?.remove();
   };
   const label = () => {
-    hold.textContent = isHeld ? `Go on${held.length > 0 ? `: ${held.length} new` : ""}` : "Hold the list";
+    hold.textContent = isHeld ? `Go on${waiting > 0 ? `: ${waiting} new` : ""}` : "Hold the list";
     hold.setAttribute("aria-pressed", isHeld);
   };
   hold.hidden = false;
   hold.addEventListener("click", () => {
     isHeld = !isHeld;
     if (!isHeld) held.forEach(put);
-    if (!isHeld) held = [];
+    if (!isHeld) [held, waiting] = [[], 0];
     label();
   });
   label();
@@ -37,6 +37,7 @@ function start() {
     checks += news.checks;
     if (!isHeld) return put(news.rows);
     held = [...held, news.rows].slice(-40);
+    waiting += news.checks;
     label();
   });
   events.addEventListener("figures", ({ data }) => {

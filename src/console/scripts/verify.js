@@ -9,33 +9,37 @@ const base64 = (bytes) => btoa(String.fromCharCode(...bytes));
 const leafHash = (text) => sha256(join([0], utf8.encode(text)));
 const nodeHash = (left, right) => sha256(join([1], left, right));
 
-class Wrong extends Error {}
+const fail = (why) => {
+  throw new Error(why);
+};
 const FORM = "a log key is NAME+ID+KEY";
 const NOTE = "it is no signed note of origin, size and root";
 
 // Strictly: one value has one text.
-function fromBase64(text, what) {
+function fromBase64(text, what, write = base64) {
   let bytes;
   try {
-    bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+    bytes = Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (letter) => letter.charCodeAt(0));
   } catch {
-    throw new Wrong(what);
+    fail(what);
   }
-  if (base64(bytes) !== text) throw new Wrong(what);
+  if (write(bytes) !== text) fail(what);
   return bytes;
 }
 
 function fromHex(text) {
-  if (typeof text !== "string" || !/^[0-9a-fA-F]{64}$/.test(text)) throw new Wrong("a hash is 64 hexadecimal digits");
+  if (!isText(text) || !/^[0-9a-fA-F]{64}$/.test(text)) fail("a hash is 64 hexadecimal digits");
   return Uint8Array.from(text.match(/../g), (pair) => parseInt(pair, 16));
 }
 
 function fromRoot(text) {
-  const bytes = fromBase64(typeof text === "string" ? text : "?", "a root is the base64 of 32 bytes");
-  if (bytes.length !== 32) throw new Wrong("a root is the base64 of 32 bytes");
+  const what = "a root is the base64 of 32 bytes";
+  const bytes = fromBase64(isText(text) ? text : "?", what);
+  if (bytes.length !== 32) fail(what);
   return bytes;
 }
 
+const isText = (value) => typeof value === "string";
 const same = (a, b) => hex(a) === hex(b);
 const isCount = (value) => Number.isSafeInteger(value) && value >= 0;
 
@@ -45,7 +49,7 @@ function parse(text, what) {
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw new Wrong(`${what}: ${error.message}`);
+    fail(`${what}: ${error.message}`);
   }
   const open = [];
   for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"(?:\s*:)?|[{}[\]]/g)) {
@@ -54,11 +58,11 @@ function parse(text, what) {
     else if (token === "}" || token === "]") open.pop();
     else if (token.endsWith(":")) {
       const name = JSON.parse(token.slice(0, -1));
-      if (open.at(-1).has(name)) throw new Wrong(`${what}: the member ${JSON.stringify(name)} stands twice`);
+      if (open.at(-1).has(name)) fail(`${what}: the member ${JSON.stringify(name)} stands twice`);
       open.at(-1).add(name);
     }
   }
-  if (value === null || typeof value !== "object" || Array.isArray(value)) throw new Wrong(`${what}: it is no object`);
+  if (value === null || typeof value !== "object" || Array.isArray(value)) fail(`${what}: it is no object`);
   return value;
 }
 
@@ -71,41 +75,31 @@ async function keyOf(name, publicKey) {
 
 async function readKey(line) {
   const [name, id, ...rest] = line.split("+");
-  if (rest.length === 0) throw new Wrong(FORM);
+  if (rest.length === 0) fail(FORM);
   const typed = fromBase64(rest.join("+"), FORM);
-  if (typed[0] !== 1 || typed.length !== 33) throw new Wrong("not an Ed25519 key");
-  if (!IS_NAME.test(name)) throw new Wrong(FORM);
+  if (typed[0] !== 1 || typed.length !== 33) fail("not an Ed25519 key");
+  if (!IS_NAME.test(name)) fail(FORM);
   const key = await keyOf(name, typed.slice(1));
-  if (hex(key.id) !== id) throw new Wrong("the key’s id is another’s");
+  if (hex(key.id) !== id) fail("the key’s id is another’s");
   return key;
 }
 
 export async function readKeys(text) {
-  const isAnswer = text.trimStart().startsWith("{");
-  const lines = isAnswer
+  const lines = text.trimStart().startsWith("{")
     ? (JSON.parse(text).keys ?? []).map((key) => key.verifier_key)
     : text.split("\n").map((line) => line.trim()).filter((line) => line !== "");
-  if (lines.length === 0) throw new Wrong("there is no log key");
+  if (lines.length === 0) fail("there is no log key");
   return Promise.all(lines.map(readKey));
 }
 
-function splitNote(note) {
-  if (utf8.encode(note).length > 100_000) throw new Wrong(NOTE);
-  if (/[\x00-\x09\x0b-\x1f]/.test(note)) throw new Wrong(NOTE);
+function readNote(note) {
   const at = note.lastIndexOf("\n\n");
-  if (at < 0) throw new Wrong(NOTE);
-  const signatures = note.slice(at + 2);
-  if (!signatures.endsWith("\n")) throw new Wrong(NOTE);
-  return [note.slice(0, at + 1), signatures.slice(0, -1).split("\n")];
-}
-
-function readCheckpoint(text) {
-  const lines = text.slice(0, -1).split("\n");
-  if (lines.length !== 3) throw new Wrong(NOTE);
-  const [origin, size, root] = lines;
-  if (origin === "") throw new Wrong(NOTE);
-  if (!/^(0|[1-9][0-9]*)$/.test(size) || !isCount(Number(size))) throw new Wrong(NOTE);
-  return { origin, size: Number(size), root: fromRoot(root) };
+  const [text, signatures] = [note.slice(0, at + 1), note.slice(at + 2)];
+  const fits = utf8.encode(note).length <= 100_000 && !/[\x00-\x09\x0b-\x1f]/.test(note);
+  const [origin, size, root, ...rest] = text.slice(0, -1).split("\n");
+  if (!fits || at < 0 || !signatures.endsWith("\n") || root === undefined || rest.length > 0 || origin === "") fail(NOTE);
+  if (!/^(0|[1-9][0-9]*)$/.test(size) || !isCount(Number(size))) fail(NOTE);
+  return { text, lines: signatures.slice(0, -1).split("\n"), origin, size: Number(size), root: fromRoot(root) };
 }
 
 // A key that is named like an origin signs that log alone; one of the older name signs every log of its gateway.
@@ -115,46 +109,46 @@ async function keysOf(origin, trusted) {
   return [...trusted.filter((key) => key.name === origin), ...renamed, ...legacy];
 }
 
-async function isSigned(key, text, signature) {
-  const imported = await crypto.subtle.importKey("raw", key.publicKey, "Ed25519", false, ["verify"]);
-  return crypto.subtle.verify("Ed25519", imported, signature, utf8.encode(text));
-}
-
 async function openNote(note, trusted) {
-  const [text, lines] = splitNote(note);
-  const said = readCheckpoint(text);
+  const { text, lines, ...said } = readNote(note);
   const keys = await keysOf(said.origin, trusted);
-  let isKnown = false;
+  const signers = [];
   for (const line of lines) {
     const found = /^\u2014 ([^ ]*) (.*)$/.exec(line);
-    if (!found || !IS_NAME.test(found[1])) throw new Wrong(NOTE);
+    if (!found || !IS_NAME.test(found[1])) fail(NOTE);
     const bytes = fromBase64(found[2], NOTE);
-    if (bytes.length < 5) throw new Wrong(NOTE);
+    if (bytes.length < 5) fail(NOTE);
     const key = keys.find((it) => it.name === found[1] && same(it.id, bytes.slice(0, 4)));
     if (!key) continue;
-    if (!(await isSigned(key, text, bytes.slice(4)))) throw new Wrong("a signature does not fit its text");
-    isKnown = true;
+    const imported = await crypto.subtle.importKey("raw", key.publicKey, "Ed25519", false, ["verify"]);
+    const isSigned = await crypto.subtle.verify("Ed25519", imported, bytes.slice(4), utf8.encode(text));
+    if (!isSigned) fail("a signature does not fit its text");
+    signers.push(base64(key.publicKey));
   }
-  if (!isKnown) throw new Wrong("no key that you trust signed it");
-  return said;
+  if (signers.length === 0) fail("no key that you trust signed it");
+  return { ...said, signers };
+}
+
+// The way up from a node, where each sibling is met on the left or on the right; false if the path ends elsewhere.
+async function walk(at, last, path, meet) {
+  for (const sibling of path) {
+    if (last === 0n) return false;
+    const isLeft = (at & 1n) === 1n || at === last;
+    await meet(sibling, isLeft);
+    while (isLeft && (at & 1n) === 0n && at !== 0n) [at, last] = [at >> 1n, last >> 1n];
+    [at, last] = [at >> 1n, last >> 1n];
+  }
+  return last === 0n;
 }
 
 // RFC 9162 §2.1.3.2, keeping each hash on the way.
-async function climb(leaf, index, size, path) {
-  let [at, last, hash] = [BigInt(index), BigInt(size - 1), leaf];
+async function climb(hash, index, size, path) {
   const trail = [];
-  for (const sibling of path) {
-    if (last === 0n) return null;
-    if ((at & 1n) === 1n || at === last) {
-      hash = await nodeHash(sibling, hash);
-      while ((at & 1n) === 0n && at !== 0n) [at, last] = [at >> 1n, last >> 1n];
-    } else {
-      hash = await nodeHash(hash, sibling);
-    }
+  const fits = await walk(BigInt(index), BigInt(size - 1), path, async (sibling, isLeft) => {
+    hash = await (isLeft ? nodeHash(sibling, hash) : nodeHash(hash, sibling));
     trail.push(hex(hash));
-    [at, last] = [at >> 1n, last >> 1n];
-  }
-  return last === 0n ? { hash, trail } : null;
+  });
+  return fits ? { hash, trail } : null;
 }
 
 // RFC 9162 §2.1.4.2.
@@ -168,47 +162,52 @@ async function continues(from, old, to, root, path) {
   let [at, last] = [BigInt(from - 1), BigInt(to - 1)];
   while ((at & 1n) === 1n) [at, last] = [at >> 1n, last >> 1n];
   let [before, after] = [seed, seed];
-  for (const node of rest) {
-    if (last === 0n) return false;
-    if ((at & 1n) === 1n || at === last) {
-      [before, after] = [await nodeHash(node, before), await nodeHash(node, after)];
-      while ((at & 1n) === 0n && at !== 0n) [at, last] = [at >> 1n, last >> 1n];
-    } else {
-      after = await nodeHash(after, node);
-    }
-    [at, last] = [at >> 1n, last >> 1n];
-  }
-  return last === 0n && same(before, old) && same(after, root);
+  const fits = await walk(at, last, rest, async (node, isLeft) => {
+    if (isLeft) before = await nodeHash(node, before);
+    after = await (isLeft ? nodeHash(node, after) : nodeHash(after, node));
+  });
+  return fits && same(before, old) && same(after, root);
 }
 
-const isText = (value) => typeof value === "string";
-const mayBeText = (value) => value === undefined || value === null || isText(value);
+const mayBeText = (value) => isText(value ?? "");
 
 function readReceipt(text) {
-  const whole = parse(text, "it is no receipt and no answer of a check");
+  const what = "it is no receipt and no answer of a check";
+  const whole = parse(text, what);
   const isAnswer = whole.receipt !== undefined;
   const fields = isAnswer ? whole.receipt : whole;
-  if (!isText(fields?.log) || !isCount(fields.index) || !isText(fields.checkpoint)) {
-    throw new Wrong("it is no receipt and no answer of a check");
-  }
-  return { whole, isAnswer, log: fields.log, index: fields.index, leaf: fromHex(fields.leaf_hash), checkpoint: fields.checkpoint };
+  if (!isText(fields?.log) || !isCount(fields.index) || !isText(fields.checkpoint)) fail(what);
+  const { log, index, leaf_hash: leaf, checkpoint } = fields;
+  return { whole, isAnswer, held: [], log, index, leaf: fromHex(leaf), checkpoint };
 }
 
 function readProof(text) {
   const whole = parse(text, "it is no proof");
   try {
-    const path = whole.path.map(fromHex);
+    const read = { ...whole, path: whole.path.map(fromHex), whole, held: [] };
     if (isCount(whole.index) && isCount(whole.size) && [whole.event, whole.log, whole.checkpoint, whole.body].every(mayBeText)) {
-      return { kind: "inclusion", ...whole, leaf: fromHex(whole.leaf_hash), root: fromRoot(whole.root), path };
+      return { ...read, kind: "leaf", leaf: fromHex(whole.leaf_hash), root: fromRoot(whole.root) };
     }
     if (isCount(whole.from) && isCount(whole.to) && mayBeText(whole.log) && whole.checkpoints.every((it) => isText(it.checkpoint))) {
-      return { kind: "consistency", ...whole, path };
+      return { ...read, kind: "consistency" };
     }
   } catch {
     // Said below.
   }
-  throw new Wrong("it is no proof");
+  fail("it is no proof");
 }
+
+// Members that hold, by their pointers (RFC 6901); what stands under them holds too.
+const hold = (document, names, prefix = "") => document.held.push(...names.split(" ").map((name) => `${prefix}/${name}`));
+const holdEach = (proof, names) => proof.checkpoints.forEach((_, nth) => hold(proof, names, `/checkpoints/${nth}`));
+
+function leaves(value, at = "") {
+  const members = value !== null && typeof value === "object" ? Object.entries(value) : [];
+  if (members.length === 0) return [at];
+  return members.flatMap(([name, it]) => leaves(it, `${at}/${name.replaceAll("~", "~0").replaceAll("/", "~1")}`));
+}
+
+const unproven = ({ whole, held }) => leaves(whole).filter((it) => !held.some((is) => it === is || it.startsWith(`${is}/`)));
 
 class Heads {
   constructor(trusted, log, signed) {
@@ -217,40 +216,41 @@ class Heads {
 
   async open(note) {
     const signed = await openNote(note, this.trusted);
-    if (signed.origin !== this.origin) throw new Wrong(`its checkpoint is of ${signed.origin}`);
+    if (signed.origin !== this.origin) fail(`its checkpoint is of ${signed.origin}`);
     const known = this.roots.get(signed.size) ?? signed.root;
     this.roots.set(signed.size, known);
-    if (!same(known, signed.root)) throw new Wrong(`two roots were signed for the size ${signed.size}`);
+    if (!same(known, signed.root)) fail(`two roots were signed for the size ${signed.size}`);
     return signed;
   }
 
   root(size) {
     const root = this.roots.get(size);
-    if (!root) throw new Wrong(`no checkpoint of the size ${size} came with it`);
+    if (!root) fail(`no checkpoint of the size ${size} came with it`);
     return root;
   }
 
   requireLog(log) {
-    if (isText(log) && log !== this.log) throw new Wrong(`it is of the log of ${log}`);
+    if (isText(log) && log !== this.log) fail(`it is of the log of ${log}`);
   }
 }
 
 async function included(receipt, proof, heads) {
-  if (proof.index !== receipt.index || !same(proof.leaf, receipt.leaf)) throw new Wrong("the proof is of another event");
+  const [{ index, leaf }, { size }] = [receipt, proof];
+  if (proof.index !== index || !same(proof.leaf, leaf)) fail("the proof is of another event");
   heads.requireLog(proof.log);
-  if (isText(proof.checkpoint) && (await heads.open(proof.checkpoint)).size !== proof.size) throw new Wrong(`its checkpoint is not of size ${proof.size}`);
-  const root = heads.root(proof.size);
-  if (!same(root, proof.root)) throw new Wrong(`its root is not the signed one at size ${proof.size}`);
-  const reached = receipt.index < proof.size ? await climb(receipt.leaf, receipt.index, proof.size, proof.path) : null;
-  if (!reached || !same(reached.hash, root)) throw new Wrong(`the path does not lead from the leaf to the signed root at size ${proof.size}`);
+  if (isText(proof.checkpoint) && (await heads.open(proof.checkpoint)).size !== size) fail(`its checkpoint is not of size ${size}`);
+  const root = heads.root(size);
+  if (!same(root, proof.root)) fail(`its root is not the signed one at size ${size}`);
+  const reached = index < size ? await climb(leaf, index, size, proof.path) : null;
+  if (!reached || !same(reached.hash, root)) fail(`the path does not lead from the leaf to the signed root at size ${size}`);
   let body = null;
   if (isText(proof.body)) {
-    if (!same(await leafHash(proof.body), proof.leaf)) throw new Wrong("the body does not hash to the leaf");
+    if (!same(await leafHash(proof.body), proof.leaf)) fail("the body does not hash to the leaf");
     body = parse(proof.body, "the body is no event");
-    if (isText(proof.event) && body?.id !== proof.event) throw new Wrong(`its leaf is not ${proof.event}`);
+    if (isText(proof.event) && body?.id !== proof.event) fail(`its leaf is not ${proof.event}`);
   }
-  const trail = [`leaf ${receipt.index}: ${hex(receipt.leaf)}`, ...reached.trail.map((hash, nth) => `up ${nth + 1} of ${reached.trail.length}: ${hash}`)];
-  return { body, trail, detail: `the event stands at index ${receipt.index} of the log of size ${proof.size}` };
+  const trail = [`leaf ${index}: ${hex(leaf)}`, ...reached.trail.map((hash, nth) => `up ${nth + 1} of ${reached.trail.length}: ${hash}`)];
+  return { body, trail, detail: `the event stands at index ${index} of the log of size ${size}` };
 }
 
 async function consistent(proof, heads) {
@@ -259,21 +259,16 @@ async function consistent(proof, heads) {
     const signed = await heads.open(it.checkpoint);
     heads.requireLog(it.log);
     const beside = [[it.origin, signed.origin], [it.size, signed.size], [it.root, base64(signed.root)]];
-    if (beside.some(([said, is]) => said !== undefined && said !== null && said !== is)) throw new Wrong(`what stands beside the checkpoint of size ${signed.size} is not what it says`);
+    if (beside.some(([said, is]) => (said ?? is) !== is)) fail(`what stands beside the checkpoint of size ${signed.size} is not what it says`);
   }
-  const [old, root] = [heads.root(proof.from), heads.root(proof.to)];
-  if (await continues(proof.from, old, proof.to, root, proof.path)) return `the log of size ${proof.to} continues the one of size ${proof.from}`;
-  throw new Wrong(`the log of size ${proof.to} does not continue the one of size ${proof.from}: the history was rewritten`);
+  const { from, to } = proof;
+  const [old, root] = [heads.root(from), heads.root(to)];
+  if (await continues(from, old, to, root, proof.path)) return `the log of size ${to} continues the one of size ${from}`;
+  fail(`the log of size ${to} does not continue the one of size ${from}: the history was rewritten`);
 }
 
 function isLinked(from, to, links) {
-  const reached = [from];
-  while (reached.length > 0) {
-    const at = reached.pop();
-    if (at === to) return true;
-    reached.push(...links.filter(([old, next]) => old === at && next > at && next <= to).map(([, next]) => next));
-  }
-  return false;
+  return from === to || links.some(([old, next]) => old === from && next > old && next <= to && isLinked(next, to, links));
 }
 
 const ALWAYS = ["check", "decision", "perk", "rule_version", "reasons", "limits", "next_eligible_at"];
@@ -296,11 +291,10 @@ const agree = (own, said) => canonical(own) === canonical(said) || (instant(own)
 async function claimsOf(token, grant) {
   const [header, claims, signature, ...rest] = isText(token) ? token.split(".") : [];
   if (signature === undefined || rest.length > 0) return null;
-  const url = (text) => text.replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
-  const wanted = url(base64(utf8.encode(`{"alg":"EdDSA","kid":${JSON.stringify(at(grant, "kid"))},"typ":"eligibility+jwt"}`)));
+  const url = (bytes) => base64(bytes).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
+  const wanted = url(utf8.encode(`{"alg":"EdDSA","kid":${JSON.stringify(at(grant, "kid"))},"typ":"eligibility+jwt"}`));
   try {
-    const padded = claims.replaceAll("-", "+").replaceAll("_", "/") + "=".repeat((4 - (claims.length % 4)) % 4);
-    const bytes = fromBase64(padded, "");
+    const bytes = fromBase64(claims, "", url);
     if (at(grant, "claims_sha256") !== `sha256:${hex(await sha256(bytes))}` || header !== wanted) return null;
     return JSON.parse(new TextDecoder().decode(bytes));
   } catch {
@@ -308,17 +302,18 @@ async function claimsOf(token, grant) {
   }
 }
 
-async function compare(answer, body) {
+async function compare(answer, body, held) {
   const differing = [];
   if (at(body, "kind") !== "check.decided") return { differing: ["/check"], merchant: null };
   const facts = at(body, "facts");
   const has = (name) => Object.hasOwn(answer, name);
   const judge = (pointer, own, said) => {
-    if (!agree(own ?? null, said ?? null)) differing.push(pointer);
+    (agree(own ?? null, said ?? null) ? held : differing).push(pointer);
   };
   const judgeEach = (pointer, own, said, each) => {
     const [mine, theirs] = [own, said].map((value) => (Array.isArray(value) ? value : []));
     if (mine.length !== theirs.length) differing.push(pointer);
+    else if (mine.length === 0) held.push(pointer);
     else mine.forEach((item, nth) => each(`${pointer}/${nth}`, item, theirs[nth]));
   };
   differing.push(...ALWAYS.filter((name) => !has(name)).map((name) => `/${name}`));
@@ -359,6 +354,8 @@ export async function examine(receiptText, proofTexts, trusted) {
     return { steps };
   }
   const own = signed.size;
+  const prefix = receipt.isAnswer ? "/receipt" : "";
+  hold(receipt, "checkpoint", prefix);
   add("signature", "holds", `a trusted key signed ${signed.origin} up to size ${own}`);
   if (receipt.index < own) add("index", "holds", `the receipt’s event is in that, at index ${receipt.index}`);
   else add("index", "fails", `the receipt’s index ${receipt.index} is not in that`);
@@ -367,20 +364,25 @@ export async function examine(receiptText, proofTexts, trusted) {
   let body = null;
   for (const proof of proofs) {
     try {
-      if (proof.kind === "inclusion") {
+      if (proof.kind === "leaf") {
         const found = await included(receipt, proof, heads);
         body = found.body ?? body;
+        hold(proof, "index leaf_hash size root path checkpoint");
+        if (found.body) hold(proof, "event body");
         reached.push(proof.size);
         add("leaf", "holds", found.detail, found.trail);
       } else {
         add("consistency", "holds", await consistent(proof, heads));
         links.push([proof.from, proof.to]);
+        hold(proof, "from to path");
+        holdEach(proof, "origin size root checkpoint");
       }
     } catch (error) {
-      add(proof.kind === "inclusion" ? "leaf" : "consistency", "fails", error.message);
+      add(proof.kind, "fails", error.message);
     }
   }
-  if (!proofs.some((proof) => proof.kind === "inclusion")) add("leaf", "not_shown", "that the event stands there: give its proof");
+  if (!proofs.some((proof) => proof.kind === "leaf")) add("leaf", "not_shown", "that the event stands there: give its proof");
+  if (reached.length > 0) hold(receipt, "index leaf_hash", prefix);
   const sizes = [...new Set([...reached, ...links.map(([, to]) => to)])].sort((a, b) => a - b);
   for (const size of sizes.filter((it) => it !== own)) {
     const [from, to] = [Math.min(own, size), Math.max(own, size)];
@@ -391,59 +393,66 @@ export async function examine(receiptText, proofTexts, trusted) {
     if (body === null) {
       add("answer", "not_shown", "that the event says what the answer says: give a proof with its body");
     } else {
-      const compared = await compare(receipt.whole, body);
+      const compared = await compare(receipt.whole, body, receipt.held);
       merchant = compared.merchant;
-      if (compared.differing.length === 0) add("answer", "holds", "the answer is what the event says");
-      else add("answer", "fails", `the answer is not what the event says in ${compared.differing.join(", ")}`);
+      const differing = compared.differing.join(", ");
+      if (differing === "") add("answer", "holds", "the answer is what the event says");
+      else add("answer", "fails", `the answer is not what the event says in ${differing}`);
     }
   }
   const name = signed.origin.startsWith("perkgate/log_") ? merchant : signed.origin.split("/").at(-1);
-  if (isText(name) && name !== receipt.log) add("log", "fails", `what is signed is the log of ${name}`);
-  return { steps, anchor: { origin: signed.origin, size: own, root: base64(signed.root) } };
+  if (name === receipt.log) {
+    hold(receipt, "log", prefix);
+    for (const proof of proofs) {
+      hold(proof, "log");
+      if (proof.kind === "consistency") holdEach(proof, "log");
+    }
+  } else if (isText(name)) add("log", "fails", `what is signed is the log of ${name}`);
+  const open = [receipt, ...proofs].flatMap((it, nth) => unproven(it).map((pointer) => `${nth === 0 ? "receipt" : "proof"}: ${pointer || "all"}`));
+  if (open.length > 0) add("members", "not_shown", `proven by nothing: ${open.join(", ")}`);
+  return { steps, anchor: { ...signed, root: base64(signed.root) } };
 }
 
-// Heads that were verified here before: a log that is shown in another version to the same browser gives itself away.
-function keep(anchor, steps) {
-  if (!anchor || steps.some((step) => step.status === "fails")) return null;
+// Heads that were verified here before, and the keys that signed them: a log that is shown to the same browser in another
+// version gives itself away, and so do keys that its gateway publishes for one page alone.
+export function keep(anchor, steps) {
+  if (!anchor || steps.some((step) => step.status === "fails")) return [];
+  const { origin, size, root, signers } = anchor;
   const kept = JSON.parse(localStorage.getItem("perkgate.anchors") ?? "{}");
-  const of = kept[anchor.origin] ?? {};
-  const known = of[anchor.size];
-  if (known === undefined) {
-    const sizes = Object.entries({ ...of, [anchor.size]: anchor.root });
-    kept[anchor.origin] = Object.fromEntries(sizes.sort(([a], [b]) => a - b).slice(-20));
-    localStorage.setItem("perkgate.anchors", JSON.stringify(kept));
-    return null;
-  }
-  if (known === anchor.root) return { step: "anchor", status: "holds", detail: "this browser saw the very same head before", trail: [] };
-  return { step: "anchor", status: "fails", detail: `this browser saw another root for the size ${anchor.size} before: the log was shown in two versions`, trail: [] };
+  const { signers: known = signers, ...of } = kept[origin] ?? {};
+  const say = (step, status, detail) => ({ step, status, detail, trail: [] });
+  const seen = of[size];
+  if (seen && seen !== root) return [say("anchor", "fails", `this browser saw another root for the size ${size} before: the log was shown in two versions`)];
+  const sizes = Object.entries({ ...of, [size]: root }).sort(([a], [b]) => a - b);
+  kept[origin] = { ...Object.fromEntries(sizes.slice(-20)), signers: [...new Set([...known, ...signers])] };
+  localStorage.setItem("perkgate.anchors", JSON.stringify(kept));
+  const said = seen ? [say("anchor", "holds", "this browser saw the very same head before")] : [];
+  if (signers.every((key) => known.includes(key))) return said;
+  return [...said, say("key", "not_shown", "that its key is this log’s: this browser saw others before. Compare it with those that you kept")];
 }
 
 const WORDS = { holds: "Holds: ", fails: "Does not hold: ", not_shown: "Not shown: " };
 
 function draw(list, verdict, steps) {
+  const make = (name, textContent, className = "") => Object.assign(document.createElement(name), { textContent, className });
   const line = ({ step, status, detail, trail }) => {
-    const item = document.createElement("li");
-    const template = document.querySelector(`template[data-status="${status}"]`);
-    const text = document.createElement("span");
-    const word = Object.assign(document.createElement("span"), { className: "vh", textContent: WORDS[status] });
-    text.append(word, `${step}: ${detail}`);
+    const [item, text] = [make("li"), make("span")];
+    text.append(make("span", WORDS[status], "vh"), `${step}: ${detail}`);
     if (trail.length > 0) {
-      const more = document.createElement("details");
-      const summary = Object.assign(document.createElement("summary"), { textContent: `${trail.length - 1} hashes on the way` });
-      const hashes = document.createElement("ol");
-      hashes.append(...trail.map((hash) => Object.assign(document.createElement("li"), { textContent: hash })));
-      more.append(summary, hashes);
+      const [more, hashes] = [make("details"), make("ol")];
+      hashes.append(...trail.map((hash) => make("li", hash)));
+      more.append(make("summary", `${trail.length - 1} hashes on the way`), hashes);
       text.append(more);
     }
-    item.append(template.content.cloneNode(true), text);
+    item.append(document.querySelector(`template[data-status="${status}"]`).content.cloneNode(true), text);
     return item;
   };
   list.replaceChildren(...steps.map(line));
-  const isWrong = steps.some((step) => step.status === "fails");
+  const wrong = steps.find((step) => step.status === "fails");
   const isWhole = steps.every((step) => step.status === "holds");
-  verdict.className = `note ${isWrong ? "bad" : isWhole ? "good" : "warn"}`;
-  verdict.textContent = isWrong
-    ? `It does not hold: see ${steps.find((step) => step.status === "fails").step}.`
+  verdict.className = `note ${wrong ? "bad" : isWhole ? "good" : "warn"}`;
+  verdict.textContent = wrong
+    ? `It does not hold: see ${wrong.step}.`
     : isWhole
       ? "Proved here, in your browser. Nothing was sent to the gateway for it: cut the network and try again."
       : "It holds, but not all of it was shown.";
@@ -453,15 +462,14 @@ function draw(list, verdict, steps) {
 function attach(form) {
   const [list, verdict] = [document.querySelector("[data-steps]"), document.querySelector("[data-verdict]")];
   const button = form.querySelector("[data-here]");
-  if (!list || !verdict || !button || !globalThis.crypto?.subtle) return;
+  if (!globalThis.crypto?.subtle) return;
   button.hidden = false;
   button.addEventListener("click", async () => {
     const value = (name) => form.elements[name]?.value.trim() ?? "";
     try {
       const proofs = ["proof", "consistency"].map(value).filter((text) => text !== "");
       const { steps, anchor } = await examine(value("receipt"), proofs, await readKeys(value("keys")));
-      const again = keep(anchor, steps);
-      draw(list, verdict, again ? [...steps, again] : steps);
+      draw(list, verdict, [...steps, ...keep(anchor, steps)]);
     } catch (error) {
       const detail = error.name === "NotSupportedError" ? "this browser has no Ed25519: let the server verify it" : error.message;
       draw(list, verdict, [{ step: "reading", status: "fails", detail, trail: [] }]);

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::access::key::KeyStatus;
 use crate::access::{Merchant, Permission, Principal, Role};
 use crate::console::icon::Icon;
 use crate::console::perks::board::{PerkRow, StateView, UsedView};
@@ -14,16 +13,12 @@ use crate::eligibility::occupancy::PlaceAsked;
 use crate::eligibility::today::DayDecisions;
 use crate::foundation::count::counted;
 use crate::gateway::Gateway;
-use crate::ledger::cases::model::{Referral, ReferralStatus};
 use crate::perks::perk::Perk;
 use crate::rules::rule::Rule;
 use crate::web::problem::Problem;
 
-/// The most open cases that are counted.
-const MOST_CASES: u32 = 100;
-
 /// The most keys of a role that are named.
-const MOST_KEYS: u16 = 20;
+const MOST_KEYS: u16 = 10;
 
 /// A number on the board, by its digits.
 pub(super) struct Tile {
@@ -88,9 +83,7 @@ pub(super) async fn figures(gateway: &Gateway, caller: &Principal, perk: &Perk) 
     let zone = rule.as_ref().map_or_else(|| zone_of(&merchant.time_zone), |rule| rule.time_zone().clone());
     let zone_name = zone.iana_name().unwrap_or(&merchant.time_zone).to_owned();
     let row = PerkRow::of(perk, today, None, now);
-    let open = Some(ReferralStatus::Open);
-    let cases = gateway.ledger.reader().list_referrals(&merchant.id, false, open, None, MOST_CASES).await?;
-    let cases: Vec<Referral> = cases.into_iter().filter(|case| case.perk_id == perk.id).collect();
+    let cases = gateway.ledger.reader().open_referrals(&merchant.id, &perk.id).await?;
     let asked = PlaceAsked { perk: perk.slug.clone(), location: None, own: None };
     let inside = match &row.inside {
         Some(inside) => {
@@ -106,7 +99,7 @@ pub(super) async fn figures(gateway: &Gateway, caller: &Principal, perk: &Perk) 
             page: None,
         },
     };
-    let oldest = cases.first().map(|case| When::of(case.created_at, &zone, now).text);
+    let oldest = cases.since.map(|at| When::of(at, &zone, now).text);
     let waits = oldest.map_or_else(|| "nobody waits".to_owned(), |at| format!("the first since {at}"));
     let decides = caller.role.may(Permission::Decide);
     let tiles = vec![
@@ -114,8 +107,8 @@ pub(super) async fn figures(gateway: &Gateway, caller: &Principal, perk: &Perk) 
         tile("Granted", today.day.granted, "today".to_owned()),
         tile("Refused", today.day.refused, "today, for the reasons below".to_owned()),
         Tile {
-            page: Some("/console/waiting?kind=referral").filter(|_| decides && !cases.is_empty()),
-            ..tile("With a person", cases.len() as u64, waits)
+            page: Some("/console/waiting?kind=referral").filter(|_| decides && cases.number > 0),
+            ..tile("With a person", cases.number, waits)
         },
     ];
     Ok(Figures {
@@ -191,8 +184,8 @@ async fn health(
 ) -> Result<Vec<(Icon, String)>, Problem> {
     let mut said = Vec::new();
     for (role, what) in [(Role::Kiosk, "Kiosk"), (Role::Door, "Door"), (Role::Desk, "Desk")] {
-        let keys = gateway.directory.list_keys(Some(merchant.id.clone()), Some(role), None, MOST_KEYS).await?;
-        for key in keys.into_iter().filter(|key| key.status(now) == KeyStatus::Active) {
+        let keys = gateway.directory.keys_least_seen(&merchant.id, role, MOST_KEYS).await?;
+        for key in keys.first {
             // A use is noted to the hour.
             let (icon, seen) = match key.last_used_at {
                 None => (Icon::Clock, "has not been seen yet".to_owned()),
@@ -202,6 +195,12 @@ async fn health(
                 Some(at) => (Icon::Warning, format!("was last seen at about {}", When::of(at, zone, now).text)),
             };
             said.push((icon, format!("{what} {} {seen}", key.label)));
+        }
+        if keys.more > 0 {
+            said.push((
+                Icon::Clock,
+                format!("{} more, seen later than these", counted(keys.more, &what.to_lowercase())),
+            ));
         }
     }
     let refused_for = |code: &str| day.reasons.get(code).copied().unwrap_or(0);

@@ -1,10 +1,11 @@
 //! `/console/today`: a perk's day as it happens. The page is whole without a script; with one, `stream` brings it what
 //! happens, written by the same templates.
 //!
-//! - `figures`: the numbers of the day; `rows`: decisions, one a row
+//! - `figures`: the numbers of the day, which streams share by `shared`; `rows`: decisions, one a row
 
 mod figures;
 mod rows;
+pub(super) mod shared;
 pub(super) mod stream;
 
 use actix_web::web::Data;
@@ -21,13 +22,12 @@ use crate::access::Permission;
 use crate::access::role::permit::Audit;
 use crate::foundation::ids::PerkSlug;
 use crate::gateway::Gateway;
-use crate::perks::perk::{Perk, PerkStatus};
 use crate::web::extract::Params;
 use crate::web::problem::Problem;
 use figures::{Figures, figures};
 use rows::{FeedRow, feed_rows};
 
-/// The most perks that can be chosen from.
+/// The most perks of a list to choose from: of more, one is typed.
 const CHOICE: u32 = 100;
 
 /// Number of decisions that the page begins with.
@@ -43,6 +43,8 @@ struct TodayPage {
     /// Where the stream goes on.
     next: i64,
     perks: Vec<(String, String, bool)>,
+    /// There are more of them than can be listed.
+    is_typed: bool,
     day: String,
     sees_perks: bool,
     rows: Vec<FeedRow>,
@@ -70,11 +72,14 @@ pub(super) async fn get_today(
     query: Params<TodayQuery>,
 ) -> Result<HttpResponse, Problem> {
     let merchant = caller.merchant()?;
-    let known = gateway.catalog.list_perks(&merchant.id, None, CHOICE).await?;
+    let mut known = gateway.catalog.list_perks(&merchant.id, None, CHOICE + 1).await?;
+    let is_typed = known.len() > CHOICE as usize;
+    known.truncate(CHOICE as usize);
     let sees_perks = caller.role.may(Permission::ManagePerks);
     let perk = match &query.perk {
         Some(slug) => Some(gateway.catalog.find_perk(&merchant.id, slug).await?),
-        None => first(&known).cloned(),
+        // One that decides, if there is any.
+        None => gateway.catalog.first_active(&merchant.id).await?.or_else(|| known.first().cloned()),
     };
     let Some(perk) = perk else {
         let frame = Frame::of("Today", Section::Today, caller.session(), gateway.clock.now());
@@ -96,6 +101,7 @@ pub(super) async fn get_today(
         script: assets::today_script(),
         next: seen.next,
         perks,
+        is_typed,
         day: format!("{}, since 00:00 in {}", local.strftime("%A %-d %B"), place_of(&zone_name)),
         sees_perks,
         more: 0,
@@ -105,10 +111,4 @@ pub(super) async fn get_today(
         slug: perk.slug.to_string(),
     };
     page(&view)
-}
-
-/// The perk that is shown where none is asked for: one that decides.
-fn first(perks: &[Perk]) -> Option<&Perk> {
-    let decides = |perk: &&Perk| perk.status == PerkStatus::Active && perk.published_version.is_some();
-    perks.iter().find(decides).or_else(|| perks.first())
 }

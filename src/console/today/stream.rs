@@ -13,8 +13,9 @@ use serde::Deserialize;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::figures::{Figures, figures};
+use super::figures::Figures;
 use super::rows::{FeedRow, feed_rows};
+use super::shared::SharedFigures;
 use crate::access::Permission;
 use crate::access::role::permit::Audit;
 use crate::console::caller::{Caller, Visit};
@@ -64,6 +65,7 @@ pub(in crate::console) async fn watch_today(
     caller: Caller<Audit>,
     gateway: Data<Gateway>,
     state: Data<State>,
+    shared: Data<SharedFigures>,
     query: Params<StreamQuery>,
     req: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
@@ -83,6 +85,7 @@ pub(in crate::console) async fn watch_today(
         session: caller.session().clone(),
         perk,
         growing,
+        shared,
         figures: String::new(),
         is_begun: false,
         heartbeat: Instant::now() + HEARTBEAT,
@@ -103,6 +106,7 @@ struct Events {
     perk: Perk,
     sees_handles: bool,
     growing: Growing,
+    shared: Data<SharedFigures>,
     /// The index of the log from where on nothing is shown yet.
     next: i64,
     /// The figures as they were sent last.
@@ -145,7 +149,8 @@ impl Events {
                         return None;
                     }
                     // Guests lapse and places close though nothing is recorded.
-                    let figures = self.changed_figures(None).await?;
+                    let figures = self.read_figures().await?;
+                    let figures = self.changed_figures(&figures)?;
                     return Some(format!("{BEAT}{figures}").into());
                 }
             }
@@ -163,9 +168,13 @@ impl Events {
         let merchant = self.session.principal.merchant.as_ref()?;
         let of = (&merchant.id, &self.perk.id);
         let seen = self.gateway.live.newest(of, Some(self.next), MOST_ROWS, self.sees_handles).await.ok()?;
-        let figures = figures(&self.gateway, &self.session.principal, &self.perk).await.ok()?;
         self.next = seen.next.max(self.next);
         let (more, count) = (seen.more, seen.more + seen.checks.len() as u64);
+        // What was recorded of other perks is in the figures of none of this one.
+        if count == 0 && !self.figures.is_empty() {
+            return Some(String::new());
+        }
+        let figures = self.read_figures().await?;
         let decisions = if count == 0 {
             String::new()
         } else {
@@ -173,19 +182,19 @@ impl Events {
             let data = serde_json::json!({ "rows": rows, "checks": count });
             event(Some(&self.next.to_string()), "decisions", &data.to_string())
         };
-        let figures = self.changed_figures(Some(figures)).await?;
+        let figures = self.changed_figures(&figures)?;
         Some(format!("{decisions}{figures}"))
     }
 
+    async fn read_figures(&self) -> Option<Arc<Figures>> {
+        self.shared.of(&self.gateway, &self.session.principal, &self.perk, self.next).await.ok()
+    }
+
     /// The event of the figures, where they are others than those that were sent last.
-    async fn changed_figures(&mut self, known: Option<Figures>) -> Option<String> {
-        let figures = match known {
-            Some(figures) => figures,
-            None => figures(&self.gateway, &self.session.principal, &self.perk).await.ok()?,
-        };
-        let board = BoardPart { figures: &figures }.render().ok()?;
-        let side = SidePart { figures: &figures }.render().ok()?;
-        let hours = HoursPart { figures: &figures }.render().ok()?;
+    fn changed_figures(&mut self, figures: &Figures) -> Option<String> {
+        let board = BoardPart { figures }.render().ok()?;
+        let side = SidePart { figures }.render().ok()?;
+        let hours = HoursPart { figures }.render().ok()?;
         let data = serde_json::json!({ "board": board, "side": side, "hours": hours }).to_string();
         if data == self.figures {
             return Some(String::new());

@@ -14,16 +14,17 @@ use actix_web::{HttpResponse, get};
 use askama::Template;
 use serde::Deserialize;
 
-use super::caller::Caller;
+use super::caller::{Caller, Waiting};
 use super::door::page_of;
 use super::frame::{Frame, Section};
 use super::icon::Icon;
-use super::words::zone_of;
+use super::words::{encoded, zone_of};
 use crate::access::role::permit::{Decide, Permit};
 use crate::gateway::Gateway;
 use crate::web::extract::Params;
 use crate::web::problem::Problem;
-use view::{Case, cases};
+use count::MOST;
+use view::{Asked, Case, Cases, cases};
 
 /// The part of it that is shown.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -53,6 +54,9 @@ impl Kind {
 #[serde(deny_unknown_fields)]
 pub(super) struct WaitingQuery {
     kind: Option<Kind>,
+    /// Behind which of the kind the page begins.
+    #[serde(default)]
+    after: String,
 }
 
 #[derive(Template)]
@@ -60,9 +64,13 @@ pub(super) struct WaitingQuery {
 struct WaitingPage {
     frame: Frame,
     /// Address, words, number, and whether it is shown.
-    tabs: Vec<(String, &'static str, usize, bool)>,
+    tabs: Vec<(String, &'static str, String, bool)>,
     cases: Vec<Case>,
-    /// Said above the cases.
+    /// The page of the others of the kind.
+    next: Option<String>,
+    /// Of some kind there are more than are shown among all.
+    is_cut: bool,
+    /// Said above: what happened to it meanwhile.
     said: Option<String>,
     at: String,
 }
@@ -73,7 +81,22 @@ pub(super) async fn get_waiting(
     gateway: Data<Gateway>,
     query: Params<WaitingQuery>,
 ) -> Result<HttpResponse, Problem> {
-    show(&caller, &gateway, query.kind.unwrap_or_default(), None).await
+    let after = Some(query.after.as_str()).filter(|after| !after.is_empty());
+    show_part(&caller, &gateway, Asked { kind: query.kind.unwrap_or_default(), after }, None).await
+}
+
+/// The number of a kind, with a sign where it was not counted to the end.
+fn shown(counts: Waiting, kind: Kind) -> String {
+    let Waiting { referrals, contests, versions, requests } = counts;
+    let each = match kind {
+        Kind::Referral => vec![referrals],
+        Kind::Contest => vec![contests],
+        Kind::Version => vec![versions],
+        Kind::Request => vec![requests],
+        Kind::All => vec![referrals, contests, versions, requests],
+    };
+    let more = if each.iter().any(|number| *number >= MOST as usize) { "+" } else { "" };
+    format!("{}{more}", each.iter().sum::<usize>())
 }
 
 /// The page; with what is said above it, where something was not done.
@@ -83,18 +106,35 @@ async fn show<P: Permit>(
     kind: Kind,
     said: Option<String>,
 ) -> Result<HttpResponse, Problem> {
+    show_part(caller, gateway, Asked { kind, after: None }, said).await
+}
+
+async fn show_part<P: Permit>(
+    caller: &Caller<P>,
+    gateway: &Gateway,
+    asked: Asked<'_>,
+    said: Option<String>,
+) -> Result<HttpResponse, Problem> {
     let merchant = caller.merchant()?;
-    let now = gateway.clock.now();
-    let all = cases(gateway, caller, merchant, now).await?;
-    let number = |of: Kind| all.iter().filter(|case| of == Kind::All || case.kind == of).count();
+    let (now, kind) = (gateway.clock.now(), asked.kind);
+    let Cases { found, next } = cases(gateway, caller, merchant, asked, now).await?;
+    let counts = caller.session().waiting;
+    let number = |of: Kind| counts.map_or_else(String::new, |counts| shown(counts, of));
     let address = |name: &str| match name {
         "" => "/console/waiting".to_owned(),
         name => format!("/console/waiting?kind={name}"),
     };
     let tabs = Kind::ALL.iter().map(|(it, name, words)| (address(name), *words, number(*it), *it == kind)).collect();
+    let own = Kind::ALL.iter().find(|(it, ..)| *it == kind).map_or("", |(_, name, _)| *name);
     let status = if said.is_some() { StatusCode::CONFLICT } else { StatusCode::OK };
-    let at = now.to_zoned(zone_of(&merchant.time_zone)).strftime("%H:%M:%S").to_string();
-    let frame = Frame::of("Waiting", Section::Waiting, caller.session(), now);
-    let cases = all.into_iter().filter(|case| kind == Kind::All || case.kind == kind).collect();
-    page_of(status, &WaitingPage { frame, tabs, cases, said, at })
+    let page = WaitingPage {
+        frame: Frame::of("Waiting", Section::Waiting, caller.session(), now),
+        tabs,
+        cases: found,
+        is_cut: kind == Kind::All && next.is_some(),
+        next: next.filter(|_| kind != Kind::All).map(|next| format!("{}&after={}", address(own), encoded(&next))),
+        said,
+        at: now.to_zoned(zone_of(&merchant.time_zone)).strftime("%H:%M:%S").to_string(),
+    };
+    page_of(status, &page)
 }

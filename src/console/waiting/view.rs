@@ -1,5 +1,8 @@
 //! Everything that waits, as the page shows it.
 
+use std::collections::HashMap;
+use std::str::FromStr;
+
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
@@ -16,11 +19,12 @@ use crate::ledger::cases::model::{Referral, ReferralStatus};
 use crate::ledger::cases::referral::Referred;
 use crate::ledger::cases::requests::{RequestKind, RequestStatus, SubjectRequest};
 use crate::perks::perk::{Perk, RuleVersion};
+use crate::perks::search::ReviewCursor;
 use crate::rules::diff::diff_documents;
 use crate::web::problem::Problem;
 
-/// The most of each kind on the page.
-const MOST: u32 = 50;
+/// The most of each kind on a page.
+const MOST: u32 = 20;
 
 /// Something that waits for a person.
 pub(super) struct Case {
@@ -76,34 +80,90 @@ impl Since {
     }
 }
 
-/// Everything that waits: people at a kiosk first, then the oldest of each kind.
+/// What is asked of the list.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub kind: Kind,
+    /// Behind which of the kind it begins.
+    pub after: Option<&'a str>,
+}
+
+/// A part of what waits.
+#[derive(Default)]
+pub(super) struct Cases {
+    pub found: Vec<Case>,
+    /// Where its kind goes on; of all kinds, any of them does.
+    pub next: Option<String>,
+}
+
+/// What waits: people at a kiosk first, then the oldest of each kind.
 pub(super) async fn cases(
     gateway: &Gateway,
     caller: &Principal,
     merchant: &Merchant,
+    asked: Asked<'_>,
     now: Timestamp,
-) -> Result<Vec<Case>, Problem> {
+) -> Result<Cases, Problem> {
     let zone = zone_of(&merchant.time_zone);
-    let reader = gateway.ledger.reader();
-    let mut found = Vec::new();
-    for is_contested in [false, true] {
-        let open = Some(ReferralStatus::Open);
-        for referral in reader.list_referrals(&merchant.id, is_contested, open, None, MOST).await? {
-            found.push(case_of(gateway, merchant, referral, (&zone, now)).await?);
-        }
+    let wants = |kind: Kind| asked.kind == Kind::All || asked.kind == kind;
+    let after = asked.after.filter(|_| asked.kind != Kind::All);
+    let mut all = Cases::default();
+    let (mut referrals, reader) = (Vec::new(), gateway.ledger.reader());
+    for kind in [Kind::Referral, Kind::Contest].into_iter().filter(|kind| wants(*kind)) {
+        let (open, after) = (Some(ReferralStatus::Open), cursor(after)?);
+        let listed = reader.list_referrals(&merchant.id, kind == Kind::Contest, open, after, MOST + 1).await?;
+        referrals.extend(all.cut(listed, |referral| Some(referral.check.to_string())));
+    }
+    let slugs = referrals.iter().map(|referral| referral.perk.to_string()).collect();
+    let names = gateway.catalog.names_of(&merchant.id, slugs).await?;
+    for referral in referrals {
+        all.found.push(case_of(gateway, merchant, referral, &names, (&zone, now)).await?);
     }
     // A person stands at the kiosk and waits; elsewhere nobody does.
-    found.sort_by_key(|case: &Case| (case.kind == Kind::Contest, case.tag.0 != "person"));
-    for (perk, version) in gateway.catalog.list_in_review(&merchant.id, MOST).await? {
-        found.push(version_case(gateway, caller, merchant, &perk, &version, (&zone, now)).await?);
+    all.found.sort_by_key(|case: &Case| (case.kind == Kind::Contest, case.tag.0 != "person"));
+    if wants(Kind::Version) {
+        let listed = gateway.catalog.list_in_review(&merchant.id, cursor(after)?, MOST + 1).await?;
+        let place = |(perk, version): &(Perk, RuleVersion)| Some(ReviewCursor::of(perk, version)?.to_string());
+        let listed = all.cut(listed, place);
+        let people = listed.iter().map(|(_, version)| asked_by(version).to_owned()).collect();
+        let labels = gateway.directory.labels_of(&merchant.id, people).await?;
+        for (perk, version) in &listed {
+            let who = labels.get(asked_by(version)).map_or_else(|| asked_by(version), String::as_str);
+            all.found.push(version_case(gateway, caller, (merchant, perk, version), who, (&zone, now)).await?);
+        }
     }
-    let open = Some(RequestStatus::Open);
-    for RequestOf { request, handle, .. } in gateway.requests.list(&merchant.id, open, None, MOST).await? {
-        let due = gateway.requests.carried_out_at(&request, now).await?;
-        let who = handle.map_or_else(|| request.subject.clone(), |handle| handle.as_str().to_owned());
-        found.push(request_case(&request, &who, due, (&zone, now)));
+    if wants(Kind::Request) {
+        let (open, after) = (Some(RequestStatus::Open), cursor(after)?);
+        let listed = gateway.requests.list(&merchant.id, open, after, MOST + 1).await?;
+        for RequestOf { request, handle, .. } in all.cut(listed, |it| Some(it.request.id.to_string())) {
+            let due = gateway.requests.carried_out_at(&request, now).await?;
+            let who = handle.map_or_else(|| request.subject.clone(), |handle| handle.as_str().to_owned());
+            all.found.push(request_case(&request, &who, due, (&zone, now)));
+        }
     }
-    Ok(found)
+    Ok(all)
+}
+
+/// Where a page begins; no page of ours leads to what is no such place.
+fn cursor<T: FromStr>(text: Option<&str>) -> Result<Option<T>, Problem> {
+    text.map(str::parse).transpose().map_err(|_| Problem::not_found())
+}
+
+impl Cases {
+    /// Leaves out what is more than a page of a kind, and keeps where it goes on.
+    fn cut<T>(&mut self, mut listed: Vec<T>, place: impl FnOnce(&T) -> Option<String>) -> Vec<T> {
+        let most = MOST as usize;
+        if listed.len() > most {
+            listed.truncate(most);
+            self.next = listed.last().and_then(place);
+        }
+        listed
+    }
+}
+
+/// The one who asked for an approval.
+fn asked_by(version: &RuleVersion) -> &str {
+    version.submitted.as_ref().map_or(&version.author, |signed| &signed.by)
 }
 
 /// A check that a rule left to a person, or a refusal that was contested.
@@ -111,6 +171,7 @@ async fn case_of(
     gateway: &Gateway,
     merchant: &Merchant,
     referral: Referral,
+    names: &HashMap<String, String>,
     (zone, now): (&TimeZone, Timestamp),
 ) -> Result<Case, Problem> {
     let is_contest = referral.contest.is_some();
@@ -150,8 +211,7 @@ async fn case_of(
         return Ok(case);
     };
     let reasons: Vec<&str> = shown.asked.reasons.iter().map(|reason| reason.message.as_str()).collect();
-    let perk = gateway.catalog.find_perk(&merchant.id, &referral.perk).await.map(|perk| perk.name);
-    let perk = perk.unwrap_or_else(|_| referral.perk.to_string());
+    let perk = names.get(referral.perk.as_str()).map_or_else(|| referral.perk.as_str(), String::as_str);
     case.headline = if is_contest {
         format!("{} was refused at {perk}, and says that is wrong", shown.subject)
     } else {
@@ -221,9 +281,8 @@ fn context_words(context: &Json) -> String {
 async fn version_case(
     gateway: &Gateway,
     caller: &Principal,
-    merchant: &Merchant,
-    perk: &Perk,
-    version: &RuleVersion,
+    (merchant, perk, version): (&Merchant, &Perk, &RuleVersion),
+    who: &str,
     (zone, now): (&TimeZone, Timestamp),
 ) -> Result<Case, Problem> {
     let number = version.version;
@@ -243,9 +302,6 @@ async fn version_case(
         ([first, rest @ ..], _) => format!("{}, and {}", first.sentence, counted(rest.len(), "more change")),
     };
     let submitted = version.submitted.as_ref();
-    let by = submitted.map_or(&version.author, |signed| &signed.by);
-    let labels = gateway.directory.labels_of(&merchant.id, [by.clone()].into()).await?;
-    let who = labels.get(by).unwrap_or(by);
     let is_author = gateway.catalog.wrote_on(&merchant.id, version, &caller.key).await?;
     let advice = if is_author {
         "You wrote on it: where two people must look, someone else has to approve it."

@@ -133,15 +133,6 @@ impl SubjectRequests {
         Ok(all)
     }
 
-    /// How many requests of the merchant are open: `most` stands for that or more.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn count_open(&self, merchant: &MerchantId, most: u32) -> Result<usize, LedgerError> {
-        let (merchant, open) = (merchant.clone(), Some(RequestStatus::Open));
-        Ok(self.read(move |conn| requests::list(conn, &merchant, open, None, most)).await?.len())
-    }
-
     /// A request of the merchant.
     ///
     /// # Errors

@@ -18,7 +18,7 @@ use crate::keyring::Keyring;
 use crate::ledger::LedgerError;
 use crate::ledger::error::unreadable;
 use crate::ledger::events::excerpt::{ActorAndFacts, Excerpt, member_of_unreadable};
-use crate::ledger::store::history::{self as rows, LoggedRow};
+use crate::ledger::store::history::{self as rows, End, LoggedRow};
 use crate::ledger::write::check::{self, StoredCheck};
 
 /// Number of places of the log that one request looks at, whatever it finds.
@@ -138,7 +138,9 @@ pub(crate) async fn page(
         let _permit = permit;
         let Some((log, _)) = rows::find_log_size(conn, &of)? else { return Ok((Vec::new(), None)) };
         let (kind, about, subjects) = (asked.kind.as_deref(), asked.about.as_deref(), &asked.subjects);
-        scan(|chunk| rows::list_logged_of(conn, &log, chunk, kind, about, subjects), &asked, (low, high), most)
+        let end = if asked.oldest_first { End::Oldest(CHUNK) } else { End::Newest(CHUNK) };
+        let end = Some(end).filter(|_| asked.is_by_kind());
+        scan(|chunk| rows::list_logged_of(conn, &log, chunk, kind, about, subjects, end), &asked, (low, high), most)
     });
     let (events, next) = read.await.map_err(LedgerError::from)?;
     Ok(EventPage { events, next: next.map(|place| write_cursor(&context.keyring, merchant, &filter, place)) })
@@ -171,15 +173,24 @@ fn scan(
     let mut found = Vec::new();
     let wide = if filter.subjects.is_empty() { 1 } else { PERSONAL };
     let (mut left, step) = (SCAN * wide, CHUNK * wide);
+    let by_kind = filter.is_by_kind();
     while low < high && left > 0 {
-        let chunk = if filter.oldest_first {
+        let mut chunk = if by_kind {
+            (low, high)
+        } else if filter.oldest_first {
             (low, high.min(low.saturating_add(step)))
         } else {
             (low.max(high.saturating_sub(step)), high)
         };
-        left -= step;
         let mut rows = list(chunk)?;
-        if !filter.oldest_first {
+        let listed = i64::try_from(rows.len()).unwrap_or(step);
+        left -= if by_kind { listed } else { step };
+        match rows.last().filter(|_| by_kind && listed >= CHUNK) {
+            Some(last) if filter.oldest_first => chunk.1 = last.log_index + 1,
+            Some(last) => chunk.0 = last.log_index,
+            None => {}
+        }
+        if !by_kind && !filter.oldest_first {
             rows.reverse();
         }
         for row in rows {
@@ -219,6 +230,12 @@ fn read(row: LoggedRow, filter: &EventFilter) -> Result<Option<LoggedEvent>, Dat
 }
 
 impl EventFilter {
+    /// Tells whether the database passes over all others by its index of kinds. What is a person's is looked for in bodies,
+    /// of which it reads no more than a stretch at a time.
+    fn is_by_kind(&self) -> bool {
+        self.kind.is_some() && self.subjects.is_empty()
+    }
+
     /// The same, of those about this person.
     fn about_person(self, person: &Person) -> Self {
         Self { subjects: person.names().map(|name| name.as_str().to_owned()).collect(), ..self }
@@ -298,6 +315,41 @@ mod tests {
                 Some(next) if filter.oldest_first => low = next,
                 Some(next) => high = next,
             }
+        }
+    }
+
+    #[test]
+    fn one_of_a_kind_in_a_long_log_is_on_the_first_page() {
+        for oldest_first in [true, false] {
+            let filter = EventFilter { oldest_first, kind: Some("k".into()), ..EventFilter::default() };
+            let mut looks = 0;
+            let list = |of: &[i64], (from, before): (i64, i64)| {
+                let mut of: Vec<_> = of.iter().copied().filter(|index| (from..before).contains(index)).collect();
+                if !oldest_first {
+                    of.reverse();
+                }
+                of.truncate(usize::try_from(CHUNK).unwrap());
+                of.into_iter().map(row).collect::<Vec<_>>()
+            };
+            let found = scan(
+                |range| {
+                    looks += 1;
+                    Ok(list(&[3, 900_000], range))
+                },
+                &filter,
+                (0, 1_000_000),
+                50,
+            );
+            let (events, next) = found.unwrap();
+            let mut found: Vec<_> = events.iter().map(|event| event.index).collect();
+            found.sort_unstable();
+            assert_eq!((found, next, looks), (vec![3, 900_000], None, 1));
+            // Of a common kind a request reads so many, and the next goes on behind them.
+            let all: Vec<i64> = (0..SIZE).collect();
+            let tier = EventFilter { tier: Some("main".into()), ..filter };
+            let (events, next) = scan(|range| Ok(list(&all, range)), &tier, (0, SIZE), 50).unwrap();
+            let expected = if oldest_first { SCAN } else { SIZE - SCAN };
+            assert_eq!((events.len(), next), (0, Some(expected)));
         }
     }
 

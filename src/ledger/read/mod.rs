@@ -9,6 +9,7 @@
 //! - `evidence`, `proof`: signed heads, and proofs that lead to them
 //! - `objections`: contests for those who made them
 //! - `published`: the public keys; `today`: the numbers of a day; `seen`: decisions as people look at them
+//! - `waiting`: how much waits for a person
 
 pub mod browse;
 pub mod decisions;
@@ -22,6 +23,7 @@ pub mod published;
 pub(crate) mod searches;
 pub mod seen;
 pub mod today;
+pub mod waiting;
 
 use std::collections::BTreeSet;
 

@@ -97,10 +97,19 @@ pub fn list_logged(
     kind: Option<&str>,
     about: Option<&str>,
 ) -> Result<Vec<LoggedRow>> {
-    list_logged_of(conn, log, range, kind, about, &[])
+    list_logged_of(conn, log, range, kind, about, &[], None)
 }
 
-/// [`list_logged`], and of this person where pseudonyms are given: one, or one more from before.
+/// An end of a part of the log, and how many events are read from there.
+#[derive(Debug, Clone, Copy)]
+pub enum End {
+    Oldest(i64),
+    /// In the order from there on, against the log's.
+    Newest(i64),
+}
+
+/// [`list_logged`], and of this person where pseudonyms are given: one, or one more from before. Where an end is given, only
+/// so many from there on.
 pub fn list_logged_of(
     conn: &mut AnyConnection,
     log: &str,
@@ -108,6 +117,7 @@ pub fn list_logged_of(
     kind: Option<&str>,
     about: Option<&str>,
     subjects: &[String],
+    end: Option<End>,
 ) -> Result<Vec<LoggedRow>> {
     // Bodies are canonical, so this text stands in every event of the person; what callers write is
     // escaped where it holds quotes.
@@ -133,6 +143,11 @@ pub fn list_logged_of(
         if let Some(about) = about {
             query = query.filter(events::about.eq(about));
         }
+        query = match end {
+            None => query,
+            Some(End::Oldest(most)) => query.limit(most),
+            Some(End::Newest(most)) => query.order(events::log_index.desc()).limit(most),
+        };
         query = match &of_the_person {
             (None, _) => query,
             (Some(name), None) => query.filter(events::body.like(name)),

@@ -33,7 +33,10 @@ pub use counters::{CounterRow, list_counters, lock_counters, update_counters};
 pub use ends::{correct_grant, list_events_about, list_unvoided_grants, release_grant, void_grants};
 pub use idempotency::{IdempotencyRow, insert_idempotency, list_idempotency, update_idempotency};
 pub use people::{insert_subjects, list_subjects};
-pub use referrals::{ReferralRow, find_referral, insert_referrals, list_referrals, lock_referral, update_referral};
+pub use referrals::{
+    ReferralRow, count_referrals, find_referral, insert_referrals, list_ids_of_referrals, list_referrals,
+    lock_referral, update_referral,
+};
 pub use subtrees::{SubtreeRow, put_subtrees};
 pub use uses::{
     PAGE_OF_USES, UseRow, UsesWanted, delete_uses, insert_uses, list_lapsed_uses, list_uses, list_uses_of, sum_uses,

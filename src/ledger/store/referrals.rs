@@ -1,10 +1,11 @@
 //! Rows of checks that a person is to decide.
 
+use diesel::dsl::{count_star, min};
 use diesel::prelude::*;
 
 use crate::database::schema::referrals;
 use crate::database::{AnyConnection, DatabaseError};
-use crate::foundation::ids::{CheckId, MerchantId};
+use crate::foundation::ids::{CheckId, MerchantId, PerkId};
 use crate::on_either;
 
 type Result<T> = std::result::Result<T, DatabaseError>;
@@ -79,6 +80,36 @@ pub fn list_referrals(
         Some(status) => query!(referrals::status.eq(status)),
         None => query!(),
     })
+}
+
+/// Up to `most` of the merchant's referrals of this status, by the checks that they are about; or of its contests.
+pub fn list_ids_of_referrals(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    contested: bool,
+    status: &str,
+    most: i64,
+) -> Result<Vec<String>> {
+    Ok(referrals::table
+        .filter(referrals::merchant_id.eq(merchant.as_str()).and(referrals::status.eq(status)))
+        .filter(referrals::contested_at.is_not_null().eq(contested))
+        .limit(most)
+        .select(referrals::check_id)
+        .load(conn)?)
+}
+
+/// The number of a perk's referrals of this status, and when the first of them was made; contests are none.
+pub fn count_referrals(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    perk: &PerkId,
+    status: &str,
+) -> Result<(i64, Option<i64>)> {
+    Ok(referrals::table
+        .filter(referrals::merchant_id.eq(merchant.as_str()).and(referrals::status.eq(status)))
+        .filter(referrals::perk_id.eq(perk.as_str()).and(referrals::contested_at.is_null()))
+        .select((count_star(), min(referrals::created_at)))
+        .first(conn)?)
 }
 
 /// Writes how it was decided; the row is locked and open.

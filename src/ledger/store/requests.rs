@@ -89,6 +89,20 @@ pub fn list_requests(
     })
 }
 
+/// Up to `most` of the merchant's requests of this status.
+pub fn list_ids_of_requests(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    status: &str,
+    most: i64,
+) -> Result<Vec<String>> {
+    Ok(subject_requests::table
+        .filter(subject_requests::merchant_id.eq(merchant.as_str()).and(subject_requests::status.eq(status)))
+        .limit(most)
+        .select(subject_requests::id)
+        .load(conn)?)
+}
+
 /// Decides a request that has one of these statuses; how many rows that were.
 pub fn decide_request(conn: &mut AnyConnection, row: &RequestRow, was: &[&str]) -> Result<usize> {
     let decided = (

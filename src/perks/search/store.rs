@@ -3,6 +3,7 @@
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 
+use super::ReviewCursor;
 use crate::database::schema::{perks, rule_versions};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::ids::MerchantId;
@@ -45,20 +46,69 @@ pub(super) fn search_perks(
     }))
 }
 
-/// Versions that wait for approval, of perks that are not retired.
+/// The short names of those of the merchant's perks, with their names.
+pub(super) fn list_names(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    slugs: &[String],
+) -> Result<Vec<(String, String)>, DatabaseError> {
+    Ok(on_either!(conn, |c| perks::table
+        .filter(perks::merchant_id.eq(merchant.as_str()).and(perks::slug.eq_any(slugs)))
+        .select((perks::slug, perks::name))
+        .load(c)?))
+}
+
+/// The first of the merchant's perks, by short name, that is active and has a rule that decides.
+pub(super) fn find_first_active(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+) -> Result<Option<PerkRow>, DatabaseError> {
+    Ok(perks::table
+        .filter(perks::merchant_id.eq(merchant.as_str()))
+        .filter(perks::status.eq(PerkStatus::Active.as_str()).and(perks::published_version.is_not_null()))
+        .order(perks::slug)
+        .select(PerkRow::as_select())
+        .first(conn)
+        .optional()?)
+}
+
+/// Versions that wait for approval, of perks that are not retired, the first submitted first.
 pub(super) fn list_in_review(
     conn: &mut AnyConnection,
     merchant: &MerchantId,
+    after: Option<ReviewCursor>,
     limit: i64,
 ) -> Result<Vec<(PerkRow, VersionRow)>, DatabaseError> {
+    let ReviewCursor { submitted_at, perk, version } = after.unwrap_or_default();
+    let is_same_time = rule_versions::submitted_at.eq(submitted_at);
+    let is_behind = rule_versions::perk_id.eq(perk.clone()).and(rule_versions::version.gt(version));
+    let is_behind = is_same_time.and(rule_versions::perk_id.gt(perk).or(is_behind));
+    let is_behind = rule_versions::submitted_at.gt(submitted_at).or(is_behind);
     Ok(rule_versions::table
         .inner_join(perks::table.on(perks::id.eq(rule_versions::perk_id)))
         .filter(rule_versions::merchant_id.eq(merchant.as_str()))
         .filter(rule_versions::status.eq(VersionStatus::InReview.as_str()))
         .filter(perks::status.ne(PerkStatus::Retired.as_str()))
-        .order((rule_versions::perk_id, rule_versions::version))
+        .filter(is_behind)
+        .order((rule_versions::submitted_at, rule_versions::perk_id, rule_versions::version))
         .limit(limit)
         .select((PerkRow::as_select(), VersionRow::as_select()))
+        .load(conn)?)
+}
+
+/// The numbers of those versions, up to `limit`.
+pub(super) fn list_numbers_in_review(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    limit: i64,
+) -> Result<Vec<i32>, DatabaseError> {
+    Ok(rule_versions::table
+        .inner_join(perks::table.on(perks::id.eq(rule_versions::perk_id)))
+        .filter(rule_versions::merchant_id.eq(merchant.as_str()))
+        .filter(rule_versions::status.eq(VersionStatus::InReview.as_str()))
+        .filter(perks::status.ne(PerkStatus::Retired.as_str()))
+        .limit(limit)
+        .select(rule_versions::version)
         .load(conn)?)
 }
 

@@ -1,5 +1,7 @@
 //! Today: what the page says, what its stream brings, in which pace, to whom, and until when.
 
+use std::process::Command;
+
 use perkgate::access::{NewKey, Role};
 use serde_json::{Value, json};
 
@@ -8,6 +10,8 @@ use super::perks::words;
 use crate::support::app::TestApp;
 use crate::support::client::Client;
 use crate::support::event_stream::EventStream;
+use crate::support::services::{find, skip};
+use crate::support::world::CLI;
 
 const LOUNGE: &str = r#"{"time_zone":"America/Los_Angeles","score":{"source":"klout"},
     "tiers":[{"id":"main","name":"<b>Main</b> lounge","when":{"attr":"score","op":"gte","value":40}}],
@@ -201,4 +205,111 @@ async fn a_stream_is_for_who_is_logged_in_and_of_their_own_merchant() {
     let admin = Browser::logged_in(&app, Role::Admin, "mei@cathay.example").await;
     let head = admin.ask(reqwest::Method::HEAD, EVENTS, &[]).await;
     assert_eq!((head.status, head.header("content-type")), (200, "text/event-stream"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_comes_back_is_no_use_of_a_session() {
+    for app in TestApp::all().await {
+        app.lounge(LOUNGE, "47").await;
+        let admin = Browser::logged_in(&app, Role::Admin, "mei@cathay.example").await;
+        app.world.pass(20 * 60);
+        event(&mut open(&app, &admin, EVENTS, None).await, "figures").await;
+        app.world.pass(11 * 60);
+        assert_eq!(admin.open("/console/today").await.status, 303, "nobody used it for half an hour");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cases_are_those_of_the_perk_and_keys_those_that_work() {
+    const REFERRING: &str = r#"{"score":{"source":"klout","on_missing":"refer"},
+        "when":{"attr":"score","op":"gte","value":40}}"#;
+    for app in TestApp::all_with(&[("rate_per_key", "0")]).await {
+        app.lounge(REFERRING, "47").await;
+        app.world.perk(&app.cathay, "hkg-lounge", REFERRING).await;
+        let directory = &app.world.gateway.directory;
+        let owner = || Some(app.cathay.id.clone());
+        for nth in 0..25 {
+            let (key, _) =
+                directory.create_key(NewKey::of(Role::Door, owner(), &format!("old{nth}")), CLI).await.unwrap();
+            directory.revoke_key(owner(), key.id, CLI).await.unwrap();
+        }
+        for nth in 0..13 {
+            let key = NewKey::of(Role::Door, owner(), &format!("gate{nth:02}"));
+            directory.create_key(key, CLI).await.unwrap();
+        }
+        let kiosk = kiosk(&app).await;
+        for nth in 0..101 {
+            check(&kiosk, &format!("twitter:guest{nth}")).await;
+        }
+        let body = json!({"perk": "hkg-lounge", "subject": "twitter:kenji"});
+        kiosk.post("/v1/checks", &body).await.is(200);
+        let admin = Browser::logged_in(&app, Role::Admin, "mei@cathay.example").await;
+        let page = words(&admin.open("/console/today?perk=hkg-lounge").await.into_text());
+        assert!(page.contains("With a person 1") && page.contains("the first since"), "{page}");
+        assert!(!page.contains("Door old") && page.contains("Door gate00 has not been seen yet"), "{page}");
+        assert!(page.contains("3 doors more, seen later than these"), "{page}");
+        let page = words(&admin.open("/console/today?perk=sfo-lounge").await.into_text());
+        assert!(page.contains("With a person 101"), "{page}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_perks_one_is_typed() {
+    let app = TestApp::start(&[("rate_per_key", "0")]).await;
+    let admin = Browser::logged_in(&app, Role::Admin, "mei@cathay.example").await;
+    for nth in 0..100 {
+        app.world.perk(&app.cathay, &format!("perk-{nth:03}"), LOUNGE).await;
+    }
+    let listed = admin.open("/console/today").await.into_text();
+    assert!(listed.contains("<select id=\"perk\"") && !listed.contains("<datalist"), "{listed}");
+    app.world.perk(&app.cathay, "zzz-lounge", LOUNGE).await;
+    let typed = admin.open("/console/today").await.into_text();
+    assert!(typed.contains("<input id=\"perk\"") && typed.contains("value=\"perk-000\""), "{typed}");
+    assert_eq!(admin.open("/console/today?perk=zzz-lounge").await.status, 200);
+    // The first that decides, however many are before it.
+    let client = app.admin(&app.cathay).await;
+    for nth in 0..100 {
+        client.post(&format!("/v1/perks/perk-{nth:03}/pause"), &json!({"change_note": "Closed."})).await.is(200);
+    }
+    let first = admin.open("/console/today").await.into_text();
+    assert!(first.contains("/console/today?perk=zzz-lounge"), "{first}");
+}
+
+#[test]
+fn a_held_list_counts_checks() {
+    const RUNNER: &str = r#"
+const part = () => ({ dataset: { live: "/events" }, children: [], listeners: {}, attributes: {}, hidden: true,
+  addEventListener(name, does) { this.listeners[name] = does; }, setAttribute(name, value) { this.attributes[name] = value; },
+  insertAdjacentHTML(_, html) { this.children.push(html); }, remove() {}, contains: () => false });
+const parts = new Map();
+globalThis.document = { querySelector: (name) => parts.get(name) ?? (parts.set(name, part()), parts.get(name)) };
+let events;
+globalThis.EventSource = class { constructor() { events = Object.assign(this, part()); } };
+globalThis.setInterval = () => 0;
+await import("./today.mjs");
+const hold = parts.get("[data-hold]");
+const said = [];
+const news = (checks) => events.listeners.decisions({ data: JSON.stringify({ rows: `<tr>${checks}</tr>`, checks }) });
+hold.listeners.click();
+said.push(hold.textContent);
+news(3);
+news(4);
+said.push(hold.textContent);
+hold.listeners.click();
+said.push(hold.textContent, parts.get("[data-rows]").children.length);
+hold.listeners.click();
+said.push(hold.textContent);
+console.log(JSON.stringify(said));
+"#;
+    if find("node").is_none() {
+        skip("a list that is held", "Node 20 or newer");
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let module = include_str!("../../../src/console/scripts/today.js");
+    std::fs::write(directory.path().join("today.mjs"), module).unwrap();
+    std::fs::write(directory.path().join("run.mjs"), RUNNER).unwrap();
+    let output = Command::new("node").current_dir(&directory).arg("run.mjs").output().unwrap();
+    let said: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
+    assert_eq!(said, json!(["Go on", "Go on: 7 new", "Hold the list", 2, "Go on"]));
 }

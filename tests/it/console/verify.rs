@@ -23,7 +23,8 @@ const outcomes = [];
 for (const { receipt, proofs, keys } of JSON.parse(text)) {
   try {
     const { steps } = await examine(receipt, proofs, await readKeys(keys));
-    outcomes.push(steps.map(({ step, status }) => `${step} ${status}`));
+    const open = ({ detail }) => detail.replace(/^[^:]*: /, "").split(", ").sort();
+    outcomes.push(steps.flatMap((it) => (it.step === "members" ? open(it) : [`${it.step} ${it.status}`])));
   } catch (error) {
     if (error instanceof TypeError || error instanceof ReferenceError) throw error;
     outcomes.push(["unreadable"]);
@@ -53,8 +54,13 @@ impl Case {
             Some((receipt, proofs, read_keys(&self.keys).ok()?))
         };
         let Some((receipt, proofs, keys)) = read() else { return vec!["unreadable".to_owned()] };
-        let steps = examine(&receipt, &proofs, &keys).steps.into_iter();
-        steps.map(|step| format!("{} {}", step.step, json!(step.status).as_str().unwrap())).collect()
+        let examined = examine(&receipt, &proofs, &keys);
+        let steps = examined.steps.iter();
+        let steps = steps.map(|step| format!("{} {}", step.step, json!(step.status).as_str().unwrap()));
+        let names = std::iter::once("receipt").chain(std::iter::repeat("proof"));
+        let unproven = names.zip(&examined.unproven);
+        let unproven = unproven.flat_map(|(name, open)| open.iter().map(move |pointer| format!("{name}: {pointer}")));
+        steps.chain(unproven.collect::<std::collections::BTreeSet<_>>()).collect()
     }
 }
 
@@ -150,6 +156,23 @@ async fn cases(app: &TestApp) -> Vec<Case> {
     ];
     for (pointer, changed) in variants(&answer, &members) {
         case(format!("answer {pointer}"), &changed, &[far, link], &keys);
+    }
+    // Of these the event says nothing in the clear.
+    for (pointer, name, value) in [
+        ("", "extra", json!({"a/b": [1, {"c~d": null}]})),
+        ("/reasons/0", "message", json!("Come in, all of you.")),
+        ("/reasons/0", "wanted", json!({"at_least": 1})),
+        ("/reasons/0", "short_by", json!(99)),
+        ("", "score", json!({"value": 99, "source": "klout"})),
+    ] {
+        let mut changed = refused.clone();
+        changed.pointer_mut(pointer).unwrap()[name] = value;
+        case(format!("forged {name}"), &changed.to_string(), &[of_other, link], &keys);
+    }
+    for (what, forged) in [("kind", json!("inclusion")), ("whole", json!({})), ("held", json!(["/extra"]))] {
+        let mut changed = newest.clone();
+        changed[what] = forged;
+        case(format!("proof with a {what}"), whole, &[&changed.to_string(), link], &keys);
     }
     for name in ["check", "decision", "reasons", "limits", "next_eligible_at", "token", "receipt"] {
         let mut changed = answer.clone();
@@ -257,6 +280,10 @@ async fn the_browser_says_of_each_receipt_what_the_server_says() {
         let mut seen = std::collections::BTreeSet::new();
         for (case, said) in cases.iter().zip(&said) {
             let outcome = case.outcome();
+            if let Some(name) = case.what.strip_prefix("forged ") {
+                let is_named = |line: &&String| line.starts_with("receipt: /") && line.contains(&format!("/{name}"));
+                assert!(outcome.iter().any(|line| is_named(&line)), "{}: {outcome:?}", case.what);
+            }
             assert_eq!(*said, outcome, "{}: {} {:?}", case.what, case.receipt, case.proofs);
             seen.extend(outcome);
         }
@@ -269,6 +296,32 @@ async fn the_browser_says_of_each_receipt_what_the_server_says() {
         }
         assert!(seen.contains("unreadable") && seen.contains("leaf not_shown") && seen.contains("answer not_shown"));
     }
+}
+
+#[test]
+fn the_browser_remembers_heads_and_whose_keys_they_are() {
+    const RUNNER: &str = r#"
+import { keep } from "./verify.mjs";
+const kept = new Map();
+globalThis.localStorage = { getItem: (name) => kept.get(name) ?? null, setItem: (name, value) => kept.set(name, value) };
+const look = (size, root, signers, origin = "a.example/log") =>
+  keep({ origin, size, root, signers }, [{ status: "holds" }]).map(({ step, status }) => `${step} ${status}`);
+console.log(JSON.stringify([
+  look(5, "r5", ["k1"]), look(5, "r5", ["k1"]), look(7, "r7", ["k1"]), look(7, "r7", ["k2"]), look(7, "r7", ["k2"]),
+  look(5, "other", ["k1"]), look(5, "other", ["k9"], "b.example/log"),
+]));
+"#;
+    if find("node").is_none() {
+        skip("heads that a browser keeps", "Node 20 or newer");
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("verify.mjs"), MODULE).unwrap();
+    std::fs::write(directory.path().join("run.mjs"), RUNNER).unwrap();
+    let output = Command::new("node").current_dir(&directory).arg("run.mjs").output().unwrap();
+    let said: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
+    let (same, new_key) = ("anchor holds", "key not_shown");
+    assert_eq!(said, json!([[], [same], [], [same, new_key], [same], ["anchor fails"], []]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -158,3 +158,53 @@ async fn what_is_anothers_is_not_found_and_the_erased_can_only_be_closed() {
         assert!(!erased.text.contains("twitter:zoe"), "{}", erased.text);
     }
 }
+
+/// The path of the page that goes on.
+fn later(page: &str) -> Option<String> {
+    let (link, _) = page.split_once("\">Later ones")?;
+    let (_, path) = link.rsplit_once("href=\"")?;
+    Some(path.replace("&#38;", "&").replace("&amp;", "&"))
+}
+
+/// The headlines of a page's cases.
+fn headlines(page: &str) -> Vec<String> {
+    let parts = page.split("<h2 id=\"h-").skip(1);
+    parts.map(|part| part.split_once('>').unwrap().1.split_once("</h2>").unwrap().0.to_owned()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_of_a_kind_come_page_by_page_the_first_that_asked_first() {
+    for app in TestApp::all_with(&[("rate_per_key", "0")]).await {
+        app.lounge(REFERRING, "37").await;
+        let (kiosk, admin) = (here(&app).await, app.admin(&app.cathay).await);
+        let browser = Browser::logged_in(&app, Role::Admin, "mei@cathay.example").await;
+        for nth in 0..23 {
+            ask(&kiosk, &format!("twitter:guest{nth:02}")).await;
+        }
+        let rule = serde_json::from_str::<serde_json::Value>(REFERRING).unwrap();
+        for _ in 0..21 {
+            admin.post("/v1/perks/sfo-lounge/versions", &json!({"rule": rule})).await.is(201);
+        }
+        // The last that was written is the first that is submitted.
+        for version in (2..=22).rev() {
+            app.world.pass(1);
+            admin.post(&format!("/v1/perks/sfo-lounge/versions/{version}/submit"), &json!({})).await.is(200);
+        }
+        let page = browser.open("/console/waiting").await.into_text();
+        assert!(words(&page).contains("All 44 Left to a person 23 Contested 0 Rules to approve 21"), "{page}");
+        assert!(page.contains("class=\"count\">44<") && page.contains("The oldest 20 of a kind"), "{page}");
+        assert_eq!((headlines(&page).len(), later(&page)), (40, None), "{page}");
+        for (kind, first, last) in [
+            ("referral", "May twitter:guest00 come", "May twitter:guest22 come"),
+            ("version", "sfo-lounge, version 22:", "sfo-lounge, version 2:"),
+        ] {
+            let page = browser.open(&format!("/console/waiting?kind={kind}")).await.into_text();
+            let rest = browser.open(&later(&page).expect("more of them")).await.into_text();
+            let (shown, others) = (headlines(&page), headlines(&rest));
+            assert_eq!((shown.len(), later(&rest)), (20, None), "{rest}");
+            assert!(shown[0].contains(first) && others.last().unwrap().contains(last), "{shown:?} {others:?}");
+            assert!(shown.iter().all(|it| !others.contains(it)), "{shown:?} {others:?}");
+        }
+        assert_eq!(browser.open("/console/waiting?kind=version&after=1.x.y").await.status, 404);
+    }
+}
