@@ -235,23 +235,10 @@ impl Directory {
         Ok(merchant)
     }
 
-    /// Gives a merchant another name, for people. The one that it has is no change and no error.
+    /// Gives a merchant another name, for people, and time zone: both or neither. What it has is no change and no error.
     ///
     /// # Errors
-    /// [`AccessError::Unfit`], [`AccessError::UnknownMerchant`], or the ledger's.
-    pub async fn rename_merchant(&self, slug: MerchantSlug, name: &str, actor: Actor) -> Result<Merchant, AccessError> {
-        let name = change::merchant_name(name).map_err(|error| AccessError::Unfit(vec![error]))?;
-        let changed =
-            self.ledger.change(move |conn, events| change::rename_merchant(conn, events, &slug, name, &actor));
-        let merchant = changed.await?;
-        self.known.follow_own_change().await;
-        Ok(merchant)
-    }
-
-    /// Gives a merchant another name and time zone, both or neither. What it has is no change and no error.
-    ///
-    /// # Errors
-    /// As [`Directory::rename_merchant`] and [`Directory::set_time_zone`], with what is wrong with either.
+    /// As [`Directory::set_time_zone`], with what is wrong with either.
     pub async fn change_merchant(
         &self,
         slug: MerchantSlug,

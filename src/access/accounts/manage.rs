@@ -12,8 +12,8 @@ use crate::foundation::ids::{KeyId, MerchantId};
 use crate::ledger::entry::Actor;
 
 /// Refuses to take away the last admin's account, or one's own: nobody would be left to let anyone in. The owner's accounts
-/// are held until the transaction ends, so that two who do it to each other at once don't both succeed. Whoever runs
-/// the gateway may: they can make another.
+/// are held until the transaction ends, so that two who do it to each other at once don't both succeed. The
+/// operator and the command line may: they can make another.
 pub(super) fn spare_last(
     conn: &mut AnyConnection,
     merchant: Option<&MerchantId>,
