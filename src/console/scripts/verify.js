@@ -241,16 +241,16 @@ async function included(receipt, proof, heads) {
   heads.requireLog(proof.log);
   if (isText(proof.checkpoint) && (await heads.open(proof.checkpoint)).size !== size) fail(`its checkpoint is not of size ${size}`);
   const root = heads.root(size);
-  if (!same(root, proof.root)) fail(`its root is not the signed one at size ${size}`);
+  if (!same(root, proof.root)) fail("its root is not the signed one");
   const reached = index < size ? await climb(leaf, index, size, proof.path) : null;
-  if (!reached || !same(reached.hash, root)) fail(`the path does not lead from the leaf to the signed root at size ${size}`);
+  if (!reached || !same(reached.hash, root)) fail("the path does not lead from the leaf to the signed root");
   let body = null;
   if (isText(proof.body)) {
     if (!same(await leafHash(proof.body), proof.leaf)) fail("the body does not hash to the leaf");
     body = parse(proof.body, "the body is no event");
     if (isText(proof.event) && body?.id !== proof.event) fail(`its leaf is not ${proof.event}`);
   }
-  const trail = [`leaf ${index}: ${hex(leaf)}`, ...reached.trail.map((hash, nth) => `up ${nth + 1} of ${reached.trail.length}: ${hash}`)];
+  const trail = [`leaf ${index}: ${hex(leaf)}`, ...reached.trail.map((hash, nth) => `up ${nth + 1}: ${hash}`)];
   return { body, trail, detail: `the event stands at index ${index} of the log of size ${size}` };
 }
 
@@ -260,7 +260,7 @@ async function consistent(proof, heads) {
     const signed = await heads.open(it.checkpoint);
     heads.requireLog(it.log);
     const beside = [[it.origin, signed.origin], [it.size, signed.size], [it.root, base64(signed.root)]];
-    if (beside.some(([said, is]) => (said ?? is) !== is)) fail(`what stands beside the checkpoint of size ${signed.size} is not what it says`);
+    if (beside.some(([said, is]) => (said ?? is) !== is)) fail(`what stands beside its checkpoint is not what it says`);
   }
   const { from, to } = proof;
   const [old, root] = [heads.root(from), heads.root(to)];
