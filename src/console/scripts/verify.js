@@ -41,6 +41,7 @@ function fromRoot(text) {
 
 const isText = (value) => typeof value === "string";
 const same = (a, b) => hex(a) === hex(b);
+const isNested = (value) => Object(value) === value;
 const isCount = (value) => Number.isSafeInteger(value) && value >= 0;
 
 // Of a member that stands twice a reader might take the other.
@@ -62,7 +63,7 @@ function parse(text, what) {
       open.at(-1).add(name);
     }
   }
-  if (value === null || typeof value !== "object" || Array.isArray(value)) fail(`${what}: it is no object`);
+  if (!isNested(value) || Array.isArray(value)) fail(`${what}: it is no object`);
   return value;
 }
 
@@ -87,7 +88,7 @@ async function readKey(line) {
 export async function readKeys(text) {
   const lines = text.trimStart().startsWith("{")
     ? (JSON.parse(text).keys ?? []).map((key) => key.verifier_key)
-    : text.split("\n").map((line) => line.trim()).filter((line) => line !== "");
+    : text.split("\n").map((line) => line.trim()).filter(Boolean);
   if (lines.length === 0) fail("there is no log key");
   return Promise.all(lines.map(readKey));
 }
@@ -202,7 +203,7 @@ const hold = (document, names, prefix = "") => document.held.push(...names.split
 const holdEach = (proof, names) => proof.checkpoints.forEach((_, nth) => hold(proof, names, `/checkpoints/${nth}`));
 
 function leaves(value, at = "") {
-  const members = value !== null && typeof value === "object" ? Object.entries(value) : [];
+  const members = isNested(value) ? Object.entries(value) : [];
   if (members.length === 0) return [at];
   return members.flatMap(([name, it]) => leaves(it, `${at}/${name.replaceAll("~", "~0").replaceAll("/", "~1")}`));
 }
@@ -240,16 +241,16 @@ async function included(receipt, proof, heads) {
   heads.requireLog(proof.log);
   if (isText(proof.checkpoint) && (await heads.open(proof.checkpoint)).size !== size) fail(`its checkpoint is not of size ${size}`);
   const root = heads.root(size);
-  if (!same(root, proof.root)) fail(`its root is not the signed one at size ${size}`);
+  if (!same(root, proof.root)) fail("its root is not the signed one");
   const reached = index < size ? await climb(leaf, index, size, proof.path) : null;
-  if (!reached || !same(reached.hash, root)) fail(`the path does not lead from the leaf to the signed root at size ${size}`);
+  if (!reached || !same(reached.hash, root)) fail("the path does not lead from the leaf to the signed root");
   let body = null;
   if (isText(proof.body)) {
     if (!same(await leafHash(proof.body), proof.leaf)) fail("the body does not hash to the leaf");
     body = parse(proof.body, "the body is no event");
     if (isText(proof.event) && body?.id !== proof.event) fail(`its leaf is not ${proof.event}`);
   }
-  const trail = [`leaf ${index}: ${hex(leaf)}`, ...reached.trail.map((hash, nth) => `up ${nth + 1} of ${reached.trail.length}: ${hash}`)];
+  const trail = [`leaf ${index}: ${hex(leaf)}`, ...reached.trail.map((hash, nth) => `up ${nth + 1}: ${hash}`)];
   return { body, trail, detail: `the event stands at index ${index} of the log of size ${size}` };
 }
 
@@ -259,7 +260,7 @@ async function consistent(proof, heads) {
     const signed = await heads.open(it.checkpoint);
     heads.requireLog(it.log);
     const beside = [[it.origin, signed.origin], [it.size, signed.size], [it.root, base64(signed.root)]];
-    if (beside.some(([said, is]) => (said ?? is) !== is)) fail(`what stands beside the checkpoint of size ${signed.size} is not what it says`);
+    if (beside.some(([said, is]) => (said ?? is) !== is)) fail(`what stands beside its checkpoint is not what it says`);
   }
   const { from, to } = proof;
   const [old, root] = [heads.root(from), heads.root(to)];
@@ -276,7 +277,7 @@ const OF_REASONS = ["code", "tier", "limit", "at_most", "over_by", "attribute", 
 // The least reading of rules whose events may seal when someone is eligible next.
 const SEALING = 3;
 
-const at = (value, name) => (value !== null && typeof value === "object" ? (value[name] ?? null) : null);
+const at = (value, name) => (isNested(value) ? (value[name] ?? null) : null);
 
 // An instant as whole microseconds; null for what is none.
 function instant(value) {
@@ -285,7 +286,7 @@ function instant(value) {
   return Number.isNaN(seconds) ? null : `${seconds}.${(found[2] ?? "").replace(/0+$/, "")}`;
 }
 
-const canonical = (value) => JSON.stringify(value, (_, it) => (it && typeof it === "object" && !Array.isArray(it) ? Object.fromEntries(Object.entries(it).sort(([a], [b]) => (a < b ? -1 : 1))) : it));
+const canonical = (value) => JSON.stringify(value, (_, it) => (isNested(it) && !Array.isArray(it) ? Object.fromEntries(Object.entries(it).sort(([a], [b]) => (a < b ? -1 : 1))) : it));
 const agree = (own, said) => canonical(own) === canonical(said) || (instant(own) !== null && instant(own) === instant(said));
 
 async function claimsOf(token, grant) {
@@ -307,9 +308,7 @@ async function compare(answer, body, held) {
   if (at(body, "kind") !== "check.decided") return { differing: ["/check"], merchant: null };
   const facts = at(body, "facts");
   const has = (name) => Object.hasOwn(answer, name);
-  const judge = (pointer, own, said) => {
-    (agree(own ?? null, said ?? null) ? held : differing).push(pointer);
-  };
+  const judge = (pointer, own, said) => (agree(own ?? null, said ?? null) ? held : differing).push(pointer);
   const judgeEach = (pointer, own, said, each) => {
     const [mine, theirs] = [own, said].map((value) => (Array.isArray(value) ? value : []));
     if (mine.length !== theirs.length) differing.push(pointer);
@@ -416,7 +415,7 @@ export async function examine(receiptText, proofTexts, trusted) {
 // Heads that were verified here before, and the keys that signed them: a log that is shown to the same browser in another
 // version gives itself away, and so do keys that its gateway publishes for one page alone.
 export function keep(anchor, steps) {
-  if (!anchor || steps.some((step) => step.status === "fails")) return [];
+  if (!anchor || steps.some(({ status }) => status === "fails")) return [];
   const { origin, size, root, signers } = anchor;
   const kept = JSON.parse(localStorage.getItem("perkgate.anchors") ?? "{}");
   const { signers: known = signers, ...of } = kept[origin] ?? {};
@@ -428,7 +427,7 @@ export function keep(anchor, steps) {
   localStorage.setItem("perkgate.anchors", JSON.stringify(kept));
   const said = seen ? [say("anchor", "holds", "this browser saw the very same head before")] : [];
   if (signers.every((key) => known.includes(key))) return said;
-  return [...said, say("key", "not_shown", "that its key is this log’s: this browser saw others before. Compare it with those that you kept")];
+  return [...said, say("key", "not_shown", "that its key is this log’s: this browser saw others. Compare it with yours")];
 }
 
 const WORDS = { holds: "Holds: ", fails: "Does not hold: ", not_shown: "Not shown: " };
@@ -448,26 +447,26 @@ function draw(list, verdict, steps) {
     return item;
   };
   list.replaceChildren(...steps.map(line));
-  const wrong = steps.find((step) => step.status === "fails");
-  const isWhole = steps.every((step) => step.status === "holds");
+  const wrong = steps.find(({ status }) => status === "fails");
+  const isWhole = steps.every(({ status }) => status === "holds");
   verdict.className = `note ${wrong ? "bad" : isWhole ? "good" : "warn"}`;
   verdict.textContent = wrong
     ? `It does not hold: see ${wrong.step}.`
     : isWhole
-      ? "Proved here, in your browser. Nothing was sent to the gateway for it: cut the network and try again."
+      ? "Proved here, in your browser. Nothing was sent for it: cut the network and try again."
       : "It holds, but not all of it was shown.";
   verdict.hidden = false;
 }
 
 function attach(form) {
-  const [list, verdict] = [document.querySelector("[data-steps]"), document.querySelector("[data-verdict]")];
+  const [list, verdict] = ["steps", "verdict"].map((name) => document.querySelector(`[data-${name}]`));
   const button = form.querySelector("[data-here]");
   if (!globalThis.crypto?.subtle) return;
   button.hidden = false;
   button.addEventListener("click", async () => {
     const value = (name) => form.elements[name]?.value.trim() ?? "";
     try {
-      const proofs = ["proof", "consistency"].map(value).filter((text) => text !== "");
+      const proofs = ["proof", "consistency"].map(value).filter(Boolean);
       const { steps, anchor } = await examine(value("receipt"), proofs, await readKeys(value("keys")));
       draw(list, verdict, [...steps, ...keep(anchor, steps)]);
     } catch (error) {

@@ -11,7 +11,7 @@ use crate::web::problem::Problem;
 /// The most of a kind that are counted: the band says no more than two digits.
 pub(super) const MOST: u32 = 100;
 
-/// What waits for a decision of the caller's merchant; none for roles that decide nothing.
+/// The numbers of things that wait for a decision of the caller's merchant; none for roles that decide nothing.
 pub(in crate::console) async fn count(gateway: &Gateway, caller: &Principal) -> Result<Option<Waiting>, Problem> {
     let Some(merchant) = caller.merchant.as_ref().filter(|_| caller.role.may(Permission::Decide)) else {
         return Ok(None);

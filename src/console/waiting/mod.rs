@@ -68,7 +68,7 @@ struct WaitingPage {
     cases: Vec<Case>,
     /// The page of the others of the kind.
     next: Option<String>,
-    /// Of some kind there are more than are shown among all.
+    /// There are more of some kind than are shown among all.
     is_cut: bool,
     /// Said above: what happened to it meanwhile.
     said: Option<String>,

@@ -80,7 +80,7 @@ impl Since {
     }
 }
 
-/// What is asked of the list.
+/// The part of the list that is asked for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Asked<'a> {
     pub kind: Kind,
@@ -96,7 +96,7 @@ pub(super) struct Cases {
     pub next: Option<String>,
 }
 
-/// What waits: people at a kiosk first, then the oldest of each kind.
+/// The cases that wait: people at a kiosk first, then the oldest of each kind.
 pub(super) async fn cases(
     gateway: &Gateway,
     caller: &Principal,

@@ -17,7 +17,7 @@ use crate::ledger::store::requests;
 pub struct OpenCounts {
     pub referrals: usize,
     pub contests: usize,
-    /// What people asked for by the links of their answers.
+    /// Those that people made by the links of their answers.
     pub requests: usize,
 }
 

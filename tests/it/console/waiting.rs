@@ -179,6 +179,7 @@ async fn many_of_a_kind_come_page_by_page_the_first_that_asked_first() {
         let (kiosk, admin) = (here(&app).await, app.admin(&app.cathay).await);
         let browser = Browser::logged_in(&app, Role::Admin, "mei@cathay.example").await;
         for nth in 0..23 {
+            app.world.pass(1);
             ask(&kiosk, &format!("twitter:guest{nth:02}")).await;
         }
         let rule = serde_json::from_str::<serde_json::Value>(REFERRING).unwrap();
