@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::store::{self, GuessRow};
+use super::store::{self, DAY, GuessRow};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::clock::from_micros;
 use crate::foundation::ids::{KeyId, MerchantId};
@@ -24,10 +24,10 @@ struct Bound {
 }
 
 /// For a clerk, at all desks together.
-const CLERK_DAY: Bound = Bound { name: "day", most: 30, period: SignedDuration::from_hours(24) };
+const CLERK_DAY: Bound = Bound { name: DAY, most: 30, period: SignedDuration::from_hours(24) };
 /// At one key, of all clerks together.
 const DESK_HOUR: Bound = Bound { name: "hour", most: 20, period: SignedDuration::from_hours(1) };
-const DESK_DAY: Bound = Bound { name: "day", most: 50, period: SignedDuration::from_hours(24) };
+const DESK_DAY: Bound = Bound { name: DAY, most: 50, period: SignedDuration::from_hours(24) };
 
 impl Bound {
     /// Until when no more is taken, where that is so.

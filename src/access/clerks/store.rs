@@ -8,6 +8,9 @@ use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::ids::{KeyId, MerchantId};
 use crate::on_either;
 
+/// The name of the counts of a day, which a try locks last of those of a key.
+pub(super) const DAY: &str = "day";
+
 type Result<T> = std::result::Result<T, DatabaseError>;
 
 /// A clerk's PIN as it is stored.
@@ -91,10 +94,15 @@ pub(in crate::access) fn forget_pin(conn: &mut AnyConnection, merchant: &Merchan
     forget_guesses(conn, merchant, key)
 }
 
-/// Deletes how often the PIN of a clerk was wrong, at whichever desk.
+/// Deletes how often the PIN of a clerk was wrong, at whichever desk. In the order in which a try locks the rows, so that
+/// neither of the two holds what the other waits for.
 pub(super) fn forget_guesses(conn: &mut AnyConnection, merchant: &MerchantId, key: &KeyId) -> Result<()> {
-    let whose = pin_guesses::table.filter(pin_guesses::merchant_id.eq(merchant.as_str()));
-    diesel::delete(whose.filter(pin_guesses::key_id.eq(key.as_str()))).execute(conn)?;
+    let of_key = || {
+        let whose = pin_guesses::table.filter(pin_guesses::merchant_id.eq(merchant.as_str()));
+        whose.filter(pin_guesses::key_id.eq(key.as_str()))
+    };
+    diesel::delete(of_key().filter(pin_guesses::counted.ne(DAY))).execute(conn)?;
+    diesel::delete(of_key()).execute(conn)?;
     Ok(())
 }
 

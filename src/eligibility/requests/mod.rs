@@ -93,7 +93,7 @@ impl SubjectRequests {
             (true, RequestKind::Erasure) => Some(self.free_at(&found, now).await?),
             _ => None,
         };
-        let waits = due_at.is_some() && self.waits_for_record(&found).await?;
+        let waits = due_at.is_some() && self.waits_for_record(&found, now).await?;
         let decision = RequestDecision { request: request.clone(), confirms, due_at, note, by };
         let merchant = merchant.id.clone();
         let change = move |conn: &mut _, events: &mut _| requests::decide(conn, events, &merchant, &decision, now);
@@ -125,7 +125,7 @@ impl SubjectRequests {
         };
         let mut all: Vec<RequestOf> = self.read(read).await?;
         for RequestOf { request, waits_for_record, .. } in &mut all {
-            *waits_for_record = self.waits_for_record(request).await?;
+            *waits_for_record = self.waits_for_record(request, now).await?;
             if request.due_at.is_some() {
                 request.due_at = self.due_if(request, *waits_for_record, now).await?;
             }
@@ -166,7 +166,7 @@ impl SubjectRequests {
         request: &SubjectRequest,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, LedgerError> {
-        self.due_if(request, self.waits_for_record(request).await?, now).await
+        self.due_if(request, self.waits_for_record(request, now).await?, now).await
     }
 
     async fn due_if(
@@ -182,9 +182,10 @@ impl SubjectRequests {
         Ok(Some(put_off(request, request.due_at.map_or(earliest, |due| due.max(earliest)), waits)))
     }
 
-    /// Tells whether this is an erasure that is pending, of a person who asked for their record too and doesn't have it.
-    async fn waits_for_record(&self, request: &SubjectRequest) -> Result<bool, LedgerError> {
-        if !is_pending_erasure(request) {
+    /// Tells whether this is an erasure that is pending, of a person who asked for their record too and doesn't have it, and
+    /// that waits for it still.
+    async fn waits_for_record(&self, request: &SubjectRequest, now: Timestamp) -> Result<bool, LedgerError> {
+        if !is_pending_erasure(request) || now >= last_wait(request) {
             return Ok(false);
         }
         let (merchant, name) = (request.merchant.clone(), request.subject.clone());

@@ -63,7 +63,7 @@ where
     }
 }
 
-/// What is news of a thing that is known already.
+/// The ways to tell news from what is known of a thing already.
 pub(super) struct News<T> {
     /// Tells whether a newcomer saw it after the last look.
     pub is_later: fn(&T, &T) -> bool,

@@ -155,7 +155,8 @@ impl Gate {
     }
 }
 
-/// Guests come, are let in by hand, leave, are undone, reported late and miscounted until so many answers have come; then the program is killed, wherever it is.
+/// Guests come, are let in by hand, leave, are undone, reported late and miscounted until so many answers have come; then the
+/// program is killed, wherever it is.
 async fn load(gate: Gate, round: usize, enough: usize) {
     let (answered, fed_up, gone) = (AtomicUsize::new(0), Notify::new(), AtomicBool::new(false));
     let client = |nth: usize| {

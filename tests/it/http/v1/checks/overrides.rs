@@ -48,7 +48,8 @@ async fn check_events(world: &World, merchant: &Merchant) -> Vec<Value> {
     let bodies = world.gateway.database.read(move |conn| {
         let bodies: Vec<Option<String>> = schema::events::table
             .inner_join(schema::logs::table.on(schema::logs::id.eq(schema::events::log_id)))
-            .filter(schema::logs::merchant_id.eq(merchant).and(schema::events::kind.eq("check.decided")))
+            .filter(schema::logs::merchant_id.eq(merchant))
+            .filter(schema::events::kind.eq("check.decided"))
             .select(schema::events::body)
             .load(conn)?;
         Ok::<_, DatabaseError>(bodies)
