@@ -1,4 +1,4 @@
-//! What a person's observations come to on a day, as far as a model looks at it.
+//! The sum of a person's observations on a day, as far as a model looks at it.
 //!
 //! This is the rule that defines it. A database that gathers by itself must come to the same, byte for byte.
 
@@ -17,7 +17,7 @@ pub const OBJECTS: usize = 20;
 /// Where a signal stands: its network and its name.
 pub type SignalKey = (String, String);
 
-/// What there is of one signal.
+/// All that counts of one signal.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Gathered {
     /// Number of people who acted, by the quarters that their acts add up to.
@@ -30,7 +30,7 @@ pub struct Gathered {
     pub level: Option<u64>,
 }
 
-/// What there is of one person's signals from others. Empty where nothing counts.
+/// One person's signals from others. Empty where nothing counts.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Activity {
     pub signals: BTreeMap<SignalKey, Gathered>,

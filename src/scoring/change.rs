@@ -7,10 +7,10 @@ use super::observation::{Observation, day_of};
 use super::score::compute;
 use crate::foundation::decimal::Decimal;
 
-/// What made a score another.
+/// The reason for which a score is another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cause {
-    /// What there was has grown older.
+    /// Acts and levels have grown older.
     Aged,
     /// Others did something since.
     Arrived,

@@ -19,7 +19,7 @@ pub struct Part {
     pub points: Decimal,
 }
 
-/// What would be added if so many more people acted, once each, on something new.
+/// The points that so many more people would add, who act once each on something new.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
     pub network: String,
@@ -65,7 +65,7 @@ fn place(part: &Part) -> (&str, &str, Measure) {
     (&part.network, &part.signal, part.measure)
 }
 
-/// What each signal makes of a network: its part, and the whole that these parts add up to. Where the standing counts
+/// The part that each signal makes of its network, and the whole that these parts add up to. Where the standing counts
 /// in part only, each of it does in the same proportion.
 fn within<'a>(network: &NetworkPart<'a>) -> Vec<(&'a str, Measure, u128, u128)> {
     let all_standing: u64 = network.standing.iter().map(|it| it.part).sum();
@@ -77,7 +77,7 @@ fn within<'a>(network: &NetworkPart<'a>) -> Vec<(&'a str, Measure, u128, u128)> 
     acts.chain(standing).map(|(it, part)| (it.feature.signal.as_str(), it.feature.measure, part, whole)).collect()
 }
 
-/// What each signal of the model that people give would add, if `people` more of them acted once each, today, on something
+/// The points that each signal which people give would add, if `people` more of them acted once each, today, on something
 /// new; the largest first. Signals that would add nothing are left out.
 #[must_use]
 pub fn steps(model: &Model, activity: &Activity, people: u64) -> Vec<Step> {

@@ -1,4 +1,4 @@
-//! What is wrong with a model that can be read: one with errors must not score anybody.
+//! The errors of a model that can be read: one with errors must not score anybody.
 
 use std::collections::BTreeSet;
 

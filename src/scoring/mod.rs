@@ -12,7 +12,7 @@
 //! others act. Everything is whole numbers that are rounded down, so that any machine gives the same bytes; no float is used.
 //!
 //! What holds for every model that `lint` passes: one more `in` count never lowers a score; the order of observations says
-//! nothing; without new ones a score only falls; standing alone (followers, subscribers) stays below 40 on any number of
+//! nothing; without new ones a score only falls; standing alone (followers, subscribers) remains below 40 on any number of
 //! networks. The parts of an explanation add up to the score less 1, to the thousandth.
 
 pub mod activity;

@@ -23,7 +23,7 @@ pub struct FeaturePart<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NetworkPart<'a> {
     pub network: &'a NetworkModel,
-    /// What others did.
+    /// The acts of others.
     pub acts: Vec<FeaturePart<'a>>,
     /// The account's standing; empty on every network but one.
     pub standing: Vec<FeaturePart<'a>>,

@@ -23,7 +23,7 @@ const LARGEST_MODEL: u64 = 1 << 20;
 /// The longest line of signals.
 const LONGEST_LINE: u64 = 16 << 10;
 
-/// The most lines whose faults are told.
+/// The most lines whose faults are reported.
 const MOST_FAULTS: usize = 20;
 
 /// The observations about each person.

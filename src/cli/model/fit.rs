@@ -124,7 +124,7 @@ fn put(path: &Path, model: &Json) -> Result<(), CliError> {
     let unwritable = |why: String| CliError::Unwritable { path: path.to_owned(), why };
     let text = serde_json::to_string_pretty(model).map_err(|error| unwritable(error.to_string()))?;
     let made = OpenOptions::new().write(true).create_new(true).open(path);
-    made.and_then(|mut file| writeln!(file, "{text}")).map_err(|error| match error.kind() {
+    made.and_then(|mut file| file.write_all(format!("{text}\n").as_bytes())).map_err(|error| match error.kind() {
         ErrorKind::AlreadyExists => CliError::FileExists(path.to_owned()),
         _ => unwritable(error.to_string()),
     })

@@ -13,6 +13,7 @@ use crate::eligibility::occupancy::PlaceAsked;
 use crate::eligibility::today::DayDecisions;
 use crate::foundation::count::counted;
 use crate::gateway::Gateway;
+use crate::ledger::read::waiting::open_referrals;
 use crate::perks::perk::Perk;
 use crate::rules::rule::Rule;
 use crate::web::problem::Problem;
@@ -83,7 +84,7 @@ pub(super) async fn figures(gateway: &Gateway, caller: &Principal, perk: &Perk) 
     let zone = rule.as_ref().map_or_else(|| zone_of(&merchant.time_zone), |rule| rule.time_zone().clone());
     let zone_name = zone.iana_name().unwrap_or(&merchant.time_zone).to_owned();
     let row = PerkRow::of(perk, today, None, now);
-    let cases = gateway.ledger.reader().open_referrals(&merchant.id, &perk.id).await?;
+    let cases = open_referrals(gateway.ledger.reader(), &merchant.id, &perk.id).await?;
     let asked = PlaceAsked { perk: perk.slug.clone(), location: None, own: None };
     let inside = match &row.inside {
         Some(inside) => {

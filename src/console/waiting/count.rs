@@ -5,7 +5,7 @@ use futures_util::try_join;
 use crate::access::{Permission, Principal};
 use crate::console::caller::Waiting;
 use crate::gateway::Gateway;
-use crate::ledger::read::waiting::OpenCounts;
+use crate::ledger::read::waiting::{OpenCounts, count_open};
 use crate::web::problem::Problem;
 
 /// The most of a kind that are counted: the band says no more than two digits.
@@ -17,7 +17,7 @@ pub(in crate::console) async fn count(gateway: &Gateway, caller: &Principal) -> 
         return Ok(None);
     };
     let reader = gateway.ledger.reader();
-    let open = async { Ok::<_, Problem>(reader.count_open(&merchant.id, MOST).await?) };
+    let open = async { Ok::<_, Problem>(count_open(reader, &merchant.id, MOST).await?) };
     let versions = async { Ok::<_, Problem>(gateway.catalog.count_in_review(&merchant.id, MOST).await?) };
     let (OpenCounts { referrals, contests, requests }, versions) = try_join!(open, versions)?;
     Ok(Some(Waiting { referrals, contests, versions, requests }))

@@ -16,7 +16,7 @@ pub mod decisions;
 pub mod evidence;
 pub mod history;
 pub mod lists;
-mod objections;
+pub mod objections;
 pub mod person;
 pub mod proof;
 pub mod published;

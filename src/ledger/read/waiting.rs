@@ -1,4 +1,4 @@
-//! What waits for a person, counted where it stands: every page of the console says how much it is.
+//! Counts of what waits for a person, taken where it stands: every page of the console says how much it is.
 
 use jiff::Timestamp;
 
@@ -29,11 +29,11 @@ pub struct OpenReferrals {
     pub since: Option<Timestamp>,
 }
 
-impl LedgerReader {
-    /// The numbers of what waits for a decision of the merchant; `most` stands for that or more.
-    pub async fn count_open(&self, merchant: &MerchantId, most: u32) -> Result<OpenCounts, LedgerError> {
-        let (merchant, most) = (merchant.clone(), i64::from(most));
-        self.read(move |conn| {
+/// The numbers of what waits for a decision of the merchant; `most` stands for that or more.
+pub async fn count_open(reader: &LedgerReader, merchant: &MerchantId, most: u32) -> Result<OpenCounts, LedgerError> {
+    let (merchant, most) = (merchant.clone(), i64::from(most));
+    reader
+        .read(move |conn| {
             let open = ReferralStatus::Open.as_str();
             Ok(OpenCounts {
                 referrals: store::list_ids_of_referrals(conn, &merchant, false, open, most)?.len(),
@@ -42,13 +42,16 @@ impl LedgerReader {
             })
         })
         .await
-    }
+}
 
-    /// The referrals of one perk that wait for a decision, contests left out.
-    pub async fn open_referrals(&self, merchant: &MerchantId, perk: &PerkId) -> Result<OpenReferrals, LedgerError> {
-        let (merchant, perk) = (merchant.clone(), perk.clone());
-        let read = move |conn: &mut _| store::count_referrals(conn, &merchant, &perk, ReferralStatus::Open.as_str());
-        let (number, since) = self.read(read).await.map_err(|error: DatabaseError| LedgerError::from(error))?;
-        Ok(OpenReferrals { number: number.unsigned_abs(), since: since.map(from_micros) })
-    }
+/// The referrals of one perk that wait for a decision, contests left out.
+pub async fn open_referrals(
+    reader: &LedgerReader,
+    merchant: &MerchantId,
+    perk: &PerkId,
+) -> Result<OpenReferrals, LedgerError> {
+    let (merchant, perk) = (merchant.clone(), perk.clone());
+    let read = move |conn: &mut _| store::count_referrals(conn, &merchant, &perk, ReferralStatus::Open.as_str());
+    let (number, since) = reader.read(read).await.map_err(|error: DatabaseError| LedgerError::from(error))?;
+    Ok(OpenReferrals { number: number.unsigned_abs(), since: since.map(from_micros) })
 }

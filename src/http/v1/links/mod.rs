@@ -28,6 +28,7 @@ use crate::ledger::LedgerError;
 use crate::ledger::cases::contest::{Contest, ContestError, ContestStatus, MAX_REASON, Objection};
 use crate::ledger::cases::model::{Referral, ReferralStatus};
 use crate::ledger::cases::requests::PERSON;
+use crate::ledger::read::objections;
 use crate::telemetry::meters;
 use crate::web::address;
 use crate::web::extract::{Body, GuestLanguages, Path};
@@ -193,7 +194,7 @@ pub(crate) async fn create_own_contest(
         }
         // Perhaps by this link, whose answer was lost. Another reason must not seem to have been heard.
         Err(error @ ContestError::AlreadyContested) => {
-            let is_repeated = gateway.ledger.reader().is_repeated(repeated).await?;
+            let is_repeated = objections::is_repeated(gateway.ledger.reader(), repeated).await?;
             let known = gateway.ledger.reader().case_of(&linked.merchant.id, &linked.check).await?;
             known.filter(|case| is_repeated && case.contested_by(&linked.check) == Some(PERSON.role)).ok_or(error)?
         }
