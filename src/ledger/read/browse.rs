@@ -347,7 +347,7 @@ mod tests {
             // Of a common kind a request reads so many, and the next goes on behind them.
             let all: Vec<i64> = (0..SIZE).collect();
             let tier = EventFilter { tier: Some("main".into()), ..filter };
-            let (events, next) = scan(|range| Ok(list(&all, range)), &tier, (0, SIZE), 50).unwrap();
+            let (events, next) = scan(|range| Ok(list(all.as_slice(), range)), &tier, (0, SIZE), 50).unwrap();
             let expected = if oldest_first { SCAN } else { SIZE - SCAN };
             assert_eq!((events.len(), next), (0, Some(expected)));
         }

@@ -222,7 +222,7 @@ async fn a_stream_that_comes_back_is_no_use_of_a_session() {
 #[tokio::test(flavor = "multi_thread")]
 async fn cases_are_those_of_the_perk_and_keys_those_that_work() {
     const REFERRING: &str = r#"{"score":{"source":"klout","on_missing":"refer"},
-        "when":{"attr":"score","op":"gte","value":40}}"#;
+        "tiers":[{"id":"main","name":"Main lounge","when":{"attr":"score","op":"gte","value":40}}]}"#;
     for app in TestApp::all_with(&[("rate_per_key", "0")]).await {
         app.lounge(REFERRING, "47").await;
         app.world.perk(&app.cathay, "hkg-lounge", REFERRING).await;

@@ -60,7 +60,9 @@ impl Case {
         let names = std::iter::once("receipt").chain(std::iter::repeat("proof"));
         let unproven = names.zip(&examined.unproven);
         let unproven = unproven.flat_map(|(name, open)| open.iter().map(move |pointer| format!("{name}: {pointer}")));
-        steps.chain(unproven.collect::<std::collections::BTreeSet<_>>()).collect()
+        let mut unproven: Vec<String> = unproven.collect();
+        unproven.sort_unstable();
+        steps.chain(unproven).collect()
     }
 }
 
