@@ -94,7 +94,8 @@ pub(in crate::console) async fn get_check(
         found => found?.ok_or_else(Problem::not_found)?,
     };
     let seen = gateway.live.find(&merchant.id, &check, sees_handles).await?.ok_or_else(Problem::not_found)?;
-    let deciding = gateway.checker.rule_behind(merchant, &answer).await;
+    // Without it the page says what was recorded.
+    let deciding = gateway.catalog.read_version(&merchant.id, &answer.perk, answer.rule_version).await.ok();
     let zone = deciding.as_ref().map_or_else(|| zone_of(&merchant.time_zone), |it| it.rule.time_zone().clone());
     let perk = gateway.catalog.find_perk(&merchant.id, &answer.perk).await;
     let perk_name = perk.as_ref().map_or_else(|_| answer.perk.to_string(), |perk| perk.name.clone());

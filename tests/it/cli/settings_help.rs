@@ -146,8 +146,13 @@ fn what_a_commands_help_names_it_reads() {
         assert!(help.contains("--config ") && told.contains("nowhere.toml"), "{line}: {told}");
     }
     assert!(readers > 25, "the commands were found: {all:?}");
-    let wanted =
-        ["audit receipt", "completions", "key master", "man", "openapi", "perk new", "perk test", "token verify"];
+    let models = ["model diff", "model explain", "model fit", "model lint", "model show"];
+    let wanted = [
+        &["audit receipt", "completions", "key master", "man"][..],
+        &models,
+        &["openapi", "perk new", "perk test", "token verify"],
+    ]
+    .concat();
     assert_eq!(others, wanted);
     let help = terminal.read("demo --help");
     assert!(help.contains("PERKGATE_LISTEN") && !help.contains("PERKGATE_DATABASE_URL"), "{help}");

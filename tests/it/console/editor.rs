@@ -356,10 +356,10 @@ async fn a_form_as_it_stands_is_judged_for_its_script() {
         assert_eq!(check(&mut browser, &wrong).await.status, status, "{name} {value}");
     }
     // A document that says nothing a rule can is shown as what it is.
-    put(&mut all, "base", r#"{"tiers":{"a":1},"limits":"none","when":[1],"<i>":["<u>"]}"#);
+    put(&mut all, "base", r#"{"tiers":{"a":1},"limits":"none","when":[1],"<s>":["<dfn>"]}"#);
     let odd = send(&mut browser, &all, "save").await;
     assert_eq!(odd.status, 422, "{}", odd.text);
-    assert!(!odd.text.contains("<i>") && !odd.text.contains("<u>"), "{}", odd.text);
+    assert!(!odd.text.contains("<s>") && !odd.text.contains("<dfn>"), "{}", odd.text);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -131,7 +131,7 @@ async fn a_form_sent_after_the_end_says_so() {
     let reply = browser.send("/console/account/password", &[("form_token", &token)]).await;
     assert_eq!(reply.status, 401);
     assert!(
-        reply.text.contains("Your session has ended") && reply.text.contains("Nothing was done."),
+        reply.text.contains("Your session has ended") && reply.text.contains("Nothing was done"),
         "{}",
         reply.text
     );

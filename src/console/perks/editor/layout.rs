@@ -63,6 +63,8 @@ impl Field {
         match self.kind {
             Kind::Threshold => vec![leaf().to_owned()],
             Kind::Operand => ["value", "values"].map(|name| format!("{}/{name}", leaf())).to_vec(),
+            // A window around an instant has one comparison, which its fields say.
+            Kind::Period if self.name.starts_with("/when/") => vec![self.name.clone(), format!("{}/op", leaf())],
             _ => vec![self.name.clone()],
         }
     }
