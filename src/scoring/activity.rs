@@ -89,7 +89,7 @@ impl<'a> Acts<'a> {
 /// An observation that stands until a later one of the same thing; of two at once the larger.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Seen {
-    seen_at: jiff::Timestamp,
+    as_of: jiff::Timestamp,
     day: i64,
     value: u64,
 }
@@ -120,7 +120,7 @@ pub fn gather<'a>(observations: impl IntoIterator<Item = &'a Observation>, today
         }
         let day = day_of(it.at);
         let known = of.entry((&it.network, &it.signal)).or_default();
-        let seen = Seen { seen_at: it.seen_at, day, value: it.value.unwrap_or(0) };
+        let seen = Seen { as_of: it.seen_at, day, value: it.value.unwrap_or(0) };
         match (signal.kind, it.object.as_deref(), it.by.as_deref()) {
             (SignalKind::Count, object, Some(by)) if today - day < LIFE => {
                 let times = it.value.unwrap_or(1);
@@ -239,7 +239,8 @@ pub(super) mod tests {
         let gathered = of(&counts, 110, "bluesky/like_count");
         assert_eq!(gathered.unnamed, BTreeMap::from([(3, 8), (2, 100)]));
         assert_eq!(gathered.objects, [200, 24]);
-        assert_eq!(gathered.breadth(), (8 * u128::from(weight(3)) + 100 * u128::from(weight(2))) / 2);
+        let all = 8 * u128::from(weight(3)) + 100 * u128::from(weight(2));
+        assert_eq!(gathered.breadth() * 2, all);
         // As many people, known by name, with one act each on that day.
         let named: Vec<_> = (0..8).map(|nth| seen(110, &format!("bluesky/like p{nth} #p"))).collect();
         assert_eq!(of(&named, 110, "bluesky/like").breadth(), u128::from(8 * ONE));

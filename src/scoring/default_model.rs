@@ -62,10 +62,8 @@ mod tests {
         let mut bought = Vec::new();
         model.networks.clear();
         for network in catalog::networks() {
-            let levels = catalog::signals(network).filter(|(_, it)| it.kind == catalog::SignalKind::Gauge);
-            let Some((signal, _)) = levels.filter(|(_, it)| it.direction == catalog::Direction::In).next() else {
-                continue;
-            };
+            let mut levels = catalog::signals(network).filter(|(_, it)| it.kind == catalog::SignalKind::Gauge);
+            let Some((signal, _)) = levels.find(|(_, it)| it.direction == catalog::Direction::In) else { continue };
             let feature =
                 Feature { signal: signal.to_owned(), measure: Measure::Level, weight: 1_000, full: 1_000_000 };
             model.networks.push(NetworkModel { network: network.to_owned(), reach: 1_000, features: vec![feature] });

@@ -4,7 +4,7 @@
 //! nothing to what there is (Aumann and Shapley's) is exact: a network's part goes by the square of its strength, and within
 //! a network by what each signal makes of it. That holds through the curve, and where the whole is capped.
 
-use super::activity::{Activity, Gathered};
+use super::activity::Activity;
 use super::catalog::{self, Direction, SignalKind};
 use super::model::{Measure, Model};
 use super::score::{Computed, NetworkPart, compute};
@@ -90,7 +90,7 @@ pub fn steps(model: &Model, activity: &Activity, people: u64) -> Vec<Step> {
         for signal in signals.into_iter().filter(|signal| is_given(&network.network, signal)) {
             let mut more = activity.clone();
             let key = (network.network.clone(), signal.to_owned());
-            more.signals.entry(key).or_insert_with(Gathered::default).add_people(people);
+            more.signals.entry(key).or_default().add_people(people);
             let points = compute(model, &more).map_or(now, |it| it.score).minus(now);
             if points > Decimal::default() {
                 steps.push(Step { network: network.network.clone(), signal: signal.to_owned(), people, points });

@@ -17,13 +17,13 @@ pub fn log2(numerator: u128, denominator: u64) -> u64 {
     let numerator = numerator.max(denominator);
     let whole = (numerator / denominator).ilog2();
     // The fraction over its power of two: from 1 to below 2, with 63 digits after the point.
-    let mut rest = (numerator << (95 - whole)) / denominator >> 32;
+    let mut rest = ((numerator << (95 - whole)) / denominator) >> 32;
     let mut digits = u64::from(whole);
     for _ in 0..DIGITS {
         rest = (rest * rest) >> 63;
         let digit = u64::from(rest >> 64 != 0);
         rest >>= digit;
-        digits = digits << 1 | digit;
+        digits = (digits << 1) | digit;
     }
     digits
 }
@@ -40,8 +40,8 @@ mod tests {
 
     #[test]
     fn powers_of_two_come_out_exactly() {
-        for power in 0..60 {
-            assert_eq!(log2(1 << power, 1), u64::from(power as u32) * ONE, "{power}");
+        for power in 0..60_u64 {
+            assert_eq!(log2(1 << power, 1), power * ONE, "{power}");
             assert_eq!(log2(4 << power, 4), power * ONE);
         }
         assert_eq!([weight(0), weight(4), weight(12), weight(28)], [0, ONE, 2 * ONE, 3 * ONE]);

@@ -65,7 +65,7 @@ pub(in crate::console) async fn post_revoke(
 
 /// A key, by who acts under it.
 enum Found {
-    Machines(ApiKey),
+    Machines(Box<ApiKey>),
     Persons(KeyId),
 }
 
@@ -84,7 +84,7 @@ async fn find(caller: &Caller<ManageKeys>, gateway: &Gateway, id: KeyId) -> Resu
     }
     match gateway.directory.find_account_of_key(caller.owner(), key.id.clone()).await {
         Ok(account) => Ok(Found::Persons(account.key)),
-        Err(AccessError::UnknownAccount) => Ok(Found::Machines(key)),
+        Err(AccessError::UnknownAccount) => Ok(Found::Machines(Box::new(key))),
         Err(error) => Err(error.into()),
     }
 }

@@ -122,10 +122,13 @@ pub(crate) fn undo(
     let found = store::find_grant(conn, merchant, grant.as_str())?.ok_or(UndoError::NotFound)?;
     if now.duration_since(from_micros(found.granted_at)) > PATIENCE {
         // Before its check is read, which may be pruned by then.
-        return Err(objection(conn, merchant, &found.check_id, by)?.flatten().unwrap_or(UndoError::Over));
+        let right = right_of(conn, merchant, &found.check_id, by)?;
+        return Err(if let Right::Refused(objection) = right { objection } else { UndoError::Over });
     }
-    if let Some(objection) = objection(conn, merchant, &found.check_id, by)?.unwrap_or(Some(UndoError::NotYours)) {
-        return Err(objection);
+    match right_of(conn, merchant, &found.check_id, by)? {
+        Right::Held => {}
+        Right::Refused(objection) => return Err(objection),
+        Right::Unknown => return Err(UndoError::NotYours),
     }
     let ids = [grant.as_str()];
     let sums = sums_used(conn, merchant, &ids)?.remove(grant.as_str()).unwrap_or_default();
@@ -205,23 +208,31 @@ fn closes(claims: &Claims) -> Timestamp {
     from_seconds(claims.exp.saturating_add(SKEW_SECONDS))
 }
 
-/// Why the caller is not the one to take the grant of a check back; none of either where its body is pruned.
-fn objection(
+/// Tells whether a caller may take a grant back.
+enum Right {
+    Held,
+    Refused(UndoError),
+    /// The body that says who granted is pruned.
+    Unknown,
+}
+
+/// The right of the caller to take the grant of a check back.
+fn right_of(
     conn: &mut AnyConnection,
     merchant: &MerchantId,
     check: &str,
     by: &Undoing,
-) -> Result<Option<Option<UndoError>>, DatabaseError> {
+) -> Result<Right, DatabaseError> {
     let event = store::list_events_about(conn, merchant, &[check], check::KIND)?.pop();
-    let Some(body) = event.and_then(|event| event.body) else { return Ok(None) };
+    let Some(body) = event.and_then(|event| event.body) else { return Ok(Right::Unknown) };
     let event = StoredCheck::from_body(&body).map_err(|e| DatabaseError::corrupt("event", e))?;
     let key = event.actor.key.0.as_deref();
     if !key.is_some_and(|key| by.is(key)) {
-        return Ok(Some(Some(UndoError::NotYours)));
+        return Ok(Right::Refused(UndoError::NotYours));
     }
     let location = event.facts.location.0.as_deref();
     let other = location.filter(|at| by.place.as_deref().is_some_and(|own| own != *at));
-    Ok(Some(other.map(|at| UndoError::Elsewhere { location: at.to_owned() })))
+    Ok(other.map_or(Right::Held, |at| Right::Refused(UndoError::Elsewhere { location: at.to_owned() })))
 }
 
 /// Frees what undone grants used of limits and no door can take any more; how many grants that were.

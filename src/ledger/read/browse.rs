@@ -186,8 +186,8 @@ fn scan(
         let listed = i64::try_from(rows.len()).unwrap_or(step);
         left -= if by_kind { listed } else { step };
         match rows.last().filter(|_| by_kind && listed >= CHUNK) {
-            Some(last) if filter.oldest_first => chunk.1 = last.log_index + 1,
-            Some(last) => chunk.0 = last.log_index,
+            Some(furthest) if filter.oldest_first => chunk.1 = furthest.log_index + 1,
+            Some(furthest) => chunk.0 = furthest.log_index,
             None => {}
         }
         if !by_kind && !filter.oldest_first {

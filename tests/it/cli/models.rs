@@ -10,17 +10,17 @@ const DAY: &str = "2020-11-27";
 
 /// Thirty people repost one thing, and the account has followers; the person's own posts say nothing.
 fn signals() -> String {
-    let mut lines = String::new();
     let at = format!("{DAY}T09:00:00Z");
-    for nth in 0..30 {
-        lines += &format!(
-            "{}\n",
-            json!({"subject":"cx:1","network":"bluesky","signal":"repost","at":at,"by":format!("p{nth}"),"object":"o"})
-        );
-    }
-    lines += &format!("{}\n\n", json!({"subject":"cx:1","network":"github","signal":"followers","at":at,"value":120}));
-    lines += &format!("{}\n", json!({"subject":"cx:1","network":"bluesky","signal":"post_made","at":at,"object":"o"}));
-    lines + &format!("{}\n", json!({"subject":"cx:2","network":"bluesky","signal":"like_given","at":at}))
+    let by = |nth: usize| format!("p{nth}");
+    let repost =
+        |nth| json!({"subject":"cx:1","network":"bluesky","signal":"repost","at":at,"by":by(nth),"object":"o"});
+    let others = [
+        json!({"subject":"cx:1","network":"github","signal":"followers","at":at,"value":120}),
+        json!({"subject":"cx:1","network":"bluesky","signal":"post_made","at":at,"object":"o"}),
+        json!({"subject":"cx:2","network":"bluesky","signal":"like_given","at":at}),
+    ];
+    let lines: Vec<String> = (0..30).map(repost).chain(others).map(|line| line.to_string()).collect();
+    format!("{}\n\n", lines.join("\n"))
 }
 
 fn thousandths(points: &Value) -> i64 {

@@ -28,6 +28,7 @@ fn known(text: &str) -> BTreeSet<String> {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "the variable of the whole suite")]
 fn a_browser_is_shown_every_page() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut routes_found = BTreeSet::new();

@@ -162,19 +162,19 @@ async fn what_may_have_been_done_is_not_sent_again_unseen() {
     let app = TestApp::start(&[("request_timeout", "5s")]).await;
     let mut browser = Browser::logged_in(&app, Role::Admin, MEI).await;
     let token = browser.form_token().await;
-    let (release, held) = std::sync::mpsc::channel::<()>();
-    let (begin, begun) = tokio::sync::oneshot::channel();
+    let (release, waits) = std::sync::mpsc::channel::<()>();
+    let (begin, started) = tokio::sync::oneshot::channel();
     let ledger = app.world.gateway.ledger.clone();
     let holding = tokio::spawn(async move {
         let hold = move |_: &mut _, _: &mut Vec<_>| {
             begin.send(()).ok();
-            held.recv().ok();
+            waits.recv().ok();
             Ok::<_, LedgerError>(())
         };
         // Nobody waits for it any more when it is let go.
         drop(ledger.change(hold).await);
     });
-    begun.await.unwrap();
+    started.await.unwrap();
     let typed = [("form_token", token.as_str()), ("name", "Cathay"), ("time_zone", "Asia/Tokyo")];
     let doubt = browser.send("/console/settings", &typed).await;
     release.send(()).unwrap();

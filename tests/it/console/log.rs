@@ -116,8 +116,8 @@ async fn a_check_has_its_reasons_its_rule_its_grant_and_its_proof() {
         app.world.pass(400 * 24 * 3600);
         ask(&app, "twitter:ada").await;
         let ledger = &app.world.gateway.ledger;
-        let plan = ledger.plan_pruning(&app.cathay.id, app.world.now(), |_, _| ()).await.unwrap();
-        assert!(ledger.prune(&plan, CLI, |_, _| ()).await.unwrap() > 0, "{:?}", plan.obstacles);
+        let doomed = ledger.plan_pruning(&app.cathay.id, app.world.now(), |_, _| ()).await.unwrap();
+        assert!(ledger.prune(&doomed, CLI, |_, _| ()).await.unwrap() > 0, "{:?}", doomed.obstacles);
         // The session is long over.
         let admin = Browser::logged_in(&app, Role::Admin, "li@cathay.example").await;
         let pruned = admin.open(&format!("/console/checks/{refused}")).await.into_text();

@@ -130,10 +130,6 @@ async fn a_form_sent_after_the_end_says_so() {
     app.world.pass(31 * 60);
     let reply = browser.send("/console/account/password", &[("form_token", &token)]).await;
     assert_eq!(reply.status, 401);
-    assert!(
-        reply.text.contains("Your session has ended") && reply.text.contains("Nothing was done"),
-        "{}",
-        reply.text
-    );
+    assert!(reply.text.contains("Your session has ended") && reply.text.contains("Nothing was done"), "{}", reply.text);
     assert_eq!(reply.header("www-authenticate"), "");
 }

@@ -109,7 +109,9 @@ async fn a_place_is_closed_for_a_while_and_opened_again() {
             let refused = send(&mut browser, &close, &close, &fields).await;
             assert_eq!(refused.status, 422, "{fields:?}: {}", refused.text);
             assert!(
-                refused.text.contains("aria-invalid") && !refused.text.contains("<s>") && !refused.text.contains("<dfn>"),
+                refused.text.contains("aria-invalid")
+                    && !refused.text.contains("<s>")
+                    && !refused.text.contains("<dfn>"),
                 "{}",
                 refused.text
             );

@@ -92,6 +92,7 @@ fn variants(document: &Value, pointers: &[&str]) -> Vec<(String, String)> {
     pointers.iter().map(of).collect()
 }
 
+#[expect(clippy::too_many_lines, reason = "a list of cases")]
 async fn cases(app: &TestApp) -> Vec<Case> {
     app.lounge(LOUNGE, "47").await;
     let (kiosk, auditor) = (app.kiosk().await, app.auditor(&app.cathay).await);

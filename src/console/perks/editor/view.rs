@@ -139,12 +139,11 @@ pub(super) fn view(
     let scale = source.map(|source| (source.minimum.to_string(), source.maximum.to_string()));
     let mut sections = surroundings.form(document);
     let kept = kept(document, &sections);
-    let checked = match judged {
-        Some(judged) => checked(&mut sections, judged, true),
-        None => {
-            let rule = Rule::stored(document, at.slug.as_str()).ok();
-            checked(&mut sections, Judged { rule, errors: Vec::new(), warnings: Vec::new() }, false)
-        }
+    let checked = if let Some(judged) = judged {
+        checked(&mut sections, judged, true)
+    } else {
+        let rule = Rule::stored(document, at.slug.as_str()).ok();
+        checked(&mut sections, Judged { rule, errors: Vec::new(), warnings: Vec::new() }, false)
     };
     let known = zone_of(&zone).iana_name().unwrap_or("UTC").to_owned();
     RuleFormPage {

@@ -107,6 +107,7 @@ fn expected<const N: usize>(columns: [(&str, u64); N]) -> Vec<(String, u64)> {
     columns.into_iter().map(|(column, count)| (column.to_owned(), count)).collect()
 }
 
+#[expect(clippy::too_many_lines, reason = "one evening, in its order")]
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_done_in_one_evening_stands_in_its_reports() {
     for app in TestApp::all_with(&[("link_base", BASE)]).await {
