@@ -94,7 +94,7 @@ async fn a_check_has_its_reasons_its_rule_its_grant_and_its_proof() {
             assert!(text.contains(said), "{said}: {text}");
         }
         let sealed = auditor.open(&format!("/console/checks/{refused}")).await.into_text();
-        assert!(!sealed.contains("twitter:") && !sealed.contains("37.4") && !sealed.contains("2.6"), "{sealed}");
+        assert!(!sealed.contains("twitter:") && !sealed.contains("37.4") && !sealed.contains("2.6 points"), "{sealed}");
         assert!(words(&sealed).contains("is sealed under the person’s key, and is for admins"), "{sealed}");
 
         let american = Browser::logged_in_at(&app, Some(&app.american), Role::Admin, "jo@american.example").await;

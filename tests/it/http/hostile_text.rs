@@ -225,7 +225,8 @@ impl Walk<'_> {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_text_anywhere_makes_the_gateway_fail() {
     let document = document();
-    let unbounded = [("rate_per_key", "0"), ("rate_failed_keys", "0"), ("link_base", "https://perks.example.com")];
+    let rates = ["rate_per_key", "rate_failed_keys", "rate_links"].map(|rate| (rate, "0"));
+    let unbounded = [&rates[..], &[("link_base", "https://perks.example.com")]].concat();
     for app in TestApp::all_with(&unbounded).await {
         let (admin, operator) = (app.admin(&app.cathay).await, app.operator().await);
         let (feeder, desk) = (app.role(&app.cathay, Role::Feeder).await, app.role(&app.cathay, Role::Desk).await);
