@@ -8,7 +8,7 @@ const CONTROLS = "a[href], button, input:not([type=hidden]), select, textarea, s
 
 /** Marks every control that is there to be used, and says how many there are. */
 function mark(query) {
-  const controls = [...document.querySelectorAll(query)].filter((it) => !it.disabled && it.checkVisibility({ visibilityProperty: true }));
+  const controls = [...document.querySelectorAll(query)].filter((it) => !it.disabled && it.tabIndex >= 0 && it.checkVisibility({ visibilityProperty: true }));
   controls.forEach((it, nth) => (it.dataset.nth = nth));
   return controls.map((it) => it.outerHTML.slice(0, 110));
 }

@@ -103,12 +103,12 @@ export const tests = {
     assert.match(path(), /versions\/4$/);
     assert.match(await main(page), /50/);
 
-    await page.goto(`/console/perks/${perk}/rule?version=4`);
+    await page.goto(`/console/perks/${perk}/rule.json?version=4`);
     await page.fill("#text", "tiers: [");
     await go(page, button(page, "Check it"));
     assert.match(await main(page), /stops it/);
     assert.equal(await page.inputValue("#text"), "tiers: [");
-    await page.goto(`/console/perks/${perk}/rule?version=4`);
+    await page.goto(`/console/perks/${perk}/rule.json?version=4`);
     await page.fill("#text", (await page.inputValue("#text")).replace("value: 50", "value: 51"));
     await go(page, button(page, "Save draft"));
     assert.match(await main(page), /51/);

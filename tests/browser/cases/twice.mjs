@@ -25,7 +25,7 @@ export const tests = {
   async "who saves a draft that has changed meanwhile keeps what they typed"(t) {
     const merchant = await t.world.merchant();
     await merchant.fill({ people: 10, asked: 0 });
-    const address = `/console/perks/${merchant.ids.perk}/rule?version=3`;
+    const address = `/console/perks/${merchant.ids.perk}/rule.json?version=3`;
     const [one, other] = [await t.page(await merchant.person("admin")), await t.page(await merchant.person("admin"))];
     await one.goto(address);
     await other.goto(address);

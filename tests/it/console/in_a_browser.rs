@@ -1,4 +1,4 @@
-//! The pages in a browser: `.ci/run` looks at them by `tests/browser`, which needs Chromium and Node. Here is held that
+//! The pages in a browser: `tests/browser` looks at them, which needs Chromium and Node. Here is held that
 //! it knows every page there is.
 
 use std::collections::BTreeSet;
@@ -37,7 +37,7 @@ fn a_browser_is_shown_every_page() {
     let list = fs::read_to_string(root.join("tests/browser/pages.mjs")).unwrap();
     assert_eq!(known(&list), routes_found, "tests/browser/pages.mjs has a line for each page");
     if std::env::var_os("PERKGATE_REQUIRE_SERVICES").is_none_or(|value| value != "1") {
-        let words = "skipped: the console in a browser, which .ci/run looks at (node tests/browser/run.mjs target/debug/perkgate)";
+        let words = "skipped: the console in a browser, which needs Chromium and Node: node tests/browser/run.mjs target/debug/perkgate";
         let _ = writeln!(std::io::stderr(), "{words}");
     }
 }

@@ -286,7 +286,9 @@ async fn check_at_once(
     }
     for (nth, (check, subject, place, facts, pass)) in refused.into_iter().take(4).enumerate() {
         world.pass(1);
-        let reference = check.to_string();
+        // No digits: so many in a row could be a card's.
+        let letters = |c: char| c.to_digit(10).map_or(c, |digit| char::from(b'g' + u8::try_from(digit).unwrap()));
+        let reference: String = check.to_string().chars().map(letters).collect();
         match let_in(world, merchant, &crowd.admin, &rule, (check, nth % 2 == 1), &reference).await {
             Err(OverrideError::NoRoom(_) | OverrideError::NotOverridable | OverrideError::NotForPay) => {}
             Err(error) => panic!("{error}"),
