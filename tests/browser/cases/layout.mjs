@@ -38,6 +38,8 @@ function overlaps() {
     for (const { element: other, box: b } of boxes.slice(at + 1)) {
       const [across, down] = [Math.min(a.right, b.right) - Math.max(a.left, b.left), Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top)];
       const isInside = one === other || one.contains(other) || other.contains(one);
+      // A bar that keeps in sight lies over what is scrolled beneath it.
+      if (one.closest(".bar") !== other.closest(".bar")) continue;
       if (across > 2 && down > 2 && !isInside) found.push(`${one.outerHTML.slice(0, 80)} and ${other.outerHTML.slice(0, 80)}`);
     }
   }
@@ -53,14 +55,14 @@ function boxes() {
   });
 }
 
-/** Controls without an edge, where the viewer's own colours have taken away every ground. */
+/** Controls without an edge (a box to tick has the browser's own), where the viewer's own colours have taken away every ground. */
 function edgeless() {
   const isEdged = (it) => {
     const style = getComputedStyle(it);
     const edges = ["Top", "Bottom", "Left", "Right"].some((side) => parseFloat(style[`border${side}Width`]) > 0 && style[`border${side}Style`] !== "none");
     return edges || style.textDecorationLine.includes("underline");
   };
-  const controls = [...document.querySelectorAll(".btn, input:not([type=hidden]):not([type=range]), select, textarea, a[aria-current]")];
+  const controls = [...document.querySelectorAll(".btn, input:not([type=hidden]):not([type=range]):not([type=checkbox]), select, textarea, a[aria-current]")];
   return controls.filter((it) => it.checkVisibility() && !isEdged(it)).map((it) => `no edge: ${it.outerHTML.slice(0, 90)}`);
 }
 
