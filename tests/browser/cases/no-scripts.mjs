@@ -128,7 +128,8 @@ export const tests = {
       assert.match(await heading(who), status, name);
     }
     await page.goto(`/console/perks/${perk}/versions/1`);
-    await go(page, button(page, "Roll back to this"));
+    await go(page, page.getByText("Roll back to this…", { exact: true }));
+    await go(page, button(page, "Roll back to version 1"));
     assert.match(await main(page), /Version 5/);
 
     await page.goto(`/console/perks/${perk}/try`);
