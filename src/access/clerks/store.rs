@@ -95,14 +95,14 @@ pub(in crate::access) fn forget_pin(conn: &mut AnyConnection, merchant: &Merchan
 }
 
 /// Deletes how often the PIN of a clerk was wrong, at whichever desk. In the order in which a try locks the rows, so that
-/// neither of the two holds what the other waits for.
+/// neither of the two holds what the other waits for: the second statement takes no row of a desk that was made since the first.
 pub(super) fn forget_guesses(conn: &mut AnyConnection, merchant: &MerchantId, key: &KeyId) -> Result<()> {
     let of_key = || {
         let whose = pin_guesses::table.filter(pin_guesses::merchant_id.eq(merchant.as_str()));
         whose.filter(pin_guesses::key_id.eq(key.as_str()))
     };
     diesel::delete(of_key().filter(pin_guesses::counted.ne(DAY))).execute(conn)?;
-    diesel::delete(of_key()).execute(conn)?;
+    diesel::delete(of_key().filter(pin_guesses::counted.eq(DAY))).execute(conn)?;
     Ok(())
 }
 
@@ -123,7 +123,8 @@ pub(in crate::access) fn list_working(conn: &mut AnyConnection) -> Result<Vec<(S
         .load(conn)?)
 }
 
-/// The count of this clerk or key, held until the transaction ends; made where there is none.
+/// The count of this clerk or key, held until the transaction ends; made where there is none. In one statement: between
+/// two of them an unlock could delete the row.
 pub(super) fn lock_guesses(
     conn: &mut AnyConnection,
     merchant: &MerchantId,
@@ -131,30 +132,18 @@ pub(super) fn lock_guesses(
     counted: &str,
     now: i64,
 ) -> Result<GuessRow> {
+    use diesel::query_dsl::methods::FilterDsl as _;
     let (key_id, merchant_id) = (key.as_str().to_owned(), merchant.as_str().to_owned());
     let row = GuessRow { key_id, counted: counted.to_owned(), merchant_id, failures: 0, since: now, locked_until: 0 };
-    let insert = |conn: &mut AnyConnection| {
-        on_either!(conn, |c| diesel::insert_into(pin_guesses::table)
-            .values(&row)
-            .on_conflict_do_nothing()
-            .execute(c)?);
-        Ok::<_, DatabaseError>(())
-    };
-    insert(conn)?;
-    // An unlock may delete the row that was found before it can be locked: then there is none to be in the way.
-    if !lock(conn, key, counted)? {
-        insert(conn)?;
-        lock(conn, key, counted)?;
-    }
-    let whose = pin_guesses::table.find((key.as_str(), counted)).filter(pin_guesses::merchant_id.eq(merchant.as_str()));
-    Ok(whose.select(GuessRow::as_select()).first(conn)?)
-}
-
-/// Locks a count; false where there is none. Of SQLite one transaction at a time writes.
-fn lock(conn: &mut AnyConnection, key: &KeyId, counted: &str) -> Result<bool> {
-    let AnyConnection::Postgres(c) = conn else { return Ok(true) };
-    let row = pin_guesses::table.find((key.as_str(), counted)).select(pin_guesses::key_id);
-    Ok(row.for_update().first::<String>(c).optional()?.is_some())
+    on_either!(conn, |c| Ok(diesel::insert_into(pin_guesses::table)
+        .values(&row)
+        .on_conflict((pin_guesses::key_id, pin_guesses::counted))
+        .do_update()
+        // Changes nothing and holds the row.
+        .set(pin_guesses::failures.eq(pin_guesses::failures))
+        .filter(pin_guesses::merchant_id.eq(merchant.as_str()))
+        .returning(GuessRow::as_returning())
+        .get_result(c)?))
 }
 
 pub(super) fn update_guesses(conn: &mut AnyConnection, row: &GuessRow) -> Result<()> {

@@ -22,8 +22,8 @@ pub(super) struct Compared {
     pub merchant: Option<String>,
 }
 
-/// Members that every answer has: without one it is no longer what was answered.
-const ALWAYS: [&str; 7] = ["check", "decision", "perk", "rule_version", "reasons", "limits", "next_eligible_at"];
+/// Members that every answer has, beside its lists: without one it is no longer what was answered.
+const ALWAYS: [&str; 5] = ["check", "decision", "perk", "rule_version", "next_eligible_at"];
 /// Those of a reason that the event says in the clear.
 const OF_REASONS: [&str; 7] = ["code", "tier", "limit", "at_most", "over_by", "attribute", "blackout"];
 
@@ -94,16 +94,16 @@ impl Compared {
     }
 
     fn judge_each(&mut self, pointer: &str, own: &Value, said: &Value, judge: fn(&mut Self, &str, &Value, &Value)) {
-        let items = |value: &Value| value.as_array().cloned().unwrap_or_default();
-        let (own, said) = (items(own), items(said));
-        if own.len() != said.len() {
+        // Of what is no list nothing would be compared.
+        let said = said.as_array().map_or(&[] as &[Value], Vec::as_slice);
+        let Some(own) = own.as_array().filter(|own| own.len() == said.len()) else {
             self.differing.push(pointer.to_owned());
             return;
-        }
+        };
         if own.is_empty() {
             self.held.push(pointer.to_owned());
         }
-        for (nth, (own, said)) in own.iter().zip(&said).enumerate() {
+        for (nth, (own, said)) in own.iter().zip(said).enumerate() {
             judge(self, &format!("{pointer}/{nth}"), own, said);
         }
     }

@@ -272,7 +272,7 @@ function isLinked(from, to, links) {
   return from === to || links.some(([old, next]) => old === from && next > old && next <= to && isLinked(next, to, links));
 }
 
-const ALWAYS = ["check", "decision", "perk", "rule_version", "reasons", "limits", "next_eligible_at"];
+const ALWAYS = ["check", "decision", "perk", "rule_version", "next_eligible_at"];
 const OF_REASONS = ["code", "tier", "limit", "at_most", "over_by", "attribute", "blackout"];
 // The least reading of rules whose events may seal when someone is eligible next.
 const SEALING = 3;
@@ -310,10 +310,10 @@ async function compare(answer, body, held) {
   const has = (name) => Object.hasOwn(answer, name);
   const judge = (pointer, own, said) => (agree(own ?? null, said ?? null) ? held : differing).push(pointer);
   const judgeEach = (pointer, own, said, each) => {
-    const [mine, theirs] = [own, said].map((value) => (Array.isArray(value) ? value : []));
-    if (mine.length !== theirs.length) differing.push(pointer);
-    else if (mine.length === 0) held.push(pointer);
-    else mine.forEach((item, nth) => each(`${pointer}/${nth}`, item, theirs[nth]));
+    const theirs = Array.isArray(said) ? said : [];
+    if (!Array.isArray(own) || own.length !== theirs.length) differing.push(pointer);
+    else if (own.length === 0) held.push(pointer);
+    else own.forEach((item, nth) => each(`${pointer}/${nth}`, item, theirs[nth]));
   };
   differing.push(...ALWAYS.filter((name) => !has(name)).map((name) => `/${name}`));
   judge("/check", answer.check, at(body, "about"));

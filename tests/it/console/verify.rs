@@ -167,6 +167,9 @@ async fn cases(app: &TestApp) -> Vec<Case> {
         ("/reasons/0", "wanted", json!({"at_least": 1})),
         ("/reasons/0", "short_by", json!(99)),
         ("", "score", json!({"value": 99, "source": "klout"})),
+        // What is no list is not an empty one.
+        ("", "limits", json!({"0": {"id": "house-day"}})),
+        ("", "limits", Value::Null),
     ] {
         let mut changed = refused.clone();
         changed.pointer_mut(pointer).unwrap()[name] = value;

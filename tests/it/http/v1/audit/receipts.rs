@@ -131,6 +131,10 @@ async fn a_member_that_is_bent_is_refused_or_said_to_be_unproven() {
                 ("/limits", json!([])),
                 ("/limits", json!([files[0]["limits"][0], files[0]["limits"][0], files[0]["limits"][1]])),
                 ("/reasons", json!([files[0]["reasons"][0], {"code": "perk_paused", "message": "x"}])),
+                // What is no list is not an empty one.
+                ("/reasons", json!({"0": {"code": "perk_paused"}})),
+                ("/limits", json!("none")),
+                ("/limits", Value::Null),
             ] {
                 // A denial by the score alone touches no limit.
                 if files[0].pointer(pointer) == Some(&to) {
@@ -158,8 +162,10 @@ async fn a_member_that_is_bent_is_refused_or_said_to_be_unproven() {
             let mut added = files.clone();
             added[0]["vip"] = json!(true);
             added[1]["words"] = json!("all is well");
+            // A proof of inclusion has no such list, so that nobody looks at it.
+            added[1]["checkpoints"] = json!([{"log": files[0]["receipt"]["log"]}]);
             let named: Vec<_> = unproven(&examine(directory.path(), &key, &added, &["--json"]));
-            for (file, pointer) in [(FILES[0], "/vip"), (FILES[1], "/words")] {
+            for (file, pointer) in [(FILES[0], "/vip"), (FILES[1], "/words"), (FILES[1], "/checkpoints/0/log")] {
                 assert!(named.contains(&(file.to_owned(), pointer.to_owned())), "{named:?}");
             }
         }
