@@ -4,6 +4,7 @@
 //! - `directory`: the handle; `snapshot`: what it answers from; `change`, `store`: its writes and its rows
 //! - `clerks`: the people at a desk, who act under keys of their own that have no secret
 //! - `accounts`: the people who use the console, who act under such keys too
+//! - `guessing`: the turns of counting tries at PINs and passwords
 //! - `last_use`: when keys were last used, to the hour
 //!
 //! `Directory` is the handle. It answers from a snapshot in memory, so that authenticating costs no
@@ -20,6 +21,7 @@ mod change;
 pub mod clerks;
 pub mod directory;
 mod error;
+mod guessing;
 pub mod key;
 mod last_use;
 mod least_seen;

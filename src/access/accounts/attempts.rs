@@ -133,7 +133,7 @@ impl Directory {
     /// Counts a try as wrong before anything is looked at; returns how many more may be.
     pub(super) async fn count_try(&self, attempt: &Attempt) -> Result<u32, LogInError> {
         let counted = attempt.clone();
-        match self.database.write(move |conn: &mut AnyConnection| counted.take(conn)).await? {
+        match self.count_guess(move |conn| counted.take(conn)).await? {
             Counted::Locked(until) => Err(LogInError::Locked { until }),
             Counted::Left(left) => Ok(left),
         }
@@ -143,7 +143,7 @@ impl Directory {
     pub(super) async fn settle<T>(&self, attempt: &Attempt, outcome: Result<T, LogInError>) -> Result<T, LogInError> {
         if let Err(LogInError::Busy | LogInError::Database(_)) = &outcome {
             let attempt = attempt.clone();
-            let given = self.database.write(move |conn: &mut AnyConnection| attempt.give_back(conn)).await;
+            let given = self.count_guess(move |conn| attempt.give_back(conn)).await;
             if let Err(error) = given {
                 tracing::debug!(%error, "a try at a password could not be given back");
             }

@@ -21,8 +21,8 @@ use super::key::{ApiKey, NewKey};
 use super::principal::Principal;
 use super::role::Role;
 use super::{change, store as keys};
+use crate::database::DatabaseError;
 use crate::database::followed::bump_epoch;
-use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::ids::{KeyId, MerchantId};
 use crate::ledger::entry::Actor;
 use crate::telemetry::meters;
@@ -201,7 +201,7 @@ impl Directory {
         let now = self.clock.now();
         let attempt = PinAttempt { merchant: merchant.clone(), clerk: clerk.clone(), desk: desk.clone(), at: now };
         let counted = attempt.clone();
-        let found = self.database.write(move |conn| {
+        let found = self.count_guess(move |conn| {
             let Some(found) = store::find(conn, &counted.merchant, &counted.clerk)? else { return Ok(None) };
             counted.take(conn).map(|locked| Some((found, locked)))
         });
@@ -210,10 +210,10 @@ impl Directory {
             return Err(SignInError::Locked { until });
         }
         if !self.hash_of(&clerk, pin, known.salt).await?.is(&known.hash) {
-            self.database.write(move |conn: &mut AnyConnection| attempt.fail(conn)).await?;
+            self.count_guess(move |conn| attempt.fail(conn)).await?;
             return Err(SignInError::WrongPin);
         }
-        self.database.write(move |conn: &mut AnyConnection| attempt.give_back(conn)).await?;
+        self.count_guess(move |conn| attempt.give_back(conn)).await?;
         let expires_at = Session::expiry(now);
         let session =
             Session { clerk, generation: known.generation, expires_at }.sign(|parts| self.blind(parts), merchant, desk);
