@@ -1,4 +1,4 @@
-// Runs tests two at a time, and tells what failed with a picture of every page that was open.
+// Runs tests, some at a time, and tells what failed with a picture of every page that was open.
 
 import { mkdirSync, rmSync } from "node:fs";
 import { cpus } from "node:os";
@@ -57,6 +57,9 @@ async function perform(world, browser, { file, name, run }) {
   return !failure;
 }
 
+/** Tests at a time: one more than processors, since they mostly wait, for a page or for a network that is idle. */
+const AT_ONCE = Math.min(3, cpus().length + 1);
+
 /** True when all of them held. Those that measure run by themselves, at the end. */
 export async function runAll(world, browser, tests) {
   rmSync(FAILURES, { recursive: true, force: true });
@@ -66,7 +69,7 @@ export async function runAll(world, browser, tests) {
   const work = async (from) => {
     for (let test = from.shift(); test; test = from.shift()) held = (await perform(world, browser, test)) && held;
   };
-  await Promise.all(Array.from({ length: Math.min(2, cpus().length) }, () => work(queue)));
+  await Promise.all(Array.from({ length: AT_ONCE }, () => work(queue)));
   await work(tests.filter((test) => test.alone));
   return held;
 }

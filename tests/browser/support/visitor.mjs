@@ -1,8 +1,11 @@
 // A browser's window, and everything in it that must not happen: an error of a script, something that the policy of the
 // page refused, a request to another host, a dialog.
 
-/** Opens a context for someone, and watches all of its pages. */
-export async function visit(browser, gateway, person, options = {}) {
+/**
+ * Opens a context for someone, and watches all of its pages. A page that asks before it is left is left; that is a fault
+ * where it has no reason to ask, which `mayAsk` says it has.
+ */
+export async function visit(browser, gateway, person, { mayAsk = false, ...options } = {}) {
   const context = await browser.newContext({ baseURL: gateway.url, viewport: { width: 1280, height: 900 }, locale: "en-GB", ...options });
   context.setDefaultTimeout(10_000);
   const faults = [];
@@ -24,8 +27,9 @@ export async function visit(browser, gateway, person, options = {}) {
   context.on("weberror", (error) => faults.push(`an error of a script: ${error.error().message}`));
   context.on("page", (page) => {
     page.on("dialog", (dialog) => {
-      faults.push(`a dialog: ${dialog.message()}`);
-      dialog.dismiss().catch(() => {});
+      const isQuestion = dialog.type() === "beforeunload";
+      if (!(isQuestion && mayAsk)) faults.push(`a dialog of ${page.url()}: ${dialog.type()} ${dialog.message()}`);
+      (isQuestion ? dialog.accept() : dialog.dismiss()).catch(() => {});
     });
     page.on("requestfailed", (request) => {
       // A page that is left ends what it was loading.
