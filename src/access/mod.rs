@@ -4,6 +4,7 @@
 //! - `directory`: the handle; `snapshot`: what it answers from; `change`, `store`: its writes and its rows
 //! - `clerks`: the people at a desk, who act under keys of their own that have no secret
 //! - `accounts`: the people who use the console, who act under such keys too
+//! - `devices`: screens in a browser, which act under such keys as well
 //! - `last_use`: when keys were last used, to the hour
 //!
 //! `Directory` is the handle. It answers from a snapshot in memory, so that authenticating costs no
@@ -18,6 +19,7 @@
 pub mod accounts;
 mod change;
 pub mod clerks;
+pub mod devices;
 pub mod directory;
 mod error;
 pub mod key;
