@@ -74,7 +74,8 @@ impl AnswerView {
         link: Option<String>,
     ) -> Self {
         let (at, tier_names) = (answer.at, names_of(&answer.decided.reasons));
-        let shown = CheckShown::of(answer, false).for_guests(rule, languages).with_closure(closure, languages);
+        let shown = CheckShown::of(answer, false).with_closure(closure, languages);
+        let (decision, offers) = (shown.decision, OfferShown::all(shown.decision, rule, languages));
         let form = form_of(&shown);
         let name_of = |id: &str| {
             let of_rule = rule.and_then(|rule| rule.tiers().iter().find(|tier| tier.id == id)).map(|tier| tier.name.clone());
@@ -88,9 +89,12 @@ impl AnswerView {
             at,
             until: shown.token_expires_at,
             code: shown.token.as_deref().and_then(QrView::of_long),
-            reasons: reasons.into_iter().map(|reason| ReasonView::of(reason, &name_of)).collect(),
+            reasons: reasons
+                .into_iter()
+                .map(|reason| ReasonView::of(reason.in_words_of(rule, decision, languages), &name_of))
+                .collect(),
             next: shown.next_eligible_at,
-            offers: shown.offers,
+            offers,
             link: link.as_deref().and_then(QrView::of),
             check: shown.check,
             grant: shown.grant,

@@ -43,7 +43,7 @@ async function ask(attempt, { waits, isOver, until }) {
     if (reply?.status === 200) return reply.value;
     if (reply?.status === 401) return "off";
     if (reply?.status === 403) return "stale";
-    if (reply?.status === 422) return reply.value?.errors?.some((it) => it.path === "/read") ? "unread" : "fault";
+    if (reply?.status === 422) return reply.value?.errors?.some((it) => it.pointer === "/read") ? "unread" : "fault";
     const comesAgain = !reply || reply.status >= 500 || reply.status === 429 || (reply.status === 409 && reply.value?.code === "in_progress");
     if (!comesAgain) return "fault";
     if (Date.now() - attempt.at > until) return "over";

@@ -78,7 +78,7 @@ function boardOf() {
   if (!place) return null;
   const rows = place.tiers.map((tier) => el("div", {}, el("b", {}, tier.name), tier.free !== null && el("span", { class: "r" }, text("kiosk.idle.free", { count: tier.free }))));
   const until = place.until && moment(Date.parse(place.until), zone(), Date.now());
-  const hours = text(`kiosk.idle.${place.state === "open" ? "open" : "closed"}${until ? (place.state === "open" ? "_until" : "_until") : ""}`, { time: until });
+  const hours = text(`kiosk.idle.${place.state === "open" ? "open" : "closed"}${until ? "_until" : ""}`, { time: until });
   const inside = place.capacity === null ? "" : ` ${text("kiosk.idle.inside", { inside: place.inside, capacity: place.capacity })}`;
   return el("div", { class: "k-wide" }, el("div", { class: "k-board" }, rows), el("p", { class: "k-open" }, `${hours}${inside}`));
 }
@@ -96,7 +96,7 @@ function idle() {
 
 // Typing.
 
-const KEYS = ["1234567890", "qwertyuiop", "asdfghjkl", "zxcvbnm:_@.-"];
+const KEYS = ["1234567890", "qwertyuiop", "asdfghjkl", "zxcvbnm:_@", ".-"];
 
 function typing() {
   let [who, people] = ["", 1];
@@ -116,7 +116,7 @@ function typing() {
     };
     const sign = (d) => svg("svg", { class: "icon", viewBox: "0 0 24 24", "aria-hidden": "true" }, svg("path", { d }));
     const rows = KEYS.map((row) => el("div", {}, [...row].map((key) => el("button", { type: "button", onclick: press(key) }, key.toUpperCase()))));
-    rows.at(-1).append(el("button", { type: "button", class: "del", onclick: press("") }, text("kiosk.type.delete")));
+    rows.at(-1).append(el("button", { type: "button", class: "wide", onclick: press("") }, text("kiosk.type.delete")));
     const form = el("form", { class: "k-type", onsubmit: (event) => { event.preventDefault(); if (who.trim()) begin(who.trim(), people); } },
       el("h1", {}, el("label", { for: "who" }, text("kiosk.type.title"))), el("p", { class: "lead", id: "how" }, text("kiosk.type.lead")), field,
       place?.asks_party !== false && el("fieldset", { class: "k-party" }, el("legend", {}, text("kiosk.type.people")),
