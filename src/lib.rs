@@ -39,7 +39,7 @@
 //! | [`eligibility`] | the only room that calls its siblings' handles: the [`Checker`](eligibility::checker::Checker) on the hot path, the [`Redeemer`](eligibility::redeemer::Redeemer), the [`Issuer`](eligibility::issuer::Issuer); trying rules out; what is held on one person |
 //! | [`gateway`] | the composition root: from settings to every handle |
 //! | [`web`] | what the web doors share, and the codes of errors that the command line names too |
-//! | [`http`], [`console`], [`cli`] | the doors: the API, the pages for people, and the command line. They never import each other |
+//! | [`http`], [`console`], [`screens`], [`cli`] | the doors: the API, the pages for people, the screens at a lounge, and the command line. They never import each other |
 //! | [`server`] | the listening side of the web doors; `main.rs` hands it to the command line |
 
 pub mod access;
@@ -59,6 +59,7 @@ pub mod redis_link;
 pub mod rules;
 pub mod scores;
 pub mod scoring;
+pub mod screens;
 pub mod server;
 pub mod settings;
 pub mod telemetry;

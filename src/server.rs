@@ -11,7 +11,6 @@ use actix_web::{App, web};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::WebDoors;
-use crate::console;
 use crate::gateway::Gateway;
 use crate::http::metrics_page::get_metrics;
 use crate::http::{Documents, app, openapi};
@@ -20,6 +19,7 @@ use crate::telemetry::metrics::Metrics;
 use crate::web::connections::{self, Connections, Listening, Running, listen, track};
 use crate::web::sockets;
 use crate::web::state::State;
+use crate::{console, screens};
 
 /// The doors that the command line starts and describes.
 pub const DOORS: WebDoors = WebDoors {
@@ -55,7 +55,7 @@ pub async fn serve(
     let port = listener.try_clone()?;
     let (shown, at_work) = (gateway.clone(), state.clone());
     let Running { connections, handle, mut task } =
-        listen(listener, how, move || app(shown.clone(), at_work.clone(), &documents, console::mount))?;
+        listen(listener, how, move || app(shown.clone(), at_work.clone(), &documents, mount_pages))?;
     let measuring = metrics
         .map(|(listener, metrics)| serve_metrics(listener, how, metrics, gateway.clone(), state.clone()))
         .transpose()?;
@@ -93,6 +93,12 @@ pub async fn serve(
         Ok(ended) => ended,
         Err(_) => Ok(()),
     }
+}
+
+/// The doors beside the API, on its port.
+fn mount_pages(config: &mut web::ServiceConfig) {
+    console::mount(config);
+    screens::mount(config);
 }
 
 /// Waits until those who had connected when newcomers were turned away are counted: their handshake may not

@@ -3,12 +3,11 @@
 use jiff::Timestamp;
 
 use super::accounts::{self, Account};
-use super::clerks;
 use super::error::AccessError;
 use super::key::{ApiKey, KeyHash, NewKey};
 use super::merchant::Merchant;
 use super::role::Role;
-use super::store;
+use super::{clerks, devices, store};
 use crate::database::followed::bump_epoch;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::entropy::Entropy;
@@ -186,6 +185,7 @@ pub(super) fn revoke_key(
         // A PIN is a person's: nothing of it is kept longer than it opens something.
         if let Some(merchant) = merchant {
             clerks::forget_pin(conn, merchant, id)?;
+            devices::forget(conn, merchant, id)?;
         }
         accounts::forget(conn, merchant, id)?;
         bump_epoch(conn, store::EPOCH)?;

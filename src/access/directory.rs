@@ -43,7 +43,7 @@ impl Directory {
     pub fn new(database: Database, ledger: Ledger, clock: Clock, entropy: Entropy) -> Self {
         let load = |conn: &mut AnyConnection, _: &Snapshot| {
             let content = store::list_everything(conn)?;
-            Ok(Snapshot::of(content.merchants, content.keys, &content.suspended, content.clerks))
+            Ok(Snapshot::of(content))
         };
         let known = ReplicatedSnapshot::new(database.clone(), store::EPOCH, load);
         Self { database, ledger, clock, entropy, known, uses: Arc::default() }

@@ -5,6 +5,7 @@
 //! - `clerks`: the people at a desk, who act under keys of their own that have no secret
 //! - `accounts`: the people who use the console, who act under such keys too
 //! - `guessing`: the turns of counting tries at PINs and passwords
+//! - `devices`: screens in a browser, which act under such keys as well
 //! - `last_use`: when keys were last used, to the hour
 //!
 //! `Directory` is the handle. It answers from a snapshot in memory, so that authenticating costs no
@@ -19,6 +20,7 @@
 pub mod accounts;
 mod change;
 pub mod clerks;
+pub mod devices;
 pub mod directory;
 mod error;
 mod guessing;

@@ -150,6 +150,8 @@ permissions! {
     ];
     /// Make and remove clerks, and let them in again.
     ManageClerks = [Admin];
+    /// Pair screens, and sign them off.
+    ManageDevices = [Admin];
     /// See who the clerks are.
     ListClerks = [Admin, Desk];
     /// Sign a clerk in.
@@ -214,6 +216,7 @@ mod tests {
                 "+++++++ ReadOwnKey",
                 "++..... ManageKeys",
                 ".+..... ManageClerks",
+                ".+..... ManageDevices",
                 ".+....+ ListClerks",
                 "......+ SignIn",
                 ".+..... ManagePerks",

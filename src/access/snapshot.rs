@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::accounts::TokenHash;
 use super::error::Refused;
 use super::key::{ApiKey, KeyHash};
 use super::last_use::LastUse;
 use super::merchant::Merchant;
 use super::principal::Principal;
-use crate::foundation::ids::{KeyId, MerchantId, MerchantSlug};
+use super::store::Content;
+use crate::foundation::ids::{KeyId, MerchantId, MerchantSlug, PerkSlug};
 
 /// The content that the directory answers from.
 #[derive(Default)]
@@ -23,6 +25,8 @@ pub(super) struct Snapshot {
     origins: HashMap<String, HashMap<Option<MerchantId>, Option<Timestamp>>>,
     /// The clerks who work, by merchant, with the number of their PIN.
     clerks: HashMap<MerchantId, HashMap<KeyId, i32>>,
+    /// The screens that were confirmed: the key that each acts under, by the hash of what its browser holds.
+    devices: HashMap<TokenHash, (KeyHash, Option<PerkSlug>)>,
 }
 
 struct Entry {
@@ -34,12 +38,9 @@ struct Entry {
 }
 
 impl Snapshot {
-    pub(super) fn of(
-        merchants: Vec<Merchant>,
-        keys: Vec<(KeyHash, ApiKey)>,
-        suspended: &BTreeSet<String>,
-        clerks: Vec<(MerchantId, KeyId, i32)>,
-    ) -> Self {
+    pub(super) fn of(content: Content) -> Self {
+        let Content { merchants, keys, suspended, clerks, devices } = content;
+        let suspended = &suspended;
         let merchants: Vec<_> = merchants.into_iter().map(Arc::new).collect();
         let by_id: HashMap<_, _> = merchants.iter().map(|m| (m.id.clone(), m.clone())).collect();
         let by_slug = merchants.iter().map(|m| (m.slug.clone(), m.clone())).collect();
@@ -57,7 +58,24 @@ impl Snapshot {
         for (merchant, key, generation) in clerks {
             working.entry(merchant).or_default().insert(key, generation);
         }
-        Self { by_id, by_slug, keys, origins, clerks: working }
+        let mut screens: HashMap<KeyId, (TokenHash, Option<PerkSlug>)> =
+            devices.into_iter().map(|(secret, key, perk)| (key, (secret, perk))).collect();
+        let screen = |(hash, entry): (&KeyHash, &Entry)| {
+            let (secret, perk) = screens.remove(&entry.principal.key)?;
+            Some((secret, (*hash, perk)))
+        };
+        let devices = keys.iter().filter_map(screen).collect();
+        Self { by_id, by_slug, keys, origins, clerks: working, devices }
+    }
+
+    /// The screen whose browser holds this, and the perk that it is for.
+    pub(super) fn recognize_device(
+        &self,
+        secret: &TokenHash,
+        now: Timestamp,
+    ) -> Result<(Arc<Principal>, Option<PerkSlug>), Refused> {
+        let (key, perk) = self.devices.get(secret).ok_or(Refused::Unknown)?;
+        Ok((self.recognize(key, now)?, perk.clone()))
     }
 
     /// True if the merchant has a clerk who works.

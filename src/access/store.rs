@@ -5,14 +5,15 @@ use std::collections::BTreeSet;
 use diesel::prelude::*;
 use jiff::Timestamp;
 
-use super::clerks;
+use super::accounts::TokenHash;
 use super::key::{ApiKey, KeyHash};
 use super::merchant::Merchant;
 use super::role::Role;
+use super::{clerks, devices};
 use crate::database::schema::{accounts, api_keys, clerks as clerk_rows, merchants};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::clock::from_micros;
-use crate::foundation::ids::{KeyId, MerchantId, MerchantSlug};
+use crate::foundation::ids::{KeyId, MerchantId, MerchantSlug, PerkSlug};
 
 /// The epoch that every change of a merchant or key moves on.
 pub(super) const EPOCH: &str = "directory";
@@ -106,7 +107,7 @@ pub(super) fn list_merchants(
 
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = api_keys, treat_none_as_default_value = false)]
-struct KeyRow {
+pub(super) struct KeyRow {
     id: String,
     merchant_id: Option<String>,
     hash: Vec<u8>,
@@ -354,6 +355,8 @@ pub(super) struct Content {
     pub suspended: BTreeSet<String>,
     /// Those who work.
     pub clerks: Vec<(MerchantId, KeyId, i32)>,
+    /// Those that were confirmed: what their browsers hold, by its hash, and which perk they are for.
+    pub devices: Vec<(TokenHash, KeyId, Option<PerkSlug>)>,
 }
 
 /// Reads the whole directory. A row that can't be read is left out and said, so that one can't lock everybody out.
@@ -366,6 +369,7 @@ pub(super) fn list_everything(conn: &mut AnyConnection) -> Result<Content, Datab
     let clerks = clerks::list_working(conn)?;
     let suspended = accounts::table.filter(accounts::suspended_at.is_not_null()).select(accounts::key_id);
     Ok(Content {
+        devices: devices::list_confirmed(conn)?,
         suspended: suspended.load::<String>(conn)?.into_iter().collect(),
         merchants: merchants.into_iter().map(Merchant::try_from).filter_map(readable).collect(),
         keys: keys.into_iter().map(<(KeyHash, ApiKey)>::try_from).filter_map(readable).collect(),

@@ -16,6 +16,7 @@ mod check;
 mod contest;
 mod demo;
 mod desk;
+mod device;
 mod doctor;
 mod document;
 pub mod error;
@@ -103,6 +104,8 @@ enum Command {
     Grant(grant::Args),
     /// Make, list and remove the clerks of desks.
     Desk(desk::Args),
+    /// Pair the screens of kiosks, desks and doors, and sign them off.
+    Device(device::Args),
     /// List and show what rules have left to a person, and deny it.
     Referral(referral::Args),
     /// Contest refusals; list and show what was contested, and uphold it.
@@ -141,6 +144,7 @@ fn dispatch(command: Command, invocation: &Invocation) -> Result<Completion, Cli
         Command::Check(args) => check::run(args, invocation),
         Command::Grant(args) => grant::run(args, invocation),
         Command::Desk(args) => desk::run(args, invocation),
+        Command::Device(args) => device::run(args, invocation),
         Command::Account(args) => account::run(args, invocation),
         Command::Referral(args) => referral::run(args, invocation),
         Command::Contest(args) => contest::run(args, invocation),

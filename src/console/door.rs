@@ -1,31 +1,28 @@
 //! The way of every request to the console: over which connection, from which page, by whose session; and the form of
 //! the answer: headers that keep other pages out, and refusals as pages.
 
-use std::fmt::Display;
 use std::net::{IpAddr, Ipv4Addr};
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::http::header::{self, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse};
-use askama::Template;
 
 use super::addresses::{log_in_address, own_address};
 use super::caller::{Visit, log_in_first, session_of};
 use super::kept::Stale;
-use super::transport::Transport;
-use super::{cookie, kept, refusals, transport, waiting};
+use super::cookie::SESSION;
+use super::{kept, refusals, waiting};
 use crate::gateway::Gateway;
 use crate::web::address;
+use crate::web::pages::{HTML, write_headers};
+pub(super) use crate::web::pages::{page, page_of, see_other};
 use crate::web::problem::{Kind, Problem};
 use crate::web::state::State;
-
-/// Only what we serve ourselves is loaded, run or sent to; no page shows ours within its own.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; \
-                      form-action 'self'; frame-ancestors 'none'; base-uri 'none'; manifest-src 'self'; worker-src 'self'";
+use crate::web::transport::{self, Transport};
 
 /// The stream of a page that is left open: it comes back by itself.
 const STREAM: &str = "/console/today/events";
@@ -33,16 +30,8 @@ const STREAM: &str = "/console/today/events";
 /// The ends of addresses whose answers are parts of a page, without the band.
 const PARTS: [&str; 2] = ["/rule/check", "/picture.json"];
 
-/// The headers of every answer here.
-const HEADERS: [(&str, &str); 6] = [
-    ("content-security-policy", POLICY),
-    // Not `no-referrer`: browsers would then leave our own forms without their origin.
-    ("referrer-policy", "same-origin"),
-    ("x-frame-options", "DENY"),
-    ("cross-origin-opener-policy", "same-origin"),
-    ("cross-origin-resource-policy", "same-origin"),
-    ("permissions-policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
-];
+/// The devices that pages of the console use: none.
+const PERMISSIONS: &str = "camera=(), geolocation=(), microphone=(), payment=(), usb=()";
 
 /// The middleware of the console. It stands before routing, so a page that forgets to ask for a caller still can't be sent
 /// a form from elsewhere.
@@ -67,10 +56,7 @@ pub(super) async fn attend_page(
         Err(problem) => req.error_response(problem),
     };
     let mut response = show_refusal(response);
-    let headers = response.headers_mut();
-    for (name, value) in HEADERS {
-        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
-    }
+    write_headers(response.headers_mut(), PERMISSIONS);
     Ok(response)
 }
 
@@ -84,7 +70,7 @@ async fn admit(req: &ServiceRequest) -> Result<(), Problem> {
     if req.path().starts_with(super::assets::AT) {
         return Ok(());
     }
-    let Some(token) = cookie::read(req.headers(), transport) else { return Ok(()) };
+    let Some(token) = SESSION.read(req.headers(), transport) else { return Ok(()) };
     let is_left_open = req.path() == STREAM;
     let session = if is_left_open {
         gateway.directory.session_of_open_page(&token).await?
@@ -162,30 +148,6 @@ fn show_again(request: &HttpRequest, status: StatusCode) -> Option<HttpResponse>
     let (session, gateway) = (session_of(request)?, request.app_data::<Data<Gateway>>()?);
     let Stale(kept) = request.extensions_mut().remove::<Stale>()?;
     page_of(status, &kept.page(&session, gateway.clock.now())).ok()
-}
-
-pub(super) const HTML: &str = "text/html; charset=utf-8";
-
-/// A page.
-///
-/// # Errors
-/// A template that can't be written out.
-pub(super) fn page(template: &impl Template) -> Result<HttpResponse, Problem> {
-    page_of(StatusCode::OK, template)
-}
-
-/// A page that says that something was not done.
-///
-/// # Errors
-/// A template that can't be written out.
-pub(super) fn page_of(status: StatusCode, template: &impl Template) -> Result<HttpResponse, Problem> {
-    let text = template.render().map_err(|error| Problem::internal(&error))?;
-    Ok(HttpResponse::build(status).content_type(HTML).body(text))
-}
-
-/// The way to another page, which the browser then asks for: so going back sends nothing twice.
-pub(super) fn see_other(address: &impl Display) -> HttpResponse {
-    HttpResponse::SeeOther().insert_header((header::LOCATION, address.to_string())).finish()
 }
 
 /// The answer for an address that is no page: for strangers the same as for every page.

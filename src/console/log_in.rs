@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::addresses::own_address;
 use super::caller::{Caller, Visitor, log_in_first};
-use super::cookie;
+use super::cookie::SESSION;
 use super::door::{client_of, page, page_of, see_other, transport_of};
 use super::form::{Nothing, Posted};
 use super::frame::{Frame, home_of};
@@ -173,7 +173,7 @@ pub(super) fn seconds_until(until: Timestamp, now: Timestamp) -> u64 {
 /// The answer that begins a session: always a new one, so that nobody can have planted its token before.
 pub(super) fn begun(req: &HttpRequest, token: &SecretToken, wanted: &str) -> HttpResponse {
     let mut answer = see_other(&wanted);
-    answer.headers_mut().append(header::SET_COOKIE, cookie::write(Some(token), transport_of(req)));
+    answer.headers_mut().append(header::SET_COOKIE, SESSION.write(Some(token), transport_of(req)));
     answer
 }
 
@@ -196,6 +196,6 @@ pub(super) async fn post_log_out(
 /// The answer that ends a session in the browser too.
 pub(super) fn ended(req: &HttpRequest) -> HttpResponse {
     let mut answer = see_other(&"/console/login?ended=yes");
-    answer.headers_mut().append(header::SET_COOKIE, cookie::write(None, transport_of(req)));
+    answer.headers_mut().append(header::SET_COOKIE, SESSION.write(None, transport_of(req)));
     answer
 }

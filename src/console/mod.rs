@@ -2,7 +2,7 @@
 //! the rooms, and their answers into HTML that works without scripts.
 //!
 //! - `routes`: every page; `door`: the way of every request here, and the form of its refusal
-//! - `transport`: over which connections it answers, and which pages may send forms; `cookie`: where a session is held
+//! - `cookie`: where a session is held
 //! - `caller`: who asks, by their session; `form`: what they send, with the proof that one of our pages sent it
 //! - `frame`: what stands around every page; `words`: instants and numbers as pages say them; `icon`, `assets`: pictures,
 //!   styles and scripts
@@ -48,7 +48,6 @@ mod reports;
 mod routes;
 mod settings;
 mod today;
-mod transport;
 mod waiting;
 mod words;
 

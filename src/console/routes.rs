@@ -6,7 +6,7 @@ use actix_web::web::{self, Data, ServiceConfig};
 use super::account::second_factor;
 use super::accounts::{clerks, invite, list as account_list, show as account_show, steps as account_steps};
 use super::door::{attend_page, get_nothing};
-use super::keys::{create as key_create, list as key_list, revoke as key_revoke};
+use super::keys::{create as key_create, devices, list as key_list, revoke as key_revoke};
 use super::log::{self, check, verify};
 use super::operator::{health, list as merchant_list, new as merchant_new, show as merchant_show};
 use super::perks::{backtest, close, edit, editor, everyone, list, new, show, simulate, steps, versions};
@@ -80,6 +80,11 @@ pub fn mount(config: &mut ServiceConfig) {
             .service(key_create::post_new_key)
             .service(key_revoke::get_revoke)
             .service(key_revoke::post_revoke)
+            .service(devices::get_devices)
+            .service(devices::post_device)
+            .service(devices::post_confirm)
+            .service(devices::get_remove)
+            .service(devices::post_remove)
             .service(account_list::get_accounts)
             .service(invite::get_invite)
             .service(invite::post_invite)

@@ -54,3 +54,20 @@ diesel::table! {
         locked_until -> BigInt,
     }
 }
+
+diesel::table! {
+    devices (key_id) {
+        key_id -> Text,
+        merchant_id -> Text,
+        perk -> Nullable<Text>,
+        code_half -> Text,
+        code_hash -> Binary,
+        code_expires_at -> BigInt,
+        wrong_codes -> BigInt,
+        secret_hash -> Nullable<Binary>,
+        words -> Nullable<Text>,
+        confirmed_at -> Nullable<BigInt>,
+        seen_at -> Nullable<BigInt>,
+        page -> Nullable<Text>,
+    }
+}

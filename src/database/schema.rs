@@ -1,7 +1,7 @@
 //! The tables as diesel sees them: the same on both databases.
 
 pub use super::account_tables::{account_links, account_recovery_codes, account_sessions, accounts, log_in_attempts};
-pub use super::desk_tables::{clerks, overrides, pin_guesses, subject_requests};
+pub use super::desk_tables::{clerks, devices, overrides, pin_guesses, subject_requests};
 
 diesel::table! {
     epochs (name) {
@@ -365,6 +365,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     log_in_attempts,
     clerks,
     closures,
+    devices,
     overrides,
     pin_guesses,
     subject_requests,

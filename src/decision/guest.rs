@@ -50,12 +50,17 @@ pub fn sentence(rule: Option<&Rule>, refusal: &Refusal<'_>, languages: &Language
     if refusal.decision == Decision::Granted {
         return None;
     }
-    let own = rule.and_then(|rule| own_words(rule, refusal)).and_then(|messages| messages.choose(languages));
-    let (language, text) = match own {
-        Some(own) => (own.language, own.text.to_owned()),
-        None => (STANDARD, standard(rule, refusal)?),
-    };
-    Some(GuestSentence { language: language.to_owned(), text })
+    own_sentence(rule, refusal, languages).or_else(|| {
+        let text = standard(rule, refusal)?;
+        Some(GuestSentence { language: STANDARD.to_owned(), text })
+    })
+}
+
+/// The sentence that the rule itself has for it: none of the standard ones.
+#[must_use]
+pub fn own_sentence(rule: Option<&Rule>, refusal: &Refusal<'_>, languages: &Languages) -> Option<GuestSentence> {
+    let own = own_words(rule?, refusal)?.choose(languages)?;
+    Some(GuestSentence { language: own.language.to_owned(), text: own.text.to_owned() })
 }
 
 fn limit_of<'a>(rule: &'a Rule, refusal: &Refusal<'_>) -> Option<&'a Limit> {

@@ -9,6 +9,7 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
+use crate::access::devices::DeviceStatus as Screen;
 use crate::access::{KeyStatus as Key, Role as KeyRole};
 use crate::decision::decide::Decision as Decided;
 use crate::decision::reason::ReasonCode as Code;
@@ -80,6 +81,8 @@ enumerations! {
     ContestStatus = words(&Case::ALL.map(Case::as_str));
     /// The status of a key: it works while it is `active`.
     KeyStatus = words(&Key::ALL.map(Key::as_str));
+    /// The status of a screen.
+    DeviceStatus = words(&Screen::ALL.map(Screen::as_str));
     /// Where a grant is in its life: its token can be spent while it is `active`.
     GrantStatus = words(&Granted::ALL.map(Granted::as_str));
     /// Why a grant is undone.

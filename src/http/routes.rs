@@ -10,7 +10,7 @@ use super::health::{get_livez, get_readyz};
 use super::middleware::known_parameters::refuse_unknown_parameters;
 use super::openapi::roles::{permitted, public};
 use super::schemas::get_perk_schema;
-use super::v1::access::{clerks, keys, me, merchants};
+use super::v1::access::{clerks, devices, keys, me, merchants};
 use super::v1::attributes::import as attribute_import;
 use super::v1::audit::{export, proofs, search};
 use super::v1::cases::{contests, referrals};
@@ -24,7 +24,7 @@ use super::v1::{attributes, audit, checks, grants, links, perks, reports, scores
 use super::well_known::{get_jwks, get_log_keys};
 use crate::access::role::permit::{
     AnswerSubjects, Audit, Check, ClosePlaces, CountInside, Decide, Introspect, ListClerks, ListOverrides,
-    ManageClerks, ManageKeys, ManageMerchants, ManagePerks, ManageSources, Override, ReadOwnKey, ReadScores, Redeem,
+    ManageClerks, ManageDevices, ManageKeys, ManageMerchants, ManagePerks, ManageSources, Override, ReadOwnKey, ReadScores, Redeem,
     Release, RevokeTokens, SignIn, Void, WriteScores,
 };
 use crate::web::auth::require_key;
@@ -145,6 +145,10 @@ pub fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>) 
                 .service(permitted(ManageMerchants, merchants::list_merchants))
                 .service(permitted(ManageMerchants, merchants::get_merchant))
                 .service(permitted(ManageMerchants, merchants::update_merchant))
+                .service(permitted(ManageDevices, devices::create_device))
+                .service(permitted(ManageDevices, devices::list_devices))
+                .service(permitted(ManageDevices, devices::confirm_device))
+                .service(permitted(ManageDevices, devices::delete_device))
                 .service(permitted(ManageClerks, clerks::create_clerk))
                 .service(permitted(ListClerks, clerks::list_clerks))
                 .service(permitted(ManageClerks, clerks::delete_clerk))

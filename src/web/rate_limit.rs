@@ -22,6 +22,9 @@ use crate::settings::Rates;
 /// More clients than this at once share one count, so that a flood of addresses can't fill memory.
 const ADDRESSES_MAX: usize = 50_000;
 
+/// Codes of screens that one address may type in a minute: there are 25,600,000,000.
+const CODES_A_MINUTE: NonZeroU32 = NonZeroU32::MIN.saturating_add(4);
+
 /// The interval at which counts that are back at their start are dropped.
 const TIDY_EVERY: Duration = Duration::from_secs(30);
 
@@ -34,6 +37,8 @@ pub struct RateLimits {
     addresses: Option<Limit<IpAddr>>,
     /// Those who follow links, by their address.
     links: Option<Limit<IpAddr>>,
+    /// Those who type codes of screens, by their address.
+    pairing: Limiter<IpAddr>,
 }
 
 impl RateLimits {
@@ -44,6 +49,11 @@ impl RateLimits {
             keys: rates.per_key.and_then(|rate| Limit::new(rate, "key")),
             addresses: rates.failed_keys.and_then(|rate| Limit::new(rate, "failed-keys")),
             links: rates.links.and_then(|rate| Limit::new(rate, "links")),
+            pairing: RateLimiter::new(
+                Quota::per_minute(CODES_A_MINUTE),
+                DashMapStateStore::default(),
+                DefaultClock::default(),
+            ),
         }
     }
 
@@ -94,6 +104,17 @@ impl RateLimits {
         take_address(self.links.as_ref(), address, Kind::TooManyVisits)
     }
 
+    /// Counts one code of a screen that was typed at an address, the right ones too.
+    ///
+    /// # Errors
+    /// A 429 when the address has typed too many.
+    pub fn take_pairing(&self, address: IpAddr) -> Result<(), Problem> {
+        let Err(until) = self.pairing.check_key(&bucket_of(&self.pairing, address)) else { return Ok(()) };
+        let wait = until.wait_time_from(DefaultClock::default().now());
+        let detail = format!("At most {CODES_A_MINUTE} codes a minute are taken from one address: wait, and type it again.");
+        Err(Problem::new(Kind::RateLimited, detail).retry_after(wait.as_secs() + 1))
+    }
+
     /// Drops counts that are back at their start.
     pub fn forget_idle(&self) {
         if let Some(limit) = &self.keys {
@@ -104,6 +125,8 @@ impl RateLimits {
             limit.limiter.retain_recent();
             limit.limiter.shrink_to_fit();
         }
+        self.pairing.retain_recent();
+        self.pairing.shrink_to_fit();
     }
 
     /// Tidies until cancelled.
@@ -116,10 +139,12 @@ impl RateLimits {
 
 fn take_address(limit: Option<&Limit<IpAddr>>, address: IpAddr, kind: Kind) -> Result<(), Problem> {
     let Some(limit) = limit else { return Ok(()) };
-    let bucket = address::bucket(address);
-    let crowded = limit.limiter.len() >= ADDRESSES_MAX;
-    let bucket = if crowded { IpAddr::from([0, 0, 0, 0]) } else { bucket };
-    limit.take(&bucket, kind).map(drop)
+    limit.take(&bucket_of(&limit.limiter, address), kind).map(drop)
+}
+
+/// The address that one is counted under.
+fn bucket_of(limiter: &Limiter<IpAddr>, address: IpAddr) -> IpAddr {
+    if limiter.len() >= ADDRESSES_MAX { IpAddr::from([0, 0, 0, 0]) } else { address::bucket(address) }
 }
 
 type Limiter<K> = RateLimiter<K, DashMapStateStore<K>, DefaultClock, StateInformationMiddleware>;

@@ -54,6 +54,8 @@ export const PAGES = [
   page("/console/keys", "admin"),
   page("/console/keys/new", "admin"),
   page("/console/keys/{key}/revoke", "admin"),
+  page("/console/devices", "admin"),
+  page("/console/devices/{device}/remove", "admin"),
 ];
 
 /** Routes that are no page: they lead on, or answer with something else than HTML. */

@@ -23,4 +23,5 @@ mod perks;
 mod privacy;
 mod readme;
 mod score_cache;
+mod screens;
 mod support;

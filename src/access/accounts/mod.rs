@@ -47,6 +47,7 @@ pub use password::{Password, WeakPassword};
 pub use second_factor::TypedCode;
 pub use session::Session;
 pub use token::SecretToken;
+pub(super) use token::TokenHash;
 
 /// The roles that people have.
 pub const ROLES: [Role; 3] = [Role::Admin, Role::Auditor, Role::Operator];

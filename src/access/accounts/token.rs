@@ -9,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use crate::foundation::entropy::Entropy;
 
 /// SHA-256 of a token's text. The text holds 256 random bits, so a plain hash can't be reversed by guessing.
-pub(super) type TokenHash = [u8; 32];
+pub(in crate::access) type TokenHash = [u8; 32];
 
 const RANDOM_BYTES: usize = 32;
 const LENGTH: usize = 43;
@@ -31,7 +31,7 @@ impl SecretToken {
         (text.len() == LENGTH && text.bytes().all(is_plain)).then(|| Self(text.to_owned()))
     }
 
-    pub(super) fn hash(&self) -> TokenHash {
+    pub(in crate::access) fn hash(&self) -> TokenHash {
         let mut out = [0; 32];
         for (to, from) in out.iter_mut().zip(digest::digest(&digest::SHA256, self.0.as_bytes()).as_ref()) {
             *to = *from;

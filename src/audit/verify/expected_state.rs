@@ -343,8 +343,9 @@ impl ExpectedLog<'_> {
                 self.approvals.key_created(body);
                 self.keys.created(body, read(facts)?);
             }
-            "key.revoked" => self.keys.revoked(body, read(facts)?),
-            "clerk.reset" => self.keys.of_clerk(at, body, &read(facts)?, self.gaps.is_part(), findings),
+            "key.revoked" | "clerk.reset" | "device.confirmed" => {
+                self.keys.take(at, body, facts, self.gaps.is_part(), findings)?;
+            }
             kind if kind.starts_with("account.") => self.keys.of_account(body, facts)?,
             gateway::CREATED | gateway::ROTATED if self.log.merchant.is_none() => {
                 self.gateway_keys.created(about, &read(facts)?);

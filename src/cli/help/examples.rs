@@ -67,6 +67,16 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("desk remove-clerk", &["perkgate desk remove-clerk key_019abf3e5c1f7d0a8e4b2f6c1d3a5b70"]),
     ("desk set-pin", &["perkgate desk set-pin key_019abf3e5c1f7d0a8e4b2f6c1d3a5b70 --pin-file pin.txt"]),
     ("desk unlock-clerk", &["perkgate desk unlock-clerk key_019abf3e5c1f7d0a8e4b2f6c1d3a5b70"]),
+    ("device confirm", &["perkgate device confirm key_019abf3e5c1f7d0a8e4b2f6c1d3a5b70 --words 'amber harbour'"]),
+    (
+        "device create",
+        &[
+            "perkgate device create --role kiosk --label 'SFO A12' --location SFO-A --perk sfo-lounge",
+            "perkgate device create --role door --label 'SFO A3' --location SFO-A --audience sfo-lounge",
+        ],
+    ),
+    ("device list", &["perkgate device list --merchant cathay"]),
+    ("device remove", &["perkgate device remove key_019abf3e5c1f7d0a8e4b2f6c1d3a5b70 --yes"]),
     ("doctor", &["perkgate doctor", "perkgate doctor --config /etc/perkgate/perkgate.toml --json"]),
     (
         "grant correct",

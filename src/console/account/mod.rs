@@ -1,6 +1,5 @@
 //! `/console/account`: one's own account, its password, and where one is logged in. `second_factor` has its codes.
 
-mod qr;
 pub(super) mod second_factor;
 
 use actix_web::http::StatusCode;

@@ -6,7 +6,6 @@ use actix_web::{HttpRequest, HttpResponse, get, post};
 use askama::Template;
 use serde::Deserialize;
 
-use super::qr::QrView;
 use crate::access::accounts::second_factor::{self, NewAuthenticator};
 use crate::access::accounts::{LogInError, Password, TypedCode};
 use crate::access::role::permit::ReadOwnKey;
@@ -19,6 +18,7 @@ use crate::console::log_in::{busy, code_words, left_words};
 use crate::console::words::encoded;
 use crate::gateway::Gateway;
 use crate::web::problem::Problem;
+use crate::web::qr::QrView;
 
 const CODE_OF_NOW: &str = "That is not the code of now. Type the one that the app shows, before it changes.";
 

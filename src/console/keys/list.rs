@@ -26,6 +26,8 @@ use crate::web::problem::Problem;
 struct KeysPage {
     frame: Frame,
     keys: Vec<KeyRow>,
+    /// The caller's own may have screens.
+    has_screens: bool,
     zone: String,
     next: Option<String>,
 }
@@ -93,7 +95,10 @@ pub(in crate::console) async fn get_keys(
     let (keys, next) = limit.page(fetched, |key| key.id.to_string());
     let mut people: HashMap<KeyId, &'static str> = HashMap::new();
     people.extend(gateway.directory.list_accounts(owner.clone()).await?.into_iter().map(|it| (it.key, ACCOUNT)));
+    let has_screens = owner.is_some();
     if let Some(merchant) = owner {
+        let screens = gateway.directory.list_devices(merchant.clone()).await?;
+        people.extend(screens.into_iter().map(|it| (it.key.id, "screen")));
         people.extend(gateway.directory.list_clerks(merchant).await?.into_iter().map(|it| (it.id, "clerk")));
     }
     let zone_name = caller.zone().to_owned();
@@ -104,5 +109,5 @@ pub(in crate::console) async fn get_keys(
     };
     let frame = Frame::of("Keys", Section::Keys, caller.session(), now);
     let next = next.map(|cursor| format!("/console/keys?cursor={cursor}"));
-    page(&KeysPage { frame, keys: keys.into_iter().map(row).collect(), zone: zone_name, next })
+    page(&KeysPage { frame, has_screens, keys: keys.into_iter().map(row).collect(), zone: zone_name, next })
 }

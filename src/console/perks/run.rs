@@ -8,7 +8,7 @@ use actix_web::web::Bytes;
 use askama::Template;
 use futures_util::stream;
 
-use crate::console::door::HTML;
+use crate::web::pages::HTML;
 use crate::console::icon::Icon;
 use crate::console::words::grouped;
 use crate::eligibility::runs::{Run, RunProgress};

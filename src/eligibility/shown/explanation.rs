@@ -78,8 +78,17 @@ impl ReasonShown {
         shown
     }
 
-    fn for_guests(self, decision: Decision, rule: Option<&Rule>, languages: &Languages, left: Option<u64>) -> Self {
-        let refusal = Refusal {
+    /// The same with the words of the rule alone, for doors that have standard words of their own.
+    #[must_use]
+    pub fn in_words_of(self, rule: Option<&Rule>, decision: Decision, languages: &Languages) -> Self {
+        match guest::own_sentence(rule, &self.refusal(decision, None), languages) {
+            Some(said) => Self { guest_message: Some(said.text), guest_language: Some(said.language), ..self },
+            None => self,
+        }
+    }
+
+    fn refusal(&self, decision: Decision, left: Option<u64>) -> Refusal<'_> {
+        Refusal {
             decision,
             code: self.code,
             tier: self.tier.as_deref(),
@@ -88,8 +97,11 @@ impl ReasonShown {
             blackout: self.blackout.as_deref(),
             at_most: self.at_most,
             left,
-        };
-        match guest::sentence(rule, &refusal, languages) {
+        }
+    }
+
+    fn for_guests(self, decision: Decision, rule: Option<&Rule>, languages: &Languages, left: Option<u64>) -> Self {
+        match guest::sentence(rule, &self.refusal(decision, left), languages) {
             Some(said) => Self { guest_message: Some(said.text), guest_language: Some(said.language), ..self },
             None => self,
         }

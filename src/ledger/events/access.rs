@@ -38,6 +38,14 @@ facts! {
         has_new_pin: bool,
     }
 
+    /// The facts of `device.confirmed`, which is about the key that the screen acts under.
+    pub struct DeviceConfirmed<'a> {
+        /// The perk that it is for, where it is for one.
+        perk: Option<Text<'a>>,
+        /// The hash of what its browser holds (SHA-256, in hexadecimal).
+        secret_sha256: Text<'a>,
+    }
+
     /// The facts of `account.attached`, `account.link_made`, `account.suspended` and `account.restored`, which are about
     /// the key that the person acts under.
     pub struct AccountNamed<'a> {

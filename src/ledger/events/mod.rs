@@ -45,7 +45,7 @@ use crate::tlog::merkle;
 pub const VERSION: i64 = 1;
 
 /// Every kind of event that is written. None is ever taken out: logs hold them for good.
-pub const KINDS: [&str; 63] = [
+pub const KINDS: [&str; 64] = [
     "account.attached",
     "account.link_made",
     "account.reset",
@@ -68,6 +68,7 @@ pub const KINDS: [&str; 63] = [
     "contest.opened",
     "contest.overturned",
     "contest.upheld",
+    "device.confirmed",
     "gateway_key.created",
     "gateway_key.revoked",
     "gateway_key.rotated",

@@ -107,7 +107,8 @@ export class Merchant {
     const account = await this.gateway.command("account", "create", `invited@${this.slug}.example`, "--role", "auditor", "--merchant", this.slug);
     const admin = await this.gateway.command("key", "create", "--merchant", this.slug, "--role", "admin", "--label", "Head office");
     const { clerk } = await this.api("POST", "/v1/desk/clerks", { name: "Grace", pin: "482915" });
-    Object.assign(this.ids, { perk, version: "3", retired: "1", key: id, check, account: account.key, clerk, adminKey: admin.id, step: "end" });
+    const { device } = await this.api("POST", "/v1/devices", { role: "kiosk", label: "SFO A14", location: "SFO-A", perk });
+    Object.assign(this.ids, { device, perk, version: "3", retired: "1", key: id, check, account: account.key, clerk, adminKey: admin.id, step: "end" });
     return this;
   }
 }

@@ -12,7 +12,7 @@ use source::SourceFile;
 const KNOWN_EXCEPTIONS: [(&str, &str, &str, &str); 0] = [];
 
 /// The rooms in their order: a room imports only those above it.
-const ROOMS: [&str; 24] = [
+const ROOMS: [&str; 25] = [
     "foundation",
     "telemetry",
     "database",
@@ -34,6 +34,7 @@ const ROOMS: [&str; 24] = [
     "web",
     "http",
     "console",
+    "screens",
     "cli",
     "server",
     "main",
@@ -42,7 +43,7 @@ const ROOMS: [&str; 24] = [
 const ROOT_MACROS: [&str; 1] = ["on_either"];
 /// Rooms that know a technology and no business.
 const TECHNOLOGY: [&str; 4] = ["telemetry", "database", "redis_link", "settings"];
-const DOORS: [&str; 3] = ["http", "console", "cli"];
+const DOORS: [&str; 4] = ["http", "console", "screens", "cli"];
 
 /// The handle of each room; siblings don't call it, `eligibility`, `gateway` and the doors do.
 const HANDLES: [(&str, &str); 9] = [
@@ -70,10 +71,10 @@ type IsHome = fn(&SourceFile) -> bool;
 /// Where a crate may be named, by path.
 const HOMES: [(&str, IsHome); 18] = [
     ("argon2", |file| file.path == "access/accounts/password.rs"),
-    ("askama", |file| file.room() == "console"),
+    ("askama", |file| matches!(file.room(), "console" | "screens") || file.path == "web/pages.rs"),
     ("diesel", |file| file.room() == "database" || is_store(file)),
     ("diesel_migrations", |file| file.room() == "database"),
-    ("qrcode", |file| file.path == "console/account/qr.rs"),
+    ("qrcode", |file| file.path == "web/qr.rs"),
     ("redis", |file| file.room() == "redis_link" || file.name() == "redis.rs"),
     ("actix_web", is_web),
     ("actix_http", |file| file.path == "web/connections/listen.rs"),
@@ -201,7 +202,7 @@ fn is_store(file: &SourceFile) -> bool {
 
 /// What speaks to browsers and clients, and what listens for them.
 fn is_web(file: &SourceFile) -> bool {
-    matches!(file.room(), "web" | "http" | "console" | "server")
+    matches!(file.room(), "web" | "http" | "console" | "screens" | "server")
 }
 
 /// Where a room stands in [`ROOMS`]; none for the page that only lists them.

@@ -7,7 +7,7 @@ use super::browser::Browser;
 use crate::support::app::TestApp;
 
 /// Every form but the log-in and links, which nobody's session sends.
-const FORMS: [&str; 32] = [
+const FORMS: [&str; 35] = [
     "/console/waiting/cases/chk_00000000000070008000000000000001",
     "/console/waiting/requests/srq_00000000000070008000000000000001",
     "/console/verify",
@@ -23,6 +23,9 @@ const FORMS: [&str; 32] = [
     "/console/settings",
     "/console/sources",
     "/console/keys/new",
+    "/console/devices",
+    "/console/devices/key_00000000000070008000000000000001/confirm",
+    "/console/devices/key_00000000000070008000000000000001/remove",
     "/console/keys/key_00000000000070008000000000000001/revoke",
     "/console/logout",
     "/console/account/password",
@@ -86,7 +89,7 @@ async fn a_form_from_a_foreign_page_does_nothing() {
                 browser.send_from(form, &[("form_token", &token), ("account", "a"), ("password", "b")], headers).await;
             assert_eq!(reply.status, 403, "{form} {headers:?}");
             assert!(
-                reply.text.contains("not the console&#39;s") || reply.text.contains("not the console's"),
+                reply.text.contains("from a page that is not ours"),
                 "{}",
                 reply.text
             );

@@ -11,7 +11,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
                       form-action 'self'; frame-ancestors 'none'; base-uri 'none'; manifest-src 'self'; worker-src 'self'";
 
 /// Every page and the roles that see it.
-const PAGES: [(&str, &[Role]); 35] = [
+const PAGES: [(&str, &[Role]); 36] = [
     ("/console/today", &[Role::Admin, Role::Auditor]),
     ("/console/today?perk=sfo-lounge", &[Role::Admin, Role::Auditor]),
     ("/console/waiting", &[Role::Admin]),
@@ -25,6 +25,7 @@ const PAGES: [(&str, &[Role]); 35] = [
     ("/console/account/code", &[Role::Admin, Role::Auditor, Role::Operator]),
     ("/console/keys", &[Role::Admin, Role::Operator]),
     ("/console/keys/new", &[Role::Admin, Role::Operator]),
+    ("/console/devices", &[Role::Admin]),
     ("/console/account", &[Role::Admin, Role::Auditor, Role::Operator]),
     ("/console/perks", &[Role::Admin]),
     ("/console/perks/sfo-lounge", &[Role::Admin]),

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
+use perkgate::access::accounts::SecretToken;
 use perkgate::access::{Merchant, NewKey, Role};
 use perkgate::http::openapi;
 use reqwest::Method;
@@ -37,6 +38,9 @@ pub(super) struct Things {
     closure: String,
     /// Someone who works at the merchant's desks, and another one.
     clerks: [String; 2],
+    /// A screen whose browser shows these two words, and another one.
+    devices: [String; 2],
+    words: String,
     /// The end of a link to a refusal, and what was asked for by it.
     link: String,
     requests: [String; 2],
@@ -328,6 +332,16 @@ pub(super) const SAMPLES: &[Sample] = &[
     sample("delete_clerk", Foreign::NotFound, |it| {
         (Method::DELETE, format!("/v1/desk/clerks/{}", it.clerks[1]), Value::Null)
     }),
+    sample("create_device", Foreign::NotFound, |it| {
+        (Method::POST, "/v1/devices".into(), json!({"role": "kiosk", "label": it.caller, "perk": it.perk}))
+    }),
+    sample("list_devices", Foreign::Nothing, |_| get("/v1/devices".into())),
+    sample("confirm_device", Foreign::NotFound, |it| {
+        (Method::POST, format!("/v1/devices/{}/confirm", it.devices[0]), json!({"words": it.words}))
+    }),
+    sample("delete_device", Foreign::NotFound, |it| {
+        (Method::DELETE, format!("/v1/devices/{}", it.devices[1]), Value::Null)
+    }),
     sample("create_key", Foreign::NotFound, |it| {
         (Method::POST, "/v1/keys".into(), json!({"role": "admin", "label": "new", "merchant": it.merchant}))
     }),
@@ -433,6 +447,19 @@ pub(super) async fn things(app: &TestApp, merchant: &Merchant, caller: &'static 
     }
     let signed_in = asks.post("/v1/desk/sign-in", &json!({"clerk": clerks[0], "pin": PIN})).await;
     let session = (signed_in.status == 200).then(|| signed_in.text_of("session"));
+    let directory = &app.world.gateway.directory;
+    let (mut devices, mut words) = ([const { String::new() }; 2], String::new());
+    for (nth, device) in devices.iter_mut().enumerate() {
+        let new = NewKey::of(Role::Kiosk, Some(merchant.id.clone()), caller);
+        let (made, code) = directory.create_device(new, None, CLI).await.unwrap();
+        *device = made.key.id.to_string();
+        if nth == 0 {
+            let letter = u8::try_from(subject.len() % 26).unwrap() + b'a';
+            let held = format!("{:A<43}", format!("{caller}-{}-{}", merchant.slug, char::from(letter)));
+            let held = SecretToken::parse(&held).unwrap();
+            words = directory.pair_device(code.code.expose(), &held).await.unwrap();
+        }
+    }
     let spare_key = NewKey::of(Role::Admin, Some(merchant.id.clone()), "spare");
     let (key, _) = app.world.gateway.directory.create_key(spare_key, CLI).await.unwrap();
     Things {
@@ -451,6 +478,8 @@ pub(super) async fn things(app: &TestApp, merchant: &Merchant, caller: &'static 
         subject,
         closure,
         clerks,
+        devices,
+        words,
         link,
         requests,
         session,
@@ -495,6 +524,8 @@ fn every_operation_has_a_sample_that_reaches_it() {
         grant: nobody(),
         undoable: nobody(),
         clerks: [nobody(), nobody()],
+        devices: [nobody(), nobody()],
+        words: nobody(),
         session: None,
         referred: nobody(),
         refused: [nobody(), nobody(), nobody(), nobody()],

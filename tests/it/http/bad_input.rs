@@ -30,6 +30,8 @@ const WITH_BODY: &[(&str, &str)] = &[
     ("POST", "/v1/my/chk_00000000000070008000000000000001.0/contest"),
     ("POST", "/v1/my/chk_00000000000070008000000000000001.0/requests"),
     ("POST", "/v1/desk/clerks"),
+    ("POST", "/v1/devices"),
+    ("POST", "/v1/devices/key_019abf3e5c1f7d0a8e4b2f6c1d3a5b70/confirm"),
     ("PUT", "/v1/desk/clerks/key_019abf3e5c1f7d0a8e4b2f6c1d3a5b70/pin"),
     ("POST", "/v1/desk/sign-in"),
     ("POST", "/v1/perks"),

@@ -1,7 +1,7 @@
 //! The type of each kind of event: a body that is read by it and written again is the same to the byte.
 
 use perkgate::ledger::events::access::{
-    AccountNamed, AccountReset, AccountRoleChanged, ClerkReset, KeyChanged, MerchantCreated, MerchantRenamed,
+    AccountNamed, AccountReset, AccountRoleChanged, ClerkReset, DeviceConfirmed, KeyChanged, MerchantCreated, MerchantRenamed,
     MerchantRezoned,
 };
 use perkgate::ledger::events::cases::{CaseDecided, ContestOpened};
@@ -42,6 +42,7 @@ pub(super) fn rewritten(kind: &str, body: &str) -> Result<String, EventError> {
         "audit.exported" => again::<LogExported<'_>>(body),
         "account.reset" => again::<AccountReset>(body),
         "clerk.reset" => again::<ClerkReset>(body),
+        "device.confirmed" => again::<DeviceConfirmed<'_>>(body),
         "account.role_changed" => again::<AccountRoleChanged<'_>>(body),
         kind if kind.starts_with("account.") => again::<AccountNamed<'_>>(body),
         "merchant.created" => again::<MerchantCreated<'_>>(body),
@@ -87,6 +88,8 @@ fn what_is_written_of_attributes_of_erasures_with_them_and_of_who_is_inside_has_
         ("account.link_made", r#""label":"Mei","role":"admin""#),
         ("account.reset", r#""had_second_factor":true"#),
         ("clerk.reset", r#""has_new_pin":true"#),
+        ("device.confirmed", r#""perk":"sfo-lounge","secret_sha256":"00ff""#),
+        ("device.confirmed", r#""secret_sha256":"00ff""#),
         ("account.restored", r#""label":"Mei","role":"auditor""#),
         ("account.role_changed", r#""role":"auditor","was":"admin""#),
         ("account.suspended", r#""label":"Mei","role":"auditor""#),

@@ -395,7 +395,7 @@ async fn restored_from(read: impl Fn(String) -> String) -> Vec<(TestApp, Answers
 }
 
 /// Kinds that came after the builds whose databases are kept here: `event_types` has their bytes.
-const NEWER: [&str; 15] = [
+const NEWER: [&str; 16] = [
     "account.attached",
     "account.link_made",
     "account.reset",
@@ -406,6 +406,7 @@ const NEWER: [&str; 15] = [
     "attribute.declared",
     "attribute.deleted",
     "clerk.reset",
+    "device.confirmed",
     "merchant.renamed",
     "occupancy.corrected",
     "subject.request_confirmed",

@@ -1,11 +1,11 @@
-//! Accounts and clerks, as far as events recompute them: whether they are kept from logging in, and how often their PIN was
-//! set.
+//! Accounts, clerks and devices, as far as events recompute them: whether they are kept from logging in, how often their
+//! PIN was set, and what the browser holds that was confirmed.
 
 use std::collections::BTreeMap;
 
 use diesel::prelude::*;
 
-use crate::database::schema::{accounts, clerks};
+use crate::database::schema::{accounts, clerks, devices};
 use crate::database::{AnyConnection, DatabaseError};
 
 /// The accounts that act under these keys, and whether each is suspended.
@@ -32,4 +32,27 @@ pub(crate) fn list_pins<'a>(
         .select((clerks::key_id, clerks::pin_generation))
         .load(conn)?;
     Ok(rows.into_iter().collect())
+}
+
+/// A device that was confirmed.
+pub(crate) struct ConfirmedDevice {
+    pub perk: Option<String>,
+    pub secret_hash: Option<Vec<u8>>,
+    pub confirmed_at: i64,
+}
+
+/// The devices that act under these keys and were confirmed.
+pub(crate) fn list_devices<'a>(
+    conn: &mut AnyConnection,
+    keys: impl Iterator<Item = &'a str>,
+) -> Result<BTreeMap<String, ConfirmedDevice>, DatabaseError> {
+    let keys: Vec<&str> = keys.collect();
+    let rows: Vec<(String, Option<String>, Option<Vec<u8>>, Option<i64>)> = devices::table
+        .filter(devices::key_id.eq_any(keys))
+        .select((devices::key_id, devices::perk, devices::secret_hash, devices::confirmed_at))
+        .load(conn)?;
+    let confirmed = rows.into_iter().filter_map(|(key, perk, secret_hash, at)| {
+        Some((key, ConfirmedDevice { perk, secret_hash, confirmed_at: at? }))
+    });
+    Ok(confirmed.collect())
 }

@@ -9,10 +9,13 @@ use serde_json::value::RawValue;
 use crate::audit::reader::body::{Body, KeyFacts, Unreadable, read};
 use crate::audit::verify::findings::{At, FindingPlace, Findings, Wrong};
 
-use crate::audit::verify::store::{self, KeyRow};
+use crate::audit::verify::store::{self, ConfirmedDevice, KeyRow};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::clock::from_micros;
-use crate::ledger::events::access::{AccountNamed, AccountReset, AccountRoleChanged, ClerkReset};
+use crate::foundation::subject::hex;
+use crate::ledger::events::access::{
+    AccountNamed, AccountReset, AccountRoleChanged, ClerkReset, DeviceConfirmed,
+};
 
 /// The role of clerks' keys.
 const CLERK: &str = "desk";
@@ -32,6 +35,8 @@ struct Known {
     is_suspended: bool,
     /// How often its clerk was given another PIN; none where nobody reset it.
     new_pins: Option<i32>,
+    /// The browser that acts under it: since when, the hash of what it holds, and the perk that it is for.
+    device: Option<(SignedStep, String, Option<String>)>,
     /// The body of an event about it is pruned.
     has_pruned: bool,
 }
@@ -42,14 +47,50 @@ impl Keys {
         self.known.insert(body.about.to_string(), known);
     }
 
+    /// Follows what became of a key, of a clerk's and of a device's.
+    pub(crate) fn take(
+        &mut self,
+        at: At<'_>,
+        body: &Body<'_>,
+        facts: &RawValue,
+        is_part: bool,
+        findings: &mut Findings,
+    ) -> Result<(), Unreadable> {
+        match &*body.kind {
+            "key.revoked" => self.revoked(body, read(facts)?),
+            "clerk.reset" => self.of_clerk(at, body, &read(facts)?, is_part, findings),
+            _ => self.of_device(at, body, &read(facts)?, is_part, findings),
+        }
+        Ok(())
+    }
+
+    /// Follows the confirmation of a device, which comes once, and before it is signed off.
+    fn of_device(
+        &mut self,
+        at: At<'_>,
+        body: &Body<'_>,
+        facts: &DeviceConfirmed<'_>,
+        is_part: bool,
+        findings: &mut Findings,
+    ) {
+        match self.known.get_mut(&*body.about) {
+            Some(known) if known.revoked.is_none() && known.device.is_none() => {
+                let perk = facts.perk.as_ref().map(ToString::to_string);
+                known.device = Some((SignedStep::of(body), facts.secret_sha256.to_string(), perk));
+            }
+            None if is_part => {}
+            _ => findings.add(at, Wrong::Incoherent { reason: "it confirms a device whose key isn't there" }),
+        }
+    }
+
     /// `facts` are those it was created with; its creation may lie outside of what was exported.
-    pub(crate) fn revoked(&mut self, body: &Body<'_>, facts: KeyFacts) {
+    fn revoked(&mut self, body: &Body<'_>, facts: KeyFacts) {
         let known = self.known.entry(body.about.to_string()).or_insert_with(|| Known::of(facts));
         known.revoked = Some(SignedStep::of(body));
     }
 
     /// Follows a reset of a clerk. Of a part of a log the clerk's beginning may not be there.
-    pub(crate) fn of_clerk(
+    fn of_clerk(
         &mut self,
         at: At<'_>,
         body: &Body<'_>,
@@ -109,6 +150,7 @@ impl Keys {
             let page = store::list_keys(conn, merchant, &last)?;
             let accounts = store::list_suspensions(conn, page.iter().map(|row| row.id.as_str()))?;
             let pins = store::list_pins(conn, page.iter().map(|row| row.id.as_str()))?;
+            let devices = store::list_devices(conn, page.iter().map(|row| row.id.as_str()))?;
             for row in &page {
                 compared.rows += 1;
                 match self.known.remove(&row.id) {
@@ -118,7 +160,8 @@ impl Keys {
                         let is_so = known.has_pruned || of_account.is_none_or(|is| is == known.is_suspended);
                         let suspension = (!is_so).then_some("suspension");
                         let pin = (!known.has_pin(pins.get(&row.id).copied())).then_some("PIN");
-                        for part in known.differences(row).chain(suspension).chain(pin) {
+                        let device = (!known.has_device(devices.get(&row.id))).then_some("device");
+                        for part in known.differences(row).chain(suspension).chain(pin).chain(device) {
                             findings.add(FindingPlace::log(log), Wrong::Key { key: row.id.clone(), part });
                         }
                     }
@@ -139,7 +182,7 @@ impl Keys {
 
 impl Known {
     const fn of(facts: KeyFacts) -> Self {
-        Self { facts, created: None, revoked: None, is_suspended: false, new_pins: None, has_pruned: false }
+        Self { facts, created: None, revoked: None, is_suspended: false, new_pins: None, device: None, has_pruned: false }
     }
 
     /// Tells whether the events gave its clerk a PIN so often as a row says, which is deleted when the key is revoked.
@@ -149,6 +192,20 @@ impl Known {
                 || self.new_pins.is_none() || self.revoked.is_some(),
                 |generation| self.facts.role == CLERK && generation == self.new_pins.unwrap_or_default(),
             )
+    }
+
+    /// Tells whether the events confirmed the device that a row says, which is deleted when the key is revoked.
+    fn has_device(&self, row: Option<&ConfirmedDevice>) -> bool {
+        let is_so = match (&self.device, row) {
+            (Some((step, secret, perk)), Some(row)) => {
+                row.secret_hash.as_deref().is_some_and(|hash| hex(hash) == *secret)
+                    && row.perk == *perk
+                    && step.at.may_be_stored_as(row.confirmed_at)
+            }
+            (Some(_), None) => self.revoked.is_some(),
+            (None, row) => row.is_none(),
+        };
+        self.has_pruned || is_so
     }
 
     /// Tells whether it can't be known who made it, and when.

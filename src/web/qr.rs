@@ -8,7 +8,8 @@ use qrcode::{Color, EcLevel, QrCode};
 const QUIET: usize = 4;
 
 /// A QR code to draw.
-pub(super) struct QrView {
+#[derive(serde::Serialize)]
+pub(crate) struct QrView {
     /// The side, in modules, with the quiet zone.
     pub side: usize,
     /// The dark modules: one rectangle a run.
@@ -17,8 +18,17 @@ pub(super) struct QrView {
 
 impl QrView {
     /// The code of a text; none for one that is too long.
-    pub(super) fn of(text: &str) -> Option<Self> {
-        let code = QrCode::with_error_correction_level(text, EcLevel::M).ok()?;
+    pub(crate) fn of(text: &str) -> Option<Self> {
+        Self::with_level(text, EcLevel::M)
+    }
+
+    /// The same with as few modules as can be: for a long text on a clean screen.
+    pub(crate) fn of_long(text: &str) -> Option<Self> {
+        Self::with_level(text, EcLevel::L)
+    }
+
+    fn with_level(text: &str, level: EcLevel) -> Option<Self> {
+        let code = QrCode::with_error_correction_level(text, level).ok()?;
         let width = code.width();
         let mut path = String::new();
         for (row, modules) in code.to_colors().chunks(width).enumerate() {

@@ -1,6 +1,6 @@
-//! The connections over which the console answers, and the pages whose forms it takes.
+//! The connections over which pages are answered, and the pages whose forms are taken.
 //!
-//! A session's cookie must not cross a network in the clear. So the console answers over HTTPS, which a proxy in front of
+//! A session's cookie must not cross a network in the clear. So pages are answered over HTTPS, which a proxy in front of
 //! the gateway ends, and over plain http to a browser on this very machine.
 
 use std::net::IpAddr;
@@ -11,11 +11,11 @@ use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::uri::Authority;
 
 use crate::settings::Network;
-use crate::web::problem::{Kind, Problem};
+use super::problem::{Kind, Problem};
 
 /// The way that a request came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Transport {
+pub(crate) enum Transport {
     Https,
     /// Plain http, from this machine to itself.
     Loopback,
@@ -38,17 +38,17 @@ const FORWARDED: [HeaderName; 3] = [
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// The way that a request came, where the console answers it.
+/// The way that a request came, where pages are answered.
 ///
 /// # Errors
 /// A 403 that says how it can be reached.
-pub(super) fn of(req: &ServiceRequest, trusted: &[Network]) -> Result<Transport, Problem> {
+pub(crate) fn of(req: &ServiceRequest, trusted: &[Network]) -> Result<Transport, Problem> {
     let peer = req.peer_addr().map(|peer| peer.ip().to_canonical());
     let host = host_of(req).unwrap_or_default();
     judge(peer, host, req.headers(), trusted).ok_or_else(|| {
         Problem::new(
             Kind::Forbidden,
-            "The console answers over HTTPS, or over plain http to a browser on the gateway's own machine: what you type here \
+            "Pages are answered over HTTPS, or over plain http to a browser on the gateway's own machine: what you type here \
              must not cross a network in the clear. Where a proxy with TLS stands in front, name it in `trusted_proxies` and \
              let it send `X-Forwarded-Proto: https`.",
         )
@@ -91,7 +91,7 @@ fn host_of(req: &ServiceRequest) -> Option<&str> {
 ///
 /// # Errors
 /// A 403.
-pub(super) fn require_own_page(req: &ServiceRequest, transport: Transport) -> Result<(), Problem> {
+pub(crate) fn require_own_page(req: &ServiceRequest, transport: Transport) -> Result<(), Problem> {
     if matches!(*req.method(), Method::GET | Method::HEAD) {
         return Ok(());
     }
@@ -101,7 +101,7 @@ pub(super) fn require_own_page(req: &ServiceRequest, transport: Transport) -> Re
     }
     Err(Problem::new(
         Kind::Forbidden,
-        "This was sent from a page that is not the console's, or by something that doesn't say where it comes from. \
+        "This was sent from a page that is not ours, or by something that doesn't say where it comes from. \
          Nothing was done. Open the page here and send it from there.",
     ))
 }

@@ -1,0 +1,134 @@
+//! The styles, the scripts and the words of the screens, and what makes a kiosk an app of its own.
+
+use std::sync::LazyLock;
+
+use actix_web::http::header::{self, IfNoneMatch};
+use actix_web::{HttpRequest, HttpResponse, get, web};
+use serde_json::json;
+
+use super::messages;
+use crate::web::assets::{Asset, lean};
+use crate::web::extract::Path;
+use crate::web::problem::Problem;
+
+/// Where all of them are.
+pub(super) const AT: &str = "/screens/assets/";
+
+const STYLES: &str = concat!(include_str!("styles/base.css"), include_str!("styles/kiosk.css"));
+/// Scripts without imports: what two pages share stands in both.
+const KIOSK: &str = concat!(
+    include_str!("scripts/words.js"),
+    include_str!("scripts/draw.js"),
+    include_str!("scripts/read.js"),
+    include_str!("scripts/asking.js"),
+    include_str!("scripts/answer.js"),
+    include_str!("scripts/kiosk.js"),
+);
+const WALL: &str = concat!(include_str!("scripts/words.js"), include_str!("scripts/draw.js"), include_str!("scripts/wall.js"));
+const PAIR: &str = include_str!("scripts/pair.js");
+const WORKER: &str = include_str!("scripts/worker.js");
+const ICON: &str = include_str!("styles/icon.svg");
+
+static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
+    let script = "text/javascript; charset=utf-8";
+    let languages = messages::files().map(|(name, text)| Asset::new(AT, name, "application/json", &text));
+    let own = [
+        Asset::new(AT, "screens.css", "text/css; charset=utf-8", STYLES),
+        Asset::new(AT, "kiosk.js", script, &lean(KIOSK)),
+        Asset::new(AT, "wall.js", script, &lean(WALL)),
+        Asset::new(AT, "pair.js", script, &lean(PAIR)),
+        Asset::new(AT, "icon.svg", "image/svg+xml", ICON),
+    ];
+    own.into_iter().chain(languages).collect()
+});
+
+/// The address of the file of this name.
+pub(super) fn address(name: &str) -> &'static str {
+    ASSETS.iter().find(|asset| asset.name == name).map_or("", |asset| &asset.address)
+}
+
+/// The address of the styles.
+pub(super) fn styles() -> &'static str {
+    address("screens.css")
+}
+
+/// The address of the kiosk's script.
+pub(super) fn kiosk_script() -> &'static str {
+    address("kiosk.js")
+}
+
+/// The address of the wall's script.
+pub(super) fn wall_script() -> &'static str {
+    address("wall.js")
+}
+
+/// The address of the script that pairs a browser.
+pub(super) fn pair_script() -> &'static str {
+    address("pair.js")
+}
+
+/// The version of the kiosk's page: the hash that its script is served under.
+pub(super) fn version() -> &'static str {
+    kiosk_script().strip_prefix(AT).and_then(|rest| rest.split('/').next()).unwrap_or_default()
+}
+
+#[get("/assets/{hash}/{name}")]
+pub(super) async fn get_asset(
+    req: HttpRequest,
+    path: Path<(String, String)>,
+    held: web::Header<IfNoneMatch>,
+) -> Result<HttpResponse, Problem> {
+    let (_, name) = path.into_inner();
+    let asset = ASSETS.iter().find(|asset| asset.name == name).ok_or_else(Problem::not_found)?;
+    Ok(asset.answer(&req, &held))
+}
+
+/// The script that keeps the shell of the kiosk for when the network is away: the shell, and no answer ever.
+#[get("/worker.js")]
+pub(super) async fn get_worker() -> HttpResponse {
+    let languages = messages::files().map(|(name, _)| address(name));
+    let shell: Vec<&str> = [styles(), kiosk_script(), address("icon.svg")].into_iter().chain(languages).collect();
+    let text = WORKER.replace("__SHELL__", &json!(shell).to_string()).replace("__VERSION__", version());
+    HttpResponse::Ok()
+        .content_type("text/javascript; charset=utf-8")
+        // It stands for the page itself, which is no folder.
+        .insert_header(("service-worker-allowed", "/kiosk"))
+        .insert_header((header::CACHE_CONTROL, "no-cache"))
+        .body(text)
+}
+
+#[get("/manifest.json")]
+pub(super) async fn get_manifest() -> HttpResponse {
+    let manifest = json!({
+        "name": "perkgate kiosk",
+        "short_name": "Kiosk",
+        "id": "/kiosk",
+        "start_url": "/kiosk",
+        "scope": "/kiosk",
+        "display": "fullscreen",
+        "background_color": "#101a21",
+        "theme_color": "#101a21",
+        "icons": [{ "src": address("icon.svg"), "sizes": "any", "type": "image/svg+xml", "purpose": "any" }],
+    });
+    HttpResponse::Ok().content_type("application/manifest+json").body(manifest.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shell_of_the_kiosk_is_small() {
+        let largest = messages::files().map(|(_, text)| text.len()).max().unwrap();
+        let shell = STYLES.len() + lean(KIOSK).len() + largest + ICON.len();
+        assert!(shell <= 80_000, "{shell}");
+    }
+
+    #[test]
+    fn every_asset_has_an_address_of_its_own() {
+        for asset in ASSETS.iter() {
+            assert!(asset.address.starts_with(AT) && asset.address.ends_with(asset.name), "{}", asset.address);
+        }
+        assert_eq!(version().len(), 16);
+    }
+}

@@ -1,0 +1,189 @@
+//! What a person may see of an answer at a kiosk: a tier and never a score, the gap in whole points, and the words of the
+//! rule in their language. The token is drawn here, so that no script holds its text.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::decision::decide::Decision;
+use crate::decision::reason::{Reason, ReasonCode};
+use crate::eligibility::checker::Answer;
+use crate::eligibility::shown::check::CheckShown;
+use crate::eligibility::shown::explanation::{GuestsShown, OfferShown, ReasonShown};
+use crate::foundation::decimal::Decimal;
+use crate::foundation::ids::{CheckId, GrantId};
+use crate::foundation::language::Languages;
+use crate::rules::messages::Messages;
+use crate::rules::rule::Rule;
+use crate::web::qr::QrView;
+
+/// The most reasons that are read at a kiosk.
+const MOST_REASONS: usize = 2;
+
+/// The form of an answer, each with a screen of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Form {
+    Granted,
+    Refused,
+    /// Time alone changes it.
+    Early,
+    Limit,
+    /// Someone looks at it.
+    Waiting,
+}
+
+#[derive(Serialize)]
+pub(super) struct AnswerView {
+    form: Form,
+    check: Option<CheckId>,
+    grant: Option<GrantId>,
+    /// The name of the tier that was granted.
+    tier: Option<String>,
+    guests: Option<GuestsShown>,
+    at: Timestamp,
+    until: Option<Timestamp>,
+    /// The token, to be scanned at the door.
+    code: Option<QrView>,
+    reasons: Vec<ReasonView>,
+    next: Option<Timestamp>,
+    offers: Vec<OfferShown>,
+    /// The address of the person's own page, to be scanned.
+    link: Option<QrView>,
+}
+
+#[derive(Serialize)]
+struct ReasonView {
+    code: String,
+    /// The name of the tier that it is about.
+    tier: Option<String>,
+    wanted: Option<i64>,
+    /// Whole points; none where it may not be known.
+    gap: Option<i64>,
+    next: Option<Timestamp>,
+    /// The rule's own words, and their language.
+    message: Option<String>,
+    language: Option<String>,
+}
+
+impl AnswerView {
+    pub(super) fn of(
+        answer: Answer,
+        rule: Option<&Rule>,
+        closure: Option<&Messages>,
+        languages: &Languages,
+        link: Option<String>,
+    ) -> Self {
+        let (at, tier_names) = (answer.at, names_of(&answer.decided.reasons));
+        let shown = CheckShown::of(answer, false).with_closure(closure, languages);
+        let (decision, offers) = (shown.decision, OfferShown::all(shown.decision, rule, languages));
+        let form = form_of(&shown);
+        let name_of = |id: &str| {
+            let of_rule = rule.and_then(|rule| rule.tiers().iter().find(|tier| tier.id == id)).map(|tier| tier.name.clone());
+            of_rule.or_else(|| tier_names.iter().find(|(known, _)| known == id).map(|(_, name)| name.clone()))
+        };
+        let reasons = if form == Form::Granted { Vec::new() } else { said_first(shown.reasons) };
+        Self {
+            form,
+            tier: shown.tier.map(|id| name_of(&id).unwrap_or(id)),
+            guests: shown.guests,
+            at,
+            until: shown.token_expires_at,
+            code: shown.token.as_deref().and_then(QrView::of_long),
+            reasons: reasons
+                .into_iter()
+                .map(|reason| ReasonView::of(reason.in_words_of(rule, decision, languages), &name_of))
+                .collect(),
+            next: shown.next_eligible_at,
+            offers,
+            link: link.as_deref().and_then(QrView::of),
+            check: shown.check,
+            grant: shown.grant,
+        }
+    }
+
+    /// The answer to a check that a person has looked at and declined.
+    pub(super) fn declined(answer: Answer) -> Self {
+        let reason = ReasonView {
+            code: "declined".to_owned(),
+            tier: None,
+            wanted: None,
+            gap: None,
+            next: None,
+            message: None,
+            language: None,
+        };
+        Self {
+            form: Form::Refused,
+            tier: None,
+            guests: None,
+            at: answer.at,
+            until: None,
+            code: None,
+            reasons: vec![reason],
+            next: None,
+            offers: Vec::new(),
+            link: None,
+            check: answer.check,
+            grant: None,
+        }
+    }
+}
+
+impl ReasonView {
+    fn of(reason: ReasonShown, name_of: &impl Fn(&str) -> Option<String>) -> Self {
+        Self {
+            code: reason.code.as_str().to_owned(),
+            tier: reason.tier.as_deref().map(|id| name_of(id).unwrap_or_else(|| id.to_owned())),
+            wanted: reason.wanted.map(Decimal::rounded_up),
+            gap: reason.short_by.map(Decimal::rounded_up),
+            next: reason.next_eligible_at,
+            message: reason.guest_message,
+            language: reason.guest_language,
+        }
+    }
+}
+
+/// The names of tiers as the reasons of a decision had them.
+fn names_of(reasons: &[Reason]) -> Vec<(String, String)> {
+    reasons.iter().filter_map(|reason| reason.tier.clone().zip(reason.tier_name.clone())).collect()
+}
+
+fn form_of(shown: &CheckShown) -> Form {
+    match shown.decision {
+        Decision::Granted => return Form::Granted,
+        Decision::Referred => return Form::Waiting,
+        Decision::Denied => {}
+    }
+    let is_of_time = |reason: &ReasonShown| {
+        matches!(
+            reason.code,
+            ReasonCode::TooEarly
+                | ReasonCode::OutsideSchedule
+                | ReasonCode::NotYetValid
+                | ReasonCode::Blackout
+                | ReasonCode::PlaceClosed
+        )
+    };
+    if shown.reasons.iter().any(|reason| reason.code == ReasonCode::LimitReached) {
+        Form::Limit
+    } else if shown.next_eligible_at.is_some() && shown.reasons.iter().all(is_of_time) {
+        Form::Early
+    } else {
+        Form::Refused
+    }
+}
+
+/// The reasons to say: of several thresholds the one that is nearest, as it is the least that helps.
+fn said_first(reasons: Vec<ReasonShown>) -> Vec<ReasonShown> {
+    let is_below = |reason: &ReasonShown| reason.code == ReasonCode::ScoreBelowThreshold;
+    let nearest = reasons.iter().filter(|reason| is_below(reason)).filter_map(|reason| reason.wanted).min();
+    let mut said: Vec<ReasonShown> = Vec::new();
+    for reason in reasons {
+        let is_farther = is_below(&reason) && reason.wanted != nearest;
+        let is_said = said.iter().any(|known| known.code == reason.code);
+        if !is_farther && !is_said && reason.code != ReasonCode::ScoreMet && said.len() < MOST_REASONS {
+            said.push(reason);
+        }
+    }
+    said
+}

@@ -1,0 +1,20 @@
+//! The screens' door: the pages of kiosks and walls, and the pairing of a browser. A screen is known by a cookie that no
+//! script reads, and each of its calls brings the token of the page that makes it: a bearer key never enters a page.
+//!
+//! - `routes`: every page; `door`: the way of every request here; `caller`: which screen asks
+//! - `pair`: a code becomes a screen; `kiosk`: a person asks for a perk; `wall`: how full it is
+//! - `place`: what a screen shows of its perk; `assets`: styles and scripts; `messages`: what they say, by language
+//!
+//! To add a language: its file in `messages/`, and its line in `messages.rs`; a test refuses it until it is complete.
+
+mod assets;
+mod caller;
+mod door;
+mod kiosk;
+mod messages;
+mod pair;
+mod place;
+mod routes;
+mod wall;
+
+pub use routes::mount;

@@ -1,0 +1,44 @@
+//! Every page of the screens.
+
+use actix_web::middleware::from_fn;
+use actix_web::web::{self, Data, ServiceConfig};
+
+use super::door::{attend_screen, get_nothing};
+use super::kiosk::{self, ask};
+use super::place::SeenScreens;
+use super::{assets, pair, wall};
+
+/// Adds the pages of the screens.
+pub fn mount(config: &mut ServiceConfig) {
+    config
+        .service(
+            web::scope("/pair")
+                .wrap(from_fn(attend_screen))
+                .service(pair::get_pair)
+                .service(pair::post_pair)
+                .service(pair::get_state)
+                .default_service(web::to(get_nothing)),
+        )
+        .service(
+            web::scope("/kiosk")
+                .wrap(from_fn(attend_screen))
+                .app_data(Data::new(SeenScreens::default()))
+                .service(kiosk::get_kiosk)
+                .service(kiosk::get_state)
+                .service(ask::post_check)
+                .service(ask::post_again)
+                .service(ask::post_undo)
+                .service(assets::get_worker)
+                .service(assets::get_manifest)
+                .default_service(web::to(get_nothing)),
+        )
+        .service(
+            web::scope("/wall")
+                .wrap(from_fn(attend_screen))
+                .app_data(Data::new(SeenScreens::default()))
+                .service(wall::get_wall)
+                .service(wall::get_state)
+                .default_service(web::to(get_nothing)),
+        )
+        .service(web::scope("/screens").wrap(from_fn(attend_screen)).service(assets::get_asset).default_service(web::to(get_nothing)));
+}

@@ -1,0 +1,167 @@
+//! What a person is answered at a kiosk: the same decision as the API's, with what a kiosk may know of it.
+
+use perkgate::access::{NewKey, Role};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::screen::Screen;
+use crate::support::app::TestApp;
+
+const LOUNGE: &str = r#"{
+    "score": {"source": "klout"},
+    "tiers": [
+        {"id": "first", "rank": 2, "name": "First lounge", "when": {"attr": "score", "op": "gte", "value": 60}},
+        {"id": "main", "rank": 1, "name": "Main lounge", "when": {"attr": "score", "op": "gte", "value": 40}}
+    ],
+    "limits": [{"id": "person-day", "scope": ["subject"], "max": 1, "window": {"calendar": "day"}}],
+    "token": {"audience": "sfo-lounge", "ttl": "PT30M"}
+}"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_has_a_code_and_no_token_and_a_retry_gets_it_again() {
+    for app in TestApp::all().await {
+        app.lounge(LOUNGE, "50").await;
+        let screen = Screen::kiosk(&app, 'a').await;
+        let first = screen.ask("twitter:ada", "one").await;
+        let granted = first.is(200);
+        assert_eq!((&granted["form"], &granted["tier"]), (&json!("granted"), &json!("Main lounge")));
+        assert_eq!((&granted["at"], &granted["until"]), (&json!("2012-05-08T19:00:00Z"), &json!("2012-05-08T19:30:00Z")));
+        let side = granted["code"]["side"].as_u64().unwrap();
+        assert!((69..=97).contains(&side), "{side}");
+        assert!(!first.text.contains("eyJ") && !first.text.contains("ada"), "neither token nor handle: {}", first.text);
+        let again = screen.ask("twitter:ada", "one").await;
+        assert_eq!(again.text, first.text, "a lost answer is asked for again");
+
+        let limit = screen.ask("twitter:ada", "two").await;
+        let limit = limit.is(200);
+        assert_eq!((&limit["form"], &limit["reasons"][0]["code"]), (&json!("limit"), &json!("limit_reached")));
+        assert_eq!(limit["next"], "2012-05-09T00:00:00Z");
+        assert_eq!(limit["code"], Value::Null);
+
+        // It can be taken back, as nobody saw it.
+        let undo = json!({"grant": granted["grant"]});
+        let token = [("perkgate-page", screen.page_token.as_str())];
+        assert_eq!(screen.send("/kiosk/undo", &undo, &token).await.status, 204);
+        assert_eq!(screen.ask("twitter:ada", "three").await.is(200)["form"], "granted");
+        let other = Screen::kiosk(&app, 'b').await;
+        let token = [("perkgate-page", other.page_token.as_str())];
+        let theirs = screen.ask("twitter:ada", "three").await.is(200)["grant"].clone();
+        other.send("/kiosk/undo", &json!({"grant": theirs}), &token).await.problem(403, "forbidden");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_says_the_gap_in_whole_points_and_never_the_score() {
+    for app in TestApp::all().await {
+        app.lounge(LOUNGE, "37.4").await;
+        let screen = Screen::kiosk(&app, 'a').await;
+        let reply = screen.ask("twitter:ada", "one").await;
+        let refused = reply.is(200);
+        assert_eq!(refused["form"], "refused");
+        let [reason] = refused["reasons"].as_array().unwrap().as_slice() else { panic!("{refused}") };
+        assert_eq!(
+            [&reason["code"], &reason["tier"], &reason["wanted"], &reason["gap"]],
+            [&json!("score_below_threshold"), &json!("Main lounge"), &json!(40), &json!(3)]
+        );
+        assert!(!reply.text.contains("37") && !reply.text.contains("2.6"), "{}", reply.text);
+        app.world.score(&app.cathay, "twitter:bob", "12").await;
+        let far = screen.ask("twitter:bob", "two").await;
+        assert_eq!(far.is(200)["reasons"][0]["gap"], Value::Null, "too far to say how far");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_read_is_said_and_nothing_is_recorded() {
+    let app = TestApp::start(&[]).await;
+    app.lounge(LOUNGE, "50").await;
+    let screen = Screen::kiosk(&app, 'a').await;
+    let before = app.footprint().await;
+    let bent = format!("M1{}", "X".repeat(60));
+    for (nth, read) in ["", " ", "twitter:", "a b", bent.as_str()].into_iter().enumerate() {
+        let refused = screen.ask(read, &nth.to_string()).await;
+        assert_eq!(refused.problem(422, "invalid_request")[0].0, "/read", "{read}");
+    }
+    assert_eq!(app.footprint().await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kiosk_shows_its_place_and_is_seen() {
+    for app in TestApp::all().await {
+        app.lounge(LOUNGE, "50").await;
+        let screen = Screen::kiosk(&app, 'a').await;
+        let ask = screen.client.ask(Method::GET, "/kiosk/state?page=abc123").header("perkgate-page", &screen.page_token);
+        let state = ask.header("cookie", screen.cookie.as_deref().unwrap()).await;
+        let state = state.is(200);
+        assert_eq!((&state["location"], &state["kiosk"], &state["state"]), (&json!("SFO-A"), &json!("A12"), &json!("open")));
+        let tiers: Vec<_> = state["tiers"].as_array().unwrap().iter().map(|tier| tier["name"].clone()).collect();
+        assert_eq!(tiers, ["First lounge", "Main lounge"]);
+        let admin = app.admin(&app.cathay).await;
+        let listed = admin.get("/v1/devices").await;
+        let device = listed.is(200)["devices"][0].clone();
+        assert_eq!((&device["seen_at"], &device["page"]), (&json!("2012-05-08T19:00:00Z"), &json!("abc123")));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_referral_ends_at_the_kiosk_that_asked() {
+    for app in TestApp::all().await {
+        let rule = r#"{"score":{"source":"klout","on_missing":"refer"},"tiers":[{"id":"main","name":"Main lounge",
+            "when":{"attr":"score","op":"gte","value":40}}],"token":{"audience":"sfo-lounge","ttl":"PT30M"}}"#;
+        app.lounge(rule, "50").await;
+        let (screen, other) = (Screen::kiosk(&app, 'a').await, Screen::kiosk(&app, 'b').await);
+        let again = async |screen: &Screen, check: &Value| {
+            let token = [("perkgate-page", screen.page_token.as_str())];
+            screen.send("/kiosk/checks/again", &json!({"check": check}), &token).await
+        };
+        let waiting = screen.ask("twitter:new", "one").await.is(200);
+        assert_eq!(waiting["form"], "waiting");
+        assert_eq!(again(&screen, &waiting["check"]).await.is(200)["form"], "waiting");
+        again(&other, &waiting["check"]).await.problem(404, "not_found");
+        let admin = app.admin(&app.cathay).await;
+        let decide = format!("/v1/referrals/{}/decide", waiting["check"].as_str().unwrap());
+        let note = json!({"decision": "grant", "tier": "main", "note": "in person"});
+        admin.post(&decide, &note).await.is(200);
+        let granted = again(&screen, &waiting["check"]).await.is(200);
+        assert_eq!((&granted["form"], &granted["tier"]), (&json!("granted"), &json!("Main lounge")));
+        assert!(granted["code"]["path"].is_string());
+
+        let waiting = screen.ask("twitter:old", "two").await.is(200);
+        let decide = format!("/v1/referrals/{}/decide", waiting["check"].as_str().unwrap());
+        admin.post(&decide, &json!({"decision": "deny", "note": "nobody"})).await.is(200);
+        let declined = again(&screen, &waiting["check"]).await.is(200);
+        assert_eq!((&declined["form"], &declined["reasons"][0]["code"]), (&json!("refused"), &json!("declined")));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_file_of_the_shell_is_there_and_the_worker_keeps_nothing_else() {
+    let app = TestApp::start(&[]).await;
+    app.lounge(LOUNGE, "50").await;
+    let screen = Screen::kiosk(&app, 'a').await;
+    let worker = screen.open("/kiosk/worker.js").await;
+    assert_eq!((worker.status, worker.header("service-worker-allowed")), (200, "/kiosk"));
+    let shell = worker.text.split_once("const SHELL = ").unwrap().1.split_once(';').unwrap().0;
+    let shell: Vec<String> = serde_json::from_str(shell).unwrap();
+    assert_eq!(shell.len(), 9);
+    for file in &shell {
+        let reply = screen.open(file).await;
+        assert_eq!(reply.status, 200, "{file}");
+        assert!(reply.header("cache-control").contains("immutable"), "{file}: {}", reply.header("cache-control"));
+    }
+    let manifest = screen.open("/kiosk/manifest.json").await;
+    assert_eq!(manifest.is(200)["display"], "fullscreen");
+    for path in ["/kiosk", "/wall"] {
+        let page = screen.open(path).await;
+        assert_eq!(page.status, 200);
+        assert!(page.text.contains("<noscript>") && page.header("cache-control") == "no-store", "{path}");
+        assert!(page.header("permissions-policy").contains("camera=(self)"));
+    }
+    let door = NewKey {
+        audience: Some("sfo-lounge".into()),
+        ..NewKey::of(Role::Door, Some(app.cathay.id.clone()), "SFO A3")
+    };
+    let (_, door) = Screen::paired(&app, door, 'd').await;
+    door.open("/kiosk").await.problem(403, "forbidden");
+    assert_eq!(door.open("/pair").await.header("location"), "/door");
+    assert_eq!(screen.open("/kiosk/nothing").await.status, 404);
+}

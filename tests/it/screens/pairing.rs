@@ -1,0 +1,228 @@
+//! A code becomes a screen: once, for one browser, in ten minutes, and only for someone who sees its words.
+
+use diesel::RunQueryDsl as _;
+use perkgate::access::{NewKey, Role};
+use perkgate::audit::Request;
+use perkgate::database::DatabaseError;
+use perkgate::foundation::entropy::Entropy;
+use serde_json::{Value, json};
+
+use super::screen::{Screen, attribute, secret};
+use crate::support::app::TestApp;
+use crate::support::client::Client;
+use crate::support::world::World;
+
+const RULE: &str = r#"{"at_least":40,"score":"klout"}"#;
+
+async fn make(admin: &Client) -> Value {
+    let body = json!({"role": "kiosk", "label": "SFO A12", "location": "SFO-A", "kiosk": "A12", "perk": "sfo-lounge"});
+    admin.post("/v1/devices", &body).await.is(201)
+}
+
+fn text(value: &Value, member: &str) -> String {
+    value[member].as_str().unwrap_or_else(|| panic!("no {member} in {value}")).to_owned()
+}
+
+fn findings(world: &World) -> Vec<String> {
+    let report = perkgate::audit::verify(&world.database.open(), &Request::default(), &Entropy::System, &mut |_| {});
+    report.unwrap().findings.listed().iter().map(ToString::to_string).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_works_once_its_words_are_confirmed_and_the_log_names_it() {
+    for app in TestApp::all().await {
+        app.lounge(RULE, "50").await;
+        let admin = app.admin(&app.cathay).await;
+        let made = make(&admin).await;
+        let (device, code) = (text(&made, "device"), text(&made, "code"));
+        assert_eq!((&made["status"], &made["expires_at"]), (&json!("waiting"), &json!("2012-05-08T19:10:00Z")));
+        assert!(code.len() == 8 && code.bytes().all(|b| b.is_ascii_uppercase()), "{code}");
+
+        let mut screen = Screen::new(&app);
+        assert_eq!(screen.open("/kiosk").await.header("location"), "/pair");
+        let typed = format!("{} {}", &code[..4].to_lowercase(), &code[4..]);
+        let paired = screen.pair(&typed, 'a').await;
+        let words = paired.text_of("words");
+        let cookie = paired.header("set-cookie");
+        assert!(cookie.starts_with(&format!("perkgate-device={};", secret('a'))), "{cookie}");
+        assert!(cookie.contains("; HttpOnly") && cookie.contains("; SameSite=Strict") && cookie.contains("; Path=/"));
+
+        // It waits: its page is not there yet, and it can't ask.
+        assert_eq!(screen.open("/kiosk").await.header("location"), "/pair");
+        assert!(screen.open("/pair").await.text.contains(&words));
+        assert_eq!(screen.open("/pair/state").await.is(200), json!({"state": "waiting", "words": words}));
+        screen.ask("twitter:ada", "one").await.problem(401, "missing_key");
+        let listed = admin.get("/v1/devices").await;
+        assert_eq!(listed.is(200)["devices"][0]["words"], words);
+        let confirm = format!("/v1/devices/{device}/confirm");
+        admin.post(&confirm, &json!({"words": "amber amber"})).await.problem(422, "invalid_request");
+        admin.post("/v1/devices/key_00000000000070008000000000000001/confirm", &json!({"words": words})).await.problem(404, "not_found");
+        let american = app.admin(&app.american).await;
+        american.post(&confirm, &json!({"words": words})).await.problem(404, "not_found");
+        american.delete(&format!("/v1/devices/{device}")).await.problem(404, "not_found");
+        let confirmed = admin.post(&confirm, &json!({"words": words.to_uppercase()})).await;
+        assert_eq!(confirmed.is(200)["status"], "paired");
+        assert_eq!(admin.post(&confirm, &json!({"words": words})).await.status, 200, "confirming again is no error");
+
+        assert_eq!(screen.open("/pair/state").await.is(200), json!({"state": "paired", "home": "/kiosk"}));
+        let page = screen.open("/kiosk").await;
+        assert_eq!(page.status, 200, "{}", page.text);
+        assert!(page.header("set-cookie").contains("Max-Age=34560000"), "it is renewed");
+        screen.page_token = attribute(&page.text, "data-page");
+        assert_eq!(screen.ask("twitter:ada", "one").await.is(200)["form"], "granted");
+
+        let auditor = app.auditor(&app.cathay).await;
+        let events = auditor.get("/v1/audit/events?kind=check.decided").await.is(200);
+        assert_eq!(events["events"][0]["actor"], json!({"key": device, "role": "kiosk"}));
+        let events = auditor.get("/v1/audit/events?kind=device.confirmed").await.is(200);
+        let [event] = events["events"].as_array().unwrap().as_slice() else { panic!("{events}") };
+        assert_eq!((&event["about"], &event["facts"]["perk"]), (&json!(device), &json!("sfo-lounge")));
+        assert_eq!(findings(&app.world), [""; 0]);
+        let texts = app.world.database.dump();
+        assert!(!texts.contains(&secret('a')) && !texts.contains(&code), "a secret or a code is stored");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_is_one_browsers_and_the_same_browser_gets_its_answer_again() {
+    for app in TestApp::all().await {
+        app.lounge(RULE, "50").await;
+        let admin = app.admin(&app.cathay).await;
+        let made = make(&admin).await;
+        let code = text(&made, "code");
+        let mut screen = Screen::new(&app);
+        let words = screen.pair(&code, 'a').await.text_of("words");
+        assert_eq!(screen.pair(&code, 'a').await.text_of("words"), words, "a lost answer");
+        Screen::new(&app).pair(&code, 'b').await.problem(403, "forbidden");
+        assert_eq!(screen.open("/pair/state").await.is(200)["state"], "waiting", "the first one's it remains");
+        // The secret of a browser that is a screen already opens no other.
+        let other = text(&make(&admin).await, "code");
+        Screen::new(&app).pair(&other, 'a').await.problem(403, "forbidden");
+
+        app.world.pass(601);
+        let late = text(&make(&admin).await, "code");
+        app.world.pass(600);
+        Screen::new(&app).pair(&late, 'c').await.problem(403, "forbidden");
+        let statuses: Vec<_> = admin.get("/v1/devices").await.is(200)["devices"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|it| it["status"].clone())
+            .collect();
+        assert_eq!(statuses, ["typed", "expired", "expired"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn codes_are_not_found_by_guessing() {
+    for app in TestApp::all().await {
+        app.lounge(RULE, "50").await;
+        let directory = &app.world.gateway.directory;
+        let admin = app.admin(&app.cathay).await;
+        let (made, spared) = (make(&admin).await, make(&admin).await);
+        let code = text(&made, "code");
+        // Wrong ones that begin like it: the last letters go round.
+        let letters = "ABCDEFGHJKMN";
+        let guesses = letters.chars().map(|last| format!("{}{last}", &code[..7])).filter(|guess| *guess != code);
+        let held = perkgate::access::accounts::SecretToken::parse(&secret('z')).unwrap();
+        for guess in guesses.take(10) {
+            assert!(directory.pair_device(&guess, &held).await.is_err());
+        }
+        assert!(directory.pair_device(&code, &held).await.is_err(), "ten wrong ones have ended it");
+        assert!(directory.pair_device(&text(&spared, "code"), &held).await.is_ok(), "and no other one");
+
+        let mut statuses = Vec::new();
+        for _ in 0..6 {
+            statuses.push(Screen::new(&app).pair("AAAAAAAA", 'g').await.status);
+        }
+        assert_eq!(statuses, [403, 403, 403, 403, 403, 429], "five a minute");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_screen_that_is_signed_off_stops_here_at_once_and_on_a_replica() {
+    for app in TestApp::all().await {
+        app.lounge(RULE, "50").await;
+        let admin = app.admin(&app.cathay).await;
+        let new = NewKey::of(Role::Kiosk, Some(app.cathay.id.clone()), "SFO A12");
+        let (device, screen) = Screen::paired(&app, new, 'a').await;
+        let replica = app.world.replica().await;
+        let held = perkgate::access::accounts::SecretToken::parse(&secret('a')).unwrap();
+        assert!(replica.directory.authenticate_device(&held, app.world.now()).await.is_ok());
+        screen.ask("twitter:ada", "one").await.is(200);
+        assert_eq!(admin.delete(&format!("/v1/devices/{}", device.key.id)).await.status, 204);
+        screen.ask("twitter:ada", "two").await.problem(401, "missing_key");
+        assert_eq!(screen.open("/kiosk").await.header("location"), "/pair");
+        assert_eq!(screen.open("/pair/state").await.is(200), json!({"state": "unpaired"}));
+        replica.directory.poll().await.unwrap();
+        assert!(replica.directory.recognize_device(&held, app.world.now()).is_err());
+        assert_eq!(admin.get("/v1/devices").await.is(200), json!({"devices": []}));
+        assert_eq!(findings(&app.world), [""; 0]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cookie_alone_asks_nothing_and_is_no_key() {
+    let app = TestApp::start(&[]).await;
+    app.lounge(RULE, "50").await;
+    let screen = Screen::kiosk(&app, 'a').await;
+    let body = json!({"read": "twitter:ada"});
+    let (token, key) = (("perkgate-page", screen.page_token.as_str()), ("idempotency-key", "one"));
+    let before = app.footprint().await;
+    for headers in [
+        &[key][..],
+        &[key, ("perkgate-page", "")],
+        &[key, ("perkgate-page", &"0".repeat(64))],
+        &[key, token, ("origin", "https://evil.example")],
+    ] {
+        screen.send("/kiosk/checks", &body, headers).await.problem(403, "forbidden");
+    }
+    for site in ["cross-site", "same-site", "none"] {
+        let ask = screen.client.post("/kiosk/checks", &body).header("sec-fetch-site", site);
+        let ask = ask.header(key.0, key.1).header(token.0, token.1);
+        ask.header("cookie", screen.cookie.as_deref().unwrap()).await.problem(403, "forbidden");
+    }
+    // Nor does another screen's page speak for it.
+    let other = Screen::kiosk(&app, 'b').await;
+    screen.send("/kiosk/checks", &body, &[key, ("perkgate-page", &other.page_token)]).await.problem(403, "forbidden");
+    let bearer = app.bearing(Some(format!("Bearer {}", secret('a'))));
+    bearer.get("/v1/me").await.problem(401, "invalid_key");
+    assert_eq!(app.footprint().await, before);
+    screen.send("/kiosk/checks", &body, &[token]).await.problem(400, "bad_idempotency_key");
+    screen.send("/kiosk/checks", &body, &[key, token]).await.is(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_secret_in_the_database_is_found() {
+    for app in TestApp::all().await {
+        app.lounge(RULE, "50").await;
+        Screen::kiosk(&app, 'a').await;
+        assert_eq!(findings(&app.world), [""; 0]);
+        let bent = app.world.gateway.database.write(|conn| {
+            diesel::sql_query("UPDATE devices SET perk = 'another'").execute(conn)?;
+            Ok::<_, DatabaseError>(())
+        });
+        bent.await.unwrap();
+        let found = findings(&app.world);
+        assert!(found.len() == 1 && found[0].contains("device"), "{found:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn screens_are_made_of_what_fits() {
+    let app = TestApp::start(&[]).await;
+    app.lounge(RULE, "50").await;
+    let admin = app.admin(&app.cathay).await;
+    for (body, path) in [
+        (json!({"role": "admin", "label": "x"}), "/role"),
+        (json!({"role": "door", "label": "x"}), "/audience"),
+        (json!({"role": "kiosk", "label": ""}), "/label"),
+        (json!({"role": "door", "label": "x", "audience": "a", "perk": "sfo-lounge"}), "/perk"),
+    ] {
+        let refused = admin.post("/v1/devices", &body).await;
+        assert_eq!(refused.problem(422, "invalid_request")[0].0, path);
+    }
+    admin.post("/v1/devices", &json!({"role": "kiosk", "label": "x", "perk": "none"})).await.problem(404, "not_found");
+    app.kiosk().await.post("/v1/devices", &json!({"role": "kiosk", "label": "x"})).await.problem(403, "forbidden");
+    assert_eq!(admin.get("/v1/devices").await.is(200), json!({"devices": []}));
+}
