@@ -394,6 +394,7 @@ mod tests {
                 entropy: self.entropy.clone(),
                 log_origin: "gate.example".into(),
                 patience: std::time::Duration::from_mins(1),
+                summaries: std::sync::Arc::new(()),
             };
             let ledger = Ledger::start(means, 16, 16).unwrap();
             let directory = Directory::new(database, ledger, clock, self.entropy.clone());

@@ -1,4 +1,4 @@
-//! The auditor of what the ledger wrote, read-only: `verify` compares the whole database, or exports of it, with its
+//! The auditor of what the ledger wrote, read-only but for the sums of reports: `verify` compares the whole database, or exports of it, with its
 //! signed logs.
 //!
 //! [`verify()`] reads one snapshot of the database and recomputes everything from the events:
@@ -7,7 +7,7 @@
 //!   (`anchor.rs`);
 //! - `verify/expected_state.rs` reads what the events say and hands it to those that know a table
 //!   (`verify/tables/`): `merchants.rs`, `rules.rs` (each of whose `versions.rs`), `approvals.rs`, `keys.rs`,
-//!   `referrals.rs`, `subjects.rs`, `pruned.rs` and `counters/` per log, `gateway_keys.rs` for the operator's,
+//!   `referrals.rs`, `subjects.rs`, `pruned.rs`, `summaries.rs` and `counters/` per log, `gateway_keys.rs` for the operator's,
 //!   `grants.rs` and `redemptions.rs` over all logs.
 //!
 //! [`verify_exports`] lets the same scan go through files (`verify/offline/`), offline. They have no tables, so
@@ -22,7 +22,8 @@
 //! and the last two are compared as a `verify::tally::Tally` each, with a second, slower pass only when
 //! it differs, to name what does. What does grow: 50 bytes for each limit counter of one merchant
 //! at a time, its rules and keys, what people were asked to decide, 40 bytes for each person, 60 for each
-//! grant that ended before its time or whose redemption is pruned, and 16 for each whose check is.
+//! grant that ended before its time or whose redemption is pruned, and 16 for each whose check is; and what reports
+//! have summed up of one merchant's log at a time, for which that log is read once more.
 //!
 //! The table still says of an event whose body is pruned what kind it was, what it was about and when. Nothing
 //! proves that, but the rows that it left must agree with that: someone who changes one has to change the other.

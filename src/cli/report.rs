@@ -201,6 +201,14 @@ impl fmt::Display for ReportSheet {
             );
             write_line!(f, "\n{lost}")?;
         }
+        if self.unprovable > 0 {
+            let kept = counted_as(
+                self.unprovable,
+                "event of the period is counted and has lost its body since: nothing proves it any more",
+                "events of the period are counted and have lost their bodies since: nothing proves them any more",
+            );
+            write_line!(f, "\n{kept}")?;
+        }
         Ok(())
     }
 }

@@ -29,6 +29,7 @@ mod mismatch;
 mod pool;
 mod postgres;
 mod read_only;
+mod report_tables;
 pub mod rows;
 pub mod schema;
 mod scrub;

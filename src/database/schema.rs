@@ -2,6 +2,7 @@
 
 pub use super::account_tables::{account_links, account_recovery_codes, account_sessions, accounts, log_in_attempts};
 pub use super::desk_tables::{clerks, devices, overrides, pin_guesses, subject_requests};
+pub use super::report_tables::{report_heads, report_people, report_quarters};
 
 diesel::table! {
     epochs (name) {
@@ -369,6 +370,9 @@ diesel::allow_tables_to_appear_in_same_query!(
     overrides,
     pin_guesses,
     subject_requests,
+    report_heads,
+    report_quarters,
+    report_people,
     epochs,
     merchants,
     api_keys,

@@ -18,14 +18,14 @@ struct Checkpointed {
 }
 
 impl Database {
-    /// Makes sure that rows of `table` that were deleted before are removed from the database's files too.
+    /// Makes sure that rows of `tables` that were deleted before are removed from the database's files too.
     /// SQLite overwrites them as it deletes, but its write-ahead log has older pages: it is copied back
-    /// and emptied. PostgreSQL keeps deleted rows until a vacuum: `table` is vacuumed, for `patience`
+    /// and emptied. PostgreSQL keeps deleted rows until a vacuum: `tables` are vacuumed, for `patience`
     /// at most. False when someone still looks at the past, or it would take longer: try again later.
     ///
     /// # Errors
     /// The errors of the database.
-    pub async fn scrub(&self, table: &'static str, patience: Duration) -> Result<bool, DatabaseError> {
+    pub async fn scrub(&self, tables: &'static str, patience: Duration) -> Result<bool, DatabaseError> {
         let this = self.clone();
         blocking(move || {
             // Outside the pools: it changes what the connection waits for.
@@ -39,7 +39,7 @@ impl Database {
                 }
                 AnyConnection::Postgres(conn) => {
                     conn.batch_execute(&format!("SET statement_timeout = {}", patience.as_millis()))?;
-                    match conn.batch_execute(&format!("VACUUM {table}")).map_err(DatabaseError::from) {
+                    match conn.batch_execute(&format!("VACUUM {tables}")).map_err(DatabaseError::from) {
                         Ok(()) => Ok(true),
                         // It took longer than it may.
                         Err(DatabaseError::Unclassified(_)) => Ok(false),

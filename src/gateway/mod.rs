@@ -13,6 +13,7 @@ use secrecy::ExposeSecret;
 use crate::access::{ApiKey, Directory, Role};
 use crate::audit::anchoring::{Anchorer, Anchoring, Webhook};
 use crate::audit::reports::Reporter;
+use crate::audit::reports::summaries::taken::KeptSums;
 use crate::database::{Backend, Database, DatabaseError, DatabaseUrl};
 use crate::eligibility::backtester::Backtester;
 use crate::eligibility::checker::Checker;
@@ -139,6 +140,7 @@ impl Gateway {
             entropy: entropy.clone(),
             log_origin: settings.server.log_origin_of(issuer_url).into(),
             patience: settings.timeouts.request,
+            summaries: Arc::new(KeptSums),
         };
         let ledger = Ledger::start(context, bounds.ledger_queue, bounds.ledger_batch)?;
         let keys = PublishedKeys::new(&ledger);
@@ -227,6 +229,7 @@ impl Gateway {
         tasks.spawn(self.ledger.clone().tend(cancel.clone()));
         tasks.spawn(self.anchorer.clone().follow(cancel.clone()));
         tasks.spawn(self.keys.clone().follow(cancel.clone()));
+        tasks.spawn(self.reporter.clone().follow(cancel.clone()));
         tasks.spawn(SubjectRequests::clone(&self.requests).follow(cancel.clone()));
     }
 

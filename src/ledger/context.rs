@@ -3,10 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::database::Database;
+use crate::database::{AnyConnection, Database, DatabaseError};
 use crate::foundation::clock::Clock;
 use crate::foundation::entropy::Entropy;
+use crate::foundation::ids::MerchantId;
+use crate::foundation::subject::Pseudonym;
 use crate::keyring::Keyring;
+use crate::ledger::store::history::LoggedRow;
 
 /// The context that the writer works with.
 #[derive(Clone)]
@@ -19,6 +22,34 @@ pub struct WriterContext {
     pub log_origin: Arc<str>,
     /// The longest time a caller waits for an answer.
     pub patience: Duration,
+    pub summaries: Arc<dyn Summaries>,
+}
+
+/// The sums that another room makes of the events and keeps. They follow in the transaction that takes something away:
+/// afterwards nobody can say any more how it was counted.
+pub trait Summaries: Send + Sync {
+    /// These people are about to be erased; their secrets are still there.
+    ///
+    /// # Errors
+    /// The database's.
+    fn erasing(
+        &self,
+        conn: &mut AnyConnection,
+        keyring: &Keyring,
+        merchant: &MerchantId,
+        people: &[&Pseudonym],
+    ) -> Result<(), DatabaseError>;
+
+    /// The bodies of these events are about to go.
+    ///
+    /// # Errors
+    /// The database's.
+    fn pruning(
+        &self,
+        conn: &mut AnyConnection,
+        merchant: &MerchantId,
+        pruned: &[&LoggedRow],
+    ) -> Result<(), DatabaseError>;
 }
 
 impl WriterContext {
@@ -26,5 +57,22 @@ impl WriterContext {
     /// there is time to ask on another connection whether it took.
     pub(crate) fn transaction_patience(&self) -> Duration {
         self.patience / 2
+    }
+}
+
+#[cfg(test)]
+impl Summaries for () {
+    fn erasing(
+        &self,
+        _: &mut AnyConnection,
+        _: &Keyring,
+        _: &MerchantId,
+        _: &[&Pseudonym],
+    ) -> Result<(), DatabaseError> {
+        Ok(())
+    }
+
+    fn pruning(&self, _: &mut AnyConnection, _: &MerchantId, _: &[&LoggedRow]) -> Result<(), DatabaseError> {
+        Ok(())
     }
 }

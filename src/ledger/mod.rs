@@ -61,7 +61,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
 
-pub use context::WriterContext;
+pub use context::{Summaries, WriterContext};
 pub use error::LedgerError;
 pub use read::LedgerReader;
 pub use read::published::PublishedKeys;
@@ -359,7 +359,7 @@ impl Ledger {
         // First: bodies that are pruned without a word would look like someone's misdeed. An export that is read
         // meanwhile asks for this event when it finds one pruned, and must find it.
         self.record(pruning::event_of(plan, by)).await?;
-        pruning::take(&self.context().database, plan, progress).await
+        pruning::take(self.context(), plan, progress).await
     }
 
     // The gateway's keys.

@@ -98,6 +98,12 @@ pub(super) fn refused_by(code: &str) -> &'static str {
     known.map_or("refused_other", |(name, _)| name)
 }
 
+/// The column of this name, of whichever report.
+pub(super) fn named(name: &str) -> Option<&'static str> {
+    let all = [&DECIDED[..], &BY_PERSON, &GRANTS, &BILLING, &NEAR, &FAIRNESS, &CONTESTS, &REFUSED];
+    all.into_iter().flatten().map(|(known, _)| *known).find(|known| *known == name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -75,6 +75,11 @@ impl ReportSheet {
             let (one, many) = ("event of the period has lost its body", "events of the period have lost their bodies");
             facts.push(("Unknown", counted_as(self.pruned, one, many)));
         }
+        if self.unprovable > 0 {
+            let (one, many) =
+                ("event that is counted has lost its body", "events that are counted have lost their bodies");
+            facts.push(("No longer provable", counted_as(self.unprovable, one, many)));
+        }
         out.push_str("<dl>");
         for (name, what) in facts {
             let _ = write!(out, "<dt>{name}</dt><dd>{}</dd>", escaped(&what));

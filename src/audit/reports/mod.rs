@@ -1,36 +1,45 @@
 //! Reports: what was granted, what is to be billed, and whom the rules turned away.
 //!
-//! Each is counted from the events of the log as they stood when it was begun, in one pass over pages of
-//! bounded size: nothing is locked, memory holds a page and the groups, and a caller that stops waiting ends it.
-//! `tally.rs` counts, `columns.rs` names what is counted, `sheet.rs` and `html.rs` write it down.
+//! Each is counted from the log as it stood when it was begun: what was summed up of it (`summaries/`) and the events behind
+//! that. Whatever isn't summed up is read (`reading.rs`) in one pass over pages of bounded size: nothing is locked,
+//! memory holds a page and the groups, and a caller that stops waiting ends it. `counting.rs` says what an event counts,
+//! `tally.rs` groups it, `columns.rs` names it, `sheet.rs` and `html.rs` write it down.
 //!
-//! To count something new: its column in `columns.rs`, and where it is counted in `tally.rs`.
+//! To count something new: its column in `columns.rs`, and where it is counted in `counting.rs`. What was summed up lacks
+//! it: a migration empties `report_quarters` and `report_people`, and sets the heads back to 0.
 
 pub mod asked;
 pub mod columns;
+mod counting;
 mod facts;
 pub mod html;
 mod reading;
 pub mod sheet;
 mod store;
+pub mod summaries;
 mod tally;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 use crate::access::Merchant;
 use crate::database::DatabaseError;
 use crate::foundation::clock::Clock;
-use crate::foundation::ids::{PerkId, PerkSlug};
+use crate::foundation::ids::{MerchantId, PerkId, PerkSlug};
 use crate::foundation::json::Json;
 use crate::ledger::door::LATEST_REPORT;
+use crate::ledger::read::history::Stretch;
 use crate::ledger::{Ledger, LedgerError};
 use asked::{AskedError, Bound, GroupBy, ReportKind, ReportPeriod};
 use reading::{PAGE, Wanted};
 use sheet::{Head, ReportSheet};
+use summaries::Summarizer;
+use summaries::asking::{Unfit, WantedSums, WholeQuarters};
 use tally::{MOST_GROUPS, Tally, TooMany};
 
 /// The most reports that are counted at once in a process.
@@ -73,12 +82,35 @@ pub struct Reporter {
     ledger: Ledger,
     clock: Clock,
     turns: Arc<Semaphore>,
+    summarizer: Summarizer,
 }
 
 impl Reporter {
     #[must_use]
     pub fn new(ledger: Ledger, clock: Clock) -> Self {
-        Self { ledger, clock, turns: Arc::new(Semaphore::new(AT_ONCE)) }
+        let context = ledger.context();
+        let summarizer = Summarizer::new(context.database.clone(), context.keyring.clone());
+        Self { ledger, clock, turns: Arc::new(Semaphore::new(AT_ONCE)), summarizer }
+    }
+
+    /// The same with summaries of another grain: made from `least` events on, in pages of `page`.
+    #[must_use]
+    pub fn summing(mut self, least: i64, page: i64) -> Self {
+        (self.summarizer.least, self.summarizer.page) = (least.max(1), page.max(1));
+        self
+    }
+
+    /// Sums up what the logs gain, until cancelled; every replica may. Without it the first report does.
+    pub async fn follow(self, cancel: CancellationToken) {
+        self.summarizer.follow(&cancel).await;
+    }
+
+    /// Sums up the merchant's log as far as that is worth while.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn sum_up(&self, merchant: &MerchantId) -> Result<(), DatabaseError> {
+        self.summarizer.extend(merchant, Duration::ZERO, || {}).await
     }
 
     /// Counts the period; `progress` hears of each page that was read. Dropping the future ends it after the page
@@ -92,33 +124,55 @@ impl Reporter {
         asked: Asked,
         progress: impl Fn(),
     ) -> Result<ReportSheet, ReportError> {
+        self.count(merchant, asked, true, progress).await
+    }
+
+    /// The same from the events alone.
+    ///
+    /// # Errors
+    /// [`ReportError`].
+    pub async fn report_events(&self, merchant: &Merchant, asked: Asked) -> Result<ReportSheet, ReportError> {
+        self.count(merchant, asked, false, || {}).await
+    }
+
+    async fn count(
+        &self,
+        merchant: &Merchant,
+        asked: Asked,
+        is_summed: bool,
+        progress: impl Fn(),
+    ) -> Result<ReportSheet, ReportError> {
         let Asked { kind, group_by, from, to, time_zone, perk } = asked;
         let as_of = self.clock.now();
         let period =
             ReportPeriod::between(from, to, asked::zone(time_zone.as_deref().unwrap_or(&merchant.time_zone))?, as_of)?;
         let group_by = if kind == ReportKind::Fairness { Some(GroupBy::ScoreBand) } else { group_by };
         let _turn = self.turns.try_acquire().map_err(|_| ReportError::Crowded)?;
+        let quarters = WholeQuarters::of(&period).filter(|_| is_summed);
+        if quarters.is_some() {
+            match self.summarizer.extend(&merchant.id, Duration::ZERO, &progress).await {
+                // What is not summed up is read.
+                Ok(()) | Err(DatabaseError::Corrupt { .. } | DatabaseError::Conflict) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
         let whole = self.ledger.reader().stretch(&merchant.id, None, Timestamp::MAX).await?;
-        // What doors report late stands in the log up to so much later than it happened.
-        let until = period.to.saturating_add(LATEST_REPORT + SignedDuration::from_mins(1)).unwrap_or(Timestamp::MAX);
-        let mut stretch = self.ledger.reader().stretch(&merchant.id, period.from, until).await?;
-        stretch.before = stretch.before.min(whole.before);
-        let mut tally = Tally::new(kind, group_by, &period, as_of);
         let (perk, perk_id) = perk.unzip();
         let merchant_id = merchant.id.clone();
-        let wanted = Wanted { kind, merchant: merchant_id, perk: perk_id, period: period.clone(), head: whole.before };
+        let wanted = Wanted {
+            kind,
+            merchant: merchant_id,
+            perk: perk_id,
+            period: period.clone(),
+            head: whole.before,
+            is_late: false,
+        };
+        let fresh = || Tally::new(kind, group_by, &period, as_of);
+        let tally = match quarters {
+            Some(quarters) => self.from_summaries(&wanted, quarters, fresh, &progress).await?,
+            None => self.read(wanted.clone(), fresh(), &progress).await?,
+        };
         let means = self.ledger.context();
-        while stretch.from < stretch.before {
-            let next = stretch.before.min(stretch.from + PAGE);
-            let (keyring, asked, at) = (means.keyring.clone(), wanted.clone(), (stretch.from, next));
-            let read = means.database.read(move |conn| {
-                let counted = reading::page(conn, &keyring, &asked, at, &mut tally)?;
-                Ok::<_, DatabaseError>(counted.map(|()| tally))
-            });
-            tally = read.await?.map_err(|TooMany| ReportError::TooManyGroups)?;
-            stretch.from = next;
-            progress();
-        }
         let id = merchant.id.clone();
         let read = means.database.read(move |conn| {
             Ok::<_, DatabaseError>((store::list_perk_names(conn, &id)?, store::list_published_rules(conn, &id)?))
@@ -138,6 +192,79 @@ impl Reporter {
             log_size: whole.before,
         };
         Ok(ReportSheet::of(head, tally))
+    }
+}
+
+impl Reporter {
+    async fn from_summaries(
+        &self,
+        wanted: &Wanted,
+        quarters: WholeQuarters,
+        fresh: impl Fn() -> Tally,
+        progress: impl Fn(),
+    ) -> Result<Tally, ReportError> {
+        let Wanted { kind, merchant, perk, head, .. } = wanted.clone();
+        let sums = WantedSums { kind, merchant, perk, quarters, head };
+        let mut tally = match self.summarizer.count(&sums, &fresh, &progress).await {
+            Ok(tally) => tally,
+            Err(Unfit::ReadEvents) => return self.read(wanted.clone(), fresh(), progress).await,
+            Err(Unfit::TooMany) => return Err(ReportError::TooManyGroups),
+            Err(Unfit::Database(error)) => return Err(error.into()),
+        };
+        for period in quarters.ends(&wanted.period).into_iter().flatten() {
+            tally = self.read_end(Wanted { period, ..wanted.clone() }, tally, &progress).await?;
+        }
+        Ok(tally)
+    }
+
+    /// Counts a period from its events. What doors report late stands in the log up to so much later than it happened.
+    async fn read(&self, wanted: Wanted, tally: Tally, progress: impl Fn()) -> Result<Tally, ReportError> {
+        let stretch = self.stretch(&wanted, LATEST_REPORT).await?;
+        self.read_stretch(&wanted, stretch, PAGE, tally, progress).await
+    }
+
+    /// Counts an end of a period, minutes long: what doors reported late is found by its kind, of which few stand in days
+    /// of the log.
+    async fn read_end(&self, wanted: Wanted, tally: Tally, progress: impl Fn()) -> Result<Tally, ReportError> {
+        let near = self.stretch(&wanted, SignedDuration::ZERO).await?;
+        let tally = self.read_stretch(&wanted, near, PAGE, tally, &progress).await?;
+        let late = Stretch { from: near.before, ..self.stretch(&wanted, LATEST_REPORT).await? };
+        let wanted = Wanted { is_late: true, ..wanted };
+        self.read_stretch(&wanted, late, i64::MAX, tally, progress).await
+    }
+
+    /// The events of the period, and those that came so much later.
+    async fn stretch(&self, wanted: &Wanted, later: SignedDuration) -> Result<Stretch, LedgerError> {
+        let until = wanted.period.to.saturating_add(later + SignedDuration::from_mins(1)).unwrap_or(Timestamp::MAX);
+        let stretch = self.ledger.reader().stretch(&wanted.merchant, wanted.period.from, until).await?;
+        Ok(Stretch { before: stretch.before.min(wanted.head), ..stretch })
+    }
+
+    async fn read_stretch(
+        &self,
+        wanted: &Wanted,
+        Stretch { mut from, before }: Stretch,
+        page: i64,
+        mut tally: Tally,
+        progress: impl Fn(),
+    ) -> Result<Tally, ReportError> {
+        while from < before {
+            let next = before.min(from.saturating_add(page));
+            tally = self.read_page(wanted.clone(), (from, next), tally).await?;
+            from = next;
+            progress();
+        }
+        Ok(tally)
+    }
+
+    async fn read_page(&self, wanted: Wanted, at: (i64, i64), mut tally: Tally) -> Result<Tally, ReportError> {
+        let context = self.ledger.context();
+        let keyring = context.keyring.clone();
+        let read = context.database.read(move |conn| {
+            let counted = reading::page(conn, &keyring, &wanted, at, &mut tally)?;
+            Ok::<_, DatabaseError>(counted.map(|()| tally))
+        });
+        read.await?.map_err(|TooMany| ReportError::TooManyGroups)
     }
 }
 

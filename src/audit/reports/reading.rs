@@ -7,9 +7,10 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use jiff::Timestamp;
 
 use super::asked::{ReportKind, ReportPeriod};
+use super::counting::{Fate, Person, contest_column};
 use super::facts::{PartyFacts, Personal, ReportedEvent};
 use super::store::{self, OutcomeRow};
-use super::tally::{Fate, Person, Tally, TooMany};
+use super::tally::{Moment, Tally, TooMany};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::clock::from_micros;
 use crate::foundation::ids::{EventId, MerchantId, PerkId};
@@ -32,6 +33,8 @@ pub(super) struct Wanted {
     pub period: ReportPeriod,
     /// The log's size when the report was begun: what comes later is not looked at.
     pub head: i64,
+    /// Only what doors reported late.
+    pub is_late: bool,
 }
 
 struct Placed<'a> {
@@ -50,7 +53,8 @@ pub(super) fn page(
     tally: &mut Tally,
 ) -> Result<Result<(), TooMany>, DatabaseError> {
     let Some((log, _)) = rows::find_log_size(conn, &wanted.merchant)? else { return Ok(Ok(())) };
-    let listed = rows::list_placed(conn, &log, kinds(wanted.kind), from, before)?;
+    let kinds = kinds(wanted.kind).iter().copied().filter(|kind| !wanted.is_late || *kind == redemption::OFFLINE);
+    let listed = rows::list_placed(conn, &log, &kinds.collect::<Vec<_>>(), from, before)?;
     let mut events = Vec::with_capacity(listed.len());
     for row in &listed {
         let Some(event) = placed(row)? else {
@@ -84,7 +88,7 @@ pub(super) fn page(
     Ok(Ok(()))
 }
 
-const fn kinds(report: ReportKind) -> &'static [&'static str] {
+pub(super) const fn kinds(report: ReportKind) -> &'static [&'static str] {
     match report {
         ReportKind::Grants => &[
             check::KIND,
@@ -177,9 +181,9 @@ fn pseudonym<'a>(event: &'a Placed<'_>, report: ReportKind) -> Option<&'a str> {
     facts.subject.as_deref().filter(|_| is_needed)
 }
 
-type Secrets = HashMap<String, SubjectSecret>;
+pub(super) type Secrets = HashMap<String, SubjectSecret>;
 
-fn secrets(
+pub(super) fn secrets(
     conn: &mut AnyConnection,
     keyring: &Keyring,
     merchant: &MerchantId,
@@ -209,6 +213,7 @@ fn count(
     tally: &mut Tally,
 ) -> Result<Result<(), TooMany>, DatabaseError> {
     let Placed { index, at, kind, body } = event;
+    let moment = Moment { index: *index, at: *at };
     let happened = |grant: &str| outcomes.get(grant).map(Vec::as_slice).unwrap_or_default();
     Ok(match *kind {
         check::KIND => {
@@ -220,42 +225,30 @@ fn count(
             let has = |kind: &str| grant.iter().any(|row| row.kind == kind);
             let redeemed = has(redemption::KIND) || has(redemption::OFFLINE);
             let fate = Fate { redeemed, voided: has(ending::VOIDED), released: has(ending::RELEASED) };
-            tally.check(*at, &body.facts, fate, &person)
+            tally.check(moment, &body.facts, fate, &person)
         }
         redemption::KIND | redemption::OFFLINE => {
             tally.redeemed(*at, &body.facts, corrected.get(&*body.about).copied())
         }
-        correction::CORRECTED => tally.corrected(*at, &body.facts),
-        ending::FREED => tally.freed(&body.facts),
+        correction::CORRECTED => tally.corrected(moment, &body.facts),
+        ending::FREED => tally.freed(moment, &body.facts),
         kind => {
             let visits = happened(&body.about).iter();
             let visits =
                 visits.filter(|row| redemption::is_redemption(&row.kind) && row.log_index < *index).count() as u64;
-            tally.ended(*at, &body.facts, kind == ending::VOIDED, visits)
+            tally.ended(moment, &body.facts, kind == ending::VOIDED, visits)
         }
     })
 }
 
-/// The column that an event about a contest is counted in. A refusal that was added to a case is one more reason in
-/// it, and no other case.
-fn contest_column(kind: &str) -> Option<&'static str> {
-    match kind {
-        contest::OPENED => Some("contested"),
-        contest::UPHELD => Some("upheld"),
-        contest::OVERTURNED => Some("overturned"),
-        contest::CLOSED => Some("closed"),
-        _ => None,
-    }
-}
-
 /// The person as the event of their refusal knew them.
-fn refused(body: Option<&str>, secret: Option<&SubjectSecret>) -> Result<Person, DatabaseError> {
+pub(super) fn refused(body: Option<&str>, secret: Option<&SubjectSecret>) -> Result<Person, DatabaseError> {
     let Some(text) = body else { return Ok(Person::Unknown) };
     let body = serde_json::from_str(text).map_err(|e| DatabaseError::corrupt("event", e))?;
     open(&body, secret)
 }
 
-fn open(body: &ReportedEvent<'_>, secret: Option<&SubjectSecret>) -> Result<Person, DatabaseError> {
+pub(super) fn open(body: &ReportedEvent<'_>, secret: Option<&SubjectSecret>) -> Result<Person, DatabaseError> {
     let Some(secret) = secret else { return Ok(Person::Unknown) };
     let Some(sealed) = &body.sealed else { return Ok(Person::Known(Personal::default())) };
     let sealed = BASE64.decode(sealed.as_bytes()).map_err(|e| DatabaseError::corrupt("sealed event", e))?;

@@ -75,6 +75,9 @@ pub struct ReportSheet {
     pub meaning: &'static str,
     /// Number of events of the period that have lost their bodies and are counted nowhere, whatever their perk.
     pub pruned: u64,
+    /// Number of events of the period, whatever their perk, that lost their bodies after they were summed up: they are
+    /// counted, and nothing proves it any more.
+    pub unprovable: u64,
     pub totals: Row,
     pub group_by: Option<GroupBy>,
     pub groups: Vec<GroupRow>,
@@ -189,7 +192,7 @@ impl ReportSheet {
             used: it.used,
             returned: it.returned,
             peak: it.peak,
-            max: it.max,
+            max: it.max(),
             refused: it.refused,
             max_by_location: it.differing_maxima(),
         });
@@ -206,6 +209,7 @@ impl ReportSheet {
             log_size,
             meaning: kind.meaning(),
             pruned: tally.pruned,
+            unprovable: tally.unprovable,
             totals: Row::of(&columns, &tally.totals),
             group_by,
             groups: groups
@@ -227,7 +231,7 @@ impl ReportSheet {
         let columns = self.report.columns();
         let mut out = String::new();
         let head = ["row", "merchant", "perk", "from", "to", "time_zone", "as_of", "group", "pruned"];
-        let head = head.into_iter().chain(["merchant_name", "perk_name", "group_name"]);
+        let head = head.into_iter().chain(["merchant_name", "perk_name", "group_name", "unprovable"]);
         let limits = ["limit", "used", "returned", "peak", "max", "refused"];
         let names = columns.iter().map(|(name, _)| *name);
         let is_with_limits = self.report == ReportKind::Grants;
@@ -240,6 +244,7 @@ impl ReportSheet {
             // Names are for people to read: what would steer their terminal isn't part of one.
             let names = [&self.merchant_name, perk.1, group.1].map(|name| escape::line(name).into_owned());
             let mut cells: Vec<String> = about.into_iter().map(str::to_owned).chain(names).collect();
+            cells.push(self.unprovable.to_string());
             match counts {
                 Some(Row(counts)) => {
                     cells.extend(counts.iter().map(|(name, count)| Cell::of(name, *count).to_string()));
@@ -292,8 +297,8 @@ pub(super) mod tests {
                 .check(
                     as_of,
                     &facts,
-                    crate::audit::reports::tally::Fate::default(),
-                    &crate::audit::reports::tally::Person::Unasked,
+                    crate::audit::reports::counting::Fate::default(),
+                    &crate::audit::reports::counting::Person::Unasked,
                 )
                 .unwrap();
         }

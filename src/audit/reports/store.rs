@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 
-use crate::database::schema::{events, perks, rule_versions};
+use crate::database::schema::{events, grants, perks, rule_versions};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::ids::MerchantId;
 use crate::on_either;
@@ -94,5 +94,46 @@ pub(super) fn list_bodies(
         // As above.
         .filter(events::log_id.concat("").eq(log))
         .select((events::about, events::body))
+        .load(c)?))
+}
+
+/// The checks of these grants: grant, check.
+pub(super) fn list_checks_of(conn: &mut AnyConnection, of: &[&str]) -> Result<Vec<(String, String)>, DatabaseError> {
+    if of.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(on_either!(conn, |c| grants::table
+        .filter(grants::id.eq_any(of))
+        .select((grants::id, grants::check_id))
+        .load(c)?))
+}
+
+/// An event about something, in its place.
+#[derive(Debug, Clone, Queryable)]
+pub(super) struct PlacedAbout {
+    pub log_index: i64,
+    pub about: String,
+    pub at: i64,
+    /// None once it was pruned.
+    pub body: Option<String>,
+}
+
+/// The events of these kinds about these things that stand in the log before an index, in its order.
+pub(super) fn list_placed_about(
+    conn: &mut AnyConnection,
+    log: &str,
+    about: &[&str],
+    kinds: &[&str],
+    before: i64,
+) -> Result<Vec<PlacedAbout>, DatabaseError> {
+    if about.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(on_either!(conn, |c| events::table
+        .filter(events::about.eq_any(about).and(events::kind.eq_any(kinds)))
+        // As above.
+        .filter(events::log_id.concat("").eq(log).and(events::log_index.lt(before)))
+        .order(events::log_index)
+        .select((events::log_index, events::about, events::at, events::body))
         .load(c)?))
 }

@@ -6,20 +6,12 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::asked::{GroupBy, ReportKind, ReportPeriod};
-use super::columns;
-use super::facts::{Facts, GuestFacts, PartyFacts, Personal};
-use crate::foundation::decimal::Decimal;
-use crate::foundation::period::Period as Span;
+use super::counting::{self, Fate, LimitMove, Person};
+use super::facts::{Facts, PartyFacts};
 use crate::rules::limit::MAX_LOCATIONS;
 
 /// The most groups that a report may have, and the most limits: what memory holds.
 pub(super) const MOST_GROUPS: usize = 10_000;
-
-/// The largest gap of a near miss.
-const NEAR: Decimal = Decimal::from_thousandths(3_000);
-
-/// The width of a band of scores, in points.
-const BAND: i64 = 10;
 
 /// A group, counted under one name. Groups are in the order of their numbers, then of their names.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,46 +24,86 @@ pub(super) struct Group {
 /// The counts, by column.
 pub(super) type Counts = BTreeMap<&'static str, u64>;
 
+/// The place of an event: its index in the log, and the instant by which it counts.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Moment {
+    pub index: i64,
+    pub at: Timestamp,
+}
+
+/// The properties of an event that make groups.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Properties<'a> {
+    pub perk: Option<&'a str>,
+    pub tier: Option<&'a str>,
+    pub location: Option<&'a str>,
+    pub kiosk: Option<&'a str>,
+    pub rule_version: Option<i64>,
+}
+
+/// The maximum of a limit that checks at a location were held to: from the check at the first index on, and by the
+/// one at the last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::audit) struct Held {
+    pub first: i64,
+    pub last: i64,
+    pub max: u64,
+}
+
+impl Held {
+    pub(super) fn merge(&mut self, other: Self) {
+        if other.last >= self.last {
+            (self.last, self.max) = (other.last, other.max);
+        }
+        self.first = self.first.min(other.first);
+    }
+}
+
 /// The uses that a perk's limit let through.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct LimitUse {
     pub used: u64,
     pub returned: u64,
     pub peak: u64,
-    pub max: u64,
-    /// By the locations of checks, as many as one limit can name.
-    pub max_by_location: BTreeMap<String, u64>,
     pub refused: u64,
+    held: BTreeMap<String, Held>,
 }
 
 impl LimitUse {
-    /// The maxima by location, where they differ.
+    /// The maximum that the last check was held to.
+    pub(super) fn max(&self) -> u64 {
+        self.held.values().max_by_key(|held| held.last).map_or(0, |held| held.max)
+    }
+
+    /// The maxima by location, where they differ: of the locations that were seen first, as many as one limit can name.
     pub(super) fn differing_maxima(self) -> BTreeMap<String, u64> {
-        let differ = self.max_by_location.values().any(|max| *max != self.max);
-        if differ { self.max_by_location } else { BTreeMap::new() }
+        let max = self.max();
+        let mut held: Vec<(String, Held)> = self.held.into_iter().collect();
+        held.sort_by_key(|(_, held)| held.first);
+        held.truncate(MAX_LOCATIONS);
+        if held.iter().all(|(_, held)| held.max == max) {
+            return BTreeMap::new();
+        }
+        held.into_iter().map(|(location, held)| (location, held.max)).collect()
+    }
+
+    /// Notes the maximum that checks at a location were held to.
+    pub(super) fn hold(&mut self, location: &str, held: Held) -> Result<(), TooMany> {
+        if let Some(known) = self.held.get_mut(location) {
+            known.merge(held);
+            return Ok(());
+        }
+        if self.held.len() >= MOST_GROUPS {
+            return Err(TooMany);
+        }
+        self.held.insert(location.to_owned(), held);
+        Ok(())
     }
 }
 
 /// There are more groups than a report may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TooMany;
-
-/// The outcome of a grant, as of the report.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Fate {
-    pub redeemed: bool,
-    pub voided: bool,
-    pub released: bool,
-}
-
-/// The person of a check, as far as they are known.
-pub(super) enum Person {
-    /// Nobody asked.
-    Unasked,
-    /// Erased: nothing can be opened any more.
-    Unknown,
-    Known(Personal),
-}
 
 /// A report being counted.
 pub(super) struct Tally {
@@ -83,8 +115,28 @@ pub(super) struct Tally {
     pub groups: BTreeMap<Group, Counts>,
     /// By perk and limit.
     pub limits: BTreeMap<(String, String), LimitUse>,
-    /// Number of events of the period that have lost their bodies.
+    /// Number of events of the period that have lost their bodies, and are counted nowhere.
     pub pruned: u64,
+    /// Number of those that lost them after they were counted in a summary.
+    pub unprovable: u64,
+}
+
+impl From<Timestamp> for Moment {
+    fn from(at: Timestamp) -> Self {
+        Self { index: 0, at }
+    }
+}
+
+impl<'a> From<&'a Facts<'_>> for Properties<'a> {
+    fn from(facts: &'a Facts<'_>) -> Self {
+        Self {
+            perk: facts.perk.as_deref(),
+            tier: facts.tier.as_deref(),
+            location: facts.location.as_deref(),
+            kiosk: facts.kiosk.as_deref(),
+            rule_version: facts.rule_version,
+        }
+    }
 }
 
 impl Tally {
@@ -98,67 +150,32 @@ impl Tally {
             groups: BTreeMap::new(),
             limits: BTreeMap::new(),
             pruned: 0,
+            unprovable: 0,
         }
     }
 
     /// A check, what had become of its grant, and what is known of its person.
     pub(super) fn check(
         &mut self,
-        at: Timestamp,
+        moment: impl Into<Moment>,
         facts: &Facts<'_>,
         fate: Fate,
         person: &Person,
     ) -> Result<(), TooMany> {
-        if self.kind == ReportKind::Billing {
-            return Ok(());
-        }
-        // What a person grants in the place of a check is no further asking: the share admitted is of askings.
-        let is_asking = facts.resolves.is_none() || self.kind == ReportKind::Grants;
-        let mut counted = vec![("checks", 1)];
-        match facts.decision.as_deref() {
-            _ if !is_asking => counted.clear(),
-            Some("granted") => counted.push(("granted", 1)),
-            Some("referred") => counted.push(("referred", 1)),
-            _ => {
-                counted.push(("denied", 1));
-                counted.push((columns::refused_by(first_reason(facts)), 1));
-            }
-        }
-        if facts.is_below() {
-            match person {
-                Person::Known(known) => {
-                    if known.gap().is_some_and(|gap| gap <= NEAR) {
-                        counted.push(("near_misses", 1));
-                    }
-                }
-                Person::Unknown | Person::Unasked => counted.push(("near_unknown", 1)),
-            }
-        }
-        if facts.resolves.is_some() {
-            counted.push(("granted_by_person", 1));
-        }
-        if facts.override_reason.is_some() {
-            counted.push((if facts.paid.is_some() { "paid" } else { "overridden" }, 1));
-        }
+        let moment = moment.into();
+        let mut counted = match self.kind {
+            ReportKind::Billing => return Ok(()),
+            kind => counting::check(kind, facts, person),
+        };
         if self.kind == ReportKind::Fairness {
-            if let Some(wait) = facts.max_wait.as_deref().and_then(|text| text.parse::<Span>().ok()) {
-                counted.push(("waits", 1));
-                counted.push(("wait_seconds", u64::try_from(wait.seconds()).unwrap_or(0)));
-            }
-            return self.count(band(person), &counted);
+            return self.count(band(counting::band(person)), &counted);
         }
         if let Some(grant) = &facts.grant {
-            let column = match fate {
-                Fate { redeemed: true, .. } => "grants_redeemed",
-                Fate { voided: true, .. } => "grants_voided",
-                Fate { released: true, .. } => "grants_released",
-                Fate { .. } if grant.expires_at <= self.as_of => "expired_unused",
-                Fate { .. } => "grants_open",
-            };
-            counted.push((column, 1));
+            let unspent = counting::unspent_column(grant.expires_at <= self.as_of);
+            counted.push((fate.column().unwrap_or(unspent), 1));
         }
-        self.limits(facts)?;
-        self.count(self.group(at, facts), &counted)
+        self.limits(moment, facts, &counting::limits_of_check(facts))?;
+        self.count(self.group(moment.at, &facts.into()), &counted)
     }
 
     /// A door took a token; `corrected` is who came, if that was corrected by the time of the report.
@@ -168,114 +185,69 @@ impl Tally {
         facts: &Facts<'_>,
         corrected: Option<PartyFacts>,
     ) -> Result<(), TooMany> {
-        match self.kind {
-            ReportKind::Grants => self.count(self.group(at, facts), &[("redeemed", 1)]),
-            ReportKind::Billing => {
-                let as_redeemed = PartyFacts { party: facts.party.unwrap_or(1), guests: facts.guests };
-                let PartyFacts { party, guests } = corrected.unwrap_or(as_redeemed);
-                let GuestFacts { free, charged } = guests.unwrap_or(GuestFacts { free: 0, charged: 0 });
-                let is_ended = matches!(facts.meanwhile.as_deref(), Some("voided" | "released"));
-                let is_paid = facts.paid.is_some();
-                let is_overridden = facts.override_reason.is_some() && !is_paid;
-                let [corrected, late, ended, by_hand, paid] =
-                    [corrected.is_some(), facts.redeemed_at.is_some(), is_ended, is_overridden, is_paid].map(u64::from);
-                let counted = [
-                    ("visits", 1),
-                    ("guests", party),
-                    ("free", free),
-                    ("charged", charged),
-                    ("corrected", corrected),
-                    ("late_visits", late),
-                    ("ended_visits", ended),
-                    ("overridden_visits", by_hand),
-                    ("paid_visits", paid),
-                ];
-                self.count(self.group(at, facts), &counted)
-            }
-            ReportKind::Fairness => Ok(()),
-        }
+        let counted = match self.kind {
+            ReportKind::Grants => vec![("redeemed", 1)],
+            ReportKind::Billing => counting::visit(facts, corrected),
+            ReportKind::Fairness => return Ok(()),
+        };
+        self.count(self.group(at, &facts.into()), &counted)
     }
 
-    /// Someone's party was corrected.
-    pub(super) fn corrected(&mut self, at: Timestamp, facts: &Facts<'_>) -> Result<(), TooMany> {
+    /// A party was corrected.
+    pub(super) fn corrected(&mut self, moment: Moment, facts: &Facts<'_>) -> Result<(), TooMany> {
         if self.kind != ReportKind::Grants {
             return Ok(());
         }
-        for touched in &facts.limits {
-            let was = touched.was_cost.unwrap_or(touched.cost);
-            let kept = self.limit(facts, &touched.id)?;
-            kept.peak = kept.peak.max(touched.used);
-            kept.used += touched.cost.saturating_sub(was);
-            kept.returned += was.saturating_sub(touched.cost);
-        }
-        self.count(self.group(at, facts), &[("corrected", 1)])
+        self.limits(moment, facts, &counting::limits_of_correction(facts))?;
+        self.count(self.group(moment.at, &facts.into()), &[("corrected", 1)])
     }
 
     /// A grant was released, or voided after so many visits.
     pub(super) fn ended(
         &mut self,
-        at: Timestamp,
+        moment: Moment,
         facts: &Facts<'_>,
         is_void: bool,
         visits: u64,
     ) -> Result<(), TooMany> {
-        match self.kind {
-            ReportKind::Grants => {
-                self.freed(facts)?;
-                let mut counted = vec![(if is_void { "voided" } else { "released" }, 1)];
-                counted.extend((is_void && facts.reason.is_some()).then_some(("undone", 1)));
-                self.count(self.group(at, facts), &counted)
-            }
-            ReportKind::Billing if is_void && visits > 0 => {
-                let guests = visits.saturating_mul(facts.party.unwrap_or(1));
-                let charged = visits.saturating_mul(facts.guests.map_or(0, |guests| guests.charged));
-                let counted = [("voided_visits", visits), ("voided_guests", guests), ("voided_charged", charged)];
-                self.count(self.group(at, facts), &counted)
-            }
-            ReportKind::Billing | ReportKind::Fairness => Ok(()),
+        if self.kind == ReportKind::Grants {
+            self.freed(moment, facts)?;
         }
+        let counted = counting::end(self.kind, facts, is_void, visits);
+        if counted.is_empty() { Ok(()) } else { self.count(self.group(moment.at, &facts.into()), &counted) }
     }
 
     /// Counts uses of limits that came back.
-    pub(super) fn freed(&mut self, facts: &Facts<'_>) -> Result<(), TooMany> {
-        for part in &facts.returned {
-            self.limit(facts, &part.id)?.returned += part.cost;
-        }
-        Ok(())
+    pub(super) fn freed(&mut self, moment: Moment, facts: &Facts<'_>) -> Result<(), TooMany> {
+        self.limits(moment, facts, &counting::limits_returned(facts))
     }
 
     /// Someone contested a refusal, or decided about that; the person is as the refusal knew them.
     pub(super) fn contested(&mut self, column: &'static str, person: &Person) -> Result<(), TooMany> {
         match self.kind {
-            ReportKind::Fairness => self.count(band(person), &[(column, 1)]),
+            ReportKind::Fairness => self.count(band(counting::band(person)), &[(column, 1)]),
             ReportKind::Grants | ReportKind::Billing => Ok(()),
         }
     }
 
-    fn limits(&mut self, facts: &Facts<'_>) -> Result<(), TooMany> {
-        let is_granted = facts.grant.is_some();
-        for touched in &facts.limits {
-            let kept = self.limit(facts, &touched.id)?;
-            kept.max = touched.max;
-            let location = facts.location.as_deref().unwrap_or_default();
-            if kept.max_by_location.len() < MAX_LOCATIONS || kept.max_by_location.contains_key(location) {
-                kept.max_by_location.insert(location.to_owned(), touched.max);
-            }
-            kept.peak = kept.peak.max(touched.used);
-            if is_granted {
-                kept.used += touched.cost;
-            }
-        }
-        for reason in &facts.reasons {
-            if let Some(limit) = reason.limit.as_ref().filter(|_| facts.decision.as_deref() == Some("denied")) {
-                self.limit(facts, limit)?.refused += 1;
+    fn limits(&mut self, moment: Moment, facts: &Facts<'_>, moves: &[LimitMove<'_>]) -> Result<(), TooMany> {
+        for it in moves {
+            let kept = self.limit(facts.perk.as_deref().unwrap_or_default(), it.limit)?;
+            kept.used += it.used;
+            kept.returned += it.returned;
+            kept.refused += it.refused;
+            kept.peak = kept.peak.max(it.peak);
+            if let Some(max) = it.max {
+                let held = Held { first: moment.index, last: moment.index, max };
+                kept.hold(facts.location.as_deref().unwrap_or_default(), held)?;
             }
         }
         Ok(())
     }
 
-    fn limit(&mut self, facts: &Facts<'_>, limit: &str) -> Result<&mut LimitUse, TooMany> {
-        let key = (facts.perk.as_deref().unwrap_or_default().to_owned(), limit.to_owned());
+    /// The uses of a perk's limit.
+    pub(super) fn limit(&mut self, perk: &str, limit: &str) -> Result<&mut LimitUse, TooMany> {
+        let key = (perk.to_owned(), limit.to_owned());
         if self.limits.len() >= MOST_GROUPS && !self.limits.contains_key(&key) {
             return Err(TooMany);
         }
@@ -283,19 +255,43 @@ impl Tally {
     }
 
     fn count(&mut self, group: Group, counted: &[(&'static str, u64)]) -> Result<(), TooMany> {
+        let counted = counted.iter().map(|(column, count)| (*column, count.cast_signed()));
+        self.add(group, counted)
+    }
+
+    /// Adds counts to a group; those that only take away stand behind what they take away from.
+    pub(super) fn add(
+        &mut self,
+        group: Group,
+        counted: impl Iterator<Item = (&'static str, i64)>,
+    ) -> Result<(), TooMany> {
         let is_full = self.groups.len() >= MOST_GROUPS;
         if is_full && !self.groups.contains_key(&group) {
             return Err(TooMany);
         }
         let counts = self.groups.entry(group).or_default();
         for (column, count) in counted {
-            *counts.entry(column).or_default() += count;
-            *self.totals.entry(column).or_default() += count;
+            for sums in [&mut *counts, &mut self.totals] {
+                let sum = sums.entry(column).or_default();
+                *sum = sum.saturating_add_signed(count);
+            }
         }
         Ok(())
     }
 
-    fn group(&self, at: Timestamp, facts: &Facts<'_>) -> Group {
+    /// The column of a grant that expires at `expires_at` and of which nothing became.
+    pub(super) fn unspent_column(&self, expires_at: Timestamp) -> &'static str {
+        counting::unspent_column(expires_at <= self.as_of)
+    }
+
+    /// Tells whether all instants from the first on and before the second are of one group, as far as time makes groups.
+    pub(super) fn is_one_group(&self, from: Timestamp, before: Timestamp) -> bool {
+        let last = before.checked_sub(jiff::SignedDuration::from_nanos(1)).unwrap_or(before);
+        let group = |at| self.group(at, &Properties::default());
+        group(from) == group(last)
+    }
+
+    pub(super) fn group(&self, at: Timestamp, of: &Properties<'_>) -> Group {
         let named = |name: Option<&str>| Group { number: 0, name: name.map(str::to_owned) };
         match self.group_by {
             None | Some(GroupBy::ScoreBand) => named(None),
@@ -321,41 +317,30 @@ impl Tally {
                 let name = format!("{:04}-{:02}", day.year(), day.month());
                 Group { number: i64::from(day.year()), name: Some(name) }
             }
-            Some(GroupBy::Perk) => named(facts.perk.as_deref()),
-            Some(GroupBy::Tier) => named(facts.tier.as_deref()),
-            Some(GroupBy::Location) => named(facts.location.as_deref()),
-            Some(GroupBy::Kiosk) => named(facts.kiosk.as_deref()),
+            Some(GroupBy::Perk) => named(of.perk),
+            Some(GroupBy::Tier) => named(of.tier),
+            Some(GroupBy::Location) => named(of.location),
+            Some(GroupBy::Kiosk) => named(of.kiosk),
             Some(GroupBy::RuleVersion) => {
-                let number = facts.rule_version.unwrap_or(0);
-                let name = facts.perk.as_deref().map(|perk| format!("{perk} v{number}"));
+                let number = of.rule_version.unwrap_or(0);
+                let name = of.perk.map(|perk| format!("{perk} v{number}"));
                 Group { number, name }
             }
         }
     }
 }
 
-/// The first reason that speaks against it.
-fn first_reason<'a>(facts: &'a Facts<'_>) -> &'a str {
-    facts.reasons.iter().map(|reason| &*reason.code).find(|code| *code != "score_met").unwrap_or_default()
-}
-
-/// From a multiple of 10 to below the next one; then who has no score, then who is not known.
-fn band(person: &Person) -> Group {
-    match person {
-        Person::Known(Personal { score: Some(score), .. }) => {
-            let from = score.value.thousandths().div_euclid(BAND * 1_000).saturating_mul(BAND);
-            Group { number: from, name: Some(format!("{from} to below {}", from.saturating_add(BAND))) }
-        }
-        Person::Known(_) => Group { number: i64::MAX - 1, name: Some("no score".to_owned()) },
-        Person::Unknown | Person::Unasked => Group { number: i64::MAX, name: Some("unknown".to_owned()) },
-    }
+/// The group of a band of scores.
+pub(super) fn band(number: i64) -> Group {
+    Group { number, name: Some(counting::band_name(number)) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::audit::reports::asked::zone;
-    use crate::audit::reports::facts::PersonalScore;
+    use crate::audit::reports::facts::{Personal, PersonalScore};
+    use crate::foundation::decimal::Decimal;
 
     fn facts(text: &str) -> Facts<'_> {
         serde_json::from_str(text).unwrap()
@@ -404,7 +389,7 @@ mod tests {
     fn bands_are_ten_points_wide_also_below_nought() {
         let named = |thousandths| {
             let score = Some(PersonalScore { value: Decimal::from_thousandths(thousandths) });
-            band(&Person::Known(Personal { reasons: Vec::new(), score })).name.unwrap()
+            band(counting::band(&Person::Known(Personal { reasons: Vec::new(), score }))).name.unwrap()
         };
         assert_eq!(named(39_999), "30 to below 40");
         assert_eq!(named(40_000), "40 to below 50");

@@ -268,6 +268,10 @@ wrongs! {
     GatewayKeyMissing { kid: String } = "gateway_key_missing", "the gateway's key {kid} is missing";
     GatewayKeyWithoutEvent { kid: String } = "gateway_key_without_event",
         "no event tells of the gateway's key {kid}: it was added";
+    Summary { report: &'static str, quarter: String, part: String } = "report_sum_mismatch",
+        "the sum of the {report} report over the quarter of an hour from {quarter} on is not what the events come to: {part}";
+    SummaryHead { summed: i64, size: i64 } = "report_sum_mismatch",
+        "reports have summed up {summed} events of a log of {size}";
     KeyWithoutEvent { key: String } = "key_without_event", "no event created the key {key}: it was added";
 }
 

@@ -34,6 +34,7 @@ use logs::{Log, Logs};
 use source::{Columns, Entry};
 use store::EventRow;
 use tables::subtrees::{StoredSubtrees, find_beyond};
+use tables::summaries::{self, Compared};
 
 /// A request to verify: what to hold a database or exports to.
 #[derive(Debug, Clone, Default)]
@@ -181,6 +182,10 @@ impl Verification {
         let logs = std::mem::replace(&mut self.logs, Logs::new(Vec::new()));
         for log in &logs.all {
             self.walk(conn, log, of, progress)?;
+            if let Some(merchant) = log.merchant() {
+                let log = Compared { id: &log.head.id, name: log.name(), size: log.head.size, merchant };
+                summaries::compare(conn, &log, &mut self.report.findings)?;
+            }
         }
         let Self { merchants, books, mut report, .. } = self;
         let Report { checked, heads, findings } = &mut report;

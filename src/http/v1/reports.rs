@@ -129,6 +129,9 @@ pub struct ReportView {
     meaning: String,
     /// The number of events of the period that have lost their bodies and are counted nowhere, whatever their perk.
     pruned: u64,
+    /// The number of events of the period, whatever their perk, that lost their bodies after they were summed up: they are
+    /// counted, and nothing proves it any more.
+    unprovable: u64,
     #[schema(example = json!({"checks": 3, "granted": 2, "denied": 1}))]
     totals: BTreeMap<String, f64>,
     group_by: Option<enumerations::ReportGrouping>,
@@ -228,8 +231,8 @@ reports! {
     /// Everything counts by its own instant, from `from` on and before `to`: checks when they were decided;
     /// redemptions, releases and voids when they happened, whenever the grant was made. `expired_unused` and the
     /// columns `grants_…` say what had become of the period's grants by `as_of`. Dates, days and
-    /// hours are those of the merchant's time zone, unless another is given. Computed from the events of the log;
-    /// `meaning` says all of this in the report itself.
+    /// hours are those of the merchant's time zone, unless another is given. Counted from the events of the log, whole quarters
+    /// of an hour of which are summed up beforehand; `meaning` says all of this in the report itself.
     get_grants_report, "/reports/grants", Grants, ReportQuery;
     /// Report visits for billing
     ///

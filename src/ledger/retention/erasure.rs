@@ -1,7 +1,8 @@
 //! Erasing a person: what names them is destroyed, and their events are nobody's from then on.
 //!
 //! One transaction: the person's row is locked first, so that whatever is being opened about them is either
-//! there or refused (opening a case keeps the row from being deleted: `people::hold_subjects`). Then what is
+//! there or refused (opening a case keeps the row from being deleted: `people::hold_subjects`). Then sums of events
+//! count them as nobody, which takes their secret ([`Summaries`](crate::ledger::Summaries)). Then what is
 //! open about them is locked and closed, because it is not known any more who it is about; then the row with the
 //! secret goes, and what other rooms hold under the same reference; then the event, in the log that goes on
 //! proving everything. A check that is decided meanwhile under the old secret becomes nobody's too.
@@ -43,8 +44,8 @@ use crate::telemetry::Outage;
 /// The kind of an erasure's event; it is about the pseudonym that is nobody's any more.
 pub const KIND: &str = SUBJECT_ERASED;
 
-/// The table that names people.
-const TABLE: &str = "subjects";
+/// The tables that name people, or say of a few of them what was sealed.
+const TABLES: &str = "subjects, report_quarters, report_people";
 
 /// The time a request waits for the database to get rid of what deleted rows left behind, and the time
 /// one try takes afterwards: a vacuum that is cut off has done a part, and the next one goes on.
@@ -152,7 +153,7 @@ impl Purge {
     async fn run(&self, patience: Duration) -> bool {
         static OUTAGE: Outage =
             Outage::new("what erased rows left in the database's files can't be cleared", "it is cleared again");
-        let is_done = match self.database.scrub(TABLE, patience).await {
+        let is_done = match self.database.scrub(TABLES, patience).await {
             Ok(is_done) => {
                 OUTAGE.succeeded();
                 is_done
@@ -192,6 +193,10 @@ fn erase_in(
             && is_still_so(tx.conn, merchant, erasure.asked.as_ref(), at)?)
     {
         return Ok(None);
+    }
+    if !known.is_empty() {
+        let names: Vec<&Pseudonym> = known.iter().map(|(_, name)| name).collect();
+        tx.context.summaries.erasing(tx.conn, &tx.context.keyring, merchant, &names)?;
     }
     // The row under the form of an earlier build is the same person's, and goes with an event of its own.
     for (reference, name) in &known {

@@ -19,4 +19,5 @@ pub(crate) mod requests;
 pub(crate) mod rules;
 pub(crate) mod subjects;
 pub(crate) mod subtrees;
+pub(crate) mod summaries;
 pub(crate) mod versions;

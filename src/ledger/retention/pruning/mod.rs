@@ -38,7 +38,7 @@ use crate::ledger::read::history as log_history;
 use crate::ledger::store::history::{self, LoggedRow};
 use crate::ledger::store::pruning as rows;
 use crate::ledger::write::{check, redemption};
-use crate::ledger::{IDEMPOTENCY_WINDOW, LedgerError, WriterContext};
+use crate::ledger::{IDEMPOTENCY_WINDOW, LedgerError, Summaries, WriterContext};
 use crate::rules::limit::ROLLING;
 use crate::tokens::claims::SKEW_SECONDS;
 pub use blocker::{BlockedBy, PruningBlocker};
@@ -180,18 +180,18 @@ pub(crate) fn event_of(plan: &Plan, by: Actor) -> EventDraft {
 
 /// Takes the bodies away that were planned, once the pruning is recorded; says how many went.
 pub(crate) async fn take(
-    database: &Database,
+    context: &WriterContext,
     plan: &Plan,
     mut progress: impl FnMut(i64, i64),
 ) -> Result<u64, LedgerError> {
     let (mut taken, mut from) = (0, plan.from_index);
     while from < plan.to_index {
         let to = plan.to_index.min(from + CHUNK);
-        let chosen = chosen(database, &plan.merchant, plan.before, (from, to)).await?;
+        let chosen = chosen(&context.database, &plan.merchant, plan.before, (from, to)).await?;
         let chosen: Vec<LoggedRow> = chosen.into_iter().filter(|it| it.goes).map(|it| it.row).collect();
-        let merchant = plan.merchant.clone();
-        let pruned = database.write(move |conn| match history::find_log_size(conn, &merchant)? {
-            Some((log, _)) if !chosen.is_empty() => take_bodies(conn, &merchant, &log, &chosen),
+        let (merchant, summaries) = (plan.merchant.clone(), context.summaries.clone());
+        let pruned = context.database.write(move |conn| match history::find_log_size(conn, &merchant)? {
+            Some((log, _)) if !chosen.is_empty() => take_bodies(conn, summaries.as_ref(), &merchant, &log, &chosen),
             _ => Ok(0),
         });
         taken += u64::try_from(pruned.await?).unwrap_or(u64::MAX);
@@ -233,6 +233,7 @@ async fn chosen(
 /// the events are locked before it is looked what is open.
 fn take_bodies(
     conn: &mut AnyConnection,
+    summaries: &dyn Summaries,
     merchant: &MerchantId,
     log: &str,
     chosen: &[LoggedRow],
@@ -241,8 +242,9 @@ fn take_bodies(
     let about: Vec<&str> = chosen.iter().map(|row| row.about.as_str()).collect();
     let open = rows::list_open_referrals(conn, merchant, &about, ReferralStatus::Open.as_str())?;
     let open: HashSet<&str> = open.iter().map(String::as_str).collect();
-    let goes = chosen.iter().filter(|row| !open.contains(row.about.as_str()));
-    rows::prune_bodies(conn, log, &goes.map(|row| row.log_index).collect::<Vec<_>>())
+    let goes: Vec<&LoggedRow> = chosen.iter().filter(|row| !open.contains(row.about.as_str())).collect();
+    summaries.pruning(conn, merchant, &goes)?;
+    rows::prune_bodies(conn, log, &goes.iter().map(|row| row.log_index).collect::<Vec<_>>())
 }
 
 type Counts = (rows::CountUntil, rows::CountUntil, i64);

@@ -1,5 +1,7 @@
 //! Reports over random histories, held to a recount by hand of what was done.
 
+mod sums;
+
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -154,7 +156,14 @@ async fn correct(world: &World, merchant: &Merchant, grant: &GrantId, party: u64
     }
 }
 
-async fn history(world: &World, merchant: &Merchant, runner: &mut TestRunner) -> Vec<Made> {
+/// Those who take part: a kiosk in each place, and who decides.
+struct Staff {
+    kiosks: Vec<Principal>,
+    admin: Principal,
+}
+
+/// The staff of a merchant, whose perks are there then.
+async fn staff(world: &World, merchant: &Merchant) -> Staff {
     let mut kiosks = Vec::new();
     for place in PLACES {
         let key = NewKey::of(Role::Kiosk, Some(merchant.id.clone()), "k");
@@ -166,8 +175,26 @@ async fn history(world: &World, merchant: &Merchant, runner: &mut TestRunner) ->
     for (slug, rule) in PERKS {
         world.perk(merchant, slug, rule).await;
     }
+    Staff { kiosks, admin }
+}
+
+async fn history(world: &World, merchant: &Merchant, runner: &mut TestRunner) -> Vec<Made> {
+    let staff = staff(world, merchant).await;
     let mut all: Vec<Made> = Vec::new();
-    for nth in 0..CHECKS {
+    go_on(world, merchant, &staff, runner, CHECKS, &mut all).await;
+    all
+}
+
+async fn go_on(
+    world: &World,
+    merchant: &Merchant,
+    Staff { kiosks, admin }: &Staff,
+    runner: &mut TestRunner,
+    checks: usize,
+    all: &mut Vec<Made>,
+) {
+    let begun = all.len();
+    for nth in begun..begun + checks {
         world.pass(draw(runner, 1..1_500_i64));
         let subject = draw(runner, 0..40_usize);
         if subject % 7 != 0 {
@@ -198,7 +225,7 @@ async fn history(world: &World, merchant: &Merchant, runner: &mut TestRunner) ->
             contests,
             judged,
         });
-        judge(world, merchant, &admin, runner, &mut all).await;
+        judge(world, merchant, admin, runner, all).await;
         for step in 0..draw(runner, 0..3) {
             world.pass(draw(runner, 1..400_i64));
             let now = world.now();
@@ -245,7 +272,6 @@ async fn history(world: &World, merchant: &Merchant, runner: &mut TestRunner) ->
         }
     }
     world.pass(1);
-    all
 }
 
 type Sums = BTreeMap<Option<String>, BTreeMap<String, u64>>;

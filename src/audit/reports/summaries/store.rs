@@ -1,0 +1,259 @@
+//! The tables of the summaries.
+
+use diesel::prelude::*;
+use diesel::upsert::excluded;
+
+use super::packed::{pack, unpack};
+use super::sums::{QuarterSums, Sums};
+use crate::audit::reports::asked::ReportKind;
+use crate::database::schema::{events, logs, report_heads, report_people, report_quarters};
+use crate::database::{AnyConnection, DatabaseError};
+use crate::foundation::ids::MerchantId;
+use crate::ledger::store::history::LoggedRow;
+use crate::on_either;
+
+/// Number of rows that one statement takes.
+const ROWS: usize = 200;
+
+/// Where the sums of a merchant's log end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Queryable)]
+pub(in crate::audit) struct SummedHead {
+    /// The events before this index are summed up.
+    pub log_index: i64,
+    /// Changes with whatever changes the sums.
+    pub revision: i64,
+}
+
+/// The head of the sums; none before the first.
+pub(in crate::audit) fn find_head(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+) -> Result<Option<SummedHead>, DatabaseError> {
+    Ok(report_heads::table
+        .find(merchant.as_str())
+        .select((report_heads::log_index, report_heads::revision))
+        .first(conn)
+        .optional()?)
+}
+
+/// Makes the head of a merchant who has none.
+pub(super) fn begin(conn: &mut AnyConnection, merchant: &MerchantId) -> Result<(), DatabaseError> {
+    let row = (
+        report_heads::merchant_id.eq(merchant.as_str()),
+        report_heads::log_index.eq(0_i64),
+        report_heads::revision.eq(0_i64),
+    );
+    on_either!(conn, |c| diesel::insert_into(report_heads::table).values(row).on_conflict_do_nothing().execute(c)?);
+    Ok(())
+}
+
+/// Holds the head until the transaction ends, and makes whoever has read it before start again. Of a merchant without one
+/// it makes one: who begins meanwhile has to see that something was taken away.
+pub(super) fn hold(conn: &mut AnyConnection, merchant: &MerchantId) -> Result<SummedHead, DatabaseError> {
+    begin(conn, merchant)?;
+    let row = report_heads::table.find(merchant.as_str());
+    on_either!(conn, |c| diesel::update(row).set(report_heads::revision.eq(report_heads::revision + 1)).execute(c)?);
+    find_head(conn, merchant)?.ok_or(DatabaseError::Conflict)
+}
+
+/// Moves the head on; false if it isn't any more as it was read.
+pub(super) fn advance(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    was: SummedHead,
+    log_index: i64,
+) -> Result<bool, DatabaseError> {
+    let row = report_heads::table
+        .find(merchant.as_str())
+        .filter(report_heads::log_index.eq(was.log_index).and(report_heads::revision.eq(was.revision)));
+    let to = (report_heads::log_index.eq(log_index), report_heads::revision.eq(was.revision + 1));
+    Ok(on_either!(conn, |c| diesel::update(row).set(to).execute(c)?) == 1)
+}
+
+/// The merchants whose logs are this much longer than their sums.
+pub(super) fn list_behind(conn: &mut AnyConnection, least: i64) -> Result<Vec<String>, DatabaseError> {
+    let logs: Vec<(Option<String>, i64, Option<i64>)> = logs::table
+        .left_join(report_heads::table.on(logs::merchant_id.eq(report_heads::merchant_id.nullable())))
+        .filter(logs::merchant_id.is_not_null().and(logs::size.ge(least)))
+        .order(logs::merchant_id)
+        .select((logs::merchant_id, logs::size, report_heads::log_index.nullable()))
+        .load(conn)?;
+    let behind = logs.into_iter().filter(|(_, size, index)| size.saturating_sub(index.unwrap_or(0)) >= least);
+    Ok(behind.filter_map(|(merchant, ..)| merchant).collect())
+}
+
+fn unpacked(quarter: i64, bytes: &[u8]) -> Result<QuarterSums, DatabaseError> {
+    unpack(bytes).ok_or_else(|| DatabaseError::corrupt("report summary", format!("of the quarter {quarter}")))
+}
+
+/// The sums of the quarters from the first on and before the second.
+pub(in crate::audit) fn list_quarters(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    report: ReportKind,
+    (from, before): (i64, i64),
+    most: i64,
+) -> Result<Vec<(i64, QuarterSums)>, DatabaseError> {
+    let rows: Vec<(i64, Vec<u8>)> = report_quarters::table
+        .filter(report_quarters::merchant_id.eq(merchant.as_str()).and(report_quarters::report.eq(report.as_str())))
+        .filter(report_quarters::quarter.ge(from).and(report_quarters::quarter.lt(before)))
+        .order(report_quarters::quarter)
+        .limit(most)
+        .select((report_quarters::quarter, report_quarters::sums))
+        .load(conn)?;
+    rows.into_iter().map(|(quarter, bytes)| Ok((quarter, unpacked(quarter, &bytes)?))).collect()
+}
+
+/// A quarter of a report, packed.
+pub(super) struct QuarterRow {
+    report: ReportKind,
+    quarter: i64,
+    sums: Vec<u8>,
+}
+
+/// These sums, added to what is stored: rows to be written over it.
+pub(super) fn added(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    sums: Sums,
+) -> Result<Vec<QuarterRow>, DatabaseError> {
+    let mut all = Vec::with_capacity(sums.0.len());
+    for report in ReportKind::ALL {
+        let quarters: Vec<i64> = sums.0.keys().filter(|(kind, _)| *kind == report).map(|(_, at)| *at).collect();
+        for quarters in quarters.chunks(ROWS) {
+            let rows: Vec<(i64, Vec<u8>)> = on_either!(conn, |c| report_quarters::table
+                .filter(report_quarters::merchant_id.eq(merchant.as_str()))
+                .filter(report_quarters::report.eq(report.as_str()))
+                .filter(report_quarters::quarter.eq_any(quarters))
+                .select((report_quarters::quarter, report_quarters::sums))
+                .load(c)?);
+            for (quarter, bytes) in rows {
+                all.push(((report, quarter), unpacked(quarter, &bytes)?));
+            }
+        }
+    }
+    let mut stored = Sums(all.into_iter().collect());
+    stored.merge(sums);
+    let rows = stored.0.into_iter();
+    Ok(rows.map(|((report, quarter), sums)| QuarterRow { report, quarter, sums: pack(&sums) }).collect())
+}
+
+/// Writes quarters over what is stored of them.
+pub(super) fn put(conn: &mut AnyConnection, merchant: &MerchantId, rows: &[QuarterRow]) -> Result<(), DatabaseError> {
+    use report_quarters::dsl;
+    for rows in rows.chunks(ROWS) {
+        let rows: Vec<_> = rows
+            .iter()
+            .map(|row| {
+                (
+                    dsl::merchant_id.eq(merchant.as_str()),
+                    dsl::report.eq(row.report.as_str()),
+                    dsl::quarter.eq(row.quarter),
+                    dsl::sums.eq(&row.sums),
+                )
+            })
+            .collect();
+        on_either!(conn, |c| diesel::insert_into(report_quarters::table)
+            .values(&rows)
+            .on_conflict((dsl::merchant_id, dsl::report, dsl::quarter))
+            .do_update()
+            .set(dsl::sums.eq(excluded(dsl::sums)))
+            .execute(c)?);
+    }
+    Ok(())
+}
+
+/// Notes whose events were summed up, by pseudonym and index.
+pub(super) fn insert_people(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    people: &[(String, i64)],
+) -> Result<(), DatabaseError> {
+    for people in people.chunks(ROWS) {
+        let rows: Vec<_> = people
+            .iter()
+            .map(|(subject, index)| {
+                (
+                    report_people::merchant_id.eq(merchant.as_str()),
+                    report_people::subject.eq(subject),
+                    report_people::log_index.eq(index),
+                )
+            })
+            .collect();
+        on_either!(conn, |c| diesel::insert_into(report_people::table)
+            .values(&rows)
+            .on_conflict_do_nothing()
+            .execute(c)?);
+    }
+    Ok(())
+}
+
+/// The indexes of a person's events that were summed up.
+pub(super) fn list_indexes(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    subject: &str,
+) -> Result<Vec<i64>, DatabaseError> {
+    Ok(report_people::table
+        .filter(report_people::merchant_id.eq(merchant.as_str()).and(report_people::subject.eq(subject)))
+        .order(report_people::log_index)
+        .select(report_people::log_index)
+        .load(conn)?)
+}
+
+/// Forgets which events a person's are.
+pub(super) fn delete_person(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    subject: &str,
+) -> Result<(), DatabaseError> {
+    let rows = report_people::merchant_id.eq(merchant.as_str()).and(report_people::subject.eq(subject));
+    on_either!(conn, |c| diesel::delete(report_people::table.filter(rows)).execute(c)?);
+    Ok(())
+}
+
+/// Forgets whose events these are.
+pub(super) fn delete_people(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    people: &[(&str, i64)],
+) -> Result<(), DatabaseError> {
+    for people in people.chunks(ROWS) {
+        let (subjects, indexes): (Vec<&str>, Vec<i64>) = people.iter().copied().unzip();
+        on_either!(conn, |c| diesel::delete(
+            report_people::table
+                .filter(report_people::merchant_id.eq(merchant.as_str()))
+                .filter(report_people::subject.eq_any(&subjects).and(report_people::log_index.eq_any(&indexes)))
+        )
+        .execute(c)?);
+    }
+    Ok(())
+}
+
+/// Forgets all sums of a merchant, who begins again.
+pub(super) fn reset(conn: &mut AnyConnection, merchant: &MerchantId) -> Result<(), DatabaseError> {
+    let id = merchant.as_str();
+    on_either!(conn, |c| {
+        diesel::delete(report_quarters::table.filter(report_quarters::merchant_id.eq(id))).execute(c)?;
+        diesel::delete(report_people::table.filter(report_people::merchant_id.eq(id))).execute(c)?;
+        diesel::update(report_heads::table.find(id)).set(report_heads::log_index.eq(0)).execute(c)?
+    });
+    Ok(())
+}
+
+/// The events of a log at these indexes.
+pub(super) fn list_at(conn: &mut AnyConnection, log: &str, indexes: &[i64]) -> Result<Vec<LoggedRow>, DatabaseError> {
+    Ok(on_either!(conn, |c| events::table
+        .filter(events::log_id.eq(log).and(events::log_index.eq_any(indexes)))
+        .order(events::log_index)
+        .select((
+            events::log_index,
+            events::id,
+            events::kind,
+            events::about,
+            events::at,
+            events::leaf_hash,
+            events::body
+        ))
+        .load(c)?))
+}

@@ -1,0 +1,179 @@
+//! The sums that reports add up, held to the events: the log is summed up once more and compared, cell by cell.
+//!
+//! Held to nothing: quarters up to the last event whose body is pruned, of which the sums are all that is left. And how a sum
+//! is split by what is sealed: a band of scores, near misses. Nobody without the gateway's keys can recompute that, so only
+//! the sum over all bands is held to the events, and near misses are no more than refusals for the score.
+//!
+//! This takes a second pass over the log of a merchant who has sums, and their memory, one merchant at a time.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use crate::audit::reports::asked::ReportKind;
+use crate::audit::reports::summaries::PAGE;
+use crate::audit::reports::summaries::page::{self, SummedLog};
+use crate::audit::reports::summaries::store;
+use crate::audit::reports::summaries::sums::{self, Cell, Column, QuarterSums, Sums};
+use crate::audit::verify::findings::{FindingPlace, Findings, Wrong};
+use crate::database::{AnyConnection, DatabaseError};
+use crate::foundation::clock::from_micros;
+use crate::foundation::ids::MerchantId;
+
+/// Number of stored quarters that are read at once.
+const QUARTERS: i64 = 1_000;
+
+/// The columns that say how near a score was, which is sealed.
+const NEAR: [&str; 2] = ["near_misses", "near_unknown"];
+
+type Counts = BTreeMap<Cell, BTreeMap<Column, i64>>;
+
+/// A log whose sums are compared.
+pub(crate) struct Compared<'a> {
+    pub id: &'a str,
+    pub name: &'a str,
+    pub size: i64,
+    pub merchant: &'a str,
+}
+
+/// The sums by the events.
+struct Expected {
+    sums: Sums,
+    /// The last quarter that an event stands in whose body is pruned.
+    pruned_to: Option<i64>,
+    /// Quarters whose sums rest on events that are pruned.
+    uncertain: BTreeSet<i64>,
+}
+
+/// Compares the stored sums of a merchant's log with its events.
+pub(crate) fn compare(
+    conn: &mut AnyConnection,
+    log: &Compared<'_>,
+    findings: &mut Findings,
+) -> Result<(), DatabaseError> {
+    // Another finding says that this is nobody's log.
+    let Ok(merchant) = log.merchant.parse::<MerchantId>() else { return Ok(()) };
+    let summed = store::find_head(conn, &merchant)?.map_or(0, |head| head.log_index);
+    if !(0..=log.size).contains(&summed) {
+        findings.add(FindingPlace::log(log.name), Wrong::SummaryHead { summed, size: log.size });
+        return Ok(());
+    }
+    let mut expected = match sum_up(conn, log.id, &merchant, summed) {
+        Ok(expected) => expected,
+        // The event that can't be read is a finding of its own.
+        Err(DatabaseError::Corrupt { .. }) => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    for report in ReportKind::ALL {
+        let mut add = |quarter: i64, part: String| {
+            let quarter = from_micros(quarter.saturating_mul(sums::QUARTER_MICROS)).to_string();
+            findings.add(FindingPlace::log(log.name), Wrong::Summary { report: report.as_str(), quarter, part });
+        };
+        let mut from = i64::MIN;
+        loop {
+            let page = match store::list_quarters(conn, &merchant, report, (from, i64::MAX), QUARTERS) {
+                Ok(page) => page,
+                Err(DatabaseError::Corrupt { detail, .. }) => {
+                    add(from.max(0), format!("one from there on can't be read, {detail}"));
+                    break;
+                }
+                Err(error) => return Err(error),
+            };
+            let next = page.last().map(|(quarter, _)| quarter.saturating_add(1));
+            let is_last = i64::try_from(page.len()).is_ok_and(|length| length < QUARTERS);
+            for (quarter, stored) in page {
+                let wanted = expected.sums.0.remove(&(report, quarter)).unwrap_or_default();
+                if expected.is_held(quarter) {
+                    compare_quarter(stored, wanted, |part| add(quarter, part));
+                }
+            }
+            match next {
+                Some(next) if !is_last => from = next,
+                _ => break,
+            }
+        }
+        let rest: Vec<i64> = expected.sums.0.keys().filter(|(kind, _)| *kind == report).map(|(_, at)| *at).collect();
+        for quarter in rest {
+            let wanted = expected.sums.0.remove(&(report, quarter)).unwrap_or_default();
+            if expected.is_held(quarter) {
+                compare_quarter(QuarterSums::default(), wanted, |part| add(quarter, part));
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Expected {
+    fn is_held(&self, quarter: i64) -> bool {
+        self.pruned_to.is_none_or(|pruned| pruned < quarter) && !self.uncertain.contains(&quarter)
+    }
+}
+
+fn sum_up(conn: &mut AnyConnection, id: &str, merchant: &MerchantId, to: i64) -> Result<Expected, DatabaseError> {
+    let log = SummedLog { id, merchant, keyring: None };
+    let (mut sums, mut pruned_at, mut uncertain, mut from) = (Sums::default(), None::<Timestamp>, BTreeSet::new(), 0);
+    while from < to {
+        let before = to.min(from.saturating_add(PAGE));
+        let page = page::sum(conn, &log, (from, before))?;
+        sums.merge(page.sums);
+        pruned_at = pruned_at.max(page.pruned_at);
+        uncertain.extend(page.uncertain);
+        from = before;
+    }
+    Ok(Expected { sums, pruned_to: pruned_at.map(sums::quarter_of), uncertain })
+}
+
+/// Adds what differs, in words.
+fn compare_quarter(stored: QuarterSums, wanted: QuarterSums, mut add: impl FnMut(String)) {
+    if stored.pruned + stored.unprovable > 0 {
+        add("it tells of events that are pruned, and none is".to_owned());
+    }
+    let ((stored_cells, stored_near), (cells, below)) = (unsealed(&stored.cells), unsealed(&wanted.cells));
+    let names: BTreeSet<&Cell> = stored_cells.keys().chain(cells.keys()).collect();
+    for cell in names {
+        let of = |counts: &Counts| counts.get(cell).cloned().unwrap_or_default();
+        let (stored, wanted) = (of(&stored_cells), of(&cells));
+        let columns: BTreeSet<Column> = stored.keys().chain(wanted.keys()).copied().collect();
+        for column in columns {
+            let [stored, wanted] = [&stored, &wanted].map(|counts| counts.get(&column).copied().unwrap_or(0));
+            if stored != wanted {
+                let column = match column {
+                    Column::Named(name) => name.to_owned(),
+                    Column::Unspent(until) => format!("grants unused that expire at {}", from_micros(until)),
+                };
+                add(format!("{column} of `{cell}` is {stored}, and {wanted} by the events"));
+            }
+        }
+    }
+    for (cell, near) in stored_near {
+        let below = below.get(&cell).copied().unwrap_or(0);
+        if near > below {
+            add(format!("near misses of `{cell}` are {near}, of {below} refusals for the score"));
+        }
+    }
+    if stored.cells.values().flat_map(BTreeMap::values).any(|count| *count < 0) {
+        add("a count is below nought".to_owned());
+    }
+    let names: BTreeSet<_> = stored.limits.keys().chain(wanted.limits.keys()).collect();
+    for at in names {
+        if stored.limits.get(at) != wanted.limits.get(at) {
+            add(format!("the limit `{}` of `{}` at `{}` is another by the events", at.limit, at.perk, at.location));
+        }
+    }
+}
+
+/// The counts without what is sealed: over all bands, and near misses, known or not, apart.
+fn unsealed(cells: &Counts) -> (Counts, BTreeMap<Cell, i64>) {
+    let (mut all, mut near) = (Counts::new(), BTreeMap::new());
+    for (cell, counts) in cells {
+        let cell = Cell { band: None, ..cell.clone() };
+        for (column, count) in counts {
+            let sum = match column {
+                Column::Named(name) if NEAR.contains(name) => near.entry(cell.clone()).or_default(),
+                column => all.entry(cell.clone()).or_default().entry(*column).or_default(),
+            };
+            *sum = i64::saturating_add(*sum, *count);
+        }
+    }
+    (all, near)
+}
