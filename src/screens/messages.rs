@@ -29,10 +29,7 @@ const LANGUAGES: [Language; 6] = [
     language("zh-Hans", "简体中文", "zh-Hans.json", include_str!("messages/zh-Hans.txt")),
     language("es", "Español", "es.json", include_str!("messages/es.txt")),
     language("ja", "日本語", "ja.json", include_str!("messages/ja.txt")),
-    Language {
-        is_right_to_left: true,
-        ..language("ar", "العربية", "ar.json", include_str!("messages/ar.txt"))
-    },
+    Language { is_right_to_left: true, ..language("ar", "العربية", "ar.json", include_str!("messages/ar.txt")) },
 ];
 
 const fn language(tag: &'static str, name: &'static str, file: &'static str, text: &'static str) -> Language {

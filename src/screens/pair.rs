@@ -15,7 +15,7 @@ use crate::access::devices::PairError;
 use crate::foundation::field_error::FieldError;
 use crate::gateway::Gateway;
 use crate::web::extract::Body;
-use crate::web::pages::{page, see_other};
+use crate::web::page::{page, see_other};
 use crate::web::problem::{Kind, Problem};
 use crate::web::state::State;
 
@@ -91,8 +91,12 @@ pub(super) async fn post_pair(
 #[serde(tag = "state", rename_all = "snake_case")]
 enum PairState {
     /// Its words wait to be confirmed.
-    Waiting { words: String },
-    Paired { home: &'static str },
+    Waiting {
+        words: String,
+    },
+    Paired {
+        home: &'static str,
+    },
     /// Nobody knows it: its code is over, or it was signed off.
     Unpaired,
 }

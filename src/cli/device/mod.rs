@@ -105,7 +105,17 @@ impl DeviceView {
     fn of(device: Device, now: Timestamp) -> Self {
         let status = device.status(now).as_str();
         let Device { key, perk, words, seen_at, page, .. } = device;
-        Self { device: key.id, role: key.role, label: key.label, location: key.location, perk, status, words, seen_at, page }
+        Self {
+            device: key.id,
+            role: key.role,
+            label: key.label,
+            location: key.location,
+            perk,
+            status,
+            words,
+            seen_at,
+            page,
+        }
     }
 }
 

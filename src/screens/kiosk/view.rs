@@ -14,7 +14,7 @@ use crate::foundation::ids::{CheckId, GrantId};
 use crate::foundation::language::Languages;
 use crate::rules::messages::Messages;
 use crate::rules::rule::Rule;
-use crate::web::qr::QrView;
+use crate::web::page::qr::QrView;
 
 /// The most reasons that are read at a kiosk.
 const MOST_REASONS: usize = 2;
@@ -78,7 +78,8 @@ impl AnswerView {
         let (decision, offers) = (shown.decision, OfferShown::all(shown.decision, rule, languages));
         let form = form_of(&shown);
         let name_of = |id: &str| {
-            let of_rule = rule.and_then(|rule| rule.tiers().iter().find(|tier| tier.id == id)).map(|tier| tier.name.clone());
+            let of_rule =
+                rule.and_then(|rule| rule.tiers().iter().find(|tier| tier.id == id)).map(|tier| tier.name.clone());
             of_rule.or_else(|| tier_names.iter().find(|(known, _)| known == id).map(|(_, name)| name.clone()))
         };
         let reasons = if form == Form::Granted { Vec::new() } else { said_first(shown.reasons) };

@@ -25,7 +25,10 @@ async fn a_grant_has_a_code_and_no_token_and_a_retry_gets_it_again() {
         let first = screen.ask("twitter:ada", "one").await;
         let granted = first.is(200);
         assert_eq!((&granted["form"], &granted["tier"]), (&json!("granted"), &json!("Main lounge")));
-        assert_eq!((&granted["at"], &granted["until"]), (&json!("2012-05-08T19:00:00Z"), &json!("2012-05-08T19:30:00Z")));
+        assert_eq!(
+            (&granted["at"], &granted["until"]),
+            (&json!("2012-05-08T19:00:00Z"), &json!("2012-05-08T19:30:00Z"))
+        );
         let side = granted["code"]["side"].as_u64().unwrap();
         assert!((69..=97).contains(&side), "{side}");
         assert!(!first.text.contains("eyJ") && !first.text.contains("ada"), "neither token nor handle: {}", first.text);
@@ -89,10 +92,14 @@ async fn a_kiosk_shows_its_place_and_is_seen() {
     for app in TestApp::all().await {
         app.lounge(LOUNGE, "50").await;
         let screen = Screen::kiosk(&app, 'a').await;
-        let ask = screen.client.ask(Method::GET, "/kiosk/state?page=abc123").header("perkgate-page", &screen.page_token);
+        let ask =
+            screen.client.ask(Method::GET, "/kiosk/state?page=abc123").header("perkgate-page", &screen.page_token);
         let state = ask.header("cookie", screen.cookie.as_deref().unwrap()).await;
         let state = state.is(200);
-        assert_eq!((&state["location"], &state["kiosk"], &state["state"]), (&json!("SFO-A"), &json!("A12"), &json!("open")));
+        assert_eq!(
+            (&state["location"], &state["kiosk"], &state["state"]),
+            (&json!("SFO-A"), &json!("A12"), &json!("open"))
+        );
         let tiers: Vec<_> = state["tiers"].as_array().unwrap().iter().map(|tier| tier["name"].clone()).collect();
         assert_eq!(tiers, ["First lounge", "Main lounge"]);
         let admin = app.admin(&app.cathay).await;
@@ -156,10 +163,8 @@ async fn every_file_of_the_shell_is_there_and_the_worker_keeps_nothing_else() {
         assert!(page.text.contains("<noscript>") && page.header("cache-control") == "no-store", "{path}");
         assert!(page.header("permissions-policy").contains("camera=(self)"));
     }
-    let door = NewKey {
-        audience: Some("sfo-lounge".into()),
-        ..NewKey::of(Role::Door, Some(app.cathay.id.clone()), "SFO A3")
-    };
+    let door =
+        NewKey { audience: Some("sfo-lounge".into()), ..NewKey::of(Role::Door, Some(app.cathay.id.clone()), "SFO A3") };
     let (_, door) = Screen::paired(&app, door, 'd').await;
     door.open("/kiosk").await.problem(403, "forbidden");
     assert_eq!(door.open("/pair").await.header("location"), "/door");

@@ -56,7 +56,10 @@ async fn a_browser_works_once_its_words_are_confirmed_and_the_log_names_it() {
         assert_eq!(listed.is(200)["devices"][0]["words"], words);
         let confirm = format!("/v1/devices/{device}/confirm");
         admin.post(&confirm, &json!({"words": "amber amber"})).await.problem(422, "invalid_request");
-        admin.post("/v1/devices/key_00000000000070008000000000000001/confirm", &json!({"words": words})).await.problem(404, "not_found");
+        admin
+            .post("/v1/devices/key_00000000000070008000000000000001/confirm", &json!({"words": words}))
+            .await
+            .problem(404, "not_found");
         let american = app.admin(&app.american).await;
         american.post(&confirm, &json!({"words": words})).await.problem(404, "not_found");
         american.delete(&format!("/v1/devices/{device}")).await.problem(404, "not_found");
