@@ -53,6 +53,11 @@ pub(super) fn styles() -> &'static str {
     address("screens.css")
 }
 
+/// The address of the icon.
+pub(super) fn icon() -> &'static str {
+    address("icon.svg")
+}
+
 /// The address of the kiosk's script.
 pub(super) fn kiosk_script() -> &'static str {
     address("kiosk.js")

@@ -39,6 +39,7 @@ const PERMISSIONS: &str = "camera=(self), geolocation=(), microphone=(), payment
 #[template(path = "refusal.html", config = "src/screens/askama.toml")]
 struct RefusalPage {
     styles: &'static str,
+    icon: &'static str,
     title: &'static str,
     detail: String,
 }
@@ -123,7 +124,7 @@ fn show_refusal(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> 
     let problem = response.response().error().and_then(Error::as_error::<Problem>);
     let kind = problem.map_or_else(|| Kind::of_status(status), |problem| problem.kind);
     let detail = problem.map_or_else(String::new, |problem| problem.detail.to_string());
-    let page = RefusalPage { styles: assets::styles(), title: kind.title(), detail };
+    let page = RefusalPage { styles: assets::styles(), icon: assets::icon(), title: kind.title(), detail };
     let Ok(text) = page.render() else { return response };
     let (request, response) = response.into_parts();
     let mut response = response.set_body(BoxBody::new(text));
