@@ -152,6 +152,8 @@ fn names_of(reasons: &[Reason]) -> Vec<(String, String)> {
 
 fn form_of(shown: &CheckShown, next: Option<Timestamp>) -> Form {
     match shown.decision {
+        // One that was taken back, or whose key was withdrawn, opens no door.
+        Decision::Granted if shown.token.is_none() => return Form::Refused,
         Decision::Granted => return Form::Granted,
         Decision::Referred => return Form::Waiting,
         Decision::Denied => {}
