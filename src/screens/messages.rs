@@ -1,4 +1,4 @@
-//! What the screens say, by language: one file each, of lines `key = text`. A key with a number has one line a plural
+//! The words of the screens, by language: one file each, of lines `key = text`. A key with a number has one line a plural
 //! category of its language (CLDR), `key[one] = …`, chosen by the first number that its `other` names. `{name}` stands for
 //! what is said, and what stands between stars is set off.
 //!
@@ -86,7 +86,7 @@ static OFFERED: LazyLock<String> = LazyLock::new(|| {
     serde_json::to_string(&offered.collect::<Vec<_>>()).unwrap_or_default()
 });
 
-/// What every page of a screen begins with.
+/// The beginning of every page of a screen.
 pub(super) struct Shell {
     pub merchant: String,
     pub place: String,

@@ -52,7 +52,7 @@ pub(super) struct PageQuery {
     pub page: String,
 }
 
-/// What a screen shows of its place.
+/// The place as a screen shows it.
 #[derive(Serialize)]
 pub(super) struct PlaceView {
     merchant: String,

@@ -57,7 +57,7 @@ struct New {
         value_parser = PossibleValuesParser::new(ROLES.map(Role::as_str)).try_map(|text| text.parse::<Role>())
     )]
     role: Role,
-    /// What people call it.
+    /// Its name, as people call it.
     #[arg(long, value_name = "TEXT")]
     label: String,
     /// Where it stands: limits and rules read it from here.

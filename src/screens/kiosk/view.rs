@@ -1,4 +1,4 @@
-//! What a person may see of an answer at a kiosk: a tier and never a score, the gap in whole points, and the words of the
+//! An answer as a person may see it at a kiosk: a tier and never a score, the gap in whole points, and the words of the
 //! rule in their language. The token is drawn here, so that no script holds its text.
 
 use jiff::Timestamp;

@@ -109,7 +109,7 @@ pub struct DeviceBody {
     /// `kiosk`, `desk` or `door`.
     #[schema(value_type = enumerations::Role)]
     role: Role,
-    /// What people call it, 1–80 characters.
+    /// Its name, as people call it, 1–80 characters.
     label: String,
     /// Where it stands: limits and rules read it from here.
     location: Option<String>,
