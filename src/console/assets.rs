@@ -7,8 +7,8 @@ use actix_web::http::header::IfNoneMatch;
 use actix_web::web;
 use actix_web::{HttpRequest, HttpResponse, get};
 
-use crate::web::assets::{Asset, lean};
 use crate::web::extract::Path;
+use crate::web::page::assets::{Asset, lean};
 use crate::web::problem::Problem;
 
 /// Where all of them are.

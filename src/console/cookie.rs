@@ -1,6 +1,6 @@
 //! The cookie that holds a session's token, until the browser is closed.
 
-use crate::web::cookie::TokenCookie;
+use crate::web::page::cookie::TokenCookie;
 
 pub(super) const SESSION: TokenCookie =
     TokenCookie { secure: "__Host-perkgate", loopback: "perkgate-session", attributes: "; SameSite=Lax" };
@@ -11,7 +11,7 @@ mod tests {
 
     use super::*;
     use crate::access::accounts::SecretToken;
-    use crate::web::transport::Transport;
+    use crate::web::page::transport::Transport;
 
     #[test]
     fn a_token_is_read_from_its_own_cookie_and_only_if_it_stands_once() {

@@ -13,16 +13,16 @@ use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse};
 
 use super::addresses::{log_in_address, own_address};
 use super::caller::{Visit, log_in_first, session_of};
-use super::kept::Stale;
 use super::cookie::SESSION;
+use super::kept::Stale;
 use super::{kept, refusals, waiting};
 use crate::gateway::Gateway;
 use crate::web::address;
-use crate::web::pages::{HTML, write_headers};
-pub(super) use crate::web::pages::{page, page_of, see_other};
+use crate::web::page::transport::{self, Transport};
+use crate::web::page::{HTML, write_headers};
+pub(super) use crate::web::page::{page, page_of, see_other};
 use crate::web::problem::{Kind, Problem};
 use crate::web::state::State;
-use crate::web::transport::{self, Transport};
 
 /// The stream of a page that is left open: it comes back by itself.
 const STREAM: &str = "/console/today/events";

@@ -24,8 +24,8 @@ use super::v1::{attributes, audit, checks, grants, links, perks, reports, scores
 use super::well_known::{get_jwks, get_log_keys};
 use crate::access::role::permit::{
     AnswerSubjects, Audit, Check, ClosePlaces, CountInside, Decide, Introspect, ListClerks, ListOverrides,
-    ManageClerks, ManageDevices, ManageKeys, ManageMerchants, ManagePerks, ManageSources, Override, ReadOwnKey, ReadScores, Redeem,
-    Release, RevokeTokens, SignIn, Void, WriteScores,
+    ManageClerks, ManageDevices, ManageKeys, ManageMerchants, ManagePerks, ManageSources, Override, ReadOwnKey,
+    ReadScores, Redeem, Release, RevokeTokens, SignIn, Void, WriteScores,
 };
 use crate::web::auth::require_key;
 use crate::web::cors::answer_preflight;

@@ -7,8 +7,8 @@ use actix_web::{HttpRequest, HttpResponse, get, web};
 use serde_json::json;
 
 use super::messages;
-use crate::web::assets::{Asset, lean};
 use crate::web::extract::Path;
+use crate::web::page::assets::{Asset, lean};
 use crate::web::problem::Problem;
 
 /// Where all of them are.
@@ -24,7 +24,8 @@ const KIOSK: &str = concat!(
     include_str!("scripts/answer.js"),
     include_str!("scripts/kiosk.js"),
 );
-const WALL: &str = concat!(include_str!("scripts/words.js"), include_str!("scripts/draw.js"), include_str!("scripts/wall.js"));
+const WALL: &str =
+    concat!(include_str!("scripts/words.js"), include_str!("scripts/draw.js"), include_str!("scripts/wall.js"));
 const PAIR: &str = include_str!("scripts/pair.js");
 const WORKER: &str = include_str!("scripts/worker.js");
 const ICON: &str = include_str!("styles/icon.svg");
@@ -50,6 +51,11 @@ pub(super) fn address(name: &str) -> &'static str {
 /// The address of the styles.
 pub(super) fn styles() -> &'static str {
     address("screens.css")
+}
+
+/// The address of the icon.
+pub(super) fn icon() -> &'static str {
+    address("icon.svg")
 }
 
 /// The address of the kiosk's script.

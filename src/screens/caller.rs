@@ -73,13 +73,19 @@ fn visitor_of(req: &HttpRequest) -> Visitor {
 
 fn screen_of(req: &HttpRequest) -> Result<AtPlace, Problem> {
     let Visitor::Screen(screen) = visitor_of(req) else {
-        return Err(Problem::new(Kind::MissingKey, "This browser is no screen of a lounge, or was signed off: pair it at /pair."));
+        return Err(Problem::new(
+            Kind::MissingKey,
+            "This browser is no screen of a lounge, or was signed off: pair it at /pair.",
+        ));
     };
     // A door stands elsewhere, and has a page of its own.
     if matches!(screen.principal.role, Role::Kiosk | Role::Desk) {
         Ok(AtPlace(screen))
     } else {
-        Err(Problem::new(Kind::Forbidden, "This screen was paired for something else: a kiosk or a desk has this page."))
+        Err(Problem::new(
+            Kind::Forbidden,
+            "This screen was paired for something else: a kiosk or a desk has this page.",
+        ))
     }
 }
 
@@ -109,7 +115,10 @@ impl FromRequest for FromPage {
         ready(screen_of(req).and_then(|screen| {
             let sent = req.headers().get(PAGE_TOKEN).map_or(&[][..], |value| value.as_bytes());
             if constant_time::verify_slices_are_equal(sent, screen.page_token.as_bytes()).is_err() {
-                return Err(Problem::new(Kind::Forbidden, "This did not come from the page of this screen. Load it again."));
+                return Err(Problem::new(
+                    Kind::Forbidden,
+                    "This did not come from the page of this screen. Load it again.",
+                ));
             }
             Ok(Self(screen))
         }))

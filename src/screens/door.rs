@@ -18,11 +18,11 @@ use super::caller::Stranger;
 use crate::access::Refused;
 use crate::gateway::Gateway;
 use crate::web::address;
-use crate::web::cookie::TokenCookie;
-use crate::web::pages::{HTML, write_headers};
+use crate::web::page::cookie::TokenCookie;
+use crate::web::page::transport::{self, Transport};
+use crate::web::page::{HTML, write_headers};
 use crate::web::problem::{Kind, Problem};
 use crate::web::state::State;
-use crate::web::transport::{self, Transport};
 
 /// The cookie that a screen is known by. Browsers keep none for longer than 400 days; each look at a page renews it.
 pub(super) const DEVICE: TokenCookie = TokenCookie {
@@ -39,6 +39,7 @@ const PERMISSIONS: &str = "camera=(self), geolocation=(), microphone=(), payment
 #[template(path = "refusal.html", config = "src/screens/askama.toml")]
 struct RefusalPage {
     styles: &'static str,
+    icon: &'static str,
     title: &'static str,
     detail: String,
 }
@@ -73,6 +74,11 @@ async fn admit(req: &ServiceRequest) -> Result<(), Problem> {
     let Some(secret) = DEVICE.read(req.headers(), transport) else { return Ok(()) };
     let now = gateway.clock.now();
     let screen = match gateway.directory.recognize_device(&secret, now) {
+        // It asks until it is confirmed: that is no failure.
+        Err(Refused::Unknown) if req.path().starts_with("/pair") => {
+            state.limits.take_link(client_of(req.request(), gateway))?;
+            Err(Refused::Unknown)
+        }
         Err(Refused::Unknown) => {
             // Charged before the database is asked, as a wrong key is.
             state.limits.take_failure(client_of(req.request(), gateway))?;
@@ -107,14 +113,18 @@ pub(super) fn client_of(req: &HttpRequest, gateway: &Gateway) -> IpAddr {
 fn show_refusal(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
     let status = response.status();
     let wants_page = response.request().method() == Method::GET
-        && response.request().headers().get(header::ACCEPT).is_some_and(|accept| accept.as_bytes().starts_with(b"text/html"));
+        && response
+            .request()
+            .headers()
+            .get(header::ACCEPT)
+            .is_some_and(|accept| accept.as_bytes().starts_with(b"text/html"));
     if !wants_page || !(status.is_client_error() || status.is_server_error()) {
         return response;
     }
     let problem = response.response().error().and_then(Error::as_error::<Problem>);
     let kind = problem.map_or_else(|| Kind::of_status(status), |problem| problem.kind);
     let detail = problem.map_or_else(String::new, |problem| problem.detail.to_string());
-    let page = RefusalPage { styles: assets::styles(), title: kind.title(), detail };
+    let page = RefusalPage { styles: assets::styles(), icon: assets::icon(), title: kind.title(), detail };
     let Ok(text) = page.render() else { return response };
     let (request, response) = response.into_parts();
     let mut response = response.set_body(BoxBody::new(text));

@@ -1,4 +1,4 @@
-//! What the screens say, by language: one file each, of lines `key = text`. A key with a number has one line a plural
+//! The words of the screens, by language: one file each, of lines `key = text`. A key with a number has one line a plural
 //! category of its language (CLDR), `key[one] = …`, chosen by the first number that its `other` names. `{name}` stands for
 //! what is said, and what stands between stars is set off.
 //!
@@ -29,10 +29,7 @@ const LANGUAGES: [Language; 6] = [
     language("zh-Hans", "简体中文", "zh-Hans.json", include_str!("messages/zh-Hans.txt")),
     language("es", "Español", "es.json", include_str!("messages/es.txt")),
     language("ja", "日本語", "ja.json", include_str!("messages/ja.txt")),
-    Language {
-        is_right_to_left: true,
-        ..language("ar", "العربية", "ar.json", include_str!("messages/ar.txt"))
-    },
+    Language { is_right_to_left: true, ..language("ar", "العربية", "ar.json", include_str!("messages/ar.txt")) },
 ];
 
 const fn language(tag: &'static str, name: &'static str, file: &'static str, text: &'static str) -> Language {
@@ -89,11 +86,12 @@ static OFFERED: LazyLock<String> = LazyLock::new(|| {
     serde_json::to_string(&offered.collect::<Vec<_>>()).unwrap_or_default()
 });
 
-/// What every page of a screen begins with.
+/// The beginning of every page of a screen.
 pub(super) struct Shell {
     pub merchant: String,
     pub place: String,
     pub styles: &'static str,
+    pub icon: &'static str,
     pub languages: &'static str,
     pub version: &'static str,
     pub page_token: String,
@@ -107,6 +105,7 @@ pub(super) fn shell(screen: &Screen) -> Shell {
         merchant: principal.merchant.as_ref().map(|merchant| merchant.name.clone()).unwrap_or_default(),
         place: place.into_iter().flatten().collect::<Vec<_>>().join(" · "),
         styles: assets::styles(),
+        icon: assets::icon(),
         languages: &OFFERED,
         version: assets::version(),
         page_token: screen.page_token.clone(),

@@ -15,7 +15,7 @@ use crate::access::devices::PairError;
 use crate::foundation::field_error::FieldError;
 use crate::gateway::Gateway;
 use crate::web::extract::Body;
-use crate::web::pages::{page, see_other};
+use crate::web::page::{page, see_other};
 use crate::web::problem::{Kind, Problem};
 use crate::web::state::State;
 
@@ -23,6 +23,7 @@ use crate::web::state::State;
 #[template(path = "pair.html", config = "src/screens/askama.toml")]
 struct PairPage {
     styles: &'static str,
+    icon: &'static str,
     script: &'static str,
     /// The two words, once a code was typed.
     words: Option<String>,
@@ -44,7 +45,7 @@ pub(super) async fn get_pair(visitor: Visitor, gateway: Data<Gateway>) -> Result
         Visitor::Stranger(secret) => gateway.directory.words_of_device(&secret).await?,
         Visitor::Unknown => None,
     };
-    page(&PairPage { styles: assets::styles(), script: assets::pair_script(), words })
+    page(&PairPage { styles: assets::styles(), icon: assets::icon(), script: assets::pair_script(), words })
 }
 
 /// A code, and the secret that the browser made for it.
@@ -91,8 +92,12 @@ pub(super) async fn post_pair(
 #[serde(tag = "state", rename_all = "snake_case")]
 enum PairState {
     /// Its words wait to be confirmed.
-    Waiting { words: String },
-    Paired { home: &'static str },
+    Waiting {
+        words: String,
+    },
+    Paired {
+        home: &'static str,
+    },
     /// Nobody knows it: its code is over, or it was signed off.
     Unpaired,
 }

@@ -31,9 +31,7 @@ impl SeenScreens {
         let (now, key) = (gateway.clock.now(), screen.principal.key.clone());
         let is_due = {
             let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            let is_due = seen
-                .get(&key)
-                .is_none_or(|(at, with)| with != page || now.duration_since(*at) >= NOTED_EVERY);
+            let is_due = seen.get(&key).is_none_or(|(at, with)| with != page || now.duration_since(*at) >= NOTED_EVERY);
             if is_due {
                 seen.insert(key.clone(), (now, page.to_owned()));
             }
@@ -54,7 +52,7 @@ pub(super) struct PageQuery {
     pub page: String,
 }
 
-/// What a screen shows of its place.
+/// The place as a screen shows it.
 #[derive(Serialize)]
 pub(super) struct PlaceView {
     merchant: String,
@@ -90,7 +88,8 @@ pub(super) async fn perk_of(gateway: &Gateway, screen: &Screen, merchant: &Merch
         return Ok(perk.clone());
     }
     let perks = gateway.catalog.list_perks(&merchant.id, None, MOST_PERKS).await?;
-    let mut offered = perks.into_iter().filter(|perk| perk.status != PerkStatus::Retired && perk.published_version.is_some());
+    let mut offered =
+        perks.into_iter().filter(|perk| perk.status != PerkStatus::Retired && perk.published_version.is_some());
     match (offered.next(), offered.next()) {
         (Some(only), None) => Ok(only.slug),
         _ => Err(Problem::new(
@@ -141,8 +140,10 @@ fn words_of(state: PerkState) -> (&'static str, Option<Timestamp>) {
         PerkState::Closed { opens } => ("closed", opens),
         PerkState::PlaceClosed { until } | PerkState::Blackout { until } => ("closed", Some(until)),
         PerkState::NotYetValid { from } => ("closed", Some(from)),
-        PerkState::Draft | PerkState::Paused | PerkState::Retired | PerkState::Unreadable | PerkState::NoLongerValid => {
-            ("closed", None)
-        }
+        PerkState::Draft
+        | PerkState::Paused
+        | PerkState::Retired
+        | PerkState::Unreadable
+        | PerkState::NoLongerValid => ("closed", None),
     }
 }

@@ -40,5 +40,10 @@ pub fn mount(config: &mut ServiceConfig) {
                 .service(wall::get_state)
                 .default_service(web::to(get_nothing)),
         )
-        .service(web::scope("/screens").wrap(from_fn(attend_screen)).service(assets::get_asset).default_service(web::to(get_nothing)));
+        .service(
+            web::scope("/screens")
+                .wrap(from_fn(attend_screen))
+                .service(assets::get_asset)
+                .default_service(web::to(get_nothing)),
+        );
 }

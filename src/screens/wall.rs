@@ -4,11 +4,11 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, get};
 use askama::Template;
 
+use super::assets;
 use super::caller::{AtPlace, FromPage};
 use super::kiosk::page_of_screen;
 use super::messages::{self, Shell};
 use super::place::{PageQuery, SeenScreens, look};
-use super::assets;
 use crate::gateway::Gateway;
 use crate::web::extract::Params;
 use crate::web::problem::Problem;

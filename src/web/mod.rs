@@ -4,16 +4,13 @@
 //! - `address`, `cors`, `auth`, `clerk`, `rate_limit`, `dry_runs`, `streams`: who asks, from where, how often, and for how long
 //! - `extract`, `serde_error`, `params`, `form`, `stream`, `preconditions`: what a request brings
 //! - `problem`: every refusal; `error_kinds`: which of them each room's error is; `fixed_document`: answers that don't change
-//! - `transport`, `cookie`, `pages`, `assets`, `qr`: pages for people: over which connections, what a browser holds, the
-//!   headers that keep other pages out, styles and scripts, codes to scan
+//! - `page`: pages for people, and all that stands around them
 //! - `state`: what the workers share, and what keeps them from answering
 
 pub(crate) mod address;
-pub(crate) mod assets;
 pub mod auth;
 pub mod clerk;
 pub(crate) mod connections;
-pub(crate) mod cookie;
 pub mod cors;
 pub(crate) mod deadline;
 pub(crate) mod dry_runs;
@@ -21,16 +18,14 @@ pub mod error_kinds;
 pub mod extract;
 pub(crate) mod fixed_document;
 pub(crate) mod form;
-pub(crate) mod pages;
+pub(crate) mod page;
 pub mod params;
 pub(crate) mod preconditions;
 pub mod problem;
 pub mod rate_limit;
 pub mod request;
 mod serde_error;
-pub(crate) mod qr;
 pub(crate) mod sockets;
 pub mod state;
 pub mod stream;
 pub(crate) mod streams;
-pub(crate) mod transport;

@@ -111,7 +111,8 @@ impl RateLimits {
     pub fn take_pairing(&self, address: IpAddr) -> Result<(), Problem> {
         let Err(until) = self.pairing.check_key(&bucket_of(&self.pairing, address)) else { return Ok(()) };
         let wait = until.wait_time_from(DefaultClock::default().now());
-        let detail = format!("At most {CODES_A_MINUTE} codes a minute are taken from one address: wait, and type it again.");
+        let detail =
+            format!("At most {CODES_A_MINUTE} codes a minute are taken from one address: wait, and type it again.");
         Err(Problem::new(Kind::RateLimited, detail).retry_after(wait.as_secs() + 1))
     }
 

@@ -81,10 +81,8 @@ pub(super) fn count(conn: &mut AnyConnection, merchant: &MerchantId) -> Result<i
 
 /// The merchant's devices, in the order they were made.
 pub(super) fn list(conn: &mut AnyConnection, merchant: &MerchantId) -> Result<Vec<Device>> {
-    let rows: Vec<(KeyRow, DeviceRow)> = of_merchant!(merchant)
-        .order(api_keys::id)
-        .select((KeyRow::as_select(), DeviceRow::as_select()))
-        .load(conn)?;
+    let rows: Vec<(KeyRow, DeviceRow)> =
+        of_merchant!(merchant).order(api_keys::id).select((KeyRow::as_select(), DeviceRow::as_select())).load(conn)?;
     rows.into_iter().map(Device::try_from).collect()
 }
 
@@ -180,9 +178,7 @@ pub(in crate::access) fn forget(conn: &mut AnyConnection, merchant: &MerchantId,
 }
 
 /// Every device of every merchant that was confirmed.
-pub(in crate::access) fn list_confirmed(
-    conn: &mut AnyConnection,
-) -> Result<Vec<(TokenHash, KeyId, Option<PerkSlug>)>> {
+pub(in crate::access) fn list_confirmed(conn: &mut AnyConnection) -> Result<Vec<(TokenHash, KeyId, Option<PerkSlug>)>> {
     let rows: Vec<(Option<Vec<u8>>, String, Option<String>)> = devices::table
         .filter(devices::confirmed_at.is_not_null())
         .select((devices::secret_hash, devices::key_id, devices::perk))

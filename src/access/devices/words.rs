@@ -21,9 +21,9 @@ pub(super) const WORDS: [&str; 256] = [
     "poppy", "prairie", "prism", "pumpkin", "quartz", "quill", "quilt", "rabbit", "radish", "raven", "reef", "ribbon",
     "ridge", "river", "robin", "rocket", "rose", "ruby", "saddle", "saffron", "sage", "salmon", "sand", "sapphire",
     "satin", "scarf", "shell", "silk", "silver", "sparrow", "spice", "spruce", "squash", "star", "stone", "storm",
-    "summer", "sunset", "swan", "tango", "teapot", "temple", "thistle", "thunder", "tiger", "timber", "topaz",
-    "tulip", "tundra", "turtle", "valley", "vanilla", "velvet", "violet", "violin", "volcano", "walnut", "walrus",
-    "water", "whale", "wheat", "willow", "window", "winter", "wolf", "zebra",
+    "summer", "sunset", "swan", "tango", "teapot", "temple", "thistle", "thunder", "tiger", "timber", "topaz", "tulip",
+    "tundra", "turtle", "valley", "vanilla", "velvet", "violet", "violin", "volcano", "walnut", "walrus", "water",
+    "whale", "wheat", "willow", "window", "winter", "wolf", "zebra",
 ];
 
 #[cfg(test)]

@@ -57,7 +57,7 @@ struct New {
         value_parser = PossibleValuesParser::new(ROLES.map(Role::as_str)).try_map(|text| text.parse::<Role>())
     )]
     role: Role,
-    /// What people call it.
+    /// Its name, as people call it.
     #[arg(long, value_name = "TEXT")]
     label: String,
     /// Where it stands: limits and rules read it from here.
@@ -105,7 +105,17 @@ impl DeviceView {
     fn of(device: Device, now: Timestamp) -> Self {
         let status = device.status(now).as_str();
         let Device { key, perk, words, seen_at, page, .. } = device;
-        Self { device: key.id, role: key.role, label: key.label, location: key.location, perk, status, words, seen_at, page }
+        Self {
+            device: key.id,
+            role: key.role,
+            label: key.label,
+            location: key.location,
+            perk,
+            status,
+            words,
+            seen_at,
+            page,
+        }
     }
 }
 

@@ -17,8 +17,8 @@ use crate::console::icon::Icon;
 use crate::console::log_in::{busy, code_words, left_words};
 use crate::console::words::encoded;
 use crate::gateway::Gateway;
+use crate::web::page::qr::QrView;
 use crate::web::problem::Problem;
-use crate::web::qr::QrView;
 
 const CODE_OF_NOW: &str = "That is not the code of now. Type the one that the app shows, before it changes.";
 

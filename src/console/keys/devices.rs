@@ -18,7 +18,8 @@ use crate::console::icon::Icon;
 use crate::console::words::{When, role_words, zone_of};
 use crate::foundation::ids::{KeyId, PerkSlug};
 use crate::gateway::Gateway;
-use crate::perks::perk::PerkStatus;
+use crate::perks::error::PerkError;
+use crate::perks::perk::{Perk, PerkStatus};
 use crate::web::extract::Path;
 use crate::web::problem::Problem;
 
@@ -153,7 +154,8 @@ impl DevicesPage {
             words: role_words(role).to_owned(),
             is_chosen: role.as_str() == fields.role,
         };
-        let offered = perks.into_iter().filter(|perk| perk.status != PerkStatus::Retired);
+        let is_offered = |perk: &Perk| perk.status != PerkStatus::Retired && perk.published_version.is_some();
+        let offered = perks.into_iter().filter(is_offered);
         let perks = offered.map(|perk| Choice {
             is_chosen: perk.slug.as_str() == fields.perk,
             value: perk.slug.to_string(),
@@ -186,10 +188,20 @@ pub(in crate::console) async fn post_device(
     form: Posted<DeviceFields>,
 ) -> Result<HttpResponse, Problem> {
     let fields = form.0;
-    let made = match fields.read(&caller) {
-        Ok((key, perk)) => gateway.directory.create_device(key, perk, caller.actor()).await,
+    let (key, perk) = match fields.read(&caller) {
+        Ok(read) => read,
         Err(faults) => return refused(&caller, &gateway, fields, faults).await,
     };
+    if let Some(perk) = &perk {
+        match gateway.catalog.open_perk(&caller.merchant()?.id, perk).await {
+            Ok(_) => {}
+            Err(PerkError::NotFound(_)) => {
+                return refused(&caller, &gateway, fields, Faults::at("perk", "Choose one of the perks.")).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let made = gateway.directory.create_device(key, perk, caller.actor()).await;
     match made {
         Ok((Device { key, .. }, NewCode { code, expires_at })) => {
             let shown = DevicesPage::of(&caller, &gateway, DeviceFields::default(), Faults::default()).await?;

@@ -8,12 +8,12 @@ use actix_web::web::Bytes;
 use askama::Template;
 use futures_util::stream;
 
-use crate::web::pages::HTML;
 use crate::console::icon::Icon;
 use crate::console::words::grouped;
 use crate::eligibility::runs::{Run, RunProgress};
 use crate::gateway::Gateway;
 use crate::web::deadline::{Advance, advance};
+use crate::web::page::HTML;
 use crate::web::problem::Problem;
 
 /// Where the answer goes in a page: nothing that is escaped can be this.

@@ -53,7 +53,10 @@ pub(in crate::screens) async fn post_check(
 ) -> Result<HttpResponse, Problem> {
     let merchant = screen.merchant()?;
     let key = key.into_inner().ok_or_else(|| {
-        Problem::new(Kind::BadIdempotencyKey, "Send the attempt's own `Idempotency-Key`, so that a lost answer is safe.")
+        Problem::new(
+            Kind::BadIdempotencyKey,
+            "Send the attempt's own `Idempotency-Key`, so that a lost answer is safe.",
+        )
     })?;
     let idempotency = Some(gateway.ledger.idempotency(&key, body.hash()));
     let AskBody { read, people } = body.into_inner();

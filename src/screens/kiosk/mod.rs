@@ -17,7 +17,7 @@ use super::place::{PageQuery, SeenScreens, look};
 use crate::access::devices::Screen;
 use crate::gateway::Gateway;
 use crate::web::extract::Params;
-use crate::web::pages::{page, see_other};
+use crate::web::page::{page, see_other};
 use crate::web::problem::{Kind, Problem};
 
 #[derive(Template)]

@@ -1,4 +1,4 @@
-//! What a person may see of an answer at a kiosk: a tier and never a score, the gap in whole points, and the words of the
+//! An answer as a person may see it at a kiosk: a tier and never a score, the gap in whole points, and the words of the
 //! rule in their language. The token is drawn here, so that no script holds its text.
 
 use jiff::Timestamp;
@@ -14,7 +14,7 @@ use crate::foundation::ids::{CheckId, GrantId};
 use crate::foundation::language::Languages;
 use crate::rules::messages::Messages;
 use crate::rules::rule::Rule;
-use crate::web::qr::QrView;
+use crate::web::page::qr::QrView;
 
 /// The most reasons that are read at a kiosk.
 const MOST_REASONS: usize = 2;
@@ -76,9 +76,11 @@ impl AnswerView {
         let (at, tier_names) = (answer.at, names_of(&answer.decided.reasons));
         let shown = CheckShown::of(answer, false).with_closure(closure, languages);
         let (decision, offers) = (shown.decision, OfferShown::all(shown.decision, rule, languages));
-        let form = form_of(&shown);
+        let next = next_of(&shown);
+        let form = form_of(&shown, next);
         let name_of = |id: &str| {
-            let of_rule = rule.and_then(|rule| rule.tiers().iter().find(|tier| tier.id == id)).map(|tier| tier.name.clone());
+            let of_rule =
+                rule.and_then(|rule| rule.tiers().iter().find(|tier| tier.id == id)).map(|tier| tier.name.clone());
             of_rule.or_else(|| tier_names.iter().find(|(known, _)| known == id).map(|(_, name)| name.clone()))
         };
         let reasons = if form == Form::Granted { Vec::new() } else { said_first(shown.reasons) };
@@ -93,7 +95,7 @@ impl AnswerView {
                 .into_iter()
                 .map(|reason| ReasonView::of(reason.in_words_of(rule, decision, languages), &name_of))
                 .collect(),
-            next: shown.next_eligible_at,
+            next,
             offers,
             link: link.as_deref().and_then(QrView::of),
             check: shown.check,
@@ -148,29 +150,40 @@ fn names_of(reasons: &[Reason]) -> Vec<(String, String)> {
     reasons.iter().filter_map(|reason| reason.tier.clone().zip(reason.tier_name.clone())).collect()
 }
 
-fn form_of(shown: &CheckShown) -> Form {
+fn form_of(shown: &CheckShown, next: Option<Timestamp>) -> Form {
     match shown.decision {
+        // One that was taken back, or whose key was withdrawn, opens no door.
+        Decision::Granted if shown.token.is_none() => return Form::Refused,
         Decision::Granted => return Form::Granted,
         Decision::Referred => return Form::Waiting,
         Decision::Denied => {}
     }
-    let is_of_time = |reason: &ReasonShown| {
-        matches!(
-            reason.code,
-            ReasonCode::TooEarly
-                | ReasonCode::OutsideSchedule
-                | ReasonCode::NotYetValid
-                | ReasonCode::Blackout
-                | ReasonCode::PlaceClosed
-        )
-    };
     if shown.reasons.iter().any(|reason| reason.code == ReasonCode::LimitReached) {
         Form::Limit
-    } else if shown.next_eligible_at.is_some() && shown.reasons.iter().all(is_of_time) {
+    } else if next.is_some() && shown.reasons.iter().all(is_of_time) {
         Form::Early
     } else {
         Form::Refused
     }
+}
+
+/// When it is worth to come again: what the decision says, or when time has lifted all that it says no by. Something else
+/// may then stand, so people are asked to scan again, and promised nothing.
+fn next_of(shown: &CheckShown) -> Option<Timestamp> {
+    let lifted = || shown.reasons.iter().filter_map(|reason| reason.next_eligible_at).max();
+    let is_all_of_time = shown.decision == Decision::Denied && shown.reasons.iter().all(is_of_time);
+    shown.next_eligible_at.or_else(|| if is_all_of_time { lifted() } else { None })
+}
+
+fn is_of_time(reason: &ReasonShown) -> bool {
+    matches!(
+        reason.code,
+        ReasonCode::TooEarly
+            | ReasonCode::OutsideSchedule
+            | ReasonCode::NotYetValid
+            | ReasonCode::Blackout
+            | ReasonCode::PlaceClosed
+    )
 }
 
 /// The reasons to say: of several thresholds the one that is nearest, as it is the least that helps.

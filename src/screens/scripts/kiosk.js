@@ -344,7 +344,7 @@ if (state.name === "off") {
 } else if (state.name !== "away") {
   idle();
 }
-setTimeout(follow, 15_000);
+setTimeout(follow, awaySince ? 1_000 : 15_000);
 if ("serviceWorker" in navigator) navigator.serviceWorker.register("/kiosk/worker.js", { scope: "/kiosk" }).catch(() => {});
 const camera = await navigator.permissions?.query({ name: "camera" }).catch(() => null);
 if (camera?.state === "granted") listenToCamera(el("video", { muted: true, playsinline: true }), taken).catch(() => {});

@@ -1,5 +1,5 @@
-// What is held under the reader. A scanner types: many keys in a moment, and Enter at the end.
-const BETWEEN_KEYS = 80;
+// What is held under the reader. A scanner types: many keys, one soon after the other, and Enter at the end.
+const BETWEEN_KEYS = 500;
 const SHORTEST = 4;
 
 function listenToScanner(taken) {

@@ -71,10 +71,10 @@ type IsHome = fn(&SourceFile) -> bool;
 /// Where a crate may be named, by path.
 const HOMES: [(&str, IsHome); 18] = [
     ("argon2", |file| file.path == "access/accounts/password.rs"),
-    ("askama", |file| matches!(file.room(), "console" | "screens") || file.path == "web/pages.rs"),
+    ("askama", |file| matches!(file.room(), "console" | "screens") || file.path == "web/page/mod.rs"),
     ("diesel", |file| file.room() == "database" || is_store(file)),
     ("diesel_migrations", |file| file.room() == "database"),
-    ("qrcode", |file| file.path == "web/qr.rs"),
+    ("qrcode", |file| file.path == "web/page/qr.rs"),
     ("redis", |file| file.room() == "redis_link" || file.name() == "redis.rs"),
     ("actix_web", is_web),
     ("actix_http", |file| file.path == "web/connections/listen.rs"),

@@ -88,11 +88,7 @@ async fn a_form_from_a_foreign_page_does_nothing() {
             let reply =
                 browser.send_from(form, &[("form_token", &token), ("account", "a"), ("password", "b")], headers).await;
             assert_eq!(reply.status, 403, "{form} {headers:?}");
-            assert!(
-                reply.text.contains("from a page that is not ours"),
-                "{}",
-                reply.text
-            );
+            assert!(reply.text.contains("from a page that is not ours"), "{}", reply.text);
         }
     }
     let reply = browser.send_from("/console/logout", &[("form_token", &token)], &[("origin", &own)]).await;

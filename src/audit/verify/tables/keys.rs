@@ -13,9 +13,7 @@ use crate::audit::verify::store::{self, ConfirmedDevice, KeyRow};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::clock::from_micros;
 use crate::foundation::subject::hex;
-use crate::ledger::events::access::{
-    AccountNamed, AccountReset, AccountRoleChanged, ClerkReset, DeviceConfirmed,
-};
+use crate::ledger::events::access::{AccountNamed, AccountReset, AccountRoleChanged, ClerkReset, DeviceConfirmed};
 
 /// The role of clerks' keys.
 const CLERK: &str = "desk";
@@ -90,14 +88,7 @@ impl Keys {
     }
 
     /// Follows a reset of a clerk. Of a part of a log the clerk's beginning may not be there.
-    fn of_clerk(
-        &mut self,
-        at: At<'_>,
-        body: &Body<'_>,
-        facts: &ClerkReset,
-        is_part: bool,
-        findings: &mut Findings,
-    ) {
+    fn of_clerk(&mut self, at: At<'_>, body: &Body<'_>, facts: &ClerkReset, is_part: bool, findings: &mut Findings) {
         match self.known.get_mut(&*body.about) {
             Some(known) if known.facts.role == CLERK && known.revoked.is_none() => {
                 let before = known.new_pins.unwrap_or_default();
@@ -182,7 +173,15 @@ impl Keys {
 
 impl Known {
     const fn of(facts: KeyFacts) -> Self {
-        Self { facts, created: None, revoked: None, is_suspended: false, new_pins: None, device: None, has_pruned: false }
+        Self {
+            facts,
+            created: None,
+            revoked: None,
+            is_suspended: false,
+            new_pins: None,
+            device: None,
+            has_pruned: false,
+        }
     }
 
     /// Tells whether the events gave its clerk a PIN so often as a row says, which is deleted when the key is revoked.

@@ -109,7 +109,7 @@ pub struct DeviceBody {
     /// `kiosk`, `desk` or `door`.
     #[schema(value_type = enumerations::Role)]
     role: Role,
-    /// What people call it, 1–80 characters.
+    /// Its name, as people call it, 1–80 characters.
     label: String,
     /// Where it stands: limits and rules read it from here.
     location: Option<String>,
@@ -155,8 +155,7 @@ pub(crate) async fn create_device(
     if let Some(perk) = &perk {
         gateway.catalog.open_perk(merchant, perk).await?;
     }
-    let new =
-        NewKey { location, kiosk, audience, airports, ..NewKey::of(role, Some(merchant.clone()), &label) };
+    let new = NewKey { location, kiosk, audience, airports, ..NewKey::of(role, Some(merchant.clone()), &label) };
     let (device, NewCode { code, expires_at }) = gateway.directory.create_device(new, perk, caller.actor()).await?;
     let device = DeviceView::of(device, gateway.clock.now());
     Ok(HttpResponse::Created().json(NewDeviceView { device, code: code.expose().to_owned(), expires_at }))

@@ -11,7 +11,7 @@ use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::uri::Authority;
 
 use crate::settings::Network;
-use super::problem::{Kind, Problem};
+use crate::web::problem::{Kind, Problem};
 
 /// The way that a request came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

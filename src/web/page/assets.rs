@@ -10,8 +10,8 @@ use aws_lc_rs::digest;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use super::fixed_document::FixedDocument;
 use crate::foundation::subject::hex;
+use crate::web::fixed_document::FixedDocument;
 
 /// A script without what only its writers need: the indentation, and lines that are comments. No text of ours goes over
 /// the end of a line.

@@ -1,4 +1,12 @@
 //! Pages for people: how they are sent, and the headers that keep other pages out.
+//!
+//! - `transport`: over which connections they are answered; `cookie`: what a browser holds
+//! - `assets`: styles and scripts; `qr`: codes to scan
+
+pub(crate) mod assets;
+pub(crate) mod cookie;
+pub(crate) mod qr;
+pub(crate) mod transport;
 
 use std::fmt::Display;
 
@@ -7,7 +15,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use askama::Template;
 
-use super::problem::Problem;
+use crate::web::problem::Problem;
 
 /// Only what we serve ourselves is loaded, run or sent to; no page shows ours within its own.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; \
