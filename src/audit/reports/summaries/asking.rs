@@ -109,6 +109,10 @@ impl Summarizer {
             let read = self.database.read(move |conn| stored(conn, &asked, tally)).await?;
             progress();
             let Some((summed, mut tally)) = read else { continue };
+            if summed.log_index == 0 {
+                // A log that short is read as fast, and of one report only.
+                return Err(Unfit::ReadEvents);
+            }
             let (mut from, head) = (summed.log_index, wanted.head.max(summed.log_index));
             while from < head {
                 let before = head.min(from.saturating_add(PAGE));
