@@ -168,9 +168,9 @@ impl Reporter {
             is_late: false,
         };
         let fresh = || Tally::new(kind, group_by, &period, as_of);
-        let tally = match quarters {
-            Some(quarters) => self.from_summaries(&wanted, quarters, fresh, &progress).await?,
-            None => self.read(wanted.clone(), fresh(), &progress).await?,
+        let (tally, log_size) = match quarters {
+            Some(quarters) => self.add_up(&wanted, quarters, fresh, &progress).await?,
+            None => (self.read(wanted.clone(), fresh(), &progress).await?, wanted.head),
         };
         let means = self.ledger.context();
         let id = merchant.id.clone();
@@ -189,32 +189,32 @@ impl Reporter {
             perk: perk.map(|slug| slug.to_string()),
             period,
             as_of,
-            log_size: whole.before,
+            log_size,
         };
         Ok(ReportSheet::of(head, tally))
     }
 }
 
 impl Reporter {
-    async fn from_summaries(
+    async fn add_up(
         &self,
         wanted: &Wanted,
         quarters: WholeQuarters,
         fresh: impl Fn() -> Tally,
         progress: impl Fn(),
-    ) -> Result<Tally, ReportError> {
+    ) -> Result<(Tally, i64), ReportError> {
         let Wanted { kind, merchant, perk, head, .. } = wanted.clone();
         let sums = WantedSums { kind, merchant, perk, quarters, head };
-        let mut tally = match self.summarizer.count(&sums, &fresh, &progress).await {
-            Ok(tally) => tally,
-            Err(Unfit::ReadEvents) => return self.read(wanted.clone(), fresh(), progress).await,
+        let (mut tally, head) = match self.summarizer.count(&sums, &fresh, &progress).await {
+            Ok(counted) => counted,
+            Err(Unfit::ReadEvents) => return Ok((self.read(wanted.clone(), fresh(), progress).await?, head)),
             Err(Unfit::TooMany) => return Err(ReportError::TooManyGroups),
             Err(Unfit::Database(error)) => return Err(error.into()),
         };
         for period in quarters.ends(&wanted.period).into_iter().flatten() {
-            tally = self.read_end(Wanted { period, ..wanted.clone() }, tally, &progress).await?;
+            tally = self.read_end(Wanted { period, head, ..wanted.clone() }, tally, &progress).await?;
         }
-        Ok(tally)
+        Ok((tally, head))
     }
 
     /// Counts a period from its events. What doors report late stands in the log up to so much later than it happened.

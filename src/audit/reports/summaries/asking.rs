@@ -82,7 +82,7 @@ pub(in crate::audit::reports) enum Unfit {
 impl From<DatabaseError> for Unfit {
     fn from(error: DatabaseError) -> Self {
         match error {
-            // Somebody changed an event or a sum: what the report asks for may not be touched by that.
+            // An event or a sum was changed by hand: what the report asks for may not be touched by that.
             DatabaseError::Corrupt { .. } => Self::ReadEvents,
             error => Self::Database(error),
         }
@@ -96,25 +96,26 @@ impl From<TooMany> for Unfit {
 }
 
 impl Summarizer {
-    /// Counts whole quarters; `fresh` makes the tally that they are counted in.
+    /// Counts whole quarters; `fresh` makes the tally that they are counted in. With it comes the log's size that it is of:
+    /// another replica may have summed up more since the report was begun.
     pub(in crate::audit::reports) async fn count(
         &self,
         wanted: &WantedSums,
         fresh: impl Fn() -> Tally,
         progress: impl Fn(),
-    ) -> Result<Tally, Unfit> {
+    ) -> Result<(Tally, i64), Unfit> {
         for _ in 0..MOST_TRIES {
             let (asked, tally) = (wanted.clone(), fresh());
             let read = self.database.read(move |conn| stored(conn, &asked, tally)).await?;
             progress();
-            let Some((head, mut tally)) = read else { continue };
-            let mut from = head.log_index.min(wanted.head);
-            if head.log_index > wanted.head {
-                // It was summed up beyond the log that the report is of.
-                continue;
+            let Some((summed, mut tally)) = read else { continue };
+            if summed.log_index == 0 {
+                // A log that short is read as fast, and of one report only.
+                return Err(Unfit::ReadEvents);
             }
-            while from < wanted.head {
-                let before = wanted.head.min(from.saturating_add(PAGE));
+            let (mut from, head) = (summed.log_index, wanted.head.max(summed.log_index));
+            while from < head {
+                let before = head.min(from.saturating_add(PAGE));
                 let (asked, keyring) = (wanted.clone(), self.keyring.clone());
                 let read = self.database.read(move |conn| {
                     let Some((log, _)) = rows::find_log_size(conn, &asked.merchant)? else { return Ok(tally) };
@@ -130,7 +131,7 @@ impl Summarizer {
                 from = before;
                 progress();
             }
-            return Ok(tally);
+            return Ok((tally, head));
         }
         Err(Unfit::ReadEvents)
     }

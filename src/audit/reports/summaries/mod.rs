@@ -6,7 +6,7 @@
 //! - cells of the report's dimensions. Of grants and billing: perk, version of its rule, tier, location and kiosk, which is
 //!   all that they group by beside time. Of fairness: perk and band of score, and nothing of place. None is by person: a
 //!   cell a person would be nearly an event each, and no report asks for it.
-//! - grants that nothing became of, by the instant at which they expire: whether they have, each report says anew.
+//! - grants that nothing became of, by the instant at which they expire: whether they have, each report says by its own time.
 //! - limits by location, of which a report shows the maxima that the last checks were held to.
 //!
 //! A row a quarter and not a row a cell: a busy quarter has dozens of cells, which are always read together. A quarter, because

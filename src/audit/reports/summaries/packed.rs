@@ -55,17 +55,21 @@ pub(super) fn pack(sums: &QuarterSums) -> Vec<u8> {
     out.finish()
 }
 
-/// Reads them back; none of what nobody wrote.
-pub(super) fn unpack(bytes: &[u8]) -> Option<QuarterSums> {
+/// These bytes are no sums.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Unreadable;
+
+/// Reads them back.
+pub(super) fn unpack(bytes: &[u8]) -> Result<QuarterSums, Unreadable> {
     let mut from = Unpacker { rest: bytes, texts: Vec::new() };
     if from.number()? != FORM {
-        return None;
+        return Err(Unreadable);
     }
     for _ in 0..from.number()? {
-        let length = usize::try_from(from.number()?).ok()?;
-        let (text, rest) = from.rest.split_at_checked(length)?;
+        let length = usize::try_from(from.number()?).map_err(|_| Unreadable)?;
+        let (text, rest) = from.rest.split_at_checked(length).ok_or(Unreadable)?;
         from.rest = rest;
-        let text = std::str::from_utf8(text).ok()?;
+        let text = std::str::from_utf8(text).map_err(|_| Unreadable)?;
         from.texts.push((text.into(), columns::named(text)));
     }
     let mut sums = QuarterSums { pruned: from.number()?, unprovable: from.number()?, ..QuarterSums::default() };
@@ -87,7 +91,9 @@ pub(super) fn unpack(bytes: &[u8]) -> Option<QuarterSums> {
         sums.cells.insert(cell, counts);
     }
     for _ in 0..from.number()? {
-        let at = LimitAt { perk_id: from.text()?, perk: from.text()??, limit: from.text()??, location: from.text()?? };
+        let perk_id = from.text()?;
+        let [of, limit, location] = [from.text()?, from.text()?, from.text()?].map(|text| text.ok_or(Unreadable));
+        let at = LimitAt { perk_id, perk: of?, limit: limit?, location: location? };
         let [used, returned, refused, peak] = [from.number()?, from.number()?, from.number()?, from.number()?];
         let held = match from.number()? {
             0 => None,
@@ -95,7 +101,7 @@ pub(super) fn unpack(bytes: &[u8]) -> Option<QuarterSums> {
         };
         sums.limits.insert(at, LimitSums { used, returned, refused, peak, held });
     }
-    from.rest.is_empty().then_some(sums)
+    if from.rest.is_empty() { Ok(sums) } else { Err(Unreadable) }
 }
 
 /// Zigzag: small numbers of either sign are short.
@@ -108,11 +114,15 @@ const fn unzigzag(number: u64) -> i64 {
 }
 
 fn push(out: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        out.push((number & 0x7f) as u8 | 0x80);
+    loop {
+        let [low, ..] = number.to_le_bytes();
         number >>= 7;
+        if number == 0 {
+            out.push(low & 0x7f);
+            return;
+        }
+        out.push(low | 0x80);
     }
-    out.push((number & 0x7f) as u8);
 }
 
 #[derive(Default)]
@@ -166,46 +176,51 @@ impl<'a> Packer<'a> {
     }
 }
 
+/// A text, with the column of that name, if there is one.
+type KnownText = (Arc<str>, Option<&'static str>);
+
 struct Unpacker<'a> {
     rest: &'a [u8],
-    /// Each with the column of that name, if there is one.
-    texts: Vec<(Arc<str>, Option<&'static str>)>,
+    texts: Vec<KnownText>,
 }
 
 impl Unpacker<'_> {
-    fn number(&mut self) -> Option<u64> {
+    fn number(&mut self) -> Result<u64, Unreadable> {
         let mut number = 0;
         for nth in 0..10 {
-            let (byte, rest) = self.rest.split_first()?;
+            let (byte, rest) = self.rest.split_first().ok_or(Unreadable)?;
             self.rest = rest;
             number |= u64::from(byte & 0x7f) << (7 * nth);
             if byte & 0x80 == 0 {
-                return Some(number);
+                return Ok(number);
             }
         }
-        None
+        Err(Unreadable)
     }
 
-    fn signed(&mut self) -> Option<i64> {
+    fn signed(&mut self) -> Result<i64, Unreadable> {
         self.number().map(unzigzag)
     }
 
-    fn optional(&mut self) -> Option<Option<i64>> {
-        Some(if self.number()? == 0 { None } else { Some(self.signed()?) })
+    fn optional(&mut self) -> Result<Option<i64>, Unreadable> {
+        Ok(if self.number()? == 0 { None } else { Some(self.signed()?) })
     }
 
-    fn place(&mut self) -> Option<Option<&(Arc<str>, Option<&'static str>)>> {
-        let place = usize::try_from(self.number()?).ok()?;
-        Some(if place == 0 { None } else { Some(self.texts.get(place - 1)?) })
+    fn place(&mut self) -> Result<Option<&KnownText>, Unreadable> {
+        let place = usize::try_from(self.number()?).map_err(|_| Unreadable)?;
+        match place.checked_sub(1) {
+            None => Ok(None),
+            Some(nth) => self.texts.get(nth).map(Some).ok_or(Unreadable),
+        }
     }
 
-    fn text(&mut self) -> Option<Option<Arc<str>>> {
-        Some(self.place()?.map(|(text, _)| text.clone()))
+    fn text(&mut self) -> Result<Option<Arc<str>>, Unreadable> {
+        Ok(self.place()?.map(|(text, _)| text.clone()))
     }
 
-    fn column(&mut self) -> Option<Column> {
+    fn column(&mut self) -> Result<Column, Unreadable> {
         match self.place()? {
-            Some((_, column)) => column.map(Column::Named),
+            Some((_, column)) => column.map(Column::Named).ok_or(Unreadable),
             None => self.signed().map(Column::Unspent),
         }
     }
@@ -265,9 +280,9 @@ mod tests {
         ) {
             let sums = QuarterSums { cells, limits, pruned, unprovable };
             let packed = pack(&sums);
-            prop_assert_eq!(unpack(&packed), Some(sums));
+            prop_assert_eq!(unpack(&packed), Ok(sums));
             for cut in 0..packed.len() {
-                prop_assert!(unpack(&packed[..cut]).is_none(), "cut at {}", cut);
+                prop_assert!(unpack(&packed[..cut]).is_err(), "cut at {}", cut);
             }
         }
 

@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 use diesel::upsert::excluded;
 
-use super::packed::{pack, unpack};
+use super::packed::{Unreadable, pack, unpack};
 use super::sums::{QuarterSums, Sums};
 use crate::audit::reports::asked::ReportKind;
 use crate::database::schema::{events, logs, report_heads, report_people, report_quarters};
@@ -47,8 +47,8 @@ pub(super) fn begin(conn: &mut AnyConnection, merchant: &MerchantId) -> Result<(
     Ok(())
 }
 
-/// Holds the head until the transaction ends, and makes whoever has read it before start again. Of a merchant without one
-/// it makes one: who begins meanwhile has to see that something was taken away.
+/// Holds the head until the transaction ends, and makes a replica that has read it before start again. For a merchant without
+/// one it makes one: a replica that begins meanwhile has to see that something was taken away.
 pub(super) fn hold(conn: &mut AnyConnection, merchant: &MerchantId) -> Result<SummedHead, DatabaseError> {
     begin(conn, merchant)?;
     let row = report_heads::table.find(merchant.as_str());
@@ -83,7 +83,7 @@ pub(super) fn list_behind(conn: &mut AnyConnection, least: i64) -> Result<Vec<St
 }
 
 fn unpacked(quarter: i64, bytes: &[u8]) -> Result<QuarterSums, DatabaseError> {
-    unpack(bytes).ok_or_else(|| DatabaseError::corrupt("report summary", format!("of the quarter {quarter}")))
+    unpack(bytes).map_err(|Unreadable| DatabaseError::corrupt("report summary", format!("of the quarter {quarter}")))
 }
 
 /// The sums of the quarters from the first on and before the second.

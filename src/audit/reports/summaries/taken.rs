@@ -1,5 +1,5 @@
-//! What is taken away from the events, taken out of the sums in the same transaction: a person who is erased is counted as
-//! nobody from then on, and an event whose body is pruned is counted on as one that nothing proves.
+//! Sums that follow what is taken away from the events, in the same transaction: a person who is erased is counted as nobody
+//! from then on, and an event whose body is pruned is counted on as one that nothing proves.
 
 use std::collections::{BTreeSet, HashMap};
 

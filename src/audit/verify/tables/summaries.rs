@@ -84,7 +84,7 @@ pub(crate) fn compare(
             for (quarter, stored) in page {
                 let wanted = expected.sums.0.remove(&(report, quarter)).unwrap_or_default();
                 if expected.is_held(quarter) {
-                    compare_quarter(stored, wanted, |part| add(quarter, part));
+                    compare_quarter(&stored, &wanted, |part| add(quarter, part));
                 }
             }
             match next {
@@ -96,7 +96,7 @@ pub(crate) fn compare(
         for quarter in rest {
             let wanted = expected.sums.0.remove(&(report, quarter)).unwrap_or_default();
             if expected.is_held(quarter) {
-                compare_quarter(QuarterSums::default(), wanted, |part| add(quarter, part));
+                compare_quarter(&QuarterSums::default(), &wanted, |part| add(quarter, part));
             }
         }
     }
@@ -124,8 +124,8 @@ fn sum_up(conn: &mut AnyConnection, id: &str, merchant: &MerchantId, to: i64) ->
 }
 
 /// Adds what differs, in words.
-fn compare_quarter(stored: QuarterSums, wanted: QuarterSums, mut add: impl FnMut(String)) {
-    if stored.pruned + stored.unprovable > 0 {
+fn compare_quarter(stored: &QuarterSums, wanted: &QuarterSums, mut add: impl FnMut(String)) {
+    if stored.pruned > 0 || stored.unprovable > 0 {
         add("it tells of events that are pruned, and none is".to_owned());
     }
     let ((stored_cells, stored_near), (cells, below)) = (unsealed(&stored.cells), unsealed(&wanted.cells));

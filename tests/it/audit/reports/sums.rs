@@ -174,7 +174,7 @@ async fn sums_come_to_what_the_events_come_to() {
         assert!(house.report_late().await > 3, "this would show nothing");
         house.agree(begin, 15, "after late reports").await;
         let late = house.whole(ReportKind::Billing).await;
-        assert!(late.totals.get("late_visits") > 3 && late.totals.get("corrected") > 2, "{late:?}");
+        assert!(late.totals.get("late_visits") > 3 && late.totals.get("corrected") > 0, "{late:?}");
 
         let known = house.whole(ReportKind::Fairness).await;
         let erased = [house.all[3].subject, house.all[40].subject, house.all[90].subject];
@@ -236,10 +236,13 @@ fn bent_sums_are_found(house: &House) {
 /// Bodies that go take nothing out of what was summed up, and the report says that nothing proves it.
 async fn what_is_pruned_is_counted_on(house: &mut House) {
     house.settle().await;
+    // Nothing becomes of them any more.
+    house.all.clear();
     let old = house.world.now();
     house.world.pass(400 * 86_400);
     let since = house.world.now();
-    house.go_on(20).await;
+    // More than the sums leave to the tail.
+    house.go_on(45).await;
     let mut before = Vec::new();
     for kind in KINDS {
         before.push(house.whole(kind).await);
