@@ -6,11 +6,11 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
-use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse};
+use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, ResponseError as _};
 use askama::Template;
 
 use super::addresses::{log_in_address, own_address};
@@ -20,6 +20,7 @@ use super::transport::Transport;
 use super::{cookie, kept, refusals, transport, waiting};
 use crate::gateway::Gateway;
 use crate::web::address;
+use crate::web::deadline::Deadline;
 use crate::web::problem::{Kind, Problem};
 use crate::web::state::State;
 
@@ -62,16 +63,29 @@ pub(super) async fn attend_page(
             Err(problem)
         }
     };
+    // A request that takes too long is answered without itself.
+    let reader = refusals::Reader::of(req.request());
+    Deadline::answer_with(req.request(), move |problem| {
+        let status = problem.kind.status();
+        let page = reader.page(problem, status, None);
+        let mut response = problem.error_response().set_body(BoxBody::new(page));
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(HTML));
+        write_headers(response.headers_mut());
+        response
+    });
     let response = match admitted {
         Ok(()) => next.call(req).await?.map_into_boxed_body(),
         Err(problem) => req.error_response(problem),
     };
     let mut response = show_refusal(response);
-    let headers = response.headers_mut();
+    write_headers(response.headers_mut());
+    Ok(response)
+}
+
+fn write_headers(headers: &mut HeaderMap) {
     for (name, value) in HEADERS {
         headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
-    Ok(response)
 }
 
 async fn admit(req: &ServiceRequest) -> Result<(), Problem> {
