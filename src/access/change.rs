@@ -161,6 +161,7 @@ pub(super) fn create_key(
         expires_at: new.expires_at,
         revoked_at: None,
         last_used_at: None,
+        is_suspended: false,
     };
     store::insert_key(conn, &key, hash).map_err(|error| match error {
         DatabaseError::Constraint(_) => AccessError::UnknownMerchant,
@@ -179,6 +180,7 @@ pub(super) fn revoke_key(
     now: Timestamp,
     actor: &Actor,
 ) -> Result<ApiKey, AccessError> {
+    accounts::manage::spare_last_of_key(conn, merchant, id, actor)?;
     let revoked_now = store::update_revoked(conn, merchant, id, now)?;
     let key = store::find_key(conn, merchant, id)?.ok_or(AccessError::UnknownKey)?;
     if revoked_now {

@@ -336,7 +336,8 @@ impl Directory {
     /// nothing and is no error.
     ///
     /// # Errors
-    /// [`AccessError::UnknownKey`], for another merchant's key too, or the ledger's.
+    /// [`AccessError::UnknownKey`], for another merchant's key too; of an account's key as
+    /// [`Directory::suspend_account`]; or the ledger's.
     pub async fn revoke_key(
         &self,
         merchant: Option<MerchantId>,

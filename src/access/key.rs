@@ -115,6 +115,8 @@ pub struct ApiKey {
     pub revoked_at: Option<Timestamp>,
     /// The hour in which it was last used, as far as it is written; none before its first use.
     pub last_used_at: Option<Timestamp>,
+    /// It is the key of an account that is suspended, and opens nothing meanwhile.
+    pub is_suspended: bool,
 }
 
 /// The status of a key.
@@ -122,19 +124,22 @@ pub struct ApiKey {
 #[serde(rename_all = "snake_case")]
 pub enum KeyStatus {
     Active,
+    /// Its account is suspended.
+    Suspended,
     Expired,
     Revoked,
 }
 
 impl KeyStatus {
     /// Every status.
-    pub const ALL: [Self; 3] = [Self::Active, Self::Expired, Self::Revoked];
+    pub const ALL: [Self; 4] = [Self::Active, Self::Suspended, Self::Expired, Self::Revoked];
 
     /// As it is shown.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Active => "active",
+            Self::Suspended => "suspended",
             Self::Expired => "expired",
             Self::Revoked => "revoked",
         }
@@ -148,6 +153,7 @@ impl ApiKey {
         match (self.revoked_at, self.expires_at) {
             (Some(_), _) => KeyStatus::Revoked,
             (None, Some(at)) if at <= now => KeyStatus::Expired,
+            _ if self.is_suspended => KeyStatus::Suspended,
             _ => KeyStatus::Active,
         }
     }

@@ -177,6 +177,7 @@ impl TryFrom<KeyRow> for (KeyHash, ApiKey) {
             revoked_at: row.revoked_at.map(from_micros),
             // The hour of a use may have begun before the key was made.
             last_used_at: row.last_used_at.map(|hour| from_micros(hour.max(row.created_at))),
+            is_suspended: false,
         };
         Ok((hash, key))
     }
@@ -213,7 +214,19 @@ pub(super) fn find_key(
         .select(KeyRow::as_select())
         .first(conn)
         .optional()?);
-    Ok(row.map(<(KeyHash, ApiKey)>::try_from).transpose()?.map(|(_, key)| key))
+    let key = row.map(<(KeyHash, ApiKey)>::try_from).transpose()?.map(|(_, key)| key);
+    Ok(with_suspension(conn, key.into_iter().collect())?.pop())
+}
+
+/// The keys, and which of them are suspended accounts'.
+fn with_suspension(conn: &mut AnyConnection, mut keys: Vec<ApiKey>) -> Result<Vec<ApiKey>, DatabaseError> {
+    let ids: Vec<_> = keys.iter().map(|key| key.id.as_str().to_owned()).collect();
+    let suspended = accounts::table.filter(accounts::suspended_at.is_not_null()).select(accounts::key_id);
+    let suspended: BTreeSet<String> = suspended.filter(accounts::key_id.eq_any(ids)).load(conn)?.into_iter().collect();
+    for key in &mut keys {
+        key.is_suspended = suspended.contains(key.id.as_str());
+    }
+    Ok(keys)
 }
 
 /// The labels of these keys of the merchant.
@@ -247,7 +260,9 @@ pub(super) fn list_keys(
         .limit(limit)
         .select(KeyRow::as_select())
         .load(conn)?);
-    rows.into_iter().map(|row| <(KeyHash, ApiKey)>::try_from(row).map(|(_, key)| key)).collect()
+    let keys = rows.into_iter().map(|row| <(KeyHash, ApiKey)>::try_from(row).map(|(_, key)| key));
+    let keys = keys.collect::<Result<_, _>>()?;
+    with_suspension(conn, keys)
 }
 
 /// The merchant's keys of a role that can be used at `now`: how many there are, and up to `limit` of them, those that were

@@ -1,6 +1,7 @@
 //! A file of YAML or JSON that a person wrote, and the line of every field in it.
 
-use std::io::Read;
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Read, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::error::CliError;
@@ -8,6 +9,18 @@ use crate::foundation::field_error::{FieldError, FieldPath};
 use crate::foundation::json::{Json, JsonError, LooseJson};
 use crate::foundation::unicode::text_without_bom;
 use crate::foundation::yaml::{self, Mark, YamlError};
+
+/// Writes a new file, and never over one that someone made meanwhile.
+///
+/// # Errors
+/// [`CliError::FileExists`], and [`CliError::Unwritable`].
+pub(super) fn write_new(path: &Path, text: &str) -> Result<(), CliError> {
+    let made = OpenOptions::new().write(true).create_new(true).open(path);
+    made.and_then(|mut file| file.write_all(text.as_bytes())).map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => CliError::FileExists(path.to_owned()),
+        _ => CliError::Unwritable { path: path.to_owned(), why: error.to_string() },
+    })
+}
 
 /// One file, read.
 #[derive(Debug)]

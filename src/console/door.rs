@@ -9,7 +9,7 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
-use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse};
+use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, ResponseError as _};
 
 use super::addresses::{log_in_address, own_address};
 use super::caller::{Visit, log_in_first, session_of};
@@ -18,6 +18,7 @@ use super::kept::Stale;
 use super::{kept, refusals, waiting};
 use crate::gateway::Gateway;
 use crate::web::address;
+use crate::web::deadline::Deadline;
 use crate::web::page::transport::{self, Transport};
 use crate::web::page::{HTML, write_headers};
 pub(super) use crate::web::page::{page, page_of, see_other};
@@ -51,6 +52,16 @@ pub(super) async fn attend_page(
             Err(problem)
         }
     };
+    // A request that takes too long is answered without itself.
+    let reader = refusals::Reader::of(req.request());
+    Deadline::answer_with(req.request(), move |problem| {
+        let status = problem.kind.status();
+        let page = reader.page(problem, status, None);
+        let mut response = problem.error_response().set_body(BoxBody::new(page));
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(HTML));
+        write_headers(response.headers_mut(), PERMISSIONS);
+        response
+    });
     let response = match admitted {
         Ok(()) => next.call(req).await?.map_into_boxed_body(),
         Err(problem) => req.error_response(problem),

@@ -10,7 +10,7 @@ use super::keys::{create as key_create, devices, list as key_list, revoke as key
 use super::log::{self, check, verify};
 use super::operator::{health, list as merchant_list, new as merchant_new, show as merchant_show};
 use super::perks::{backtest, close, edit, editor, everyone, list, new, show, simulate, steps, versions};
-use super::settings::{self, privacy, sources};
+use super::settings::{self, members, privacy, sources};
 use super::today::shared::SharedFigures;
 use super::today::{self, stream};
 use super::waiting::{self, decide};
@@ -99,6 +99,8 @@ pub fn mount(config: &mut ServiceConfig) {
             .service(settings::get_settings)
             .service(settings::post_settings)
             .service(privacy::get_privacy)
+            .service(members::get_members)
+            .service(members::post_member)
             .service(sources::get_sources)
             .service(sources::post_source)
             .service(merchant_list::get_merchants)

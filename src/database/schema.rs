@@ -103,6 +103,8 @@ diesel::table! {
         scheduled_at -> Nullable<BigInt>,
         published_by -> Nullable<Text>,
         step_note -> Nullable<Text>,
+        saved_by -> Nullable<Text>,
+        saved_at -> Nullable<BigInt>,
     }
 }
 

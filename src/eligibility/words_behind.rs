@@ -4,19 +4,14 @@ use std::sync::Arc;
 
 use super::checker::{Answer, Checker};
 use crate::access::Merchant;
-use crate::decision::decide::Decision;
 use crate::perks::active_perk::Deciding;
 use crate::perks::error::PerkError;
 use crate::rules::messages::Messages;
 
 impl Checker {
-    /// The rule that an answer was decided by, which has the words for its guest; none where nothing was refused, or
-    /// it can't be read now: the answer stands all the same, and there are standard sentences. No I/O where it decides
-    /// still.
+    /// The rule that an answer was decided by, which has the words and names for its guest; none where it can't be read
+    /// now: the answer stands all the same, and there are standard sentences. No I/O where it decides still.
     pub async fn rule_behind(&self, merchant: &Merchant, answer: &Answer) -> Option<Arc<Deciding>> {
-        if answer.decided.decision != Decision::Denied {
-            return None;
-        }
         let read = self.catalog.read_version(&merchant.id, &answer.perk, answer.rule_version).await;
         let said = |error: &PerkError| {
             tracing::debug!(%error, "standard sentences are said to guests: the rule can't be read");

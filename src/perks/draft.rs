@@ -60,6 +60,8 @@ impl Draft {
             scheduled_at: None,
             published_by: None,
             step_note: None,
+            saved_by: Some(name_of(change.actor)),
+            saved_at: Some(now.as_microsecond()),
         };
         store::insert_version(change.conn, &row)?;
         change.tell("rule.drafted", perk, &version_of(perk, &row));

@@ -158,6 +158,7 @@ impl Change<'_> {
         draft.rule.hash().clone_into(&mut row.rule_hash);
         row.change_note = draft.change_note;
         let by = name_of(self.actor);
+        (row.saved_by, row.saved_at) = (Some(by.clone()), Some(self.now.as_microsecond()));
         if row.author != by && !row.editors.split_whitespace().any(|editor| editor == by) {
             row.editors = if row.editors.is_empty() { by } else { format!("{} {by}", row.editors) };
         }

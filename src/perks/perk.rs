@@ -166,6 +166,8 @@ pub struct RuleVersion {
     pub published_at: Option<Timestamp>,
     /// The note of the last step.
     pub step_note: Option<String>,
+    /// Who saved it last, and when; none where that was not noted.
+    pub saved: Option<Signed>,
 }
 
 impl RuleVersion {

@@ -65,6 +65,8 @@ pub struct VersionRow {
     pub scheduled_at: Option<i64>,
     pub published_by: Option<String>,
     pub step_note: Option<String>,
+    pub saved_by: Option<String>,
+    pub saved_at: Option<i64>,
 }
 
 impl TryFrom<PerkRow> for Perk {
@@ -104,6 +106,7 @@ impl TryFrom<VersionRow> for RuleVersion {
             published_by: row.published_by,
             published_at: row.published_at.map(from_micros),
             step_note: row.step_note,
+            saved: Signed::stored(row.saved_by, row.saved_at),
         })
     }
 }

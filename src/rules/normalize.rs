@@ -9,6 +9,7 @@ const ORDER: &[&str] = &[
     "id",
     "rank",
     "name",
+    "names",
     "purpose",
     "rule",
     "time_zone",

@@ -10,6 +10,7 @@ use super::attribute::{Attribute, OCCUPANCY, PARTY, PassField};
 use super::blackout::Blackout;
 use super::condition::Condition;
 use super::limit::{Cost, Limit, LimitClaim, Place, Scope};
+use super::messages::Messages;
 use super::offers::{Offer, OtherwiseTerms};
 use super::overrides::{ByHand, OverrideTerms};
 use super::parts::{MEMBERS, Parts};
@@ -25,6 +26,7 @@ use crate::foundation::subject::hex;
 /// The policy of a perk. Immutable; two rules are equal when their canonical forms are.
 #[derive(Debug, Clone)]
 pub struct Rule {
+    names: Option<Messages>,
     zone: TimeZone,
     valid: Valid,
     score: Option<ScorePolicy>,
@@ -53,14 +55,6 @@ pub struct Rule {
     hash: String,
     engine: u32,
 }
-
-impl PartialEq for Rule {
-    fn eq(&self, other: &Self) -> bool {
-        self.canonical == other.canonical
-    }
-}
-
-impl Eq for Rule {}
 
 impl Rule {
     /// Reads a rule document, with `tiers` or, for one tier that asks for a score, with
@@ -94,6 +88,7 @@ impl Rule {
         // More likely one of the two misspelt than both left out, which an error each would say once more.
         let is_misspelt = was_well && !errors.is_empty() && at_least.is_none() && fields.optional("tiers").is_none();
         let least = at_least.as_ref().and_then(|least| least.number(errors));
+        let names = fields.or("names", None, |names| Messages::read(&names, errors).map(Some));
         let zone = fields.or("time_zone", TimeZone::UTC, |zone| read_zone(&zone, errors));
         let valid = fields.or("valid", Valid::default(), |valid| Valid::read(&valid, zone.as_ref(), errors));
         let score = match &at_least {
@@ -136,6 +131,7 @@ impl Rule {
         let is_short = at_least.is_some() && matches!(node.json().member("score"), Some(Json::Text(_)));
         let source_pointer = if is_short { "/score" } else { "/score/source" };
         let rule = Self::compile(Parts {
+            names: names?,
             zone: zone?,
             valid: valid?,
             score: score?,
@@ -177,9 +173,10 @@ impl Rule {
         let looks_at_occupancy = attributes.contains(&Attribute::Occupancy);
         let needs_more = looks_at_pass || looks_at_occupancy || !digested.is_empty() || !of_subject.is_empty();
         let (hash, engine) = (hash_of(&canonical), parts.engine(&instants, needs_more));
-        let Parts { zone, valid, score, schedule, blackouts, when, tiers, limits, token, rollout, otherwise, by_hand } =
-            parts;
+        let Parts { names, zone, valid, score, schedule, blackouts, when, tiers, limits, token, .. } = parts;
+        let Parts { rollout, otherwise, by_hand, .. } = parts;
         Self {
+            names,
             zone,
             valid,
             score,
@@ -222,6 +219,12 @@ impl Rule {
     #[must_use]
     pub fn engine(&self) -> u32 {
         self.engine
+    }
+
+    /// The perk's name to guests, by language.
+    #[must_use]
+    pub fn names(&self) -> Option<&Messages> {
+        self.names.as_ref()
     }
 
     /// The zone that all of its wall times are in.
@@ -460,9 +463,9 @@ mod tests {
     }
 
     /// What a lounge's floor asks of a rule.
-    const FLOOR_RULE: &str = r#"{"otherwise":{"decision":"refer","offers":[{"text":{"en":"Day pass"},
+    const FLOOR_RULE: &str = r#"{"names":{"zh-hant":"貴賓室"},"otherwise":{"decision":"refer","offers":[{"text":{"en":"Day pass"},
             "price":{"amount":"45.00","currency":"USD"},"url":"https://example.com"}]},"schedule":{"closed_dates":["2026-12-25"],"messages":{"en":"Closed.","zh-hant":"休息。"}},
-        "tiers":[{"id":"main","messages":{"en":"For members."}}],
+        "tiers":[{"id":"main","names":{"de":"Große Lounge"},"messages":{"en":"For members."}}],
         "limits":[{"id":"house","scope":["location"],"max":{"default":200,"by_location":{"SFO-A":120}},
                    "window":{"calendar":"year"},"messages":{"en":"Full."}}]}"#;
 
@@ -484,6 +487,8 @@ mod tests {
             limit(r#""max":{"default":1,"by_location":{"SFO":2}}"#, day),
             limit(r#""max":1,"messages":{"en":"Full."}"#, day),
             r#"{"tiers":[{"id":"main","messages":{"en":"For members."}}]}"#.to_owned(),
+            r#"{"tiers":[{"id":"main","names":{"de":"Große Lounge"}}]}"#.to_owned(),
+            r#"{"tiers":[{"id":"main"}],"names":{"zh-hant":"貴賓室"}}"#.to_owned(),
             r#"{"tiers":[{"id":"main"}],"schedule":{"messages":{"en":"Closed."}}}"#.to_owned(),
             r#"{"tiers":[{"id":"main"}],"blackouts":[{"id":"b","yearly":{"from":"12-24","to":"12-26"},"messages":{"en":"Off."}}]}"#.to_owned(),
             r#"{"tiers":[{"id":"main"}],"otherwise":{"offers":[{"text":{"en":"Bar"}}]}}"#.to_owned(),

@@ -13,6 +13,14 @@ pub enum UnreadableRule {
     Damaged(String),
 }
 
+impl PartialEq for Rule {
+    fn eq(&self, other: &Self) -> bool {
+        self.canonical() == other.canonical()
+    }
+}
+
+impl Eq for Rule {}
+
 impl Rule {
     /// Reads the text of a version that was stored with `hash`, of the perk `slug`.
     ///

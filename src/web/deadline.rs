@@ -3,14 +3,14 @@
 //! One deadline for all of it, because bounds on its parts add up: waiting for a connection, for a statement, for
 //! the ledger. What has to take long (an import, an export, a report, a trial) shows that it goes on instead.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::future::Future;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap};
-use actix_web::{Error, HttpMessage as _, HttpRequest};
+use actix_web::{Error, HttpMessage as _, HttpRequest, HttpResponse};
 
 use super::problem::Problem;
 use crate::database::DatabaseError;
@@ -23,11 +23,16 @@ use crate::settings::Timeouts;
 #[error("it was not done within its time")]
 pub(crate) struct Late;
 
+/// The answer to a refusal, in the form that its reader takes.
+type Form = Box<dyn Fn(&Problem) -> HttpResponse>;
+
 /// Until when a request may go on; cheap to clone.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Deadline {
     until: Rc<Cell<Instant>>,
     timeouts: Timeouts,
+    /// None where a refusal is a problem in JSON.
+    form: Rc<OnceCell<Form>>,
 }
 
 impl Deadline {
@@ -35,7 +40,20 @@ impl Deadline {
     pub(crate) fn of_head(headers: &HeaderMap, timeouts: &Timeouts) -> Self {
         let has_body = headers.contains_key(header::CONTENT_LENGTH) || headers.contains_key(header::TRANSFER_ENCODING);
         let body = if has_body { timeouts.body } else { Duration::ZERO };
-        Self { until: Rc::new(Cell::new(Instant::now() + body + timeouts.request)), timeouts: *timeouts }
+        let until = Rc::new(Cell::new(Instant::now() + body + timeouts.request));
+        Self { until, timeouts: *timeouts, form: Rc::default() }
+    }
+
+    /// Says in which form its reader is answered once it has passed: the request itself is not there any more then.
+    pub(crate) fn answer_with(req: &HttpRequest, form: impl Fn(&Problem) -> HttpResponse + 'static) {
+        if let Some(Self { form: own, .. }) = req.extensions().get::<Self>() {
+            own.set(Box::new(form)).ok();
+        }
+    }
+
+    /// The answer to a refusal that came without the request; none where it is a problem in JSON.
+    pub(crate) fn answer(&self, problem: &Problem) -> Option<HttpResponse> {
+        self.form.get().map(|form| form(problem))
     }
 
     /// The whole body is in: from now on it is our time.
@@ -54,7 +72,7 @@ impl Deadline {
     }
 
     fn extend(req: &HttpRequest, patience: impl Fn(&Timeouts) -> Duration) {
-        if let Some(Self { until, timeouts }) = req.extensions().get::<Self>() {
+        if let Some(Self { until, timeouts, .. }) = req.extensions().get::<Self>() {
             until.set(Instant::now() + patience(timeouts));
         }
     }

@@ -116,23 +116,23 @@ pub async fn attend(
         req.extensions_mut().insert(OnlyHead);
         req.head_mut().method = Method::GET;
     }
+    let deadline = gateway.as_ref().map(|it| Deadline::of_head(req.headers(), &it.settings.timeouts));
     let answered = if unmet_expectation(req.headers()) {
         let problem = Problem::new(Kind::ExpectationFailed, "Only `Expect: 100-continue` can be met.");
         Ok(req.error_response(problem).map_into_right_body())
     } else {
-        let deadline = gateway.as_ref().map(|it| Deadline::of_head(req.headers(), &it.settings.timeouts));
         let asked = req.method().clone();
         if let Some(deadline) = &deadline {
             req.extensions_mut().insert(deadline.clone());
         }
         let work = next.call(req).instrument(span.clone());
-        let answered = match deadline {
+        let answered = match &deadline {
             Some(deadline) => deadline.bound(&asked, work).await,
             None => work.await,
         };
         answered.map(ServiceResponse::map_into_left_body)
     };
-    finish(answered, &Passage { id, span, method, began, draining, cross_origin })
+    finish(answered, &Passage { id, span, method, began, draining, cross_origin, deadline })
 }
 
 /// Something that requests need is away: said once when the first is sent back, and once when no more were for
@@ -186,6 +186,7 @@ struct Passage {
     began: Instant,
     draining: bool,
     cross_origin: CrossOrigin,
+    deadline: Option<Deadline>,
 }
 
 fn finish<A: MessageBody + 'static, B: MessageBody + 'static>(
@@ -197,13 +198,11 @@ fn finish<A: MessageBody + 'static, B: MessageBody + 'static>(
         Err(error) => {
             let problem = problem_of(Some(&error), error.as_response_error().status_code());
             passage.note("unmatched", problem.kind.status(), Some(&problem), true);
-            let (response, body) = problem.error_response().into_parts();
-            let response = response.set_body(BoxBody::new(body));
-            return Err(InternalError::from_response(
-                problem.clone(),
-                passage.dress(response, Some(&problem), false, false),
-            )
-            .into());
+            let page = passage.deadline.as_ref().and_then(|deadline| deadline.answer(&problem));
+            let is_written = page.is_some();
+            let response = page.unwrap_or_else(|| problem.error_response());
+            let response = passage.dress(response, Some(&problem), is_written, false);
+            return Err(InternalError::from_response(problem.clone(), response).into());
         }
     };
     let form = refusal_form(response.response());

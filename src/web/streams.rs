@@ -2,12 +2,15 @@
 //! a connection for as long as its client likes. Counted per process.
 
 use std::collections::HashMap;
+use std::future::Future;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::{HttpResponse, HttpResponseBuilder};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::problem::{Kind, Problem};
 use crate::foundation::ids::{KeyId, MerchantId};
@@ -96,8 +99,41 @@ fn take_one<K: Hash + Eq>(counts: &mut HashMap<K, usize>, of: &K) {
     }
 }
 
+/// Something to be sent.
+pub(crate) enum Wake<T> {
+    Changed(T),
+    /// Nothing has changed for a while: [`BEAT`].
+    Beat,
+}
+
+/// The rhythm of a stream on its way: it says that it is alive, and ends when the process does.
+pub(crate) struct Rhythm {
+    heartbeat: Instant,
+    pub ending: CancellationToken,
+    _permit: StreamPermit,
+}
+
+impl Rhythm {
+    pub(crate) fn new(ending: CancellationToken, permit: StreamPermit) -> Self {
+        Self { heartbeat: Instant::now() + HEARTBEAT, ending, _permit: permit }
+    }
+
+    /// Waits for a change, at most until the next heartbeat. None ends the stream, as a change that is none does.
+    pub(crate) async fn wait<T>(&mut self, changed: impl Future<Output = Option<T>>) -> Option<Wake<T>> {
+        tokio::select! {
+            biased;
+            () = self.ending.cancelled() => None,
+            changed = changed => changed.map(Wake::Changed),
+            () = tokio::time::sleep_until(self.heartbeat) => {
+                self.heartbeat = Instant::now() + HEARTBEAT;
+                Some(Wake::Beat)
+            }
+        }
+    }
+}
+
 /// How often a stream says that it is alive, and its caller is looked at again.
-pub(crate) const HEARTBEAT: Duration = Duration::from_secs(15);
+const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// The comment that says so.
 pub(crate) const BEAT: &str = ": heartbeat\n\n";

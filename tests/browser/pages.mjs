@@ -28,6 +28,7 @@ export const PAGES = [
   page("/console/settings", "admin"),
   page("/console/settings/privacy", "admin"),
   page("/console/sources", "admin"),
+  page("/console/members", "admin"),
   page("/console/health", "operator"),
   page("/console/merchants", "operator"),
   page("/console/merchants/new", "operator"),

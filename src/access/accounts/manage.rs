@@ -35,6 +35,19 @@ pub(super) fn spare_last(
     if others.is_empty() && !own.is_empty() { Err(AccessError::LastAdmin) } else { Ok(()) }
 }
 
+/// [`spare_last`] where the key is an account's: with the key ends the account.
+pub(in crate::access) fn spare_last_of_key(
+    conn: &mut AnyConnection,
+    merchant: Option<&MerchantId>,
+    key: &KeyId,
+    actor: &Actor,
+) -> Result<(), AccessError> {
+    if of_owner(store::find_kept(conn, key.as_str())?, merchant)?.is_none() {
+        return Ok(());
+    }
+    spare_last(conn, merchant, key, actor)
+}
+
 impl Directory {
     /// The account of the merchant (none: of the operator) that acts under this key, suspended ones too.
     ///

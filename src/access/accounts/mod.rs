@@ -13,7 +13,7 @@ mod attempts;
 mod error;
 pub mod link;
 pub mod log_in;
-mod manage;
+pub(super) mod manage;
 pub mod name;
 pub mod password;
 pub mod second_factor;
@@ -210,7 +210,6 @@ impl Directory {
         let now = self.clock.now();
         let ended = self.ledger.change(move |conn, events| {
             let account = find_own(conn, merchant.as_ref(), &name)?.ok_or(AccessError::UnknownAccount)?;
-            manage::spare_last(conn, merchant.as_ref(), &account.key, &actor)?;
             change::revoke_key(conn, events, merchant.as_ref(), &account.key, now, &actor)?;
             Ok::<_, AccessError>(account)
         });

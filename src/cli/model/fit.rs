@@ -1,9 +1,7 @@
 //! `perkgate model fit`: from a draft and a population to a model.
 
 use std::fmt;
-use std::fs::OpenOptions;
-use std::io::{ErrorKind, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -11,12 +9,12 @@ use serde::Serialize;
 
 use super::files;
 use crate::cli::Invocation;
+use crate::cli::document::write_new;
 use crate::cli::error::CliError;
 use crate::cli::output::{write_line, write_part};
 use crate::foundation::count::counted_as;
 use crate::foundation::decimal::Decimal;
 use crate::foundation::field_error::FieldError;
-use crate::foundation::json::Json;
 use crate::scoring::activity::{Activity, gather};
 use crate::scoring::fit::fit;
 use crate::scoring::generated;
@@ -103,7 +101,9 @@ pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<(), CliError> 
     if !errors.is_empty() {
         return Err(CliError::Faulty(errors));
     }
-    put(&args.out, &model.to_json())?;
+    let text = serde_json::to_string_pretty(&model.to_json())
+        .map_err(|error| CliError::Unwritable { path: args.out.clone(), why: error.to_string() })?;
+    write_new(&args.out, &format!("{text}\n"))?;
     let mut scores: Vec<Decimal> = people.iter().filter_map(|it| compute(&model, it).map(|it| it.score)).collect();
     scores.sort_unstable();
     let many = i64::try_from(scores.len()).unwrap_or(i64::MAX).max(1);
@@ -116,16 +116,5 @@ pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<(), CliError> 
         mean: Decimal::from_thousandths(sum / many),
         median: scores.get(scores.len() / 2).copied().unwrap_or_default(),
         admitted_at_40: above * 1_000 / many.unsigned_abs(),
-    })
-}
-
-/// Never over a model that someone made meanwhile.
-fn put(path: &Path, model: &Json) -> Result<(), CliError> {
-    let unwritable = |why: String| CliError::Unwritable { path: path.to_owned(), why };
-    let text = serde_json::to_string_pretty(model).map_err(|error| unwritable(error.to_string()))?;
-    let made = OpenOptions::new().write(true).create_new(true).open(path);
-    made.and_then(|mut file| file.write_all(format!("{text}\n").as_bytes())).map_err(|error| match error.kind() {
-        ErrorKind::AlreadyExists => CliError::FileExists(path.to_owned()),
-        _ => unwritable(error.to_string()),
     })
 }

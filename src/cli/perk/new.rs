@@ -1,16 +1,14 @@
 //! `perkgate perk new`: a commented perk file to begin with, and cases that test it.
 
 use std::fmt;
-use std::fs::OpenOptions;
-use std::io::{ErrorKind, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
 use clap::builder::{PossibleValue, TypedValueParser};
 use serde::Serialize;
 
 use super::files::is_of_cases;
-use crate::cli::document::has_yaml_name;
+use crate::cli::document::{has_yaml_name, write_new};
 use crate::cli::error::CliError;
 use crate::cli::output::{write_line, write_part};
 use crate::cli::{Completion, Invocation};
@@ -78,8 +76,8 @@ pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Completion, Cl
         return Err(CliError::FileExists(there.clone()));
     }
     let name = file.file_name().unwrap_or_default().to_string_lossy();
-    put(&file, &template.perk_file(slug))?;
-    put(&cases, &template.cases(write(&Json::text(name)).trim_end()))?;
+    write_new(&file, &template.perk_file(slug))?;
+    write_new(&cases, &template.cases(write(&Json::text(name)).trim_end()))?;
     invocation.output.show(&Written {
         template: template.name(),
         perk: slug.to_owned(),
@@ -87,13 +85,4 @@ pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Completion, Cl
         cases: cases.display().to_string(),
     })?;
     Ok(Completion::Succeeded)
-}
-
-/// Never over a file that someone made meanwhile.
-fn put(path: &Path, text: &str) -> Result<(), CliError> {
-    let made = OpenOptions::new().write(true).create_new(true).open(path);
-    made.and_then(|mut file| file.write_all(text.as_bytes())).map_err(|error| match error.kind() {
-        ErrorKind::AlreadyExists => CliError::FileExists(path.to_owned()),
-        _ => CliError::Unwritable { path: path.to_owned(), why: error.to_string() },
-    })
 }

@@ -64,6 +64,7 @@ impl KeyRow {
         let end = Some(end).filter(|_| status != KeyStatus::Revoked && key.id != *own);
         let (class, status_words) = match status {
             KeyStatus::Active => ("live", "works"),
+            KeyStatus::Suspended => ("wait", "suspended"),
             KeyStatus::Expired => ("", "expired"),
             KeyStatus::Revoked => ("", "revoked"),
         };

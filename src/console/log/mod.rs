@@ -31,8 +31,8 @@ use crate::ledger::read::browse::{EventFilter, LoggedEvent};
 use crate::web::extract::Params;
 use crate::web::problem::{Problem, sentence};
 
-/// Number of events a page.
-const ROWS: usize = 50;
+/// Number of events a page: each comes with all its facts.
+const ROWS: usize = 25;
 
 /// The question of a page: empty where nothing is asked.
 #[derive(Debug, Clone, Default, Deserialize)]

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::editor;
 use super::judge::judge;
 use super::rule_text::{Finding, MAX_TEXT, located, read};
+use super::saved::Saved;
 use crate::access::role::permit::ManagePerks;
 use crate::console::caller::Caller;
 use crate::console::door::{page, page_of, see_other};
@@ -39,6 +40,7 @@ struct RulePage {
     rows: usize,
     most: usize,
     note: String,
+    saved: Option<Saved>,
     /// None until it was checked.
     errors: Option<Vec<Finding>>,
     warnings: Vec<Finding>,
@@ -78,8 +80,8 @@ pub(in crate::console) async fn get_rule_text(
     let version = gateway.catalog.find_version(&merchant.id, &slug, number).await?;
     let rule = Json::parse(&version.rule).map_err(|error| Problem::internal(&error))?;
     let text = yaml::write::write(&rule);
-    let view = view(&gateway, &caller, &slug, perk.name, &version, text);
-    page(&view)
+    let saved = Saved::of(&gateway, &caller, &version).await?;
+    page(&RulePage { saved, ..view(&gateway, &caller, &slug, perk.name, &version, text) })
 }
 
 /// The page with a document that isn't saved yet.
@@ -113,6 +115,7 @@ fn view(
         text,
         most: MAX_TEXT,
         note: String::new(),
+        saved: None,
         errors: None,
         warnings: Vec::new(),
     }
@@ -139,6 +142,7 @@ pub(in crate::console) async fn post_rule_text(
     }
     let checked = check(&gateway, merchant, &slug, &text).await?;
     let mut view = view(&gateway, &caller, &slug, perk.name, &version, text);
+    view.saved = Saved::of(&gateway, &caller, &version).await?;
     view.etag.clone_from(&etag);
     view.note = note.clone().unwrap_or_default();
     let rule = match checked {

@@ -2,7 +2,7 @@
 //!
 //! - `list`: the board of perks with today's numbers; `board`: a perk's row, ready to be shown
 //! - `new`: one from a template; `editor`: a rule as forms; `edit`: a rule as text, which `rule_text` reads; `judge`: what
-//!   stops one of them, and what is odd
+//!   stops one of them, and what is odd; `saved`: when a draft was saved, and by whom
 //! - `simulate`: would one person come in? `checklist`: why
 //! - `backtest`: a period again; `everyone`: all whose score is known; `trial_form`: what both share; `run`: how far they are
 //! - `show`: a perk, and its published rule in `sentences`; `versions`: one version and what it changes; `steps`: those that
@@ -20,6 +20,7 @@ pub(super) mod list;
 pub(super) mod new;
 mod rule_text;
 mod run;
+mod saved;
 mod sentences;
 pub(super) mod show;
 pub(super) mod simulate;

@@ -50,7 +50,7 @@ struct TemplateView {
 }
 
 /// The purposes in the words of a page.
-const fn purpose_words(purpose: Purpose) -> &'static str {
+pub(in crate::console) const fn purpose_words(purpose: Purpose) -> &'static str {
     match purpose {
         Purpose::Lounge => "A lounge",
         Purpose::CustomerServicePriority => "Priority at customer service",

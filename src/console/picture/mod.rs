@@ -26,6 +26,7 @@ use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::PerkSlug;
 use crate::foundation::json::Json;
 use crate::gateway::Gateway;
+use crate::perks::error::PerkError;
 use crate::perks::perk::{NewVersion, VersionStatus};
 use crate::web::extract::{Params, Path};
 use crate::web::params::VersionNumber;
@@ -65,7 +66,9 @@ struct PicturePage {
     without_threshold: Vec<String>,
     incomparable: Option<i32>,
     is_week_estimated: bool,
-    /// The thresholds as they were sent, by tier, where one doesn't fit.
+    /// The version has changed since it was looked at.
+    is_changed: bool,
+    /// The thresholds as they were sent, by tier, where they were not taken.
     sent: BTreeMap<String, String>,
     /// The faults of what was sent, with the tier that each is about.
     errors: Vec<(String, String)>,
@@ -104,16 +107,18 @@ pub(super) async fn get_picture(
         let (tier, at) = part.split_once(':').unwrap_or((part, ""));
         sent.insert(tier.to_owned(), at.to_owned());
     }
-    show(&caller, &gateway, &slug, version.map(|VersionNumber(version)| version), sent).await
+    show(&caller, &gateway, &slug, version.map(|VersionNumber(version)| version), sent, StatusCode::OK).await
 }
 
-/// The page with the thresholds that were sent, by tier; where one doesn't fit, the page says so and keeps them all.
+/// The page with the thresholds that were sent, by tier; where one doesn't fit, or they were not taken, which the status
+/// says, the page says so and keeps them all.
 async fn show(
     caller: &Caller<ManagePerks>,
     gateway: &Gateway,
     slug: &PerkSlug,
     version: Option<i32>,
     sent: BTreeMap<String, String>,
+    status: StatusCode,
 ) -> Result<HttpResponse, Problem> {
     let merchant = caller.merchant()?;
     let perk = gateway.catalog.find_perk(&merchant.id, slug).await?;
@@ -151,11 +156,12 @@ async fn show(
         without_threshold: picture.without_threshold,
         incomparable: picture.incomparable,
         is_week_estimated: picture.is_week_estimated,
+        is_changed: status == StatusCode::PRECONDITION_FAILED,
         sent: if errors.is_empty() { BTreeMap::new() } else { sent },
         errors,
     };
-    let status = if view.errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
-    page_of(status, &view)
+    let is_wrong = status == StatusCode::OK && !view.errors.is_empty();
+    page_of(if is_wrong { StatusCode::UNPROCESSABLE_ENTITY } else { status }, &view)
 }
 
 #[get("/perks/{perk}/picture.json")]
@@ -183,7 +189,7 @@ pub(super) async fn post_redraw(
     let sent = sent_thresholds(&fields.0);
     let (thresholds, errors) = thresholds(&picture, &sent);
     if !errors.is_empty() {
-        return show(&caller, &gateway, &slug, Some(version), sent).await;
+        return show(&caller, &gateway, &slug, Some(version), sent, StatusCode::UNPROCESSABLE_ENTITY).await;
     }
     let at = picture.tiers.iter().zip(&thresholds).map(|(tier, at)| format!("{}:{at}", tier.tier));
     let at = encoded(&at.collect::<Vec<_>>().join(","));
@@ -204,7 +210,7 @@ pub(super) async fn post_picture(
     let sent = sent_thresholds(&fields.0);
     let (thresholds, errors) = thresholds(&picture, &sent);
     if !errors.is_empty() {
-        return show(&caller, &gateway, &slug, Some(number), sent).await;
+        return show(&caller, &gateway, &slug, Some(number), sent, StatusCode::UNPROCESSABLE_ENTITY).await;
     }
     let pairs = picture.tiers.iter().zip(&thresholds).filter(|(tier, at)| tier.at_least != **at);
     let changed: Vec<_> = pairs.collect();
@@ -223,8 +229,14 @@ pub(super) async fn post_picture(
     let change_note = Some(note.collect::<Vec<_>>().join(", "));
     let new = NewVersion { rule, publish: false, change_note };
     let etag = fields.0.get("etag").map_or("", String::as_str);
-    let made = gateway.catalog.save_rule(&merchant.id, caller.actor(), &slug, (&version, etag), new).await?;
-    Ok(see_other(&format!("/console/perks/{}/versions/{}", *slug, made.version.version)))
+    match gateway.catalog.save_rule(&merchant.id, caller.actor(), &slug, (&version, etag), new).await {
+        Ok(made) => Ok(see_other(&format!("/console/perks/{}/versions/{}", *slug, made.version.version))),
+        // Where the handles stood is not lost, and what the other saved is not overwritten unseen.
+        Err(PerkError::Stale | PerkError::NotADraft(_)) => {
+            show(&caller, &gateway, &slug, Some(number), sent, StatusCode::PRECONDITION_FAILED).await
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn version_of(fields: &BTreeMap<String, String>) -> Result<i32, Problem> {

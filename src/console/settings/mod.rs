@@ -1,6 +1,7 @@
-//! `/console/settings`: a merchant's own name and time zone, and the ways to what else is set: `sources` of scores and
-//! attributes, and `privacy`, what is held on people.
+//! `/console/settings`: a merchant's own name and time zone, and the ways to what else is set: `sources` of scores,
+//! `members`, what rules may look at of people beside them, and `privacy`, what is held on people.
 
+pub(super) mod members;
 pub(super) mod privacy;
 pub(super) mod sources;
 

@@ -1,4 +1,4 @@
-//! `/console/sources`: where scores come from, and what else feeds say of people.
+//! `/console/sources`: where scores come from.
 
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
@@ -16,7 +16,6 @@ use crate::foundation::decimal::Decimal;
 use crate::foundation::ids::SourceName;
 use crate::foundation::period::Period;
 use crate::gateway::Gateway;
-use crate::rules::declared::type_name;
 use crate::scores::ScoreError;
 use crate::scores::score::Source;
 use crate::web::problem::{Problem, sentence};
@@ -30,8 +29,6 @@ const RENEWALS: [(&str, &str); 5] =
 struct SourcesPage {
     frame: Frame,
     sources: Vec<SourceView>,
-    /// Name, type and purpose of each attribute, and how long it is known.
-    attributes: Vec<(String, &'static str, &'static str, String)>,
     fields: SourceFields,
     renewals: Vec<(&'static str, &'static str, bool)>,
     faults: Faults,
@@ -92,15 +89,9 @@ impl SourcesPage {
     ) -> Result<Self, Problem> {
         let merchant = &caller.merchant()?.id;
         let sources = gateway.scores.list_sources(merchant).await?;
-        let attributes = gateway.catalog.list_attributes(merchant).await?;
-        let attribute = |it: &crate::perks::attributes::Attribute| {
-            let known = it.policy.max_age.map_or_else(|| "for good".to_owned(), |age| age.to_string());
-            (it.name.clone(), type_name(it.policy.value_type), it.purpose.as_str(), known)
-        };
         Ok(Self {
             frame: Frame::of("Sources", Section::Settings, caller.session(), gateway.clock.now()),
             sources: sources.iter().map(SourceView::of).collect(),
-            attributes: attributes.iter().map(attribute).collect(),
             renewals: RENEWALS.map(|(period, words)| (period, words, period == fields.refresh)).to_vec(),
             fields,
             faults,

@@ -11,7 +11,6 @@ use askama::Template;
 use futures_util::stream;
 use serde::Deserialize;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use super::figures::Figures;
 use super::rows::{FeedRow, feed_rows};
@@ -27,7 +26,7 @@ use crate::web::extract::Params;
 use crate::web::problem::Problem;
 use crate::web::request::is_head;
 use crate::web::state::State;
-use crate::web::streams::{BEAT, HEARTBEAT, OPENING, StreamPermit, event, events_answer, last_event};
+use crate::web::streams::{BEAT, OPENING, Rhythm, Wake, event, events_answer, last_event};
 
 /// The most streams of an account.
 const MOST_STREAMS: usize = 4;
@@ -88,11 +87,9 @@ pub(in crate::console) async fn watch_today(
         shared,
         figures: String::new(),
         is_begun: false,
-        heartbeat: Instant::now() + HEARTBEAT,
+        rhythm: Rhythm::new(state.draining(), permit),
         rests_until: Instant::now(),
-        ending: state.draining(),
         gateway,
-        _permit: permit,
     };
     Ok(response.streaming(stream::unfold(events, |mut events| async move {
         let bytes = events.next().await?;
@@ -112,11 +109,9 @@ struct Events {
     /// The figures as they were sent last.
     figures: String,
     is_begun: bool,
-    heartbeat: Instant,
+    rhythm: Rhythm,
     rests_until: Instant,
-    ending: CancellationToken,
     gateway: Data<Gateway>,
-    _permit: StreamPermit,
 }
 
 impl Events {
@@ -128,26 +123,22 @@ impl Events {
             return Some(format!("{OPENING}{news}").into());
         }
         loop {
-            let ending = self.ending.clone();
-            tokio::select! {
-                biased;
-                () = ending.cancelled() => return None,
-                grown = self.growing.grown() => {
-                    grown?;
-                    ending.run_until_cancelled(tokio::time::sleep_until(self.rests_until)).await?;
-                    if !self.goes_on().await {
-                        return None;
-                    }
+            let wake = self.rhythm.wait(self.growing.grown()).await?;
+            if matches!(wake, Wake::Changed(())) {
+                let rest = tokio::time::sleep_until(self.rests_until);
+                self.rhythm.ending.run_until_cancelled(rest).await?;
+            }
+            if !self.goes_on().await {
+                return None;
+            }
+            match wake {
+                Wake::Changed(()) => {
                     let news = self.news().await?;
                     if !news.is_empty() {
                         return Some(news.into());
                     }
                 }
-                () = tokio::time::sleep_until(self.heartbeat) => {
-                    self.heartbeat = Instant::now() + HEARTBEAT;
-                    if !self.goes_on().await {
-                        return None;
-                    }
+                Wake::Beat => {
                     // Guests lapse and places close though nothing is recorded.
                     let figures = self.read_figures().await?;
                     let figures = self.changed_figures(&figures)?;

@@ -3,7 +3,9 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::explanation::{GuestsShown, LimitShown, OfferShown, ReasonShown, ReceiptShown, ScoreShown, guest_languages};
+use super::explanation::{
+    GuestsShown, LimitShown, NameShown, OfferShown, ReasonShown, ReceiptShown, ScoreShown, guest_languages,
+};
 use super::opening::OpeningShown;
 use super::referral::{ContestShown, ReferralStateShown};
 use crate::decision::decide::Decision;
@@ -26,9 +28,15 @@ pub struct CheckShown {
     pub decision: Decision,
     pub perk: PerkSlug,
     pub rule_version: i32,
+    /// The perk's name to the guest: [`CheckShown::for_guests`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guest_perk: Option<NameShown>,
     /// The tier that was granted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tier: Option<String>,
+    /// Its name to the guest: [`CheckShown::for_guests`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guest_tier: Option<NameShown>,
     pub reasons: Vec<ReasonShown>,
     /// Offers for a guest who is refused: [`CheckShown::for_guests`].
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -102,7 +110,9 @@ impl CheckShown {
             decision: decided.decision,
             perk: answer.perk,
             rule_version: answer.rule_version,
+            guest_perk: None,
             tier: decided.tier,
+            guest_tier: None,
             reasons,
             offers: Vec::new(),
             score: decided.score.map(|score| ScoreShown::of(score, at, reads_scores)),
@@ -147,7 +157,14 @@ impl CheckShown {
     pub fn for_guests(self, rule: Option<&Rule>, languages: &Languages) -> Self {
         let decision = self.decision;
         let reasons = ReasonShown::all_for_guests(self.reasons, &self.limits, decision, rule, languages);
-        Self { reasons, offers: OfferShown::all(decision, rule, languages), ..self }
+        let tier = rule.zip(self.tier.as_deref()).and_then(|(rule, tier)| rule.tier(tier));
+        Self {
+            reasons,
+            offers: OfferShown::all(decision, rule, languages),
+            guest_perk: NameShown::of(rule.and_then(Rule::names), languages),
+            guest_tier: NameShown::of(tier.and_then(|tier| tier.names.as_ref()), languages),
+            ..self
+        }
     }
 
     /// The same, with the words of the closure that refused, in the guest's language.
@@ -168,7 +185,13 @@ impl CheckShown {
     /// The languages that its guest is addressed in.
     #[must_use]
     pub fn guest_languages(&self) -> Vec<&str> {
-        guest_languages(&self.reasons, &self.offers)
+        let mut languages = guest_languages(&self.reasons, &self.offers);
+        for name in self.guest_perk.iter().chain(&self.guest_tier) {
+            if !languages.contains(&name.language.as_str()) {
+                languages.push(&name.language);
+            }
+        }
+        languages
     }
 
     /// The same, with where the key that asked is used.

@@ -13,6 +13,7 @@ use crate::foundation::language::Languages;
 use crate::foundation::subject::hex;
 use crate::ledger::entry::Receipt;
 use crate::rules::attribute::ValueType;
+use crate::rules::messages::Messages;
 use crate::rules::offers::Offer;
 use crate::rules::rule::Rule;
 use crate::rules::tier::guests::{Admitted, Guests};
@@ -174,6 +175,23 @@ impl OfferShown {
             })
         };
         offers.iter().filter_map(shown).collect()
+    }
+}
+
+/// A name to guests, where the rule has it by language.
+#[derive(Debug, Serialize)]
+pub struct NameShown {
+    pub name: String,
+    /// The tag of its language (BCP 47).
+    pub language: String,
+}
+
+impl NameShown {
+    /// The name in the language that fits best; none where the plain name is to be shown.
+    #[must_use]
+    pub fn of(names: Option<&Messages>, languages: &Languages) -> Option<Self> {
+        let said = names?.choose(languages)?;
+        Some(Self { name: said.text.to_owned(), language: said.language.to_owned() })
     }
 }
 

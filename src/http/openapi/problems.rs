@@ -108,6 +108,8 @@ problem_sets! {
     ProblemsOfOverrides = [AlreadyDecided, AlreadyOverridden, LimitReached, NotOverridable, NotRefused, OverrideExhausted, OverrideWindowClosed, PerkPaused, PlaceClosed, PerkRetired, RuleNewer, SubjectErased];
     /// Problems of acting for a clerk.
     ProblemsOfActing = [ClerkRequired, ClerkSessionInvalid, OtherLocation];
+    /// Obstacles to a key's end.
+    ProblemsOfRevoking = [WrongStatus];
     /// Obstacles to one more clerk.
     ProblemsOfClerks = [TooManyClerks];
     /// Problems of signing in.

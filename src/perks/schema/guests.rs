@@ -75,6 +75,12 @@ pub(super) fn messages() -> Value {
     })
 }
 
+/// Names for guests; `otherwise` is the one where none fits.
+pub(super) fn names(otherwise: &str) -> Value {
+    let text = format!("What guests call it, by language; {otherwise} where none fits.");
+    described(optional(json!({"$ref": "#/$defs/messages"})), &text)
+}
+
 /// Words for guests, said `when`.
 pub(super) fn messages_said(when: &str) -> Value {
     let text = format!("What guests are told {when}, in place of the standard sentence.");

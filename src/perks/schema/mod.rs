@@ -131,6 +131,7 @@ fn long_rule() -> Value {
         &["tiers"],
         json!({
             "at_least": {"type": "null"},
+            "names": guests::names("the perk's own"),
             "time_zone": of(
                 json!({"type": "string", "default": "UTC", "examples": ["America/Los_Angeles"]}),
                 "The IANA zone of every time in the rule.",
@@ -228,6 +229,7 @@ fn tier_schema() -> Value {
                 optional(json!({"type": "string", "minLength": 1, "maxLength": tier::MAX_NAME})),
                 "What people call it.",
             ),
+            "names": guests::names("its `name`"),
             "when": described(optional(json!({"$ref": "#/$defs/condition"})), "Whom it admits; everyone unless given."),
             "max_wait": described(optional(json!({"$ref": "#/$defs/period"})), "The longest that someone of this tier waits."),
             "guests": described(optional(guests::terms()), "The guests that its people may bring; any party counts as it is unless given."),

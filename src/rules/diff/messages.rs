@@ -23,6 +23,19 @@ pub(super) fn compare(found: &mut Changes, [was_at, is_at]: [String; 2], label: 
     }
 }
 
+/// The differences between the `names` of something called `label`, as [`compare`].
+pub(super) fn compare_names(found: &mut Changes, [was_at, is_at]: [String; 2], label: &str, (old, new): Sides<'_>) {
+    for (language, old, new) in differing(old, new) {
+        let sentence = match (old.map(quoted), new.map(quoted)) {
+            (Some(was), Some(is)) => format!("{label}: guests call it {was} → {is} in {language}"),
+            (None, Some(is)) => format!("{label}: guests now call it {is} in {language}"),
+            (Some(was), None) => format!("{label}: guests no longer call it {was} in {language}"),
+            (None, None) => continue,
+        };
+        found.note(below(if new.is_some() { &is_at } else { &was_at }, language), old, new, sentence);
+    }
+}
+
 fn quoted(sentence: &Json) -> String {
     format!("“{}”", describe::shown(sentence))
 }

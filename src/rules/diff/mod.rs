@@ -43,7 +43,8 @@ pub enum ChangeKind {
 }
 
 /// The members of a rule in the order in which a reader wants to hear of them; others follow.
-const ORDER: [&str; 13] = [
+const ORDER: [&str; 14] = [
+    "names",
     "tiers",
     "when",
     "otherwise",
@@ -79,6 +80,7 @@ pub fn diff_documents(before: &Json, after: &Json) -> Vec<Change> {
     for (name, old, new) in differing {
         let pointer = below("", name);
         match name {
+            "names" => messages::compare_names(&mut found, [pointer.clone(), pointer], "The perk", (old, new)),
             "tiers" => found.tiers(&pointer, old, new),
             "when" => found.condition(&pointer, "For every tier", old, new),
             "limits" => found.limits(&pointer, old, new),
@@ -165,6 +167,10 @@ impl Changes {
                 let pointer = pointer_of([&was_at, &is_at], field, new);
                 match field {
                     "when" => self.condition(&pointer, &name, old, new),
+                    "names" => {
+                        let at = [below(&was_at, field), below(&is_at, field)];
+                        messages::compare_names(self, at, &name, (old, new));
+                    }
                     "messages" => {
                         let at = [below(&was_at, field), below(&is_at, field)];
                         messages::compare(self, at, &name, (old, new));
@@ -548,6 +554,24 @@ mod tests {
                 Removed,
                 format!("Those who are refused are no longer offered {day_pass}")
             )]
+        );
+    }
+
+    #[test]
+    fn names_to_guests_differ_language_by_language() {
+        let of = |perk: &str, tier: &str| {
+            let text = format!(r#"{{"names":{perk},"tiers":[{{"id":"main","name":"Main lounge","names":{tier}}}]}}"#);
+            Rule::parse(&Json::parse(&text).unwrap(), "lounge").unwrap()
+        };
+        let found = diff(&of(r#"{"de":"Lounge"}"#, r#"{"de":"Halle","fr":"Salon"}"#), &of("null", r#"{"de":"Saal"}"#));
+        let found: Vec<_> = found.iter().map(|it| (it.pointer.as_str(), it.kind, it.sentence.as_str())).collect();
+        assert_eq!(
+            found,
+            [
+                ("/names/de", Removed, "The perk: guests no longer call it “Lounge” in de"),
+                ("/tiers/0/names/de", Changed, "Main lounge: guests call it “Halle” → “Saal” in de"),
+                ("/tiers/0/names/fr", Removed, "Main lounge: guests no longer call it “Salon” in fr"),
+            ]
         );
     }
 

@@ -8,6 +8,7 @@ use super::blackout::Blackout;
 use super::condition::Condition;
 use super::engine::FLOOR;
 use super::limit::Limit;
+use super::messages::Messages;
 use super::offers::OtherwiseTerms;
 use super::overrides::ByHand;
 use super::schedule::Schedule;
@@ -17,8 +18,9 @@ use crate::foundation::document::text;
 use crate::foundation::json::Json;
 
 /// The members of a rule's document.
-pub(super) const MEMBERS: [&str; 14] = [
+pub(super) const MEMBERS: [&str; 15] = [
     "at_least",
+    "names",
     "time_zone",
     "valid",
     "score",
@@ -36,6 +38,7 @@ pub(super) const MEMBERS: [&str; 14] = [
 
 /// The parts of a rule, before it is compiled.
 pub(super) struct Parts {
+    pub(super) names: Option<Messages>,
     pub(super) zone: TimeZone,
     pub(super) valid: Valid,
     pub(super) score: Option<ScorePolicy>,
@@ -53,7 +56,11 @@ pub(super) struct Parts {
 impl Parts {
     /// The reading that they need together: the newest that any of them needs.
     pub(super) fn engine(&self, instants: &BTreeSet<String>, needs_more: bool) -> u32 {
-        let is_plain = self.blackouts.is_empty() && self.by_hand.is_none() && instants.is_empty() && !needs_more;
+        let is_plain = self.names.is_none()
+            && self.blackouts.is_empty()
+            && self.by_hand.is_none()
+            && instants.is_empty()
+            && !needs_more;
         let own = if is_plain { self.token.engine() } else { FLOOR };
         let (limits, tiers) = (self.limits.iter().map(Limit::engine), self.tiers.iter().map(Tier::engine));
         limits.chain(tiers).chain([own, self.schedule.engine(), self.otherwise.engine()]).max().unwrap_or(own)
@@ -71,6 +78,7 @@ impl Parts {
             ("token", self.token.to_json()),
             ("rollout", self.rollout.to_json()),
         ];
+        members.extend(self.names.as_ref().map(|names| ("names", names.to_json())));
         members.extend(self.otherwise.to_json().map(|otherwise| ("otherwise", otherwise)));
         members.extend(self.by_hand.members());
         if !self.blackouts.is_empty() {

@@ -31,6 +31,8 @@ pub struct Tier {
     /// The highest one that admits is the one that is granted.
     pub rank: i64,
     pub name: String,
+    /// Its name to guests, by language; `name` where none fits.
+    pub names: Option<Messages>,
     /// Without it the tier admits everybody who passes the rule's own `when`.
     pub when: Option<Condition>,
     /// The longest that its people are promised to wait.
@@ -51,6 +53,7 @@ impl Tier {
             id: "standard".into(),
             rank: 1,
             name: "Standard".into(),
+            names: None,
             when: Some(Condition::Leaf(Leaf { attribute: Attribute::Score, test })),
             max_wait: None,
             guests: None,
@@ -85,7 +88,7 @@ impl Tier {
     }
 
     fn read(node: &Node<'_>, alone: bool, leaves: &mut usize, errors: &mut FieldErrors) -> Option<Self> {
-        let fields = node.fields(&["id", "rank", "name", "when", "max_wait", "guests", "messages"], errors)?;
+        let fields = node.fields(&["id", "rank", "name", "names", "when", "max_wait", "guests", "messages"], errors)?;
         let id = fields.required("id", errors).and_then(|id| id.slug(errors));
         let rank = match fields.optional("rank") {
             None if alone => Some(1),
@@ -100,6 +103,7 @@ impl Tier {
                 Err(error) => name.refuse(errors, "bad_form", error.to_string()),
             }),
         };
+        let names = fields.or("names", None, |names| Messages::read(&names, errors).map(Some));
         let when = fields.or("when", None, |when| Condition::read(&when, leaves, errors).map(Some));
         let max_wait = fields.or("max_wait", None, |wait| Period::read(&wait, LONGEST, errors).map(Some));
         let guests = fields.or("guests", None, |guests| GuestTerms::read(&guests, errors).map(Some));
@@ -110,6 +114,7 @@ impl Tier {
             id,
             rank: rank?,
             name: name?,
+            names: names?,
             when: when?,
             max_wait: max_wait?,
             guests: guests?,
@@ -134,7 +139,7 @@ impl Tier {
 
     /// The reading that it needs.
     pub(crate) const fn engine(&self) -> u32 {
-        if self.messages.is_some() || self.guests.is_some() { FLOOR } else { PLAIN }
+        if self.messages.is_some() || self.names.is_some() || self.guests.is_some() { FLOOR } else { PLAIN }
     }
 
     /// The canonical form.
@@ -148,6 +153,7 @@ impl Tier {
         // Only where it is: a rule that was hashed before there were waits keeps its hash.
         members.extend(self.max_wait.map(|wait| ("max_wait", text(wait.to_string()))));
         members.extend(self.guests.map(|guests| ("guests", guests.to_json())));
+        members.extend(self.names.as_ref().map(|names| ("names", names.to_json())));
         members.extend(self.messages.as_ref().map(|messages| ("messages", messages.to_json())));
         Json::object(members)
     }

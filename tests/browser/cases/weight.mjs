@@ -5,6 +5,8 @@ import assert from "node:assert/strict";
 import { everything } from "../pages.mjs";
 
 const MOST = 100_000;
+/** Pages of lists of which one reads many: less than others may. */
+const MOST_OF_LISTS = 60_000;
 const MOST_SCRIPTS = 40_000;
 const COLUMNS = ["Document", "Stylesheet", "Script", "other", "whole"];
 
@@ -45,6 +47,6 @@ export const tests = {
     t.say(`scripts, unpacked: ${[...scripts].map(([name, size]) => `${name} ${size}`).join(", ")}`);
     const whole = [...scripts.values()].reduce((sum, size) => sum + size, 0);
     assert.ok(scripts.size > 0 && whole <= MOST_SCRIPTS, `${whole} bytes of scripts`);
-    for (const [name, { whole }] of rows) assert.ok(whole <= MOST, `${name}: ${whole} bytes`);
+    for (const [name, { whole }] of rows) assert.ok(whole <= (name.startsWith("/console/log") ? MOST_OF_LISTS : MOST), `${name}: ${whole} bytes`);
   },
 };

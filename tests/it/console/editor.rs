@@ -217,6 +217,12 @@ async fn two_people_at_once_both_see_what_the_other_wrote() {
         // Now that she has seen it, saving again is her decision.
         let again = send(&mut mei, &fields(&lost.text), "save").await;
         assert_eq!(again.status, 303, "{}", again.text);
+        for (browser, by) in [(&mei, "you"), (&rafael, "mei")] {
+            for path in [RULE, "/console/perks/sfo-lounge/rule.json"] {
+                let page = browser.open(path).await.into_text();
+                assert!(page.contains("Saved at <time") && page.contains(&format!("</time> by {by}.")), "{page}");
+            }
+        }
 
         // A draft that was published meanwhile is none any more: she is told so before what she typed becomes another one.
         let mut hers = fields(&mei.open(RULE).await.into_text());

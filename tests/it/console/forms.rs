@@ -7,7 +7,7 @@ use super::browser::Browser;
 use crate::support::app::TestApp;
 
 /// Every form but the log-in and links, which nobody's session sends.
-const FORMS: [&str; 35] = [
+const FORMS: [&str; 36] = [
     "/console/waiting/cases/chk_00000000000070008000000000000001",
     "/console/waiting/requests/srq_00000000000070008000000000000001",
     "/console/verify",
@@ -22,6 +22,7 @@ const FORMS: [&str; 35] = [
     "/console/clerks/key_00000000000070008000000000000001/pin",
     "/console/settings",
     "/console/sources",
+    "/console/members",
     "/console/keys/new",
     "/console/devices",
     "/console/devices/key_00000000000070008000000000000001/confirm",

@@ -186,3 +186,34 @@ async fn what_may_have_been_done_is_not_sent_again_unseen() {
         assert!(!doubt.text.contains(wrong), "{wrong}: {}", doubt.text);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_takes_too_long_is_answered_by_a_page() {
+    let app = TestApp::start(&[("request_timeout", "4s")]).await;
+    let mut browser = Browser::logged_in(&app, Role::Admin, MEI).await;
+    Browser::logged_in(&app, Role::Auditor, "ann@cathay.example").await;
+    let directory = &app.world.gateway.directory;
+    let ann = directory.find_account(Some(app.cathay.id.clone()), "ann@cathay.example".parse().unwrap()).await.unwrap();
+    let token = browser.form_token().await;
+    let (release, waits) = std::sync::mpsc::channel::<()>();
+    let (begin, started) = tokio::sync::oneshot::channel();
+    let database = app.world.gateway.database.clone();
+    let holding = tokio::spawn(async move {
+        let hold = move |_: &mut perkgate::database::AnyConnection| {
+            begin.send(()).ok();
+            waits.recv().ok();
+            Ok::<_, DatabaseError>(())
+        };
+        database.write(hold).await
+    });
+    started.await.unwrap();
+    // It waits for no ledger, which would have a deadline of its own.
+    let late =
+        browser.send(&format!("/console/accounts/{}/sessions", ann.key), &[("form_token", token.as_str())]).await;
+    release.send(()).unwrap();
+    holding.await.unwrap().unwrap();
+    assert_eq!((late.status, late.header("content-type")), (503, "text/html; charset=utf-8"), "{}", late.text);
+    assert!(late.text.contains("We don’t know whether that was done") && late.text.contains(MEI), "{}", late.text);
+    assert!(late.header("content-security-policy").contains("default-src 'none'"));
+    assert!(late.text.contains(late.header("x-request-id")), "{}", late.text);
+}

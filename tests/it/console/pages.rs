@@ -47,6 +47,7 @@ const PAGES: [(&str, &[Role]); 36] = [
     ("/console/clerks", &[Role::Admin]),
     ("/console/settings", &[Role::Admin]),
     ("/console/sources", &[Role::Admin]),
+    ("/console/members", &[Role::Admin]),
     ("/console/settings/privacy", &[Role::Admin]),
 ];
 

@@ -103,6 +103,13 @@ async fn the_secret_of_a_suspended_accounts_key_opens_nothing() {
         bo.get("/v1/perks").await.is(200);
         assert_eq!(step(&mut mei, &key, "suspend", "").await.status, 303);
         bo.get("/v1/perks").await.problem(401, "suspended_key");
+        let list = mei.open("/console/keys").await.into_text();
+        assert_eq!(list.matches(">suspended</span>").count(), 1, "{list}");
+        let admin = app.admin(&app.cathay).await;
+        assert_eq!(admin.get(&format!("/v1/keys/{key}")).await.is(200)["status"], "suspended");
+        let keys = admin.get("/v1/keys").await.is(200);
+        let suspended = keys["keys"].as_array().unwrap().iter().filter(|key| key["status"] == "suspended").count();
+        assert_eq!(suspended, 1, "{keys}");
         assert_eq!(step(&mut mei, &key, "restore", "").await.status, 303);
         bo.get("/v1/perks").await.is(200);
         assert_eq!(findings(&app), [""; 0]);
@@ -132,6 +139,11 @@ async fn two_admins_at_once_leave_one() {
         let merchant = app.cathay.id.clone();
         let demoted = directory.set_account_role(merchant, remains.key.clone(), Role::Auditor, by(lost)).await;
         assert!(matches!(demoted, Err(AccessError::LastAdmin)), "{demoted:?}");
+        let revoked = directory.revoke_key(cathay.clone(), remains.key.clone(), by(lost)).await;
+        assert!(matches!(revoked, Err(AccessError::LastAdmin)), "{revoked:?}");
+        let own = directory.revoke_key(cathay.clone(), remains.key.clone(), by(remains)).await;
+        assert!(matches!(own, Err(AccessError::OwnAccount)), "{own:?}");
+        app.admin(&app.cathay).await.delete(&format!("/v1/keys/{}", remains.key)).await.problem(409, "wrong_status");
         assert_eq!(log_in(&app, remains.name.as_str()).await, 303);
         // Whoever runs the gateway may, as they can make another.
         directory.disable_account(cathay.clone(), remains.name.clone(), crate::support::world::CLI).await.unwrap();
@@ -328,6 +340,29 @@ async fn a_merchants_name_zone_and_sources_are_set() {
         assert_eq!(mei.send("/console/sources", &source("kred", "1000")).await.status, 303);
         let page = mei.open("/console/sources").await.into_text();
         assert!(page.contains("kred") && page.contains("every P1D"), "{page}");
+
+        let attribute = |name: &'static str, kind: &'static str, purpose: &'static str| {
+            let rest = [("known", "P30D"), ("on_missing", "refer")];
+            [("form_token", token.as_str()), ("name", name), ("type", kind), ("purpose", purpose), rest[0], rest[1]]
+        };
+        assert_eq!(mei.send("/console/members", &attribute("status", "text", "lounge")).await.status, 303);
+        let page = mei.open("/console/members").await.into_text();
+        assert!(
+            page.contains("subject.status") && page.contains("P30D") && page.contains("wait for a person"),
+            "{page}"
+        );
+        let before = app.footprint().await;
+        for (name, kind, purpose, said) in [
+            ("status", "number", "lounge", "already"),
+            ("A b", "text", "lounge", "a letter first"),
+            ("network", "text", "lounge", "that of the handle"),
+            ("miles", "word", "lounge", "use one of"),
+            ("miles", "number", "credit", "can&#39;t be for"),
+        ] {
+            let refused = mei.send("/console/members", &attribute(name, kind, purpose)).await;
+            assert!(refused.status == 422 && refused.text.to_lowercase().contains(said), "{name}: {}", refused.text);
+        }
+        assert_eq!(app.footprint().await, before);
         let notice = mei.open("/console/settings/privacy").await.into_text();
         assert!(notice.contains("kred") && notice.contains("What Cathay &#60;i&#62;x holds"), "{notice}");
         assert_eq!(findings(&app), [""; 0]);

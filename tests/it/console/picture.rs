@@ -101,13 +101,21 @@ async fn a_form_redraws_it_and_makes_a_draft_of_it() {
         assert_eq!(send(&mut browser, PICTURE, edit(&etag, "50")).await.status, 303);
         let lost = send(&mut browser, PICTURE, edit(&etag, "55")).await;
         assert_eq!(lost.status, 412, "{}", lost.text);
+        assert!(
+            lost.text.contains("Someone else saved this draft") && lost.text.contains("value=\"55\""),
+            "{}",
+            lost.text
+        );
+        assert_ne!(hidden(&lost.text, "etag"), etag, "they know of the other's now");
         let draft = admin.get("/v1/perks/sfo-lounge/versions/2").await.is(200);
         assert_eq!(draft["rule"]["tiers"][1]["when"]["value"], 50);
 
         // A draft that decides by now gets no second one unseen.
         let etag = hidden(&browser.open(&format!("{PICTURE}?version=2")).await.into_text(), "etag");
         admin.post("/v1/perks/sfo-lounge/versions/2/publish", &serde_json::json!({})).await.is(200);
-        assert_eq!(send(&mut browser, PICTURE, edit(&etag, "55")).await.status, 412);
+        let late = send(&mut browser, PICTURE, edit(&etag, "55")).await;
+        assert_eq!(late.status, 412, "{}", late.text);
+        assert!(late.text.contains("no draft any more") && late.text.contains("value=\"55\""), "{}", late.text);
         assert_eq!(admin.get("/v1/perks/sfo-lounge/versions/3").await.status, 404);
     }
 }

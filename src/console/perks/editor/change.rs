@@ -162,13 +162,13 @@ mod tests {
     use super::*;
     use crate::rules::rule::Rule;
 
-    const RULE: &str = r#"{"time_zone":"America/Los_Angeles","score":{"source":"klout","max_age":"P7D"},
+    const RULE: &str = r#"{"names":{"zh-Hant":"貴賓室"},"time_zone":"America/Los_Angeles","score":{"source":"klout","max_age":"P7D"},
         "schedule":{"open":[{"days":["mon","tue"],"from":"06:00","to":"23:00"}],"closed_dates":["2026-12-25"],"messages":{"en":"At six."}},
         "blackouts":[{"id":"a","from":"2026-10-01T00:00","until":"2026-10-08T00:00"},{"id":"b","yearly":{"from":"12-31","to":"01-01"}}],
         "when":{"all":[{"attr":"context.terminal","op":"in","values":["A","5"]},
             {"attr":"context.departure","op":"within","before":"PT3H","after":"PT0S","messages":{"en":"Later."}},
             {"any":[{"attr":"context.party","op":"lte","value":4},{"attr":"subject.network","op":"eq","value":"cx"}]}]},
-        "tiers":[{"id":"a","rank":2,"name":"First","guests":{"max":3,"free":1},"when":{"all":[{"attr":"score","op":"gte","value":60},
+        "tiers":[{"id":"a","rank":2,"name":"First","names":{"de":"Erste"},"guests":{"max":3,"free":1},"when":{"all":[{"attr":"score","op":"gte","value":60},
                 {"attr":"context.gold","op":"eq","value":true}]}},
             {"id":"b","rank":1,"when":{"not":{"attr":"score","op":"lt","value":40}}}],
         "limits":[{"id":"x","scope":["subject"],"max":{"default":1,"by_location":{"SFO":2}},"window":{"rolling":"P1D"}}],

@@ -340,3 +340,5 @@ fn condition_line(doc: &Json, leaf: &str, whole: &str) -> Option<Line> {
 }
 
 pub(super) const BY_LANGUAGE: &str = "One line a language, such as “en: We open at six.”";
+/// The hint of names.
+pub(super) const NAMED_BY_LANGUAGE: &str = "One line a language, such as “zh-Hant: 貴賓室”.";

@@ -52,7 +52,7 @@ pub(in crate::console) async fn get_rule(
     let number = query.version.map_or(perk.latest_version, |VersionNumber(version)| version);
     let version = gateway.catalog.find_version(&merchant.id, &slug, number).await?;
     let document = Json::parse(&version.rule).map_err(|error| Problem::internal(&error))?;
-    let surroundings = Surroundings::of(&gateway, &caller).await?;
+    let surroundings = Surroundings::of(&gateway, &caller, &version).await?;
     let at = At { slug: &slug, name: perk.name, version: &version, etag: version.etag() };
     let mut view = view(&gateway, &caller, at, surroundings, &document, None);
     view.can_edit = version.status == VersionStatus::Draft;
@@ -87,7 +87,7 @@ async fn read(
         let detail = "The form came without the rule that it was made from, so nothing was done. Open it again.";
         Problem::new(Kind::BadRequest, detail)
     })?;
-    let surroundings = Surroundings::of(gateway, caller).await?;
+    let surroundings = Surroundings::of(gateway, caller, &version).await?;
     let form = surroundings.form(&document);
     take(&mut document, &form, &fields);
     Ok(Sent { version, perk_name: perk.name, etag, note, button, document, surroundings })

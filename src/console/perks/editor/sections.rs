@@ -2,7 +2,7 @@
 
 use super::document::{at, items, text};
 use super::kind::Kind;
-use super::layout::{BY_LANGUAGE, Field, Line, Row, Section, conditions, threshold};
+use super::layout::{BY_LANGUAGE, Field, Line, NAMED_BY_LANGUAGE, Row, Section, conditions, threshold};
 use super::week::WeekView;
 use crate::foundation::json::Json;
 
@@ -16,6 +16,7 @@ pub(super) fn sections(doc: &Json, sources: &[String]) -> Vec<Section> {
         besides(doc),
         limits(doc),
         otherwise(doc),
+        names(doc),
         desk(doc),
         token(doc),
     ]
@@ -59,6 +60,7 @@ fn tiers(doc: &Json) -> Section {
                 ("admit_max", "comes in as far as allowed"),
             ]),
             field(doc, of("max_wait"), "Longest wait", Kind::Period).size(14).hint("As 30 minutes."),
+            field(doc, of("names"), "What guests call it", Kind::Messages).hint(NAMED_BY_LANGUAGE),
             field(doc, of("messages"), "What guests read who don’t reach it", Kind::Messages).hint(BY_LANGUAGE),
         ];
         let mut lines = vec![main];
@@ -68,6 +70,13 @@ fn tiers(doc: &Json) -> Section {
         section.rows.push(Row { title: called, lines, adds });
     }
     section.adds = vec![("tier", "Add a tier")];
+    section
+}
+
+fn names(doc: &Json) -> Section {
+    let mut section = Section::new("names", "Name", "Where no language fits, guests read the perk’s own name.");
+    let name = field(doc, "/names", "What guests call the perk", Kind::Messages).hint(NAMED_BY_LANGUAGE);
+    section.rows.push(row("", vec![Line::of(vec![name])]));
     section
 }
 

@@ -1,7 +1,5 @@
 //! The page of a rule's form.
 
-use std::collections::BTreeSet;
-
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use askama::Template;
@@ -15,6 +13,7 @@ use crate::console::door::page_of;
 use crate::console::frame::{Frame, Section as Part};
 use crate::console::icon::Icon;
 use crate::console::perks::judge::{Judged, judge};
+use crate::console::perks::saved::{Saved, label};
 use crate::console::perks::sentences::{self, parts};
 use crate::console::perks::versions::ChangeView;
 use crate::console::words::zone_of;
@@ -46,6 +45,7 @@ pub(super) struct RuleFormPage {
     sections: Vec<Section>,
     kept: Vec<Kept>,
     note: String,
+    saved: Option<Saved>,
     attributes: Vec<String>,
     /// The scale of the rule's score.
     scale: Option<(String, String)>,
@@ -98,10 +98,16 @@ pub(in crate::console::perks) struct At<'a> {
 pub(super) struct Surroundings {
     sources: Vec<Source>,
     attributes: Vec<String>,
+    /// When its draft was saved, and by whom.
+    saved: Option<Saved>,
 }
 
 impl Surroundings {
-    pub(super) async fn of(gateway: &Gateway, caller: &Caller<ManagePerks>) -> Result<Self, Problem> {
+    pub(super) async fn of(
+        gateway: &Gateway,
+        caller: &Caller<ManagePerks>,
+        version: &RuleVersion,
+    ) -> Result<Self, Problem> {
         let merchant = &caller.merchant()?.id;
         let sources = gateway.scores.list_sources(merchant).await?;
         let declared = gateway.catalog.list_attributes(merchant).await?;
@@ -114,7 +120,8 @@ impl Surroundings {
             .chain(declared.into_iter().map(|it| format!("subject.{}", it.name)))
             .chain(pass.iter().map(|name| format!("boarding_pass.{name}")))
             .chain(["context.departure".to_owned(), "context.scheduled_departure".to_owned()]);
-        Ok(Self { sources, attributes: attributes.collect() })
+        let saved = Saved::of(gateway, caller, version).await?;
+        Ok(Self { sources, attributes: attributes.collect(), saved })
     }
 
     pub(super) fn form(&self, document: &Json) -> Vec<Section> {
@@ -159,6 +166,7 @@ pub(super) fn view(
         sections,
         kept,
         note: String::new(),
+        saved: surroundings.saved,
         attributes: surroundings.attributes,
         scale,
         zone,
@@ -216,7 +224,7 @@ pub(in crate::console::perks) async fn go_on(
     let judged = judge(gateway, &caller.merchant()?.id, at.slug, &document).await?;
     // The form is of the whole rule: shorter ways to write it are written out.
     let whole = judged.rule.as_ref().and_then(|rule| Json::parse(rule.canonical()).ok()).unwrap_or(document);
-    let surroundings = Surroundings::of(gateway, caller).await?;
+    let surroundings = Surroundings::of(gateway, caller, at.version).await?;
     view(gateway, caller, at, surroundings, &whole, Some(judged)).with_note(note).answer(StatusCode::OK)
 }
 
@@ -229,11 +237,10 @@ pub(super) async fn meanwhile(
 ) -> Result<Meanwhile, Problem> {
     let parse = |text: &str| Json::parse(text).map_err(|error| Problem::internal(&error));
     let (old, new) = (parse(&theirs.rule)?, parse(mine.canonical())?);
-    let by = theirs.editors.last().unwrap_or(&theirs.author);
-    let labels = gateway.directory.labels_of(&caller.merchant()?.id, BTreeSet::from([by.clone()])).await?;
+    let by = theirs.saved.as_ref().map_or(&theirs.author, |saved| &saved.by);
     let is_draft = theirs.status == VersionStatus::Draft;
     Ok(Meanwhile {
-        by: labels.get(by).unwrap_or(by).clone(),
+        by: label(gateway, caller, by).await?,
         status: (!is_draft).then(|| crate::console::perks::show::status_words(theirs.status).1),
         changes: diff_documents(&old, &new).into_iter().map(|change| ChangeView::of(&change.sentence)).collect(),
     })

@@ -14,7 +14,7 @@ use crate::gateway::Gateway;
 use crate::http::enumerations;
 use crate::http::once::{Created, once};
 use crate::http::openapi::problems::{
-    ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfQuery,
+    ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfQuery, ProblemsOfRevoking,
 };
 use crate::http::v1::perks::WarningView;
 use crate::web::auth::Authorized;
@@ -80,6 +80,7 @@ impl KeyView {
             expires_at,
             revoked_at,
             last_used_at,
+            is_suspended: _,
         } = key;
         Self {
             id,
@@ -278,11 +279,12 @@ pub(crate) async fn get_key(
 /// Revoke a key
 ///
 /// It stops working here at once and on every replica within a second. Revoking it again changes
-/// nothing.
+/// nothing. The key of an account ends that account: neither one's own nor the last that lets others in can be ended
+/// so.
 #[utoipa::path(
     tag = "keys",
     params(("key" = String, Path, description = "The key's id", example = "key_019abf3e5c1f7d0a8e4b2f6c1d3a5b70"), KeyQuery),
-    responses((status = 204, description = "Revoked"), ProblemsOfNames, ProblemsOfQuery, ProblemsOfKeys)
+    responses((status = 204, description = "Revoked"), ProblemsOfRevoking, ProblemsOfNames, ProblemsOfQuery, ProblemsOfKeys)
 )]
 #[delete("/keys/{key}")]
 pub(crate) async fn revoke_key(

@@ -70,6 +70,17 @@ pub struct ReasonView {
     guest_language: Option<String>,
 }
 
+/// A name to guests.
+#[derive(ToSchema)]
+#[schema(as = GuestName)]
+pub struct NameView {
+    #[schema(example = "貴賓室")]
+    name: String,
+    /// The language of it (BCP 47).
+    #[schema(example = "zh-Hant")]
+    language: String,
+}
+
 /// The guests of a grant. `admitted` are those who are let in: the free, the charged and the uncounted ones.
 #[derive(ToSchema)]
 #[schema(as = Guests, example = json!({"admitted": 3, "free": 1, "charged": 1, "uncounted": 1, "refused": 0}))]

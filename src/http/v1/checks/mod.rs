@@ -45,7 +45,7 @@ use crate::web::auth::Authorized;
 use crate::web::extract::{Body, GuestLanguages, IdempotencyKey, Path};
 use crate::web::problem::Problem;
 use crate::web::state::State;
-use explanation::{GuestsView, LimitView, OfferView, ReasonView, ReceiptView, ScoreSeenView};
+use explanation::{GuestsView, LimitView, NameView, OfferView, ReasonView, ReceiptView, ScoreSeenView};
 use openings::{OpeningView, with_openings};
 use visitor::{PartyView, PassBody, VisitorBody, VisitorView, read_pass, with_party};
 
@@ -98,9 +98,15 @@ pub struct CheckView {
     #[schema(value_type = String, example = "sfo-lounge")]
     perk: PerkSlug,
     rule_version: i32,
+    /// The perk's name in the guest's language; absent where the rule has none that fits: the perk's own is meant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    guest_perk: Option<NameView>,
     /// The tier that was granted.
     #[serde(skip_serializing_if = "Option::is_none")]
     tier: Option<String>,
+    /// The tier's name in the guest's language; absent where the rule has none that fits: its `name` is meant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    guest_tier: Option<NameView>,
     reasons: Vec<ReasonView>,
     /// Offers for a guest who is refused; absent where there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -11,12 +11,12 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::checks::explanation::{GuestsView, OfferView};
+use super::checks::explanation::{GuestsView, NameView, OfferView};
 use crate::decision::decide::Decision;
 use crate::eligibility::checker::{Answer, CheckError};
 use crate::eligibility::links::Linked;
 use crate::eligibility::shown::check::CheckShown;
-use crate::eligibility::shown::explanation::{GuestsShown, OfferShown};
+use crate::eligibility::shown::explanation::{GuestsShown, NameShown, OfferShown};
 use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::{self, EventId, PerkSlug};
 use crate::gateway::Gateway;
@@ -44,12 +44,20 @@ pub struct OwnAnswerView {
     merchant: String,
     #[schema(value_type = String, example = "sfo-lounge")]
     perk: PerkSlug,
+    /// The perk's name in the person's language, where its rule has one that fits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<NameView>)]
+    guest_perk: Option<NameShown>,
     #[schema(value_type = enumerations::Decision)]
     decision: Decision,
     #[schema(value_type = String, format = DateTime)]
     decided_at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     tier: Option<String>,
+    /// The same of the tier's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<NameView>)]
+    guest_tier: Option<NameShown>,
     /// The reasons that speak against it, in the words for guests.
     messages: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -136,9 +144,11 @@ pub(crate) async fn get_own_answer(
     Ok(response.json(OwnAnswerView {
         merchant: linked.merchant.name.clone(),
         perk: shown.perk,
+        guest_perk: shown.guest_perk,
         decision: shown.decision,
         decided_at,
         tier: shown.tier,
+        guest_tier: shown.guest_tier,
         messages: shown.reasons.into_iter().filter_map(|reason| reason.guest_message).collect(),
         offers: shown.offers,
         next_eligible_at: shown.next_eligible_at,

@@ -42,6 +42,8 @@ pub struct RuleView {
     #[schema(example = 40)]
     at_least: Option<f64>,
     score: Option<RuleScoreView>,
+    /// The perk's name to guests, by language; its own where none fits.
+    names: Option<MessagesView>,
     /// The IANA zone of every time in the rule; UTC unless given.
     #[schema(example = "America/Los_Angeles")]
     time_zone: Option<String>,
@@ -236,6 +238,8 @@ pub struct RuleTierView {
     /// Its display name.
     #[schema(example = "Main lounge")]
     name: Option<String>,
+    /// Its name to guests, by language; `name` where none fits.
+    names: Option<MessagesView>,
     /// Whom it admits; everyone unless given.
     when: Option<ConditionView>,
     /// The longest that it promises to let the person wait (ISO 8601).

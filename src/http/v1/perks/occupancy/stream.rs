@@ -9,8 +9,6 @@ use actix_web::{HttpRequest, HttpResponse, get};
 use aws_lc_rs::digest;
 use futures_util::stream;
 use secrecy::{ExposeSecret, SecretString};
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use super::{OccupancyView, PlaceQuery, asked};
 use crate::access::role::permit::CountInside;
@@ -26,7 +24,7 @@ use crate::web::extract::{Params, Path};
 use crate::web::problem::Problem;
 use crate::web::request::is_head;
 use crate::web::state::State;
-use crate::web::streams::{self, BEAT, HEARTBEAT, OPENING, StreamPermit, events_answer, last_event};
+use crate::web::streams::{self, BEAT, OPENING, Rhythm, Wake, events_answer, last_event};
 
 /// Number of digits of an event's id: enough to tell any two states apart.
 const ID_DIGITS: usize = 32;
@@ -71,11 +69,9 @@ pub(crate) async fn watch_occupancy(
         watched,
         seen: last_event(req.headers()),
         is_begun: false,
-        heartbeat: Instant::now() + HEARTBEAT,
-        ending: state.draining(),
+        rhythm: Rhythm::new(state.draining(), permit),
         secret: bearer(req.headers()),
         gateway,
-        _permit: permit,
     };
     Ok(response.streaming(stream::unfold(events, |mut events| async move {
         let bytes = events.next().await?;
@@ -98,11 +94,9 @@ struct Events {
     /// The id of what the client has got last.
     seen: Option<String>,
     is_begun: bool,
-    heartbeat: Instant,
-    ending: CancellationToken,
+    rhythm: Rhythm,
     secret: SecretString,
     gateway: Data<Gateway>,
-    _permit: StreamPermit,
 }
 
 impl Events {
@@ -115,22 +109,15 @@ impl Events {
             return Some(format!("{OPENING}{event}").into());
         }
         loop {
-            tokio::select! {
-                biased;
-                () = self.ending.cancelled() => return None,
-                changed = self.watched.changed() => {
-                    let now = changed?;
-                    self.gateway.directory.recognize(self.secret.expose_secret(), self.gateway.clock.now()).ok()?;
+            let wake = self.rhythm.wait(self.watched.changed()).await?;
+            self.gateway.directory.recognize(self.secret.expose_secret(), self.gateway.clock.now()).ok()?;
+            match wake {
+                Wake::Changed(now) => {
                     if let Some(event) = self.event(&now) {
                         return Some(event.into());
                     }
                 }
-                () = tokio::time::sleep_until(self.heartbeat) => {
-                    self.heartbeat = Instant::now() + HEARTBEAT;
-                    let now = self.gateway.clock.now();
-                    self.gateway.directory.recognize(self.secret.expose_secret(), now).ok()?;
-                    return Some(Bytes::from_static(BEAT.as_bytes()));
-                }
+                Wake::Beat => return Some(Bytes::from_static(BEAT.as_bytes())),
             }
         }
     }

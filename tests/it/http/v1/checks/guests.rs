@@ -178,3 +178,42 @@ async fn a_refusal_says_what_else_there_is_and_a_grant_does_not() {
         assert!(diff.to_string().contains("are no longer offered “A day pass” for 45.00 USD"), "{diff}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_reads_names_in_their_language() {
+    for app in TestApp::all_with(&[("link_base", "https://perks.example.com")]).await {
+        let (kiosk, admin) = (app.kiosk().await, app.admin(&app.cathay).await);
+        let rule = json!({
+            "names": {"zh-Hant": "貴賓室", "fr": "Le salon"},
+            "tiers": [{"id": "gold", "rank": 2, "when": {"attr": "context.gold", "op": "eq", "value": true}},
+                      {"id": "main", "rank": 1, "name": "Hauptsaal", "names": {"zh-Hant": "主廳"},
+                       "when": {"attr": "context.member", "op": "eq", "value": true}}],
+        });
+        let body = json!({"perk": "lounge", "name": "Lounge", "rule": rule, "publish": true});
+        admin.post("/v1/perks", &body).await.is(201);
+        let post = async |language: &str, body: &Value| {
+            kiosk.post("/v1/checks", body).header("accept-language", language).await
+        };
+        let granted = post("zh-HK", &ask("ada", true)).await;
+        let answer = granted.is(200);
+        assert_eq!(answer["guest_perk"], json!({"name": "貴賓室", "language": "zh-Hant"}));
+        assert_eq!(answer["guest_tier"], json!({"name": "主廳", "language": "zh-Hant"}));
+        assert_eq!(granted.header("content-language"), "zh-Hant");
+        // The merchant's first language has no list of its own: the plain names are meant where none fits.
+        let plain = post("de", &ask("bob", true)).await;
+        assert_eq!(plain.is(200)["tier"], "main");
+        assert!(!plain.text.contains("guest_perk") && !plain.text.contains("guest_tier"), "{}", plain.text);
+        let refused = post("fr", &ask("cyd", false)).await;
+        assert_eq!(refused.is(200)["guest_perk"]["name"], "Le salon");
+        assert!(!refused.text.contains("guest_tier"), "{}", refused.text);
+        // Looked at again, in the language of who looks; and on the person's own page.
+        let shown =
+            kiosk.get(&format!("/v1/checks/{}", granted.text_of("check"))).header("accept-language", "fr").await;
+        assert_eq!(shown.is(200)["guest_perk"]["name"], "Le salon");
+        let link = granted.text_of("link");
+        let own = app.anonymous().get(&format!("/v1/my/{}", link.rsplit('/').next().unwrap()));
+        assert_eq!(own.header("accept-language", "zh-TW").await.is(200)["guest_tier"]["name"], "主廳");
+        let version = admin.get("/v1/perks/lounge/versions/1").await.is(200);
+        assert_eq!(version["rule"]["names"]["fr"], "Le salon");
+    }
+}
