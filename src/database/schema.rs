@@ -2,6 +2,7 @@
 
 pub use super::account_tables::{account_links, account_recovery_codes, account_sessions, accounts, log_in_attempts};
 pub use super::desk_tables::{clerks, overrides, pin_guesses, subject_requests};
+pub use super::enrolment_tables::{enrolments, leases, linked_accounts, models, score_due, signals, sources};
 
 diesel::table! {
     epochs (name) {
@@ -113,17 +114,6 @@ diesel::table! {
         changed_at -> BigInt,
         lift_by -> Nullable<Text>,
         lift_at -> Nullable<BigInt>,
-    }
-}
-
-diesel::table! {
-    sources (merchant_id, name) {
-        merchant_id -> Text,
-        name -> Text,
-        minimum -> BigInt,
-        maximum -> BigInt,
-        created_at -> BigInt,
-        refresh_seconds -> Nullable<BigInt>,
     }
 }
 
@@ -365,6 +355,10 @@ diesel::allow_tables_to_appear_in_same_query!(
     log_in_attempts,
     clerks,
     closures,
+    enrolments,
+    leases,
+    linked_accounts,
+    models,
     overrides,
     pin_guesses,
     subject_requests,
@@ -378,7 +372,9 @@ diesel::allow_tables_to_appear_in_same_query!(
     four_eyes,
     sources,
     attributes_seen,
+    score_due,
     scores,
+    signals,
     subjects,
     limit_counters,
     limit_uses,

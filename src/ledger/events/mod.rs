@@ -45,7 +45,7 @@ use crate::tlog::merkle;
 pub const VERSION: i64 = 1;
 
 /// Every kind of event that is written. None is ever taken out: logs hold them for good.
-pub const KINDS: [&str; 63] = [
+pub const KINDS: [&str; 66] = [
     "account.attached",
     "account.link_made",
     "account.reset",
@@ -102,11 +102,14 @@ pub const KINDS: [&str; 63] = [
     "rule.unscheduled",
     "rule.withdrawn",
     "source.created",
+    "subject.consented",
+    "subject.enrolled",
     "subject.erased",
     "subject.record_read",
     "subject.request_confirmed",
     "subject.request_declined",
     "subject.request_made",
+    "subject.unenrolled",
     "token.redeemed",
     "token.redeemed_offline",
 ];
