@@ -24,7 +24,7 @@ enum Action {
     /// Import a feed of signals: good lines are kept, bad ones are reported with their number.
     ///
     /// The feed is CSV with the header `subject,network,signal,at,seen_at,by,object,value,id` (columns in any order, from
-    /// `seen_at` on those that are needed), one JSON object with these fields a line, or one CloudEvent a line. Deliveries with
+    /// `seen_at` on those that are needed), one JSON object with these fields a line, or one cloud event a line. Deliveries with
     /// an id count once; signals about people who are not enrolled are counted, and not kept. Exits with 1 when the import
     /// could not go on, or when every line of it was rejected.
     Import {

@@ -111,7 +111,7 @@ impl Proof {
 pub(super) fn read(accounts: Vec<NewAccount>) -> Result<Vec<NewAccount>, EnrolmentError> {
     let mut faults = Vec::new();
     let mut fault = |at: usize, member: &str, code: &'static str, detail: String| {
-        faults.push(FieldError::at(&format!("/accounts/{at}{member}"), code, detail));
+        faults.push(FieldError::at(format!("/accounts/{at}{member}"), code, detail));
     };
     let mut read: Vec<NewAccount> = Vec::with_capacity(accounts.len().min(MOST_ACCOUNTS));
     for (at, given) in accounts.into_iter().enumerate().take(MOST_ACCOUNTS + 1) {

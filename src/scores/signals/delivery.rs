@@ -1,4 +1,4 @@
-//! One line of a feed of signals: an object of JSON, a row of a table, or a CloudEvent.
+//! One line of a feed of signals: an object of JSON, a row of a table, or a cloud event.
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -75,7 +75,7 @@ struct Line {
     id: Option<String>,
 }
 
-/// A CloudEvent (<https://github.com/cloudevents/spec>, 1.0) about a person, whose data is the rest. Attributes of
+/// A cloud event (<https://github.com/cloudevents/spec>, 1.0) about a person, whose data is the rest. Attributes of
 /// extensions are passed over, as the specification asks.
 #[derive(Deserialize)]
 struct CloudEvent {

@@ -103,14 +103,15 @@ pub(super) fn list_signals_of(
     subject: &SubjectRef,
 ) -> Result<Vec<SignalHeld>> {
     use diesel::dsl::{count_star, max, min};
-    let rows: Vec<(String, String, i64, Option<i64>, Option<i64>)> = signals::table
+    type Row = (String, String, i64, Option<i64>, Option<i64>);
+    let rows: Vec<Row> = signals::table
         .filter(signals::merchant_id.eq(merchant.as_str()))
         .filter(signals::subject_ref.eq(&subject.0[..]))
         .group_by((signals::network, signals::signal))
         .order((signals::network, signals::signal))
         .select((signals::network, signals::signal, count_star(), min(signals::day), max(signals::day)))
         .load(conn)?;
-    let held = |(network, signal, number, first, last): (String, String, i64, Option<i64>, Option<i64>)| SignalHeld {
+    let held = |(network, signal, number, first, last): Row| SignalHeld {
         network,
         signal,
         number: number.unsigned_abs(),

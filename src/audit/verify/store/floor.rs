@@ -44,8 +44,9 @@ pub(crate) fn list_enrolments(conn: &mut AnyConnection, merchant: &str, last: &[
     use diesel::dsl::count_star;
 
     use crate::database::schema::{enrolments, linked_accounts};
+    type Row = (Vec<u8>, String, Option<i64>, Option<i64>);
     let most = i64::try_from(super::PAGE).unwrap_or(i64::MAX);
-    let rows: Vec<(Vec<u8>, String, Option<i64>, Option<i64>)> = enrolments::table
+    let rows: Vec<Row> = enrolments::table
         .filter(enrolments::merchant_id.eq(merchant).and(enrolments::subject_ref.gt(last)))
         .order(enrolments::subject_ref)
         .limit(most)
@@ -59,7 +60,7 @@ pub(crate) fn list_enrolments(conn: &mut AnyConnection, merchant: &str, last: &[
         .select((linked_accounts::subject_ref, count_star()))
         .load(conn)?;
     let counts: std::collections::HashMap<Vec<u8>, i64> = counts.into_iter().collect();
-    let row = |(reference, pseudonym, leaderboard, comparison): (Vec<u8>, String, Option<i64>, Option<i64>)| {
+    let row = |(reference, pseudonym, leaderboard, comparison): Row| {
         let accounts = counts.get(&reference).copied().unwrap_or_default();
         (reference, pseudonym, accounts, leaderboard.is_some(), comparison.is_some())
     };

@@ -40,7 +40,7 @@ impl From<ImportReport> for SignalImportView {
 /// Import signals
 ///
 /// A stream of NDJSON (`{"subject","network","signal","at","seen_at","by","object","value","id"}` a line), of CSV with
-/// that header, or of CloudEvents 1.0 in NDJSON, whose `data` has `network`, `signal` and the rest. `at` is when it
+/// that header, or of cloud events (1.0) in NDJSON, whose `data` has `network`, `signal` and the rest. `at` is when it
 /// happened, or when an object of a running count was made; `seen_at`, when it was observed. What others did says `by`
 /// whom; levels and running counts have a `value`. A delivery with an `id` counts once, however often it is sent; so does a
 /// level or running count without one. Names of others and of objects are kept as keyed hashes only. Good lines are kept, bad

@@ -40,7 +40,7 @@ static ONE: LazyLock<String> = LazyLock::new(|| {
 });
 
 #[derive(QueryableByName)]
-struct Part {
+struct GatheredRow {
     #[diesel(sql_type = Binary)]
     subject_ref: Vec<u8>,
     #[diesel(sql_type = Text)]
@@ -74,7 +74,7 @@ pub(in crate::scores) fn gather_due(
     (after, last): (&[u8], &SubjectRef),
     today: i64,
 ) -> Result<BTreeMap<SubjectRef, GatheredPerson>, DatabaseError> {
-    let parts: Vec<Part> = crate::on_either!(conn, |c| diesel::sql_query(DUE.as_str())
+    let parts: Vec<GatheredRow> = crate::on_either!(conn, |c| diesel::sql_query(DUE.as_str())
         .bind::<Text, _>(merchant.as_str())
         .bind::<Text, _>(source.as_str())
         .bind::<Binary, _>(after)
@@ -91,7 +91,7 @@ pub(in crate::scores) fn gather_one(
     subject: &SubjectRef,
     today: i64,
 ) -> Result<GatheredPerson, DatabaseError> {
-    let parts: Vec<Part> = crate::on_either!(conn, |c| diesel::sql_query(ONE.as_str())
+    let parts: Vec<GatheredRow> = crate::on_either!(conn, |c| diesel::sql_query(ONE.as_str())
         .bind::<Text, _>(merchant.as_str())
         .bind::<Binary, _>(&subject.0[..])
         .bind::<BigInt, _>(today)
@@ -99,9 +99,9 @@ pub(in crate::scores) fn gather_one(
     Ok(gathered(parts)?.remove(subject).unwrap_or_default())
 }
 
-fn gathered(parts: Vec<Part>) -> Result<BTreeMap<SubjectRef, GatheredPerson>, DatabaseError> {
+fn gathered(parts: Vec<GatheredRow>) -> Result<BTreeMap<SubjectRef, GatheredPerson>, DatabaseError> {
     let mut people: BTreeMap<SubjectRef, GatheredPerson> = BTreeMap::new();
-    for Part { subject_ref, network, signal, part, of, a, b } in parts {
+    for GatheredRow { subject_ref, network, signal, part, of, a, b } in parts {
         let bytes = subject_ref.try_into().map_err(|_| DatabaseError::corrupt("subject reference", "its length"))?;
         let person = people.entry(SubjectRef(bytes)).or_default();
         let whole = |number: i64| u64::try_from(number).map_err(|e| DatabaseError::corrupt("gathered signals", e));
