@@ -184,7 +184,7 @@ permissions! {
     RevokeTokens = [Admin];
     /// Ask whether a token is alive.
     Introspect = [Admin, Kiosk, Desk, Door("its own audience only")];
-    /// Put, delete and import scores; import attributes of people.
+    /// Put, delete and import scores; import attributes of people; enrol them, and import signals.
     WriteScores = [Admin, Feeder];
     /// See a score's value.
     ReadScores = [Admin, Feeder, Auditor];

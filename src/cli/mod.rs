@@ -38,6 +38,7 @@ mod referral;
 mod report;
 mod score;
 mod serve;
+mod signal;
 mod source;
 mod subject;
 mod token;
@@ -118,6 +119,8 @@ enum Command {
     Source(source::Args),
     /// Import and show scores.
     Score(score::Args),
+    /// Import what others did with people who are enrolled.
+    Signal(signal::Args),
     /// Show, check, compare and fit models of scores, and take a score apart.
     Model(model::Args),
     /// Erase a person, or tell them what is held on them.
@@ -158,6 +161,7 @@ fn dispatch(command: Command, invocation: &Invocation) -> Result<Completion, Cli
         Command::Attribute(args) => attribute::run(args, invocation),
         Command::Source(args) => source::run(args, invocation),
         Command::Score(args) => score::run(args, invocation),
+        Command::Signal(args) => signal::run(args, invocation),
         Command::Model(args) => model::run(args, invocation),
         Command::Subject(args) => subject::run(&args, invocation),
         Command::Token(args) => token::run(&args, invocation),

@@ -10,14 +10,18 @@ use serde::Serialize;
 use super::error::CliError;
 use super::feed::{self, FeedFile, FeedFormat, format_of};
 use super::once::{self, MerchantFlag, Needs};
-use super::output::write_part;
+use super::output::progress::Counting;
+use super::output::{counted, write_part};
 use super::{Completion, Invocation};
 use crate::foundation::decimal::Decimal;
 use crate::foundation::ids::{MerchantId, SourceName};
 use crate::foundation::subject::SubjectHandle;
 use crate::gateway::Gateway;
-use crate::scores::Source;
+use crate::scores::computing::Mode;
+use crate::scores::computing::run::{ComputeProgress, ComputeReport};
 use crate::scores::import::ImportConfig;
+use crate::scores::score::SourceKind;
+use crate::scores::{ScoreError, Source};
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -46,6 +50,22 @@ enum Action {
         #[arg(long)]
         format: Option<FeedFormat>,
     },
+    /// Compute the scores of a source for those who are due.
+    ///
+    /// A gateway that serves does so by itself, every minute. Broken off, it goes on where it was when it is run again.
+    Compute {
+        /// A computed source.
+        #[arg(value_name = "SOURCE")]
+        source: SourceName,
+        #[command(flatten)]
+        merchant: MerchantFlag,
+        /// Tell what would change, and write nothing.
+        #[arg(long)]
+        dry_run: bool,
+        /// Compute everyone who is enrolled, not only those who are due.
+        #[arg(long, conflicts_with = "dry_run")]
+        all: bool,
+    },
     /// Show the score of a subject as it stands in the database.
     Show {
         /// The person: `network:handle` or a member number.
@@ -56,6 +76,29 @@ enum Action {
         #[command(flatten)]
         merchant: MerchantFlag,
     },
+}
+
+#[derive(Serialize)]
+struct Computed {
+    dry_run: bool,
+    #[serde(flatten)]
+    report: ComputeReport,
+}
+
+impl fmt::Display for Computed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ComputeReport { people, changed, ended, postponed, largest_change } = &self.report;
+        let would = if self.dry_run { "would be " } else { "" };
+        let looked_at = counted(*people, "person");
+        write_part!(f, "{looked_at} looked at: {changed} scores {would}new or another, {ended} {would}ended")?;
+        if *postponed > 0 {
+            write_part!(f, "; {postponed} left for the next run, as something came in")?;
+        }
+        if *largest_change > Decimal::default() {
+            write_part!(f, "; by {largest_change} at most")?;
+        }
+        Ok(())
+    }
 }
 
 #[derive(Serialize)]
@@ -79,12 +122,34 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, Cli
             let (format, feed) = (format_of(format, &file)?, FeedFile::open(file)?);
             let report = invocation.with_gateway(Needs::Existing, async |gateway| {
                 let (merchant, source) = whose(gateway, &merchant, &source).await?;
+                if source.kind == SourceKind::Computed {
+                    return Err(ScoreError::Computed(source.name).into());
+                }
                 let config = ImportConfig { merchant, source, format, clock: gateway.clock.clone() };
                 let (keyring, merchant) = (gateway.keyring.clone(), config.merchant.clone());
                 let import = gateway.scores.import(config, move |handle| keyring.subject_refs(&merchant, handle));
                 feed::import(gateway, import, feed, invocation).await
             })?;
             feed::show(report, invocation)
+        }
+        Action::Compute { source, merchant, dry_run, all } => {
+            let report = invocation.with_gateway(Needs::Existing, async |gateway| {
+                let merchant = once::merchant(gateway, &merchant).await?.id;
+                let (scores, clock) = (&gateway.scores, &gateway.clock);
+                if all {
+                    scores.compute_all(&merchant, &source, clock.now()).await?;
+                }
+                let mode = if dry_run { Mode::DryRun } else { Mode::Write };
+                let mut run = scores.compute(&merchant, &source, mode, clock.clone()).await?;
+                let bar = Counting::start(invocation.output, "people");
+                while let Some(ComputeProgress { done, of }) = run.step().await? {
+                    bar.at(done, of);
+                }
+                drop(bar);
+                Ok(*run.report())
+            })?;
+            invocation.output.show(&Computed { dry_run, report })?;
+            Ok(Completion::Succeeded)
         }
         Action::Show { subject, source, merchant } => {
             let found = invocation.with_gateway(Needs::Existing, async |gateway| {

@@ -30,11 +30,14 @@ enum Action {
         #[command(flatten)]
         merchant: MerchantFlag,
         /// The lowest score there is, with up to three decimals.
-        #[arg(long, value_name = "N", allow_negative_numbers = true)]
-        min: Decimal,
+        #[arg(long, value_name = "N", allow_negative_numbers = true, required_unless_present = "computed")]
+        min: Option<Decimal>,
         /// The highest score there is.
-        #[arg(long, value_name = "N", allow_negative_numbers = true)]
-        max: Decimal,
+        #[arg(long, value_name = "N", allow_negative_numbers = true, required_unless_present = "computed")]
+        max: Option<Decimal>,
+        /// Computed from the signals of people who are enrolled, by the shipped model, from 1 to 100.
+        #[arg(long, conflicts_with_all = ["min", "max"])]
+        computed: bool,
         /// How often its scores are renewed, such as P1D: rules that count on fresher ones are warned of.
         #[arg(long, value_name = "DURATION")]
         refresh: Option<Period>,
@@ -53,19 +56,23 @@ struct SourceView {
     max: Decimal,
     #[serde(skip_serializing_if = "Option::is_none")]
     refresh: Option<Period>,
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<String>,
 }
 
 impl From<Source> for SourceView {
     fn from(source: Source) -> Self {
-        let Source { name, minimum: min, maximum: max, refresh } = source;
-        Self { name, min, max, refresh }
+        let Source { name, minimum: min, maximum: max, refresh, kind, model } = source;
+        Self { name, min, max, refresh, kind: kind.as_str(), model }
     }
 }
 
 impl fmt::Display for SourceView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write_part!(f, "Made the source `{}`, {} to {}", self.name, self.min, self.max)?;
-        self.refresh.map_or(Ok(()), |every| write_part!(f, ", renewed every {every}"))
+        self.refresh.map_or(Ok(()), |every| write_part!(f, ", renewed every {every}"))?;
+        self.model.as_ref().map_or(Ok(()), |model| write_part!(f, ", computed by the model {model}"))
     }
 }
 
@@ -78,19 +85,25 @@ impl fmt::Display for Listed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rows = self.sources.iter().map(|it| {
             let refresh = it.refresh.map_or_else(String::new, |every| every.to_string());
-            [it.name.to_string(), it.min.to_string(), it.max.to_string(), refresh]
+            [it.name.to_string(), it.min.to_string(), it.max.to_string(), refresh, it.kind.to_owned()]
         });
-        f.write_str(&table(["name", "min", "max", "refresh"], rows))
+        f.write_str(&table(["name", "min", "max", "refresh", "kind"], rows))
     }
 }
 
 pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, CliError> {
     match args.action {
-        Action::Create { source, merchant, min, max, refresh } => {
+        Action::Create { source, merchant, min, max, computed: _, refresh } => {
             let made = invocation.with_gateway(Needs::Existing, async |gateway| {
                 let merchant = once::merchant(gateway, &merchant).await?;
                 let (scores, now) = (&gateway.scores, gateway.clock.now());
-                Ok(scores.create_source(&gateway.ledger, ACTOR, &merchant.id, source, min, max, refresh, now).await?)
+                let (ledger, merchant) = (&gateway.ledger, &merchant.id);
+                Ok(match min.zip(max) {
+                    Some((min, max)) => {
+                        scores.create_source(ledger, ACTOR, merchant, source, min, max, refresh, now).await?
+                    }
+                    None => scores.create_computed_source(ledger, ACTOR, merchant, source, refresh, now).await?,
+                })
             })?;
             invocation.output.show(&SourceView::from(made))?;
         }

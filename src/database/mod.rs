@@ -20,6 +20,7 @@ mod blank;
 pub mod columns;
 pub mod connection;
 mod desk_tables;
+mod enrolment_tables;
 pub mod error;
 pub mod file;
 pub mod followed;

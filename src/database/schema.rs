@@ -3,6 +3,7 @@
 pub use super::account_tables::{account_links, account_recovery_codes, account_sessions, accounts, log_in_attempts};
 pub use super::desk_tables::{clerks, devices, overrides, pin_guesses, subject_requests};
 pub use super::report_tables::{report_heads, report_people, report_quarters};
+pub use super::enrolment_tables::{enrolments, leases, linked_accounts, models, score_due, signals, sources};
 
 diesel::table! {
     epochs (name) {
@@ -116,17 +117,6 @@ diesel::table! {
         changed_at -> BigInt,
         lift_by -> Nullable<Text>,
         lift_at -> Nullable<BigInt>,
-    }
-}
-
-diesel::table! {
-    sources (merchant_id, name) {
-        merchant_id -> Text,
-        name -> Text,
-        minimum -> BigInt,
-        maximum -> BigInt,
-        created_at -> BigInt,
-        refresh_seconds -> Nullable<BigInt>,
     }
 }
 
@@ -369,6 +359,10 @@ diesel::allow_tables_to_appear_in_same_query!(
     clerks,
     closures,
     devices,
+    enrolments,
+    leases,
+    linked_accounts,
+    models,
     overrides,
     pin_guesses,
     subject_requests,
@@ -385,7 +379,9 @@ diesel::allow_tables_to_appear_in_same_query!(
     four_eyes,
     sources,
     attributes_seen,
+    score_due,
     scores,
+    signals,
     subjects,
     limit_counters,
     limit_uses,

@@ -2,9 +2,12 @@
 //! describes their members in `http/v1/subjects.rs`.
 
 use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use super::subject_access::{ExplainedEvent, HeldOnPerson, PersonalRecord};
+use crate::foundation::clock::from_seconds;
 use crate::foundation::decimal::Decimal;
 use crate::foundation::ids::SourceName;
 use crate::foundation::json::Json;
@@ -12,7 +15,10 @@ use crate::foundation::subject::{Pseudonym, SubjectHandle};
 use crate::ledger::read::person::LimitHeld;
 use crate::ledger::retention::erasure::{Erased, Forgotten};
 use crate::scores::attributes::AttributeHeld;
+use crate::scores::enrolment::Consents;
+use crate::scores::enrolment::account::LinkedAccount;
 use crate::scores::erasing::ScoreHeld;
+use crate::scores::signals::SignalHeld;
 
 /// The result of an erasure. It doesn't repeat who it was.
 #[derive(Debug, Serialize)]
@@ -26,6 +32,11 @@ pub struct ErasureOutcome {
     pub scores: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attributes: Option<u64>,
+    /// Accounts that were linked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accounts: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signals: Option<u64>,
     pub referrals_closed: u64,
     pub limits_restarted: Vec<DisclosedLimit>,
     pub purged: bool,
@@ -45,6 +56,12 @@ pub struct DisclosedRecord {
     pub scores: Option<Vec<DisclosedScore>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attributes: Option<Vec<DisclosedAttribute>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accounts: Option<Vec<DisclosedAccount>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub consents: Option<Consents>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signals: Option<Vec<DisclosedSignals>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limits: Option<Vec<DisclosedLimit>>,
     /// Before when events may be missing.
@@ -83,6 +100,26 @@ pub struct DisclosedAttribute {
     pub recorded_at: Timestamp,
 }
 
+/// An account that is linked.
+#[derive(Debug, Serialize)]
+pub struct DisclosedAccount {
+    pub network: String,
+    pub account: String,
+    pub state: &'static str,
+    pub linked_at: Timestamp,
+}
+
+/// The signals of one name that are held. Of others and of objects only keyed hashes are kept, which nobody can show.
+#[derive(Debug, Serialize)]
+pub struct DisclosedSignals {
+    pub network: String,
+    pub signal: String,
+    pub number: u64,
+    /// UTC days.
+    pub first_day: Date,
+    pub last_day: Date,
+}
+
 /// Something that happened: a check, a redemption, a decision by a person.
 #[derive(Debug, Serialize)]
 pub struct DisclosedEvent {
@@ -112,6 +149,11 @@ impl DisclosedRecord {
         let pruned_before = held.as_ref().and_then(|held| held.pruned_before);
         let of_some = held.as_ref().map(|held| &held.attributes).filter(|attributes| !attributes.is_empty());
         let attributes = of_some.map(|attributes| attributes.iter().map(DisclosedAttribute::from).collect());
+        let enrolment = held.as_ref().and_then(|held| held.enrolment.as_ref());
+        let accounts = enrolment.map(|it| it.accounts.iter().map(DisclosedAccount::from).collect());
+        let consents = enrolment.map(|it| it.consents);
+        let of_some = held.as_ref().map(|held| &held.signals).filter(|signals| !signals.is_empty());
+        let signals = of_some.map(|signals| signals.iter().map(DisclosedSignals::from).collect());
         let (scores, limits) = held.map(|HeldOnPerson { scores, limits, .. }| (scores, limits)).unzip();
         let record = Self {
             subject: subject.as_str().to_owned(),
@@ -120,6 +162,9 @@ impl DisclosedRecord {
             since: person.map(|person| person.since),
             scores: scores.map(|scores| scores.into_iter().map(DisclosedScore::from).collect()),
             attributes,
+            accounts,
+            consents,
+            signals,
             limits: limits.map(|limits| limits.into_iter().map(DisclosedLimit::from).collect()),
             pruned_before,
             events: events.into_iter().map(DisclosedEvent::from).collect(),
@@ -146,6 +191,8 @@ impl From<Option<Erased>> for ErasureOutcome {
             former_pseudonym: former.as_ref().map(name),
             scores: forgotten.scores,
             attributes: (forgotten.attributes > 0).then_some(forgotten.attributes),
+            accounts: (forgotten.accounts > 0).then_some(forgotten.accounts),
+            signals: (forgotten.signals > 0).then_some(forgotten.signals),
             referrals_closed: referrals,
             limits_restarted: limits.into_iter().map(DisclosedLimit::from).collect(),
             purged: is_purged,
@@ -164,6 +211,22 @@ impl From<ScoreHeld> for DisclosedScore {
     fn from(held: ScoreHeld) -> Self {
         let ScoreHeld { source, score, recorded_at } = held;
         Self { source, value: score.value, observed_at: score.observed_at, recorded_at }
+    }
+}
+
+impl From<&LinkedAccount> for DisclosedAccount {
+    fn from(linked: &LinkedAccount) -> Self {
+        let LinkedAccount { network, account, state, linked_at, .. } = linked;
+        Self { network: network.clone(), account: account.clone(), state: state.as_str(), linked_at: *linked_at }
+    }
+}
+
+impl From<&SignalHeld> for DisclosedSignals {
+    fn from(held: &SignalHeld) -> Self {
+        let SignalHeld { network, signal, number, first_day, last_day } = held;
+        let day = |day: i64| TimeZone::UTC.to_datetime(from_seconds(day.saturating_mul(86_400))).date();
+        let (first_day, last_day) = (day(*first_day), day(*last_day));
+        Self { network: network.clone(), signal: signal.clone(), number: *number, first_day, last_day }
     }
 }
 

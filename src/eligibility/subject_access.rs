@@ -1,6 +1,7 @@
 //! Everything that is held on one person, put together for that person (GDPR art. 15).
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -20,14 +21,17 @@ use crate::ledger::{Ledger, LedgerError};
 use crate::perks::catalog::Catalog;
 use crate::perks::error::PerkError;
 use crate::scores::attributes::AttributeHeld;
+use crate::scores::enrolment::{Enrolment, EnrolmentError};
 use crate::scores::erasing::ScoreHeld;
-use crate::scores::{ScoreError, Scores};
+use crate::scores::signals::SignalHeld;
+use crate::scores::{Enrolments, ScoreError, Scores};
 
 /// Tells people what is held on them; cheap to clone.
 #[derive(Clone)]
 pub struct SubjectAccess {
     catalog: Catalog,
     scores: Scores,
+    enrolments: Arc<Enrolments>,
     ledger: Ledger,
     keyring: Keyring,
 }
@@ -50,6 +54,9 @@ pub struct HeldOnPerson {
     pub scores: Vec<ScoreHeld>,
     pub attributes: Vec<AttributeHeld>,
     pub limits: Vec<LimitHeld>,
+    /// None where they are not enrolled.
+    pub enrolment: Option<Enrolment>,
+    pub signals: Vec<SignalHeld>,
     /// The instant before which events were pruned, which tell of nobody any more.
     pub pruned_before: Option<Timestamp>,
 }
@@ -77,12 +84,25 @@ pub enum DisclosureError {
     Ledger(#[from] LedgerError),
 }
 
+impl From<EnrolmentError> for DisclosureError {
+    fn from(error: EnrolmentError) -> Self {
+        match error {
+            EnrolmentError::Ledger(error) => error.into(),
+            EnrolmentError::Database(error) => LedgerError::from(&error).into(),
+            // To look says neither.
+            EnrolmentError::NotEnrolled | EnrolmentError::Unfit(_) => {
+                LedgerError::from(&DatabaseError::NotFound).into()
+            }
+        }
+    }
+}
+
 impl SubjectAccess {
     /// One that tells of what `checker` decides.
     #[must_use]
-    pub fn beside(checker: &Checker) -> Self {
+    pub fn beside(checker: &Checker, enrolments: Arc<Enrolments>) -> Self {
         let Checker { catalog, scores, ledger, keyring, .. } = checker.clone();
-        Self { catalog, scores, ledger, keyring }
+        Self { catalog, scores, enrolments, ledger, keyring }
     }
 
     /// The record held on the person, with up to `most` events behind `cursor`, oldest first. That it was
@@ -112,7 +132,9 @@ impl SubjectAccess {
             let pruned_before = self.ledger.reader().pruned_before(&merchant.id).await?;
             let attributes = self.scores.attributes().held_on(&merchant.id, references).await?;
             let scores = self.scores.held_on(&merchant.id, references).await?;
-            Some(HeldOnPerson { scores, attributes, limits, pruned_before })
+            let enrolment = self.enrolments.find(&merchant.id, handle).await?;
+            let signals = self.enrolments.signals_of(&merchant.id, references).await?;
+            Some(HeldOnPerson { scores, attributes, limits, enrolment, signals, pruned_before })
         };
         let Some(person) = person else {
             if cursor.is_some() {

@@ -41,8 +41,8 @@ use crate::perks::error::PerkError;
 use crate::perks::keys::OnSite;
 use crate::perks::observed_attributes::ObservedAttributes;
 use crate::redis_link::{Heard, RedisConfig, RedisFault, RedisLink, RedisLinkError, Subscription};
-use crate::scores::Scores;
 use crate::scores::cache::{CacheConfig, ScoreCache};
+use crate::scores::{Enrolments, Scores};
 use crate::settings::{self, Settings, master_key};
 use crate::tokens::Verifier;
 
@@ -62,6 +62,7 @@ pub struct Gateway {
     pub directory: Directory,
     pub catalog: Catalog,
     pub scores: Scores,
+    pub enrolments: Arc<Enrolments>,
     pub checker: Checker,
     pub redeemer: Redeemer,
     pub floor: Floor,
@@ -142,7 +143,7 @@ impl Gateway {
             patience: settings.timeouts.request,
             summaries: Arc::new(KeptSums),
         };
-        let ledger = Ledger::start(context, bounds.ledger_queue, bounds.ledger_batch)?;
+        let ledger = Ledger::start(context.clone(), bounds.ledger_queue, bounds.ledger_batch)?;
         let keys = PublishedKeys::new(&ledger);
         keys.reload().await?;
         let directory = Directory::new(database.clone(), ledger.clone(), clock.clone(), entropy.clone());
@@ -155,6 +156,7 @@ impl Gateway {
             Some(link) => ScoreCache::tiered(&cache, link.clone(), keyring.cache_key(), clock.clone(), &entropy),
         };
         let scores = Scores::new(database.clone(), cache);
+        let enrolments = Arc::new(Enrolments::beside(&scores, ledger.clone(), context));
         let epochs_heard = redis.as_ref().map(|link| hear_epochs(link, &directory, &catalog, &keys, handle));
         let issuer_url: Arc<str> = issuer_url.into();
         let checker = Checker {
@@ -184,7 +186,7 @@ impl Gateway {
         let (simulator, backtester) = trials(&checker);
         let pictures = Arc::new(Pictures::new(catalog.clone(), scores.clone(), ledger.clone(), clock.clone()));
         let reporter = Reporter::new(ledger.clone(), clock.clone());
-        let subject_access = SubjectAccess::beside(&checker);
+        let subject_access = SubjectAccess::beside(&checker, enrolments.clone());
         let exporter = Exporter { ledger: ledger.clone(), clock: clock.clone() };
         let anchorer = Anchorer::new(database.clone(), clock.clone(), anchoring(&settings.anchors));
         Ok(Self {
@@ -199,6 +201,7 @@ impl Gateway {
             directory,
             catalog,
             scores,
+            enrolments,
             checker,
             redeemer,
             floor,
@@ -223,6 +226,8 @@ impl Gateway {
         tasks.spawn(self.directory.clone().follow(cancel.clone()));
         tasks.spawn(self.scores.follower().follow(cancel.clone()));
         tasks.spawn(self.scores.attributes().clone().sweep(self.clock.clone(), cancel.clone()));
+        tasks.spawn(self.scores.clone().keep_computing(self.clock.clone(), cancel.clone()));
+        tasks.spawn(Enrolments::clone(&self.enrolments).sweep(cancel.clone()));
         tasks.spawn(self.directory.clone().keep_writing_uses(cancel.clone()));
         tasks.spawn(self.directory.clone().sweep_accounts(cancel.clone()));
         tasks.spawn(self.catalog.clone().follow(cancel.clone()));

@@ -25,6 +25,9 @@ use crate::perks::purpose::Purpose as Declared;
 use crate::perks::schema;
 use crate::rules::declared::{TYPES, type_name};
 use crate::rules::tier::guests::Over;
+use crate::scores::enrolment::account::{AccountState as StateOfAccount, Proof as ProofOfAccount};
+use crate::scores::score::SourceKind as KindOfSource;
+use crate::scoring::model::Measure as MeasureOfSignal;
 
 macro_rules! enumerations {
     ($($(#[doc = $doc:literal])+ $name:ident = $words:expr;)*) => {$(
@@ -72,6 +75,14 @@ enumerations! {
     LateRefused = words(&["refused"]);
     /// The type of an attribute's values.
     AttributeType = words(&TYPES.map(type_name));
+    /// The way in which an account is proven to be a person's.
+    Proof = words(&ProofOfAccount::ALL.map(ProofOfAccount::as_str));
+    /// How far an account's proof is.
+    AccountState = words(&StateOfAccount::ALL.map(StateOfAccount::as_str));
+    /// The side of a signal that counts: by how many people, on what was noticed most, the account's standing.
+    Measure = words(&MeasureOfSignal::ALL.map(MeasureOfSignal::as_str));
+    /// The way in which scores of a source come about.
+    SourceKind = words(&KindOfSource::ALL.map(KindOfSource::as_str));
     /// The declared purpose of a perk.
     Purpose = words(&Declared::ALL.map(Declared::as_str));
     /// Where a referral is. One about a person who was erased meanwhile is `denied`.

@@ -20,7 +20,7 @@ use crate::ledger::read::browse::BrowseError;
 use crate::perks::error::{PerkError, WrongStatus};
 use crate::scores::ScoreError;
 use crate::scores::score::SourceFault;
-use crate::web::problem::{Kind, Problem};
+use crate::web::problem::{Kind, Problem, sentence};
 
 impl From<Refused> for Problem {
     fn from(refused: Refused) -> Self {
@@ -218,6 +218,9 @@ impl From<ScoreError> for Problem {
             ScoreError::Score(_) | ScoreError::Source(SourceFault::EmptyScale) => of_field(error.field(), &error),
             ScoreError::Source(SourceFault::Reserved) | ScoreError::SourceExists(_) => {
                 Self::new(Kind::from(&error), "There is a source of this name already.")
+            }
+            ScoreError::Computed(_) | ScoreError::NotComputed(_) | ScoreError::UnderWay => {
+                Self::new(Kind::from(&error), sentence(&error.to_string()))
             }
             // Shared by all who waited for one look-up, so it can't be moved out.
             ScoreError::Database(inner) if matches!(**inner, DatabaseError::InDoubt) => Self::in_doubt(&error),

@@ -15,11 +15,12 @@ use super::v1::attributes::import as attribute_import;
 use super::v1::audit::{export, proofs, search};
 use super::v1::cases::{contests, referrals};
 use super::v1::checks::{batch, lists as check_lists, overrides, paid};
+use super::v1::enrolment::{self, signals};
 use super::v1::grants::lists as grant_lists;
 use super::v1::perks::{
     approvals, backtests, closures, diff, occupancy, picture, simulations, steps, version_steps, versions,
 };
-use super::v1::scores::sources;
+use super::v1::scores::{explain, sources};
 use super::v1::{attributes, audit, checks, grants, links, perks, reports, scores, subject_requests, subjects, tokens};
 use super::well_known::{get_jwks, get_log_keys};
 use crate::access::role::permit::{
@@ -133,10 +134,16 @@ pub fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>) 
                 .service(permitted(WriteScores, scores::import_scores))
                 .service(permitted(WriteScores, scores::put_score))
                 .service(permitted(ReadScores, scores::get_score))
+                .service(permitted(ReadScores, explain::get_score_explanation))
                 .service(permitted(WriteScores, scores::delete_score))
                 .service(permitted(ManageSources, sources::create_source))
                 .service(permitted(ManageSources, sources::list_sources))
                 .service(permitted(WriteScores, attribute_import::import_attributes))
+                .service(permitted(WriteScores, enrolment::put_accounts))
+                .service(permitted(WriteScores, enrolment::search_accounts))
+                .service(permitted(WriteScores, enrolment::delete_accounts))
+                .service(permitted(WriteScores, enrolment::put_consents))
+                .service(permitted(WriteScores, signals::import_signals))
                 .service(permitted(ManageSources, attributes::put_attribute))
                 .service(permitted(ManageSources, attributes::get_attribute))
                 .service(permitted(ManageSources, attributes::list_attributes))

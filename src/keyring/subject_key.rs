@@ -139,12 +139,51 @@ impl SubjectSecret {
             .map_err(|_| KeyringError::Unreadable { what: "event's personal field" })
     }
 
+    /// Seals something that is held on the person beside their events; `purpose` tells it from all else.
+    #[must_use]
+    pub fn seal_held(&self, purpose: &[u8], plaintext: &[u8], entropy: &Entropy) -> Vec<u8> {
+        self.held_key().seal(purpose, plaintext, entropy)
+    }
+
+    /// Opens what [`SubjectSecret::seal_held`] sealed.
+    ///
+    /// # Errors
+    /// [`KeyringError::Unreadable`] when it is another person's or for another purpose, or changed.
+    pub fn open_held(&self, purpose: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeyringError> {
+        self.held_key().open(purpose, sealed).map_err(|_| KeyringError::Unreadable { what: "held on a person" })
+    }
+
+    /// The hashes of what names others in what is kept of this person.
+    #[must_use]
+    pub fn blinder(&self) -> SubjectBlinder {
+        let key = mac(&self.hmac_key(), &[b"perkgate blinded of a subject v1\0"]);
+        SubjectBlinder(hmac::Key::new(hmac::HMAC_SHA256, key.as_slice()))
+    }
+
+    fn held_key(&self) -> SealKey {
+        SealKey::new(mac(&self.hmac_key(), &[b"perkgate held v1\0"]))
+    }
+
     fn event_key(&self) -> &SealKey {
         self.event_key.get_or_init(|| SealKey::new(mac(&self.hmac_key(), &[b"perkgate event v1\0"])))
     }
 
     fn hmac_key(&self) -> hmac::Key {
         hmac::Key::new(hmac::HMAC_SHA256, self.bytes.as_slice())
+    }
+}
+
+/// Keyed hashes under one person's secret: nobody can join two people by them, and they mean nothing once it is destroyed.
+pub struct SubjectBlinder(hmac::Key);
+
+impl SubjectBlinder {
+    /// The hash of `value`; `purpose` is a label that ends in NUL and is no prefix of another.
+    #[must_use]
+    pub fn hash(&self, purpose: &[u8], value: &[u8]) -> [u8; 16] {
+        let mac = mac(&self.0, &[purpose, value]);
+        let mut half = [0; 16];
+        half.iter_mut().zip(mac.iter()).for_each(|(to, from)| *to = *from);
+        half
     }
 }
 
@@ -213,6 +252,21 @@ mod tests {
         assert_eq!(secret.open(&event(1), &sealed).unwrap().as_slice(), b"{\"terminal\":\"A\"}");
         assert!(secret.open(&event(2), &sealed).is_err());
         assert!(other.open(&event(1), &sealed).is_err());
+    }
+
+    #[test]
+    fn what_is_held_beside_events_is_one_person_s_and_for_one_purpose() {
+        let (entropy, key, ada) = (Entropy::seeded(1), hash_key(1), "twitter:ada".parse().unwrap());
+        let subject = key.subject_ref(&merchant(1), &ada);
+        let (secret, _) = key.new_subject(&merchant(1), &subject, &ada, &entropy);
+        let (other, _) = key.new_subject(&merchant(1), &subject, &ada, &entropy);
+        let sealed = secret.seal_held(b"account", b"did:plc:1", &entropy);
+        assert_eq!(secret.open_held(b"account", &sealed).unwrap().as_slice(), b"did:plc:1");
+        assert!(secret.open_held(b"other", &sealed).is_err() && other.open_held(b"account", &sealed).is_err());
+        let hash = |secret: &SubjectSecret, purpose| secret.blinder().hash(purpose, b"ann");
+        assert_eq!(hash(&secret, b"by\0"), hash(&secret, b"by\0"));
+        assert_ne!(hash(&secret, b"by\0"), hash(&secret, b"object\0"));
+        assert_ne!(hash(&secret, b"by\0"), hash(&other, b"by\0"), "two people have no engager in common");
     }
 
     #[test]

@@ -3,13 +3,14 @@
 use jiff::Timestamp;
 
 use super::error::PerkError;
-use super::{attributes, observed_attributes, store};
+use super::{attributes, observed_attributes};
 use crate::database::AnyConnection;
 use crate::foundation::ids::MerchantId;
 use crate::rules::declared::{AttributePolicy, DeclaredAttributes};
 use crate::rules::lint::LintContext;
 use crate::rules::rule::Rule;
 use crate::rules::terms::Fallback;
+use crate::scores::find_source;
 use crate::scores::score::Source;
 
 /// The context that `rule` is linted with.
@@ -53,6 +54,6 @@ fn source_of(conn: &mut AnyConnection, merchant: &MerchantId, rule: &Rule) -> Re
     if policy.source == built_in.name {
         return Ok(Some(built_in));
     }
-    let source = store::find_source(conn, merchant, &policy.source)?;
+    let source = find_source(conn, merchant, &policy.source)?;
     source.map(Some).ok_or_else(|| PerkError::Rule(vec![rule.unknown_source(policy)]))
 }

@@ -5,13 +5,10 @@ use diesel::prelude::*;
 use super::perk::{Perk, PerkStatus, RuleVersion, Signed, VersionStatus};
 use super::purpose::Purpose;
 use crate::database::followed::bump_epoch;
-use crate::database::schema::{perks, rule_versions, sources};
+use crate::database::schema::{perks, rule_versions};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::clock::from_micros;
-use crate::foundation::decimal::Decimal;
-use crate::foundation::ids::{MerchantId, PerkSlug, SourceName};
-use crate::foundation::period::Period;
-use crate::scores::score::Source;
+use crate::foundation::ids::{MerchantId, PerkSlug};
 
 /// The epoch that every published change moves on.
 pub(super) const EPOCH: &str = "catalog";
@@ -382,19 +379,4 @@ pub(super) fn list_rules_in(
         .order((perks::slug, rule_versions::version))
         .select((perks::slug, RuleRow::as_select()))
         .load(conn)?)
-}
-
-/// A source that the merchant made, with what rules are held against.
-pub fn find_source(conn: &mut AnyConnection, merchant: &MerchantId, name: &SourceName) -> Result<Option<Source>> {
-    let found: Option<(i64, i64, Option<i64>)> = sources::table
-        .find((merchant.as_str(), name.as_str()))
-        .select((sources::minimum, sources::maximum, sources::refresh_seconds))
-        .first(conn)
-        .optional()?;
-    Ok(found.map(|(low, high, refresh)| Source {
-        name: name.clone(),
-        minimum: Decimal::from_thousandths(low),
-        maximum: Decimal::from_thousandths(high),
-        refresh: refresh.map(Period::from_seconds),
-    }))
 }

@@ -4,6 +4,8 @@ use jiff::Timestamp;
 
 use super::attributes;
 use super::cache::to_the_end;
+use super::computing::store::due::delete_due_of;
+use super::enrolment;
 use super::error::ScoreError;
 use super::handle::Scores;
 use super::memory::ScoreKey;
@@ -50,7 +52,8 @@ impl Scores {
         Ok(held)
     }
 
-    /// Erases a person: their scores from all the merchant's sources and their attributes, with what the ledger holds on them, in
+    /// Erases a person: their scores from all the merchant's sources, their attributes and their
+    /// enrolment, with what the ledger holds on them, in
     /// one transaction. When this returns, no look-up of this process that begins later sees any, and
     /// other replicas see none as soon as they hear of it, or the cache's time to live is over. A feed
     /// that still has the person brings the score back. None when nothing was held.
@@ -70,12 +73,19 @@ impl Scores {
             let (rows, people, of) = (keys.clone(), references.clone(), merchant.clone());
             let forget = move |conn: &mut AnyConnection| {
                 let mut forgotten = Forgotten::default();
+                // First: a run that holds the person's row has written by then, and none writes afterwards.
+                for reference in &people {
+                    delete_due_of(conn, &of, reference)?;
+                }
                 for ScoreKey { merchant, source, subject } in &rows {
                     forgotten.scores += u64::from(store::delete_score(conn, merchant, source, subject)?);
                 }
                 for reference in &people {
                     let deleted = attributes::store::delete_values_of(conn, &of, reference)?;
                     forgotten.attributes += u64::try_from(deleted).unwrap_or(u64::MAX);
+                    let deleted = enrolment::delete(conn, &of, reference)?;
+                    forgotten.accounts += deleted.accounts;
+                    forgotten.signals += deleted.signals;
                 }
                 bump_epochs(conn, people.iter())?;
                 Ok(forgotten)

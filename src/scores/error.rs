@@ -16,6 +16,12 @@ pub enum ScoreError {
     Source(#[from] SourceFault),
     #[error("the merchant has a source `{0}` already")]
     SourceExists(SourceName),
+    #[error("the source `{0}` is computed: nobody else writes its scores")]
+    Computed(SourceName),
+    #[error("there is no computed source `{0}`")]
+    NotComputed(SourceName),
+    #[error("another run of this source is under way, and does the same")]
+    UnderWay,
     /// Shared by those who waited for one look-up.
     #[error(transparent)]
     Database(Arc<DatabaseError>),
@@ -32,9 +38,13 @@ impl ScoreError {
             Self::Score(ScoreFault::InFuture) => ("/observed_at", "in_future"),
             Self::Score(ScoreFault::Unobserved) => ("/observed_at", "too_old"),
             Self::Source(SourceFault::EmptyScale) => ("/max", "empty_scale"),
-            Self::Source(SourceFault::Reserved) | Self::SourceExists(_) | Self::Database(_) | Self::Ledger(_) => {
-                return None;
-            }
+            Self::Source(SourceFault::Reserved)
+            | Self::SourceExists(_)
+            | Self::Computed(_)
+            | Self::NotComputed(_)
+            | Self::UnderWay
+            | Self::Database(_)
+            | Self::Ledger(_) => return None,
         })
     }
 }

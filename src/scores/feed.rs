@@ -33,6 +33,20 @@ pub struct Written<F: Feed> {
     pub beaten: usize,
     /// The names that can't be written under any more: nothing was, of anyone.
     pub undeclared: BTreeSet<F::Which>,
+    /// Number of values that stood already.
+    pub unchanged: usize,
+    /// Number of values of people who are not enrolled: they were not kept.
+    pub not_enrolled: usize,
+    /// Number of values that were kept and would be kept once more if they came again.
+    pub unkeyed: usize,
+}
+
+impl<F: Feed> Written<F> {
+    /// All was written.
+    #[must_use]
+    pub const fn of_all() -> Self {
+        Self { beaten: 0, undeclared: BTreeSet::new(), unchanged: 0, not_enrolled: 0, unkeyed: 0 }
+    }
 }
 
 /// A kind of feed.

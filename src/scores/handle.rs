@@ -22,7 +22,7 @@ use super::following::Follower;
 use super::import::{Import, ImportConfig, LARGE_IMPORTS};
 use super::lookups::Lookups;
 use super::memory::ScoreKey;
-use super::score::{PutOutcome, Score, Source};
+use super::score::{PutOutcome, Score, Source, SourceKind};
 use super::score_feed::ScoreFeed;
 use super::store;
 use super::store::epochs::bump_epochs;
@@ -303,28 +303,37 @@ impl Scores {
     ) -> Result<Source, ScoreError> {
         let source = Source::new(name, minimum, maximum, refresh)?;
         let merchant = merchant.clone();
-        ledger
-            .change(move |conn, events| {
-                // Asked first, because a violated constraint would spoil a PostgreSQL transaction
-                // that others may share; the constraint still decides a race.
-                if store::find_source(conn, &merchant, &source.name)?.is_some() {
-                    return Err(ScoreError::SourceExists(source.name));
-                }
-                store::insert_source(conn, &merchant, &source, now).map_err(|error| match error {
-                    DatabaseError::Duplicate(_) => ScoreError::SourceExists(source.name.clone()),
-                    other => other.into(),
-                })?;
-                events.push(source_created(merchant, actor, &source));
-                Ok(source)
-            })
-            .await
+        ledger.change(move |conn, events| make_source(conn, events, (&merchant, actor), source, now)).await
     }
+}
+
+/// Adds a source, with its event.
+pub(super) fn make_source(
+    conn: &mut AnyConnection,
+    events: &mut Vec<EventDraft>,
+    (merchant, actor): (&MerchantId, Actor),
+    source: Source,
+    now: Timestamp,
+) -> Result<Source, ScoreError> {
+    // Asked first, because a violated constraint would spoil a PostgreSQL transaction
+    // that others may share; the constraint still decides a race.
+    if store::find_source(conn, merchant, &source.name)?.is_some() {
+        return Err(ScoreError::SourceExists(source.name));
+    }
+    store::insert_source(conn, merchant, &source, now).map_err(|error| match error {
+        DatabaseError::Duplicate(_) => ScoreError::SourceExists(source.name.clone()),
+        other => other.into(),
+    })?;
+    events.push(source_created(merchant.clone(), actor, &source));
+    Ok(source)
 }
 
 fn source_created(merchant: MerchantId, actor: Actor, source: &Source) -> EventDraft {
     let facts = WrittenFacts::of(&SourceCreated {
+        kind: (source.kind == SourceKind::Computed).then(|| source.kind.as_str().into()),
         maximum: source.maximum,
         minimum: source.minimum,
+        model: source.model.as_deref().map(Into::into),
         refresh: source.refresh,
         source: source.name.as_str().into(),
     });

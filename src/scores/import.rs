@@ -5,7 +5,7 @@
 //! table, where neighbours share a page; then they are written in short chunks, a chunk for each piece of the feed
 //! that comes in meanwhile.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -54,6 +54,10 @@ pub struct ImportReport {
     /// A newer observation of the subject stood already; listed in `errors` too.
     pub stale: u64,
     pub rejected: u64,
+    /// Signals only, as the next: of people who are not enrolled, and not kept.
+    pub not_enrolled: u64,
+    /// Accepted without an id, so that another delivery of the same would count again.
+    pub without_id: u64,
     /// The first [`MAX_ERRORS`] of them.
     pub errors: Vec<LineError>,
 }
@@ -147,8 +151,7 @@ impl<F: Feed> FeedRow<F> {
     }
 }
 
-/// An import under way. After an error, what was written is retained and [`Import::report`] counts it;
-/// importing the same feed again is safe.
+/// An import under way. After an error, [`Import::report`] counts what was written; importing the feed again is safe.
 pub struct Import<F: Feed> {
     feed: F,
     clock: Clock,
@@ -336,8 +339,9 @@ impl<F: Feed> Import<F> {
             // Corrected and corrected back: accepted twice, and nothing to write.
             new.extend(standing.filter(|it| Some(it) != before).map(|value| ((*subject, which.clone()), value)));
         }
-        let Written { beaten, undeclared } = self.write(new).await?;
-        let beaten = u64::try_from(beaten).unwrap_or(0);
+        let Written { beaten, undeclared, unchanged, not_enrolled, unkeyed } = self.write(new).await?;
+        let counts = [beaten, unchanged, not_enrolled, unkeyed];
+        let [beaten, unchanged, not_enrolled, unkeyed] = counts.map(|it| u64::try_from(it).unwrap_or(0));
         let mut accepted = 0_u64;
         for (row, outcome) in judged {
             match outcome {
@@ -353,7 +357,10 @@ impl<F: Feed> Import<F> {
                 }
             }
         }
-        self.report.accepted += accepted.saturating_sub(beaten);
+        self.report.accepted += accepted.saturating_sub(beaten + unchanged + not_enrolled);
+        self.report.unchanged += unchanged;
+        self.report.not_enrolled += not_enrolled;
+        self.report.without_id += unkeyed;
         self.report.stale += beaten.min(accepted);
         Ok(true)
     }
@@ -373,7 +380,7 @@ impl<F: Feed> Import<F> {
     /// judged, it isn't known which lines they were.
     async fn write(&self, new: Vec<(Place<F>, F::Value)>) -> Result<Written<F>, ScoreError> {
         if new.is_empty() {
-            return Ok(Written { beaten: 0, undeclared: BTreeSet::new() });
+            return Ok(Written::of_all());
         }
         let (new, mut tries) = (Arc::new(new), 0);
         loop {
@@ -647,7 +654,7 @@ mod tests {
             _: jiff::Timestamp,
         ) -> Result<Written<Self>, ScoreError> {
             self.0.lock().unwrap().push(new.iter().map(|(_, value)| value.len()).sum());
-            Ok(Written { beaten: 0, undeclared: BTreeSet::new() })
+            Ok(Written::of_all())
         }
     }
 

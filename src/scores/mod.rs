@@ -5,6 +5,8 @@
 //! - `kept`: what the caches keep, and under which keys
 //! - `lookups`: what the caches lack, asked of the database together; `gathering`: how questions come together
 //! - `attributes`: what else is kept of people, in the same way
+//! - `computing`: scores from signals by a model
+//! - `enrolment`: the people who are scored by what is known of them; `signals`: what is known
 //! - `import`, `feed` (of which kind, such as `score_feed`), `lines`, `table`, `rows`: a feed of scores, or of what else is kept of people; `erasing`: the scores of one person shown, and erased
 //!
 //! [`Scores`] is the handle. A check asks `find`: memory, then Redis, then the database, and
@@ -23,6 +25,8 @@ pub mod attributes;
 pub mod cache;
 #[cfg(test)]
 mod cache_suite;
+pub mod computing;
+pub mod enrolment;
 pub mod erasing;
 mod error;
 pub mod feed;
@@ -40,14 +44,17 @@ pub mod redis;
 pub mod rows;
 pub mod score;
 mod score_feed;
+pub mod signals;
 pub mod store;
 mod table;
 
 pub use attributes::Attributes;
 pub use cache::{CacheConfig, ScoreCache};
+pub use enrolment::Enrolments;
 pub use error::ScoreError;
 pub use freshness::Freshness;
 pub use handle::Scores;
 pub use import::{Import, ImportConfig, ImportReport, LineError};
 pub use rows::{Format, LineFault};
 pub use score::{PutOutcome, Score, Source};
+pub use store::find_source;

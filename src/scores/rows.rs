@@ -77,6 +77,28 @@ pub enum LineFault {
     TooMuch,
     #[error("the value holds characters that a text may not have, or is empty")]
     Text,
+    #[error("a field is of another type than it must be")]
+    Mistyped,
+    #[error("there is no such network{}", hint(*.0))]
+    UnknownNetwork(Option<&'static str>),
+    #[error("the network has no such signal{}", hint(*.0))]
+    UnknownSignal(Option<&'static str>),
+    #[error("`{0}` is empty or longer than {longest} bytes", longest = crate::scoring::lines::LONGEST_NAME)]
+    BadName(&'static str),
+    #[error("what others did says by whom: give `by`")]
+    Unattributed,
+    #[error("a level or a running count says how much: give `value`")]
+    Valueless,
+    #[error("`value` must be a whole number from 0 to {}", crate::scoring::observation::LARGEST_VALUE)]
+    Amount,
+    #[error("it lies ahead of the gateway's clock: check the sender's clock and its UTC offset")]
+    Ahead,
+    #[error("it is older than {} days, and counts for nothing", crate::scoring::observation::LIFE)]
+    Outlived,
+}
+
+fn hint(meant: Option<&str>) -> String {
+    meant.map_or_else(String::new, |meant| format!(": did you mean `{meant}`?"))
 }
 
 impl LineFault {
@@ -88,19 +110,22 @@ impl LineFault {
             Self::NotJson | Self::NotUtf8 | Self::Nul | Self::DoubledField | Self::FieldCount | Self::Quotes => {
                 "malformed"
             }
-            Self::MissingField(_) => "missing_field",
+            Self::MissingField(_) | Self::Unattributed | Self::Valueless => "missing_field",
             Self::UnknownField(_) => "unknown_field",
             Self::Header(_) => BAD_HEADER,
             Self::Subject(_) | Self::SubjectType => "bad_subject",
-            Self::Value | Self::Text => "bad_value",
+            Self::Value | Self::Text | Self::Amount => "bad_value",
+            Self::UnknownNetwork(_) => "unknown_network",
+            Self::UnknownSignal(_) => "unknown_signal",
+            Self::BadName(_) => "bad_name",
             Self::TooPrecise => "too_precise",
             Self::TooLarge | Self::Score(ScoreFault::OffScale { .. }) => "off_scale",
             Self::Time(_) => "bad_time",
-            Self::Score(ScoreFault::InFuture) => "in_future",
-            Self::Score(ScoreFault::Unobserved) => "too_old",
+            Self::Score(ScoreFault::InFuture) | Self::Ahead => "in_future",
+            Self::Score(ScoreFault::Unobserved) | Self::Outlived => "too_old",
             Self::Stale => "stale",
             Self::Undeclared => "undeclared_attribute",
-            Self::WrongType(_) => "wrong_type",
+            Self::WrongType(_) | Self::Mistyped => "wrong_type",
             Self::TooMuch => "too_long",
         }
     }
@@ -110,7 +135,7 @@ impl LineFault {
 const FIELDS: Wanted<3> = Wanted {
     names: ["subject", "value", "observed_at"],
     listed: "`subject`, `value` and `observed_at`",
-    optional: None,
+    optional: &[],
 };
 
 /// Reads the lines of one feed of scores.

@@ -17,6 +17,28 @@ pub const EARLIEST: Timestamp = Timestamp::constant(631_152_000, 0);
 /// The source that every merchant has from the start.
 pub const KLOUT: &str = "klout";
 
+/// The way in which scores of a source come about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SourceKind {
+    /// Feeders write them.
+    Push,
+    /// They are computed from the signals of people who are enrolled.
+    Computed,
+}
+
+impl SourceKind {
+    pub const ALL: [Self; 2] = [Self::Push, Self::Computed];
+
+    /// The wire form.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Push => "push",
+            Self::Computed => "computed",
+        }
+    }
+}
+
 /// Where scores come from, and its scale; both ends belong to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
@@ -25,6 +47,9 @@ pub struct Source {
     pub maximum: Decimal,
     /// The interval at which its scores are renewed, if it says so.
     pub refresh: Option<Period>,
+    pub kind: SourceKind,
+    /// The hash of the model by which it computes.
+    pub model: Option<String>,
 }
 
 /// Why a source can't be made.
@@ -75,7 +100,8 @@ impl Source {
     pub fn klout() -> Self {
         #[expect(clippy::expect_used, reason = "a constant, and a test makes it")]
         let name = KLOUT.parse().expect("`klout` is a short name");
-        Self { name, minimum: Decimal::from_whole(0), maximum: Decimal::from_whole(100), refresh: None }
+        let (minimum, maximum) = (Decimal::from_whole(0), Decimal::from_whole(100));
+        Self { name, minimum, maximum, refresh: None, kind: SourceKind::Push, model: None }
     }
 
     /// A merchant's own source.
@@ -93,8 +119,17 @@ impl Source {
         } else if minimum >= maximum {
             Err(SourceFault::EmptyScale)
         } else {
-            Ok(Self { name, minimum, maximum, refresh })
+            Ok(Self { name, minimum, maximum, refresh, kind: SourceKind::Push, model: None })
         }
+    }
+
+    /// A merchant's own source that is computed by a model, whose scale is that of all models.
+    ///
+    /// # Errors
+    /// [`SourceFault::Reserved`].
+    pub fn computed(name: SourceName, refresh: Option<Period>, model: String) -> Result<Self, SourceFault> {
+        let pushed = Self::new(name, Decimal::from_whole(1), Decimal::from_whole(100), refresh)?;
+        Ok(Self { kind: SourceKind::Computed, model: Some(model), ..pushed })
     }
 
     /// Checks that `score` may be taken at `now`.

@@ -1,6 +1,6 @@
 //! A feed of scores from one source.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -59,6 +59,6 @@ impl Feed for ScoreFeed {
         let new: Vec<_> = new.iter().map(|((subject, ()), score)| (*subject, *score)).collect();
         let all = new.len();
         let written = self.scores.put_all(merchant, &source.name, new, now).await?;
-        Ok(Written { beaten: all.saturating_sub(written), undeclared: BTreeSet::new() })
+        Ok(Written { beaten: all.saturating_sub(written), ..Written::of_all() })
     }
 }

@@ -11,8 +11,8 @@ pub(super) struct Wanted<const N: usize> {
     pub names: [&'static str; N],
     /// The same in a sentence.
     pub listed: &'static str,
-    /// The one that may be left out.
-    pub optional: Option<&'static str>,
+    /// Those that may be left out.
+    pub optional: &'static [&'static str],
 }
 
 /// One field of a line.
@@ -63,7 +63,7 @@ enum Lines<const N: usize> {
 /// Which column holds what.
 #[derive(Debug)]
 struct FeedHeader<const N: usize> {
-    /// Where each field is; none for an optional one that isn't there.
+    /// Where each field is; none for one that may be left out and is.
     columns: [Option<usize>; N],
     /// The columns that have no name, where nothing may stand: it would be no row of this header.
     nameless: Vec<usize>,
@@ -124,7 +124,7 @@ impl<const N: usize> Wanted<N> {
             *field = Field::Json(member);
         }
         for (name, field) in self.names.iter().zip(&fields) {
-            if *field == Field::Absent && self.optional != Some(*name) {
+            if *field == Field::Absent && !self.optional.contains(name) {
                 return Err(LineFault::MissingField(name));
             }
         }
@@ -139,7 +139,7 @@ impl<const N: usize> FeedHeader<N> {
         };
         let found = wanted.names.map(|name| match columns(name)[..] {
             [at] => Some(Some(at)),
-            [] if wanted.optional == Some(name) => Some(None),
+            [] if wanted.optional.contains(&name) => Some(None),
             _ => None,
         });
         if found.contains(&None) {

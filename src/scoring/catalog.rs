@@ -36,10 +36,10 @@ pub struct Signal {
 /// Why a signal isn't known.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnknownSignal {
-    #[error("there is no network `{network}`{}", hint(.meant.as_deref()))]
-    Network { network: String, meant: Option<String> },
-    #[error("`{network}` has no signal `{signal}`{}", hint(.meant.as_deref()))]
-    Signal { network: String, signal: String, meant: Option<String> },
+    #[error("there is no network `{network}`{}", hint(*.meant))]
+    Network { network: String, meant: Option<&'static str> },
+    #[error("`{network}` has no signal `{signal}`{}", hint(*.meant))]
+    Signal { network: String, signal: String, meant: Option<&'static str> },
 }
 
 fn hint(meant: Option<&str>) -> String {
@@ -89,11 +89,11 @@ pub fn signals(network: &str) -> impl Iterator<Item = (&'static str, Signal)> {
 /// [`UnknownSignal`], with the name that was meant if one is near.
 pub fn find(network: &str, signal: &str) -> Result<Signal, UnknownSignal> {
     let Some(known) = CATALOG.get(network) else {
-        let meant = nearest(network, networks()).map(str::to_owned);
+        let meant = nearest(network, networks());
         return Err(UnknownSignal::Network { network: network.to_owned(), meant });
     };
     known.get(signal).copied().ok_or_else(|| {
-        let meant = nearest(signal, known.keys().copied()).map(str::to_owned);
+        let meant = nearest(signal, known.keys().copied());
         UnknownSignal::Signal { network: network.to_owned(), signal: signal.to_owned(), meant }
     })
 }

@@ -75,6 +75,8 @@ pub struct Model {
 }
 
 impl Measure {
+    pub const ALL: [Self; 3] = [Self::Breadth, Self::Peak, Self::Level];
+
     /// As files write it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -184,6 +184,8 @@ wrongs! {
         "the export does not continue the one before it: they differ below index {size}";
     // What the events say.
     Incoherent { reason: &'static str } = "event_incoherent", "the event contradicts itself: {reason}";
+    Enrolment { subject: String, part: &'static str } = "enrolment_mismatch",
+        "the enrolment of {subject} is not what the events make of it: {part}";
     Closure { closure: String, part: &'static str } = "closure_mismatch",
         "the closure {closure} is not what the events make of it: {part}";
     Request { request: String, part: &'static str } = "subject_request_mismatch",

@@ -61,17 +61,37 @@ struct Imported {
 
 /// A line of a feed that was not taken.
 #[derive(Serialize)]
-struct RejectedLine {
+pub(super) struct RejectedLine {
     line: u64,
     code: &'static str,
     detail: String,
 }
 
+impl From<LineError> for RejectedLine {
+    fn from(LineError { line, fault }: LineError) -> Self {
+        Self { line, code: fault.code(), detail: fault.to_string() }
+    }
+}
+
+/// Writes the lines of a feed that were not taken, and how many there are of `all` that are not listed.
+pub(super) fn write_errors(f: &mut fmt::Formatter<'_>, errors: &[RejectedLine], all: u64) -> fmt::Result {
+    for RejectedLine { line, code, detail } in errors {
+        write_line!(f, "  line {line}: {detail} ({code})")?;
+    }
+    if errors.iter().any(|it| it.code == BAD_HEADER) {
+        return Ok(());
+    }
+    let listed = u64::try_from(errors.len()).unwrap_or(u64::MAX);
+    match all.saturating_sub(listed) {
+        0 => Ok(()),
+        more => write_line!(f, "  and {more} more"),
+    }
+}
+
 impl From<ImportReport> for Imported {
     fn from(report: ImportReport) -> Self {
-        let ImportReport { accepted, unchanged, stale, rejected, errors } = report;
-        let listed = |LineError { line, fault }| RejectedLine { line, code: fault.code(), detail: fault.to_string() };
-        Self { accepted, unchanged, stale, rejected, errors: errors.into_iter().map(listed).collect() }
+        let ImportReport { accepted, unchanged, stale, rejected, errors, .. } = report;
+        Self { accepted, unchanged, stale, rejected, errors: errors.into_iter().map(RejectedLine::from).collect() }
     }
 }
 
@@ -93,17 +113,7 @@ impl fmt::Display for Imported {
             return write_line!(f, "there was no row in it: nothing was imported");
         }
         write_line!(f, "{accepted} accepted, {unchanged} unchanged, {stale} stale, {rejected} rejected")?;
-        for RejectedLine { line, code, detail } in errors {
-            write_line!(f, "  line {line}: {detail} ({code})")?;
-        }
-        if errors.iter().any(|it| it.code == BAD_HEADER) {
-            return Ok(());
-        }
-        let listed = u64::try_from(errors.len()).unwrap_or(u64::MAX);
-        match (stale + rejected).saturating_sub(listed) {
-            0 => Ok(()),
-            more => write_line!(f, "  and {more} more"),
-        }
+        write_errors(f, errors, stale + rejected)
     }
 }
 

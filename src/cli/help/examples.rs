@@ -149,9 +149,11 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         "report grants",
         &["perkgate report grants --group-by week", "perkgate report grants --format html -o grants.html"],
     ),
+    ("score compute", &["perkgate score compute influence --merchant cathay --dry-run"]),
     ("score import", &["perkgate score import scores.csv --source klout --merchant cathay"]),
     ("score show", &["perkgate score show twitter:ada --source klout"]),
     ("serve", &["perkgate serve", "perkgate serve --listen 0.0.0.0:8080 --issuer https://perks.example.com"]),
+    ("signal import", &["perkgate signal import signals.ndjson --merchant cathay"]),
     ("source create", &["perkgate source create kred --min 1 --max 1000 --refresh P1D"]),
     ("source list", &["perkgate source list --merchant cathay"]),
     (

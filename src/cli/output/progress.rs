@@ -35,25 +35,41 @@ impl Reading {
     }
 }
 
+/// A bar that counts up to what there is. It goes away when dropped.
+pub(crate) struct Counting(ProgressBar);
+
+impl Counting {
+    /// Nothing is drawn with `--json`, or when stderr is no terminal.
+    pub(crate) fn start(output: Output, what: &'static str) -> Self {
+        let target = if output.json { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+        let template = format!("{{bar:30}} {{human_pos}}/{{human_len}} {what} ({{per_sec}}, {{eta}} left)");
+        let style = ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        Self(ProgressBar::with_draw_target(None, target).with_style(style))
+    }
+
+    /// So many of so many are done.
+    pub(crate) fn at(&self, done: u64, of: u64) {
+        self.0.set_length(of);
+        self.0.set_position(done);
+    }
+}
+
+impl Drop for Counting {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
 /// Works a run off with a bar that counts `what`, and returns what came out.
 ///
 /// # Errors
 /// The errors of the run.
 pub(crate) async fn work_off<R: Run>(output: Output, what: &'static str, mut run: R) -> Result<R::Answer, CliError> {
-    let target = if output.json { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
-    let template = format!("{{bar:30}} {{human_pos}}/{{human_len}} {what} ({{per_sec}}, {{eta}} left)");
-    let style = ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    let bar = ProgressBar::with_draw_target(None, target).with_style(style);
-    let worked = async {
-        while let Some(progress) = run.step().await? {
-            bar.set_length(progress.of);
-            bar.set_position(progress.done);
-        }
-        run.finish().ok_or(CliError::Database(DatabaseError::Interrupted))
-    };
-    let worked = worked.await;
-    bar.finish_and_clear();
-    worked
+    let bar = Counting::start(output, what);
+    while let Some(progress) = run.step().await? {
+        bar.at(progress.done, progress.of);
+    }
+    run.finish().ok_or(CliError::Database(DatabaseError::Interrupted))
 }
 
 impl Drop for Reading {

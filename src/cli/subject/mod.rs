@@ -16,7 +16,8 @@ use super::{Completion, Invocation};
 use crate::access::Merchant;
 use crate::database::followed::POLL_EVERY;
 use crate::eligibility::disclosure::{
-    DisclosedAttribute, DisclosedEvent, DisclosedLimit, DisclosedRecord, DisclosedScore, ErasureOutcome,
+    DisclosedAccount, DisclosedAttribute, DisclosedEvent, DisclosedLimit, DisclosedRecord, DisclosedScore,
+    DisclosedSignals, ErasureOutcome,
 };
 use crate::foundation::boarding_pass::BoardingPass;
 use crate::foundation::ids::MerchantId;
@@ -24,6 +25,7 @@ use crate::foundation::json::Json;
 use crate::foundation::subject::SubjectHandle;
 use crate::gateway::Gateway;
 use crate::ledger::retention::erasure::{Erased, Erasure, Forgotten};
+use crate::scores::enrolment::Consents;
 
 /// The number of events of a record that are read at once.
 const PAGE: usize = 200;
@@ -131,6 +133,8 @@ impl fmt::Display for ErasureView {
             former_pseudonym,
             scores,
             attributes,
+            accounts,
+            signals,
             referrals_closed,
             limits_restarted,
             purged,
@@ -147,6 +151,11 @@ impl fmt::Display for ErasureView {
         write_part!(f, "; {scores} deleted")?;
         if let Some(attributes) = attributes {
             write_part!(f, ", {} deleted", counted(*attributes, "attribute"))?;
+        }
+        for (number, of) in [(accounts, "account"), (signals, "signal")] {
+            if let Some(number) = number {
+                write_part!(f, ", {} deleted", counted(*number, of))?;
+            }
         }
         write_line!(f, ", {referrals} closed")?;
         if !limits_restarted.is_empty() {
@@ -181,6 +190,15 @@ impl fmt::Display for RecordView {
                 write_part!(f, ", until {end}")?;
             }
             write_line!(f, ", written {recorded_at}")?;
+        }
+        for DisclosedAccount { network, account, state, linked_at } in record.accounts.iter().flatten() {
+            write_line!(f, "Account {account} on {network}, {state}, linked {linked_at}")?;
+        }
+        if let Some(Consents { leaderboard, comparison }) = record.consents {
+            write_line!(f, "Agreed to a list of the best: {leaderboard}; to comparison: {comparison}")?;
+        }
+        for DisclosedSignals { network, signal, number, first_day, last_day } in record.signals.iter().flatten() {
+            write_line!(f, "Signals: {number} of `{network}/{signal}`, from {first_day} to {last_day}")?;
         }
         if let Some(held) = record.limits.as_deref().filter(|held| !held.is_empty()) {
             write_line!(f, "Limits in use:")?;

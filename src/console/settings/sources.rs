@@ -17,7 +17,7 @@ use crate::foundation::ids::SourceName;
 use crate::foundation::period::Period;
 use crate::gateway::Gateway;
 use crate::scores::ScoreError;
-use crate::scores::score::Source;
+use crate::scores::score::{Source, SourceKind};
 use crate::web::problem::{Problem, sentence};
 
 /// How often scores are renewed, as it is chosen.
@@ -40,6 +40,7 @@ pub(super) struct SourceView {
     pub from: String,
     pub to: String,
     pub renewed: String,
+    pub kind: &'static str,
 }
 
 impl SourceView {
@@ -48,6 +49,10 @@ impl SourceView {
             name: source.name.to_string(),
             from: source.minimum.to_string(),
             to: source.maximum.to_string(),
+            kind: match source.kind {
+                SourceKind::Push => "pushed by feeds",
+                SourceKind::Computed => "computed from signals",
+            },
             renewed: source.refresh.map_or_else(|| "not known".to_owned(), |period| format!("every {period}")),
         }
     }

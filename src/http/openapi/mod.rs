@@ -41,6 +41,7 @@ use problems::{ProblemView, ProblemsOfAll, SpotView};
         (name = "subjects", description = "What is held on one person, and erasing it"),
         (name = "perks", description = "What a merchant offers, and to whom"),
         (name = "attributes", description = "What rules may look at of people besides scores"),
+        (name = "enrolment", description = "Who is scored, and what is known of them"),
         (name = "scores", description = "What is known about people, and from where"),
         (name = "Public keys", description = "Public keys to check tokens and logs with"),
         (name = "merchants", description = "The businesses that offer perks"),

@@ -5,6 +5,7 @@ pub mod attributes;
 pub mod audit;
 pub mod cases;
 pub mod checks;
+pub mod enrolment;
 pub mod grants;
 pub mod links;
 pub mod perks;

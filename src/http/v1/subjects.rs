@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use super::audit::FactsView;
 use super::audit::search::{in_body, read_limit};
 use super::checks::visitor::{PassBody, VisitorBody, VisitorView, read_pass};
+use super::enrolment::ConsentsView;
 use super::perks::trace::ShownView;
 use crate::access::role::permit::AnswerSubjects;
 use crate::eligibility::disclosure::{DisclosedRecord, ErasureOutcome};
@@ -60,6 +61,12 @@ pub struct ErasureView {
     /// The number of attributes that were deleted; absent where there were none.
     #[serde(skip_serializing_if = "Option::is_none")]
     attributes: Option<u64>,
+    /// The number of linked accounts that were deleted; absent where there were none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    accounts: Option<u64>,
+    /// The number of signals that were deleted; absent where there were none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signals: Option<u64>,
     /// The number of open referrals that were closed, as denied.
     referrals_closed: u64,
     /// The past use of limits whose windows may still be open. Someone who comes back is
@@ -122,6 +129,15 @@ pub struct RecordView {
     /// Absent where there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
     attributes: Option<Vec<AttributeHeldView>>,
+    /// Their accounts on networks, where they are enrolled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    accounts: Option<Vec<AccountHeldView>>,
+    /// Their consents beside being scored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    consents: Option<ConsentsView>,
+    /// Absent where there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signals: Option<Vec<SignalsHeldView>>,
     /// Their use of limits whose windows may still be open.
     #[serde(skip_serializing_if = "Option::is_none")]
     limits: Option<Vec<LimitHeldView>>,
@@ -166,6 +182,37 @@ pub struct AttributeHeldView {
     valid_until: Option<Timestamp>,
     #[schema(value_type = String, format = DateTime)]
     recorded_at: Timestamp,
+}
+
+/// An account that is linked.
+#[derive(ToSchema)]
+#[schema(as = AccountHeld)]
+#[expect(dead_code, reason = "describes what `eligibility::disclosure` writes")]
+pub struct AccountHeldView {
+    #[schema(example = "bluesky")]
+    network: String,
+    #[schema(example = "did:plc:ewvi7nxzyoun6zhxrhs64oiz")]
+    account: String,
+    #[schema(value_type = enumerations::AccountState)]
+    state: String,
+    #[schema(value_type = String, format = DateTime)]
+    linked_at: Timestamp,
+}
+
+/// The signals of one name that are held. Who acted, and on what, is kept as keyed hashes only.
+#[derive(ToSchema)]
+#[schema(as = SignalsHeld)]
+#[expect(dead_code, reason = "describes what `eligibility::disclosure` writes")]
+pub struct SignalsHeldView {
+    #[schema(example = "bluesky")]
+    network: String,
+    #[schema(example = "repost")]
+    signal: String,
+    number: u64,
+    #[schema(value_type = String, format = Date)]
+    first_day: String,
+    #[schema(value_type = String, format = Date)]
+    last_day: String,
 }
 
 /// The facts that an event keeps sealed under the person's key, by its kind.
@@ -217,7 +264,7 @@ struct RecordPage {
 /// Erase a person
 ///
 /// Destroys the only row that names the person, with the secret that their events are sealed under, and
-/// deletes their scores and attributes; open referrals about them are closed as denied, open contests as `closed`. The log
+/// deletes their scores and attributes, with their linked accounts and signals; open referrals about them are closed as denied, open contests as `closed`. The log
 /// goes on proving every event, and nobody can tell any more whose they were: also who reads a check
 /// again gets the same decision and token, with the codes of its reasons only. A retry under the check's
 /// `Idempotency-Key` is a new question. Of what they paid at a desk the reference is retained, which must name nobody. Tokens that are out go on
@@ -247,7 +294,7 @@ pub(crate) async fn erase_subject(
 
 /// Tell a person what is held on them
 ///
-/// Everything, for the person who asks (GDPR art. 15): scores, attributes, what was used of limits, and every event
+/// Everything, for the person who asks (GDPR art. 15): scores, attributes, accounts and signals, what was used of limits, and every event
 /// about them, opened, with the reasons of each decision in sentences and what would have changed it. That
 /// it was read is an event with its first page, and names nobody. A page can have few events or none and
 /// still not be the last: follow `next_cursor`. Events whose bodies were pruned tell of nobody any more.

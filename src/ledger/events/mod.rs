@@ -45,7 +45,7 @@ use crate::tlog::merkle;
 pub const VERSION: i64 = 1;
 
 /// Every kind of event that is written. None is ever taken out: logs hold them for good.
-pub const KINDS: [&str; 64] = [
+pub const KINDS: [&str; 67] = [
     "account.attached",
     "account.link_made",
     "account.reset",
@@ -103,11 +103,14 @@ pub const KINDS: [&str; 64] = [
     "rule.unscheduled",
     "rule.withdrawn",
     "source.created",
+    "subject.consented",
+    "subject.enrolled",
     "subject.erased",
     "subject.record_read",
     "subject.request_confirmed",
     "subject.request_declined",
     "subject.request_made",
+    "subject.unenrolled",
     "token.redeemed",
     "token.redeemed_offline",
 ];

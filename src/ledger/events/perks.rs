@@ -58,8 +58,12 @@ facts! {
 
     /// The facts of `source.created`.
     pub struct SourceCreated<'a> {
+        /// Absent where feeders push.
+        kind: Option<Text<'a>>,
         maximum: Decimal,
         minimum: Decimal,
+        /// Computed sources: the hash of the model.
+        model: Option<Text<'a>>,
         refresh: Option<Period>,
         source: Text<'a>,
     }

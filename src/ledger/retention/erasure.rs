@@ -78,6 +78,9 @@ pub struct AskedFor {
 pub struct Forgotten {
     pub scores: u64,
     pub attributes: u64,
+    /// Accounts that were linked, and signals.
+    pub accounts: u64,
+    pub signals: u64,
 }
 
 /// The data that was held on a person, and is theirs no more.
@@ -280,10 +283,12 @@ fn leaf(
         actor: &erasure.by,
         about: &about,
         facts: &SubjectErased {
+            accounts: (forgotten.accounts > 0).then_some(forgotten.accounts),
             attributes: (forgotten.attributes > 0).then_some(forgotten.attributes),
             limits: count(limits),
             referrals: count(referrals),
             scores: forgotten.scores,
+            signals: (forgotten.signals > 0).then_some(forgotten.signals),
             subject: Nullable::text(pseudonym.map(Pseudonym::as_str)),
         },
         sealed: None,

@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
+use jiff::Timestamp;
+
 use super::known::Known;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::ids::MerchantId;
-use crate::foundation::subject::{Pseudonym, SubjectRef, SubjectRefs};
+use crate::foundation::subject::{Pseudonym, SubjectHandle, SubjectRef, SubjectRefs};
 use crate::keyring::{Keyring, SubjectSecret};
 use crate::ledger::context::WriterContext;
 use crate::ledger::entry::CheckEntry;
@@ -17,6 +19,13 @@ use crate::ledger::store::{self, SubjectRow};
 pub(crate) struct Subject {
     pub secret: SubjectSecret,
     pub pseudonym: Pseudonym,
+}
+
+impl Subject {
+    /// The name that events have for them.
+    pub(crate) fn name(&self) -> &str {
+        self.pseudonym.as_str()
+    }
 }
 
 /// The subjects of a batch, in the order of its checks, and the rows of those who are new.
@@ -56,10 +65,61 @@ pub(crate) fn find(
 fn opened(keyring: &Keyring, merchant: &MerchantId, row: &SubjectRow) -> Result<(SubjectRef, Subject), DatabaseError> {
     let bytes: [u8; 32] =
         row.subject_ref.as_slice().try_into().map_err(|e| DatabaseError::corrupt("subject reference", e))?;
-    let subject_ref = SubjectRef(bytes);
-    let secret =
-        keyring.open_subject(merchant, &subject_ref, &row.sealed).map_err(|e| DatabaseError::corrupt("subject", e))?;
-    Ok((subject_ref, Subject { secret, pseudonym: Pseudonym::stored(&row.pseudonym) }))
+    let subject = open_sealed(keyring, merchant, (&row.subject_ref, &row.pseudonym, &row.sealed))?;
+    Ok((SubjectRef(bytes), subject))
+}
+
+/// The person of a handle, made known if they are not, and held until the transaction ends: an erasure waits, and who
+/// changes something about the same person too.
+pub(crate) fn hold_or_make(
+    conn: &mut AnyConnection,
+    keyring: &Keyring,
+    (merchant, handle): (&MerchantId, &SubjectHandle),
+    at: Timestamp,
+) -> Result<Subject, DatabaseError> {
+    let refs = keyring.subject_refs(merchant, handle);
+    if let Some(known) = hold(conn, keyring, merchant, refs)? {
+        return Ok(known);
+    }
+    let (secret, sealed) = keyring.new_subject(merchant, &refs.current, handle);
+    let row = row_of(merchant, &refs.current, (&secret.pseudonym(merchant), sealed), at);
+    store::insert_subjects(conn, &[row])?;
+    // Another replica may have been first.
+    hold(conn, keyring, merchant, refs)?.ok_or(DatabaseError::Conflict)
+}
+
+/// The person of these references, if they are known, held until the transaction ends.
+pub(crate) fn hold(
+    conn: &mut AnyConnection,
+    keyring: &Keyring,
+    merchant: &MerchantId,
+    refs: SubjectRefs,
+) -> Result<Option<Subject>, DatabaseError> {
+    let mut forms: Vec<SubjectRef> = refs.in_order().collect();
+    // In the order in which everyone locks several.
+    forms.sort_unstable();
+    let mut found = None;
+    for form in forms {
+        if let Some(row) = store::people::lock_subject(conn, merchant, &form.0)? {
+            let subject = opened(keyring, merchant, &row)?.1;
+            if form == refs.current || found.is_none() {
+                found = Some(subject);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The person of a row, opened: by the row's reference, the pseudonym, and the sealed secret.
+pub(crate) fn open_sealed(
+    keyring: &Keyring,
+    merchant: &MerchantId,
+    (subject_ref, pseudonym, sealed): (&[u8], &str, &[u8]),
+) -> Result<Subject, DatabaseError> {
+    let bytes: [u8; 32] = subject_ref.try_into().map_err(|e| DatabaseError::corrupt("subject reference", e))?;
+    let secret = keyring.open_subject(merchant, &SubjectRef(bytes), sealed);
+    let secret = secret.map_err(|e| DatabaseError::corrupt("subject", e))?;
+    Ok(Subject { secret, pseudonym: Pseudonym::stored(pseudonym) })
 }
 
 /// Finds the batch's subjects and makes those that are new.
@@ -119,14 +179,23 @@ fn make(context: &WriterContext, check: &CheckEntry) -> (SubjectRow, Arc<Subject
     let (merchant, subject_ref) = (&check.merchant, check.subject.current);
     let (secret, sealed) = context.keyring.new_subject(merchant, &subject_ref, &check.handle);
     let pseudonym = secret.pseudonym(merchant);
-    let row = SubjectRow {
+    let row = row_of(merchant, &subject_ref, (&pseudonym, sealed), check.at);
+    (row, Arc::new(Subject { secret, pseudonym }))
+}
+
+fn row_of(
+    merchant: &MerchantId,
+    subject_ref: &SubjectRef,
+    (pseudonym, sealed): (&Pseudonym, Vec<u8>),
+    at: Timestamp,
+) -> SubjectRow {
+    SubjectRow {
         merchant_id: merchant.as_str().to_owned(),
         subject_ref: subject_ref.0.to_vec(),
         pseudonym: pseudonym.as_str().to_owned(),
         sealed,
-        created_at: check.at.as_microsecond(),
-    };
-    (row, Arc::new(Subject { secret, pseudonym }))
+        created_at: at.as_microsecond(),
+    }
 }
 
 /// Those of the checks' subjects who are in the table: by the form of the handle, or else by the form that an earlier

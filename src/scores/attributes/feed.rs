@@ -24,7 +24,7 @@ const CONFIRMED_EVERY_MICROS: i64 = 24 * 3_600 * 1_000_000;
 const FIELDS: Wanted<4> = Wanted {
     names: ["subject", "attribute", "value", "valid_until"],
     listed: "`subject`, `attribute`, `value` and, if there is an end, `valid_until`",
-    optional: Some("valid_until"),
+    optional: &["valid_until"],
 };
 
 /// Attributes of a merchant's people.
@@ -109,7 +109,7 @@ impl Feed for AttributeFeed {
         _: Timestamp,
     ) -> Result<Written<Self>, ScoreError> {
         let undeclared = self.attributes.put_all(&self.merchant, new).await?;
-        Ok(Written { beaten: 0, undeclared })
+        Ok(Written { undeclared, ..Written::of_all() })
     }
 }
 

@@ -22,7 +22,7 @@ use crate::foundation::ids::{MerchantId, SourceName};
 use crate::foundation::period::Period;
 use crate::foundation::subject::SubjectRef;
 
-use super::score::{Score, Source};
+use super::score::{Score, Source, SourceKind};
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = sources)]
@@ -31,6 +31,8 @@ struct SourceRow {
     minimum: i64,
     maximum: i64,
     refresh_seconds: Option<i64>,
+    kind: String,
+    model: Option<String>,
 }
 
 impl TryFrom<SourceRow> for Source {
@@ -42,6 +44,11 @@ impl TryFrom<SourceRow> for Source {
             minimum: Decimal::from_thousandths(row.minimum),
             maximum: Decimal::from_thousandths(row.maximum),
             refresh: row.refresh_seconds.map(Period::from_seconds),
+            kind: SourceKind::ALL
+                .into_iter()
+                .find(|kind| kind.as_str() == row.kind)
+                .ok_or_else(|| DatabaseError::corrupt("kind of a source", &row.kind))?,
+            model: row.model,
         })
     }
 }
@@ -334,6 +341,8 @@ pub fn insert_source(
             sources::maximum.eq(source.maximum.thousandths()),
             sources::refresh_seconds.eq(source.refresh.map(Period::seconds)),
             sources::created_at.eq(now.as_microsecond()),
+            sources::kind.eq(source.kind.as_str()),
+            sources::model.eq(source.model.as_deref()),
         ))
         .execute(conn)?;
     Ok(())

@@ -48,6 +48,8 @@ fn what_begins_nothing_makes_no_database() {
         "source list --merchant cathay",
         "score import f.csv --source klout --merchant cathay",
         "score show twitter:ada --source klout --merchant cathay",
+        "score compute influence --merchant cathay",
+        "signal import f.csv --merchant cathay",
     ] {
         let told = terminal.refused(line, 1);
         assert_eq!(told[0], "error: there is no database at sqlite:perkgate.db", "{line}");
@@ -110,7 +112,7 @@ fn a_source_says_how_often_it_is_renewed() {
     let terminal = Terminal::new();
     terminal.ask("merchant create cathay --name 'Cathay Pacific'");
     let made = terminal.ask("source create kred --merchant cathay --min 1 --max 1000 --refresh P1W");
-    assert_eq!(made, serde_json::json!({"name": "kred", "min": 1, "max": 1000, "refresh": "P7D"}));
+    assert_eq!(made, serde_json::json!({"name": "kred", "min": 1, "max": 1000, "refresh": "P7D", "kind": "push"}));
     let listed = terminal.ask("source list --merchant cathay");
     assert_eq!(listed["sources"][0].get("refresh"), None);
     assert_eq!(listed["sources"][1]["refresh"], "P7D");

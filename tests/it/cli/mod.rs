@@ -24,6 +24,7 @@ mod read_only;
 mod reports;
 mod scores;
 mod settings_help;
+mod signals;
 mod story;
 mod subjects;
 pub(crate) mod terminal;

@@ -95,15 +95,15 @@ fn an_import_of_which_nothing_is_good_fails() {
 fn a_source_is_made_with_its_scale_once() {
     let terminal = cathay();
     let made = terminal.ask("source create kred --merchant cathay --min 1 --max 1000");
-    assert_eq!(made, json!({"name": "kred", "min": 1, "max": 1000}));
+    assert_eq!(made, json!({"name": "kred", "min": 1, "max": 1000, "kind": "push"}));
     terminal.ask("source create mood --merchant cathay --min -2.5 --max -0.5");
     let listed = terminal.ask("source list --merchant cathay");
     assert_eq!(
         listed["sources"],
         json!([
-            {"name": "klout", "min": 0, "max": 100},
-            {"name": "kred", "min": 1, "max": 1000},
-            {"name": "mood", "min": -2.5, "max": -0.5},
+            {"name": "klout", "min": 0, "max": 100, "kind": "push"},
+            {"name": "kred", "min": 1, "max": 1000, "kind": "push"},
+            {"name": "mood", "min": -2.5, "max": -0.5, "kind": "push"},
         ])
     );
     for (line, told) in [

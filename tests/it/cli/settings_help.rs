@@ -38,6 +38,7 @@ fn shortest(path: &str, help: &str) -> String {
         "account create" => " --role admin",
         "audit export" => " --operator",
         "audit prune" => " --all --dry-run",
+        "source create" => " --computed",
         _ => "",
     });
     for word in needed.split_whitespace().filter(|word| !word.starts_with('[')) {

@@ -278,6 +278,9 @@ pub(super) const SAMPLES: &[Sample] = &[
     sample("get_score", Foreign::NotFound, |it| get(format!("/v1/scores/klout/{}", it.subject))),
     // Anybody may be scored; that it stays within the merchant is tested beside the endpoint.
     sample("put_score", Foreign::Nothing, |it| (Method::PUT, format!("/v1/scores/klout/put-{}", it.caller), score())),
+    sample("get_score_explanation", Foreign::Nothing, |it| {
+        get(format!("/v1/scores/influence/put-{}/explain", it.caller))
+    }),
     sample("import_scores", Foreign::Nothing, |_| {
         (Method::POST, "/v1/scores/klout/import".into(), Value::String("subject,value,observed_at\n".into()))
     }),
@@ -293,6 +296,31 @@ pub(super) const SAMPLES: &[Sample] = &[
     }),
     sample("delete_attribute", Foreign::Nothing, |it| {
         (Method::DELETE, format!("/v1/attributes/of_{}", it.caller), Value::Null)
+    }),
+    sample("put_accounts", Foreign::Nothing, |it| {
+        let accounts = json!([{"network": "bluesky", "account": "did:plc:1", "proof": "vouched"}]);
+        (
+            Method::PUT,
+            "/v1/subjects/accounts".into(),
+            json!({"subject": format!("cx:{}", it.caller), "accounts": accounts}),
+        )
+    }),
+    sample("search_accounts", Foreign::Nothing, |it| {
+        (Method::POST, "/v1/subjects/accounts/search".into(), json!({"subject": format!("cx:{}", it.caller)}))
+    }),
+    sample("put_consents", Foreign::Nothing, |it| {
+        let consents = json!({"leaderboard": true, "comparison": false});
+        (
+            Method::PUT,
+            "/v1/subjects/consents".into(),
+            json!({"subject": format!("cx:{}", it.caller), "consents": consents}),
+        )
+    }),
+    sample("import_signals", Foreign::Nothing, |_| {
+        (Method::POST, "/v1/signals/import".into(), Value::String("subject,network,signal,at\n".into()))
+    }),
+    sample("delete_accounts", Foreign::Nothing, |it| {
+        (Method::POST, "/v1/subjects/accounts/delete".into(), json!({"subject": format!("cx:{}", it.caller)}))
     }),
     sample("create_source", Foreign::Nothing, |it| {
         (Method::POST, "/v1/sources".into(), json!({"name": format!("source-{}", it.caller), "min": 0, "max": 9}))
@@ -387,6 +415,11 @@ fn fits(pattern: &str, path: &str) -> bool {
 
 /// Makes everything that `caller` may ask about; `asks` makes the check, so that it is its own.
 pub(super) async fn things(app: &TestApp, merchant: &Merchant, caller: &'static str, asks: &Client) -> Things {
+    let (gateway, now) = (&app.world.gateway, app.world.now());
+    let (scores, influence) = (&gateway.scores, "influence".parse().unwrap());
+    // One for all callers.
+    let made = scores.create_computed_source(&gateway.ledger, CLI, &merchant.id, influence, None, now).await;
+    assert!(matches!(made, Ok(_) | Err(perkgate::scores::ScoreError::SourceExists(_))), "{made:?}");
     let perk = format!("{}-{caller}", merchant.slug);
     let lounge = r#"{"score":{"source":"klout"},"tiers":[{"id":"t","when":{"attr":"score","op":"gte","value":40}}],
       "limits":[{"id":"seats","scope":["perk"],"max":100,"window":{"concurrent":{"max_stay":"PT4H"}}}],
@@ -544,6 +577,7 @@ fn every_operation_has_a_sample_that_reaches_it() {
             "get_merchant",
             "update_merchant",
             "put_score",
+            "get_score_explanation",
             "import_scores",
             "put_attribute",
             "get_attribute",

@@ -15,7 +15,9 @@ use perkgate::ledger::events::perks::{
     ApprovalsChanged, AttributeChanged, PerkChanged, PlaceClosed, SourceCreated, VersionChanged,
 };
 use perkgate::ledger::events::redemption::TokenRedeemed;
-use perkgate::ledger::events::subjects::{RecordRead, RequestDecided, RequestMade, SubjectErased};
+use perkgate::ledger::events::subjects::{
+    Consented, Enrolled, RecordRead, RequestDecided, RequestMade, SubjectErased, Unenrolled,
+};
 use perkgate::ledger::events::{CanonicalValue, EventError, KINDS, StoredEvent};
 use serde::de::DeserializeOwned;
 
@@ -35,6 +37,9 @@ pub(super) fn rewritten(kind: &str, body: &str) -> Result<String, EventError> {
         }
         "contest.opened" | "contest.added" => again::<ContestOpened<'_>>(body),
         "subject.erased" => again::<SubjectErased<'_>>(body),
+        "subject.enrolled" => again::<Enrolled<'_>>(body),
+        "subject.unenrolled" => again::<Unenrolled<'_>>(body),
+        "subject.consented" => again::<Consented<'_>>(body),
         "subject.request_made" => again::<RequestMade<'_>>(body),
         "subject.request_confirmed" | "subject.request_declined" => again::<RequestDecided<'_>>(body),
         "subject.record_read" => again::<RecordRead<'_>>(body),
@@ -99,6 +104,18 @@ fn what_is_written_of_attributes_of_erasures_with_them_and_of_who_is_inside_has_
         ("attribute.changed", without_age),
         ("attribute.deleted", r#""attribute":"status""#),
         ("subject.erased", r#""attributes":2,"limits":0,"referrals":0,"scores":1,"subject":"sub_1""#),
+        (
+            "subject.erased",
+            r#""accounts":2,"attributes":2,"limits":0,"referrals":0,"scores":1,"signals":60,"subject":"sub_1""#,
+        ),
+        (
+            "source.created",
+            r#""kind":"computed","maximum":100,"minimum":1,"model":"sha256:0","refresh":"P1D","source":"influence""#,
+        ),
+        ("source.created", r#""maximum":1000,"minimum":1,"source":"kred""#),
+        ("subject.enrolled", r#""accounts":2,"subject":"sub_1""#),
+        ("subject.unenrolled", r#""accounts":2,"signals":60,"subject":"sub_1""#),
+        ("subject.consented", r#""comparison":false,"leaderboard":true,"subject":"sub_1""#),
         ("subject.erased", r#""limits":0,"referrals":0,"scores":1,"subject":null"#),
         (
             "subject.request_made",

@@ -395,7 +395,7 @@ async fn restored_from(read: impl Fn(String) -> String) -> Vec<(TestApp, Answers
 }
 
 /// Kinds that came after the builds whose databases are kept here: `event_types` has their bytes.
-const NEWER: [&str; 16] = [
+const NEWER: [&str; 19] = [
     "account.attached",
     "account.link_made",
     "account.reset",
@@ -409,9 +409,12 @@ const NEWER: [&str; 16] = [
     "device.confirmed",
     "merchant.renamed",
     "occupancy.corrected",
+    "subject.consented",
+    "subject.enrolled",
     "subject.request_confirmed",
     "subject.request_declined",
     "subject.request_made",
+    "subject.unenrolled",
 ];
 
 fn kept_kinds() -> Vec<&'static str> {

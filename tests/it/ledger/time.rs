@@ -133,8 +133,13 @@ async fn what_still_waits_when_its_caller_gives_up_is_not_done_later() {
         let erase = || {
             let subject = world.gateway.keyring.subject_refs(&cathay.id, &"twitter:ada".parse().unwrap());
             let forgotten = forgotten.clone();
-            let forget =
-                move |_: &mut _| Ok(Forgotten { scores: forgotten.fetch_add(1, Ordering::SeqCst), attributes: 0 });
+            let forget = move |_: &mut _| {
+                Ok(Forgotten {
+                    scores: forgotten.fetch_add(1, Ordering::SeqCst),
+                    attributes: 0,
+                    ..Forgotten::default()
+                })
+            };
             ledger.erase(Erasure { merchant: cathay.id.clone(), subject, by: CLI, asked: None }, forget)
         };
         let before = world.tally(&cathay).events;

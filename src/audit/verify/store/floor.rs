@@ -36,6 +36,37 @@ pub(crate) fn list_requests(conn: &mut AnyConnection, merchant: &str, after: &st
         .load(conn)?)
 }
 
+/// An enrolment's row: its reference, its pseudonym, number of accounts, the list of the best, comparison.
+pub(crate) type EnrolmentRow = (Vec<u8>, String, i64, bool, bool);
+
+/// The merchant's enrolments after `last`, in the order of their references, at most [`super::PAGE`].
+pub(crate) fn list_enrolments(conn: &mut AnyConnection, merchant: &str, last: &[u8]) -> Result<Vec<EnrolmentRow>> {
+    use diesel::dsl::count_star;
+
+    use crate::database::schema::{enrolments, linked_accounts};
+    type Row = (Vec<u8>, String, Option<i64>, Option<i64>);
+    let most = i64::try_from(super::PAGE).unwrap_or(i64::MAX);
+    let rows: Vec<Row> = enrolments::table
+        .filter(enrolments::merchant_id.eq(merchant).and(enrolments::subject_ref.gt(last)))
+        .order(enrolments::subject_ref)
+        .limit(most)
+        .select((enrolments::subject_ref, enrolments::pseudonym, enrolments::leaderboard_at, enrolments::comparison_at))
+        .load(conn)?;
+    let end = rows.last().map(|(reference, ..)| reference.clone()).unwrap_or_default();
+    let counts: Vec<(Vec<u8>, i64)> = linked_accounts::table
+        .filter(linked_accounts::merchant_id.eq(merchant).and(linked_accounts::subject_ref.gt(last)))
+        .filter(linked_accounts::subject_ref.le(end))
+        .group_by(linked_accounts::subject_ref)
+        .select((linked_accounts::subject_ref, count_star()))
+        .load(conn)?;
+    let counts: std::collections::HashMap<Vec<u8>, i64> = counts.into_iter().collect();
+    let row = |(reference, pseudonym, leaderboard, comparison): Row| {
+        let accounts = counts.get(&reference).copied().unwrap_or_default();
+        (reference, pseudonym, accounts, leaderboard.is_some(), comparison.is_some())
+    };
+    Ok(rows.into_iter().map(row).collect())
+}
+
 /// A closure's row: its id, its perk, its place, until when, its words, and who made it when.
 pub(crate) type ClosureRow = (String, String, String, i64, Option<String>, i64, String);
 

@@ -5,6 +5,7 @@ pub(crate) mod approvals;
 pub(crate) mod closures;
 pub(crate) mod counters;
 pub(crate) mod ends;
+pub(crate) mod enrolments;
 pub(crate) mod gateway_keys;
 pub(crate) mod grant_lifecycle;
 pub(crate) mod grants;

@@ -4,6 +4,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::enrolments::{EnrolmentFacts, Enrolments};
 use super::requests::Requests;
 use crate::audit::reader::body::{Body, Unreadable, read};
 use crate::audit::reader::instant::Instant;
@@ -14,6 +15,7 @@ use crate::audit::verify::missing_events::Gaps;
 use crate::audit::verify::store;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::ledger::cases::requests;
+use crate::ledger::events::subjects::{CONSENTED, ENROLLED, UNENROLLED};
 use crate::ledger::retention::erasure;
 
 /// The facts of `subject.erased`.
@@ -28,7 +30,7 @@ pub(crate) struct ErasedFacts<'a> {
 #[derive(Default)]
 pub(crate) struct Subjects {
     fingerprints: Fingerprints,
-    /// The first check that was about them, and when it was.
+    /// The first check or enrolment that was about them, and when it was.
     seen: ByFingerprint<u128, (i64, Instant)>,
     /// Where the log says that they were erased.
     erased: ByFingerprint<u128, i64>,
@@ -36,6 +38,7 @@ pub(crate) struct Subjects {
     erasures: u64,
     /// Their requests.
     requests: Requests,
+    enrolments: Enrolments,
 }
 
 impl Subjects {
@@ -54,6 +57,7 @@ impl Subjects {
             let number = self.number_of(pseudonym);
             self.erased.insert(number, at.index);
             self.requests.erased(at, body, pseudonym);
+            self.enrolments.ended(pseudonym);
         }
     }
 
@@ -68,6 +72,13 @@ impl Subjects {
     ) -> Result<(), Unreadable> {
         match &*body.kind {
             erasure::KIND => self.erased(at, body, &read(facts)?),
+            ENROLLED => {
+                let facts: EnrolmentFacts<'_> = read(facts)?;
+                self.seen(at, body.at, &facts.subject);
+                self.enrolments.enrolled(&facts);
+            }
+            UNENROLLED => self.enrolments.ended(&read::<EnrolmentFacts<'_>>(facts)?.subject),
+            CONSENTED => self.enrolments.consented(&read(facts)?),
             requests::MADE | requests::CONFIRMED | requests::DECLINED => {
                 self.requests.take(at, body, &read(facts)?, gaps.is_part(), findings);
             }
@@ -124,6 +135,7 @@ impl Subjects {
                 .add(FindingPlace::index(log, index), Wrong::SubjectMissing { subject: format!("sub_{number:032x}") });
         }
         self.requests.close(conn, log, merchant, gaps, findings)?;
+        self.enrolments.close(conn, log, merchant, gaps, findings)?;
         Ok(self.erasures)
     }
 

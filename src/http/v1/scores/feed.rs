@@ -9,7 +9,7 @@ use crate::foundation::unicode::BOM;
 use crate::gateway::Gateway;
 use crate::scores::Import;
 use crate::scores::feed::Feed;
-use crate::scores::import::ImportReport;
+use crate::scores::import::{ImportReport, LineError};
 use crate::scores::rows::Format;
 use crate::web::deadline::Deadline;
 use crate::web::problem::{Kind, Problem, sentence};
@@ -47,13 +47,14 @@ pub struct ImportErrorView {
 
 impl From<ImportReport> for ImportView {
     fn from(report: ImportReport) -> Self {
-        let ImportReport { accepted, unchanged, stale, rejected, errors } = report;
-        let error = |error: crate::scores::import::LineError| ImportErrorView {
-            line: error.line,
-            code: error.fault.code(),
-            detail: sentence(&error.fault.to_string()),
-        };
-        Self { accepted, unchanged, stale, rejected, errors: errors.into_iter().map(error).collect() }
+        let ImportReport { accepted, unchanged, stale, rejected, errors, .. } = report;
+        Self { accepted, unchanged, stale, rejected, errors: errors.into_iter().map(ImportErrorView::from).collect() }
+    }
+}
+
+impl From<LineError> for ImportErrorView {
+    fn from(LineError { line, fault }: LineError) -> Self {
+        Self { line, code: fault.code(), detail: sentence(&fault.to_string()) }
     }
 }
 

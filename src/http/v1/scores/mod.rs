@@ -1,5 +1,6 @@
 //! `/v1/scores`: what feeders write, one score or a stream of them.
 
+pub mod explain;
 pub mod feed;
 pub mod sources;
 
@@ -17,8 +18,9 @@ use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::{MerchantId, SourceName};
 use crate::gateway::Gateway;
 use crate::http::openapi::problems::{ProblemsOfBody, ProblemsOfKeys, ProblemsOfNames, ProblemsOfScores};
+use crate::scores::ScoreError;
 use crate::scores::import::ImportConfig;
-use crate::scores::score::{PutOutcome, Score, Source, parse_instant};
+use crate::scores::score::{PutOutcome, Score, Source, SourceKind, parse_instant};
 use crate::web::auth::Authorized;
 use crate::web::extract::{Body, Path};
 use crate::web::problem::{Kind, Problem};
@@ -73,7 +75,7 @@ pub(crate) async fn put_score(
 ) -> Result<HttpResponse, Problem> {
     let (source, subject) = path.into_inner();
     let merchant = &caller.merchant()?.id;
-    let source = find_source(&gateway, merchant, &source).await?;
+    let source = find_pushed(&gateway, merchant, &source).await?;
     let subject = read_subject(&subject)?;
     let observed_at = parse_instant(&body.observed_at).ok_or_else(|| {
         let detail = "Write the time as RFC 3339 does, with its offset: 2026-11-22T09:00:00Z.";
@@ -133,7 +135,7 @@ pub(crate) async fn delete_score(
 ) -> Result<HttpResponse, Problem> {
     let (source, subject) = path.into_inner();
     let merchant = &caller.merchant()?.id;
-    let source = find_source(&gateway, merchant, &source).await?;
+    let source = find_pushed(&gateway, merchant, &source).await?;
     let reference = gateway.keyring.subject_refs(merchant, &read_subject(&subject)?);
     if gateway.scores.delete(merchant, &source.name, reference).await? {
         Ok(HttpResponse::NoContent().finish())
@@ -174,7 +176,7 @@ pub(crate) async fn import_scores(
 ) -> Result<HttpResponse, Problem> {
     let merchant = caller.merchant()?.id.clone();
     let format = format_of(&req)?;
-    let source = find_source(&gateway, &merchant, &source).await?;
+    let source = find_pushed(&gateway, &merchant, &source).await?;
     let keyring = gateway.keyring.clone();
     let begin = |format| {
         let config = ImportConfig { merchant: merchant.clone(), source, format, clock: gateway.clock.clone() };
@@ -184,7 +186,20 @@ pub(crate) async fn import_scores(
     Ok(HttpResponse::Ok().json(ImportView::from(report)))
 }
 
-async fn find_source(gateway: &Gateway, merchant: &MerchantId, name: &SourceName) -> Result<Source, Problem> {
+/// A source that feeders write to.
+async fn find_pushed(gateway: &Gateway, merchant: &MerchantId, name: &SourceName) -> Result<Source, Problem> {
+    let source = find_source(gateway, merchant, name).await?;
+    match source.kind {
+        SourceKind::Push => Ok(source),
+        SourceKind::Computed => Err(ScoreError::Computed(source.name).into()),
+    }
+}
+
+pub(super) async fn find_source(
+    gateway: &Gateway,
+    merchant: &MerchantId,
+    name: &SourceName,
+) -> Result<Source, Problem> {
     gateway.scores.find_source(merchant, name).await?.ok_or_else(|| {
         Problem::new(Kind::NotFound, format!("There is no score source `{name}`: make it first, with its scale."))
     })

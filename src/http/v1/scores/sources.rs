@@ -7,12 +7,14 @@ use utoipa::ToSchema;
 
 use crate::access::role::permit::ManageSources;
 use crate::foundation::decimal::Decimal;
+use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::SourceName;
 use crate::foundation::period::Period;
 use crate::gateway::Gateway;
+use crate::http::enumerations;
 use crate::http::once::{Created, once};
 use crate::http::openapi::problems::{ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfTaken};
-use crate::scores::score::Source;
+use crate::scores::score::{Source, SourceKind};
 use crate::web::auth::Authorized;
 use crate::web::extract::{Body, IdempotencyKey};
 use crate::web::problem::Problem;
@@ -23,10 +25,15 @@ use crate::web::problem::Problem;
 pub struct NewSourceBody {
     #[schema(value_type = String, example = "kred")]
     name: SourceName,
-    #[schema(value_type = f64, example = 1)]
-    min: Decimal,
-    #[schema(value_type = f64, example = 1000)]
-    max: Decimal,
+    /// `push`, unless given: feeders write its scores. A `computed` one has them from the signals of people who are enrolled.
+    #[serde(default)]
+    #[schema(value_type = Option<enumerations::SourceKind>)]
+    kind: Option<String>,
+    /// Not of a computed one, whose scale is 1 to 100.
+    #[schema(value_type = Option<f64>, example = 1)]
+    min: Option<Decimal>,
+    #[schema(value_type = Option<f64>, example = 1000)]
+    max: Option<Decimal>,
     /// The interval at which its scores are renewed (ISO 8601), at most ten years: rules that count on fresher ones are
     /// warned of.
     #[schema(value_type = Option<String>, example = "P1D")]
@@ -46,11 +53,18 @@ pub struct SourceView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, example = "P1D")]
     refresh: Option<Period>,
+    #[schema(value_type = enumerations::SourceKind)]
+    kind: &'static str,
+    /// The hash of the model by which it computes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
+    model: Option<String>,
 }
 
 impl From<Source> for SourceView {
     fn from(source: Source) -> Self {
-        Self { name: source.name, min: source.minimum, max: source.maximum, refresh: source.refresh }
+        let Source { name, minimum: min, maximum: max, refresh, kind, model } = source;
+        Self { name, min, max, refresh, kind: kind.as_str(), model }
     }
 }
 
@@ -80,12 +94,38 @@ pub(crate) async fn create_source(
     let merchant = &caller.merchant()?.id;
     let now = gateway.clock.now();
     let work = async {
-        let NewSourceBody { name, min, max, refresh } = body.into_inner();
-        let made =
-            gateway.scores.create_source(&gateway.ledger, caller.actor(), merchant, name, min, max, refresh, now);
-        Created::new(None, &SourceView::from(made.await?))
+        let (scores, ledger, actor) = (&gateway.scores, &gateway.ledger, caller.actor());
+        let made = match read_new(body.into_inner())? {
+            (name, None, refresh) => scores.create_computed_source(ledger, actor, merchant, name, refresh, now).await?,
+            (name, Some((min, max)), refresh) => {
+                scores.create_source(ledger, actor, merchant, name, min, max, refresh, now).await?
+            }
+        };
+        Created::new(None, &SourceView::from(made))
     };
     once(&gateway, &caller, "sources", key, request, work).await
+}
+
+/// The name, the scale (none of a computed source), and how often its scores are renewed.
+type NewSource = (SourceName, Option<(Decimal, Decimal)>, Option<Period>);
+
+fn read_new(body: NewSourceBody) -> Result<NewSource, Problem> {
+    let NewSourceBody { name, kind, min, max, refresh } = body;
+    let fault = |pointer, code, detail: &str| Problem::invalid(vec![FieldError::at(pointer, code, detail)]);
+    let kind = kind.as_deref().unwrap_or(SourceKind::Push.as_str());
+    match SourceKind::ALL.into_iter().find(|it| it.as_str() == kind) {
+        None => Err(fault("/kind", "unknown_value", "this is `push` or `computed`")),
+        Some(SourceKind::Computed) if min.is_some() || max.is_some() => {
+            let pointer = if min.is_some() { "/min" } else { "/max" };
+            Err(fault(pointer, "unknown_field", "a computed source's scale is 1 to 100"))
+        }
+        Some(SourceKind::Computed) => Ok((name, None, refresh)),
+        Some(SourceKind::Push) => {
+            let min = min.ok_or_else(|| fault("/min", "missing_field", "give the lowest score there is"))?;
+            let max = max.ok_or_else(|| fault("/max", "missing_field", "give the highest score there is"))?;
+            Ok((name, Some((min, max)), refresh))
+        }
+    }
 }
 
 /// List sources

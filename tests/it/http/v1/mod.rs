@@ -6,6 +6,7 @@ mod attributes;
 mod audit;
 mod cases;
 mod checks;
+mod enrolment;
 mod evening;
 mod grants;
 mod links;

@@ -12,7 +12,7 @@ async fn a_source_is_made_with_its_scale_and_scores_are_held_to_it() {
         assert_shape!(admin.get("/v1/sources").await, @r#"
         200
         {
-          "sources":[{"name":"klout","min":0,"max":100}]
+          "sources":[{"name":"klout","min":0,"max":100,"kind":"push"}]
         }
         "#);
         let kred = json!({"name": "kred", "min": 1, "max": 1000});
@@ -21,14 +21,15 @@ async fn a_source_is_made_with_its_scale_and_scores_are_held_to_it() {
         {
           "name":"kred",
           "min":1,
-          "max":1000
+          "max":1000,
+          "kind":"push"
         }
         "#);
         admin.post("/v1/sources", &kred).await.problem(409, "already_exists");
         assert_shape!(admin.get("/v1/sources").await, @r#"
         200
         {
-          "sources":[{"name":"klout","min":0,"max":100},{"name":"kred","min":1,"max":1000}]
+          "sources":[{"name":"klout","min":0,"max":100,"kind":"push"},{"name":"kred","min":1,"max":1000,"kind":"push"}]
         }
         "#);
         let score = |value: u32| json!({"value": value, "observed_at": "2012-05-08T18:00:00Z"});
@@ -54,13 +55,14 @@ async fn a_source_says_how_often_it_is_renewed_and_rules_are_held_to_it() {
           "name":"kred",
           "min":1,
           "max":1000,
-          "refresh":"P1D"
+          "refresh":"P1D",
+          "kind":"push"
         }
         "#);
         assert_shape!(admin.get("/v1/sources").await, @r#"
         200
         {
-          "sources":[{"name":"klout","min":0,"max":100},{"name":"kred","min":1,"max":1000,"refresh":"P1D"}]
+          "sources":[{"name":"klout","min":0,"max":100,"kind":"push"},{"name":"kred","min":1,"max":1000,"refresh":"P1D","kind":"push"}]
         }
         "#);
         let rule = |age: &str, least: u32| {
@@ -104,6 +106,9 @@ async fn a_source_that_does_not_fit_is_refused() {
             (r#"{"name":"s","min":0,"max":5,"refresh":"P1M"}"#, "/refresh", "invalid_value"),
             (r#"{"name":"s","min":0,"max":5,"refresh":86400}"#, "/refresh", "wrong_type"),
             (r#"{"name":"s","min":0,"max":5,"unit":"x"}"#, "/unit", "unknown_field"),
+            (r#"{"name":"s","max":5}"#, "/min", "missing_field"),
+            (r#"{"name":"s","min":0,"max":5,"kind":"guessed"}"#, "/kind", "unknown_value"),
+            (r#"{"name":"s","max":5,"kind":"computed"}"#, "/max", "unknown_field"),
         ] {
             let spot = admin.post_text("/v1/sources", body).await.spot(422, "invalid_request");
             assert_eq!(spot, (pointer.to_owned(), code.to_owned()), "{body}");

@@ -1,0 +1,79 @@
+//! The tables of sources, and of people who are scored, as `schema` has the others.
+
+diesel::table! {
+    sources (merchant_id, name) {
+        merchant_id -> Text,
+        name -> Text,
+        minimum -> BigInt,
+        maximum -> BigInt,
+        created_at -> BigInt,
+        refresh_seconds -> Nullable<BigInt>,
+        kind -> Text,
+        model -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    enrolments (merchant_id, subject_ref) {
+        merchant_id -> Text,
+        subject_ref -> Binary,
+        pseudonym -> Text,
+        enrolled_at -> BigInt,
+        leaderboard_at -> Nullable<BigInt>,
+        comparison_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    linked_accounts (merchant_id, subject_ref, account_hash) {
+        merchant_id -> Text,
+        subject_ref -> Binary,
+        account_hash -> Binary,
+        network -> Text,
+        sealed -> Binary,
+        proof -> Text,
+        linked_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    signals (merchant_id, subject_ref, id) {
+        merchant_id -> Text,
+        subject_ref -> Binary,
+        id -> Binary,
+        network -> Text,
+        signal -> Text,
+        kind -> Integer,
+        day -> BigInt,
+        seen_at -> BigInt,
+        actor -> Nullable<Binary>,
+        object -> Nullable<Binary>,
+        value -> BigInt,
+    }
+}
+
+diesel::table! {
+    models (merchant_id, hash) {
+        merchant_id -> Text,
+        hash -> Text,
+        body -> Text,
+    }
+}
+
+diesel::table! {
+    score_due (merchant_id, source, subject_ref) {
+        merchant_id -> Text,
+        source -> Text,
+        subject_ref -> Binary,
+        day -> BigInt,
+        turn -> BigInt,
+    }
+}
+
+diesel::table! {
+    leases (name) {
+        name -> Text,
+        fence -> BigInt,
+        held_until -> BigInt,
+    }
+}
