@@ -2,8 +2,8 @@
 
 pub use super::account_tables::{account_links, account_recovery_codes, account_sessions, accounts, log_in_attempts};
 pub use super::desk_tables::{clerks, devices, overrides, pin_guesses, subject_requests};
-pub use super::report_tables::{report_heads, report_people, report_quarters};
 pub use super::enrolment_tables::{enrolments, leases, linked_accounts, models, score_due, signals, sources};
+pub use super::report_tables::{report_heads, report_people, report_quarters};
 
 diesel::table! {
     epochs (name) {

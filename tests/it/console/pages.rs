@@ -11,7 +11,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
                       form-action 'self'; frame-ancestors 'none'; base-uri 'none'; manifest-src 'self'; worker-src 'self'";
 
 /// Every page and the roles that see it.
-const PAGES: [(&str, &[Role]); 36] = [
+const PAGES: [(&str, &[Role]); 37] = [
     ("/console/today", &[Role::Admin, Role::Auditor]),
     ("/console/today?perk=sfo-lounge", &[Role::Admin, Role::Auditor]),
     ("/console/waiting", &[Role::Admin]),
