@@ -11,16 +11,13 @@
 //! - `guard`, `mismatch`: the check that the database is still the one that the process began with
 //!
 //! To change the schema, add one migration under the same name to `migrations/postgres` and to
-//! `migrations/sqlite`, with an `up.sql` and a `down.sql` each, and mend `schema.rs`. Types are
+//! `migrations/sqlite`, with an `up.sql` and a `down.sql` each, and mend `schema`. Types are
 //! portable only: text, bigint, integer, boolean, bytes; times are microseconds UTC. A migration
 //! that has landed is never edited.
 
-mod account_tables;
 mod blank;
 pub mod columns;
 pub mod connection;
-mod desk_tables;
-mod enrolment_tables;
 pub mod error;
 pub mod file;
 pub mod followed;
@@ -30,7 +27,6 @@ mod mismatch;
 mod pool;
 mod postgres;
 mod read_only;
-mod report_tables;
 pub mod rows;
 pub mod schema;
 mod scrub;

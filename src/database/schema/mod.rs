@@ -1,9 +1,14 @@
 //! The tables as diesel sees them: the same on both databases.
 
-pub use super::account_tables::{account_links, account_recovery_codes, account_sessions, accounts, log_in_attempts};
-pub use super::desk_tables::{clerks, devices, overrides, pin_guesses, subject_requests};
-pub use super::enrolment_tables::{enrolments, leases, linked_accounts, models, score_due, signals, sources};
-pub use super::report_tables::{report_heads, report_people, report_quarters};
+mod account;
+mod desk;
+mod enrolment;
+mod report;
+
+pub use account::{account_links, account_recovery_codes, account_sessions, accounts, log_in_attempts};
+pub use desk::{clerks, devices, overrides, pin_guesses, subject_requests};
+pub use enrolment::{enrolments, leases, linked_accounts, models, score_due, signals, sources};
+pub use report::{report_heads, report_people, report_quarters};
 
 diesel::table! {
     epochs (name) {
