@@ -19,7 +19,7 @@ fn placeholder(name: &str) -> &'static str {
         "REQUEST" => "srq_00000000000070008000000000000000",
         "CLOSURE" => "clo_00000000000070008000000000000000",
         "ZONE" => "UTC",
-        "KEY_ID" | "CLERK" => "key_00000000000070008000000000000000",
+        "KEY_ID" | "CLERK" | "DEVICE" => "key_00000000000070008000000000000000",
         "FILE" => "scores.csv",
         "REPORT" => "report.json",
         "FILE|DIR" => "lounge.json",
