@@ -8,13 +8,14 @@ use serde::{Deserialize, Serialize};
 
 use super::assets;
 use super::caller::Visitor;
-use super::door::{DEVICE, client_of, transport_of};
+use super::door::DEVICE;
 use crate::access::Role;
 use crate::access::accounts::SecretToken;
 use crate::access::devices::PairError;
 use crate::foundation::field_error::FieldError;
 use crate::gateway::Gateway;
 use crate::web::extract::Body;
+use crate::web::page::arrival::{client_of, transport_of};
 use crate::web::page::{page, see_other};
 use crate::web::problem::{Kind, Problem};
 use crate::web::state::State;
