@@ -28,7 +28,7 @@ async function attemptFor(read, people) {
   if (given && left.includes(given)) {
     leaves(given);
     recent = { ...given, isAgain: true };
-  } else if (recent?.said !== said || !isYounger(recent, SAME_FOR)) {
+  } else if (recent?.said !== said || !isYounger(recent, SAME_FOR) || gatewayTime() > (recent.until ?? Infinity)) {
     recent = { said, key: newKey(), at: Date.now(), body };
   }
   return recent;
@@ -45,8 +45,8 @@ function attemptAfter({ said, body }) {
  * anew: what it came from may have changed.
  */
 function wasShown(attempt, answer) {
-  const stands = answer.form === "waiting" || (answer.form === "granted" && Date.parse(answer.until) > gatewayTime());
-  recent = stands ? { ...attempt, isAgain: false, isSeen: answer.form === "granted" } : null;
+  const isGranted = answer.form === "granted";
+  recent = isGranted ? { ...attempt, isAgain: false, isSeen: true, until: Date.parse(answer.until) } : answer.form === "waiting" ? { ...attempt, isAgain: false } : null;
 }
 
 function stored(name) {
