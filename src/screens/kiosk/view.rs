@@ -86,7 +86,7 @@ struct ReasonView {
     /// Whole points; none where it may not be known.
     gap: Option<i64>,
     next: Option<Timestamp>,
-    /// Of a limit that was reached: whose uses it counts together.
+    /// Those whose uses a limit counts together, where one was reached.
     limit: Option<CountsFor>,
     /// The rule's own words, and their language.
     message: Option<String>,

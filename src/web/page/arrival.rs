@@ -12,7 +12,7 @@ use crate::web::address;
 use crate::web::problem::{Kind, Problem};
 use crate::web::state::State;
 
-/// What every door of pages asks for first.
+/// A request that pages may answer, with all that every door of pages needs first.
 pub(crate) struct Arrival<'a> {
     pub gateway: &'a Data<Gateway>,
     pub state: &'a Data<State>,
