@@ -42,7 +42,7 @@ function attemptAfter({ said, body }) {
 
 /**
  * An answer was shown. A grant is the same one for a moment, and one that was seen is not taken back. A no is asked
- * anew: what it came from may have changed.
+ * again: what it came from may have changed.
  */
 function wasShown(attempt, answer) {
   const isGranted = answer.form === "granted";

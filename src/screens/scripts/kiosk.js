@@ -12,7 +12,7 @@ let nextLook = Date.now();
 
 const icon = (d) => svg("svg", { class: "icon", viewBox: "0 0 24 24", "aria-hidden": "true" }, svg("path", { d }));
 
-/** How many come. It stands until somebody else does. */
+/** How many come. It stands until someone else does. */
 function partyKeys() {
   const count = el("output", {}, number(people));
   const more = (by) => () => {
@@ -66,7 +66,7 @@ function idle() {
   };
   const entered = enter("idle", paint, tick);
   entered.touch = tick;
-  // Only what changed is drawn: whoever presses a button there must not lose it.
+  // Only what changed is drawn: who presses a button there must not lose it.
   entered.refresh = () => {
     if (asked === place.asks_party) return board.replaceChildren(...boardOf());
     asked = place.asks_party;
@@ -117,7 +117,7 @@ async function begin(read) {
 
 async function asking(attempt, own, about = {}) {
   keep(attempt);
-  // Whoever leaves here, by whatever way, waits for it no more.
+  // Who leaves here, by any way, waits for it no more.
   own.leave = () => drop(attempt);
   const isOver = () => state !== own;
   let slow = null;

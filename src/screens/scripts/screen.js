@@ -1,7 +1,7 @@
 // One state at a time, and what is on the screen of it. Whatever leaves a state takes with it what was there.
 let place = null;
 let state = { name: "idle" };
-/** Builds the screen anew: as a state begins, and in another language. */
+/** Builds the screen: as a state begins, and in another language. */
 let draw = () => {};
 /** Brings it up to the time, each second. */
 let every = () => {};
