@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
+use super::devices::seen::SeenDevices;
 use super::error::{AccessError, Refused};
 use super::key::{ApiKey, KeySecret, NewKey};
 use super::last_use::UnwrittenUses;
@@ -14,7 +15,7 @@ use super::merchant::Merchant;
 use super::principal::Principal;
 use super::role::Role;
 use super::snapshot::Snapshot;
-use super::{change, store};
+use super::{change, devices, store};
 use crate::database::followed::ReplicatedSnapshot;
 use crate::database::{AnyConnection, Database, DatabaseError};
 use crate::foundation::clock::Clock;
@@ -32,6 +33,7 @@ pub struct Directory {
     pub(super) entropy: Entropy,
     pub(super) known: ReplicatedSnapshot<Snapshot>,
     uses: Arc<UnwrittenUses>,
+    pub(super) seen: Arc<SeenDevices>,
 }
 
 /// The interval at which uses of keys are written that were noted meanwhile.
@@ -46,7 +48,7 @@ impl Directory {
             Ok(Snapshot::of(content))
         };
         let known = ReplicatedSnapshot::new(database.clone(), store::EPOCH, load);
-        Self { database, ledger, clock, entropy, known, uses: Arc::default() }
+        Self { database, ledger, clock, entropy, known, uses: Arc::default(), seen: Arc::default() }
     }
 
     /// True if there is a snapshot to answer from.
@@ -108,26 +110,28 @@ impl Directory {
         Ok(principal)
     }
 
-    /// Writes the uses of keys that were noted since the last time.
+    /// Writes the uses of keys that were noted since the last time, and which screens are there.
     ///
     /// # Errors
     /// The database's; they are then written the next time.
     pub async fn write_uses(&self) -> Result<(), DatabaseError> {
-        let uses = self.uses.take();
-        if uses.is_empty() {
+        let (uses, looks) = (self.uses.take(), self.seen.take(self.clock.now()));
+        if uses.is_empty() && looks.is_empty() {
             return Ok(());
         }
-        let writing = uses.clone();
+        let (writing, seeing) = (uses.clone(), looks.clone());
         let written = self.database.write(move |conn| {
-            writing
-                .iter()
-                .try_for_each(|(key, merchant, hour)| store::update_last_used(conn, merchant.as_ref(), key, *hour))
+            for (key, merchant, hour) in &writing {
+                store::update_last_used(conn, merchant.as_ref(), key, *hour)?;
+            }
+            seeing.iter().try_for_each(|look| devices::update_seen(conn, look))
         });
         let written = written.await;
         if written.is_err() {
             for (key, merchant, hour) in uses {
                 self.uses.note(key, merchant, hour);
             }
+            self.seen.put_back(looks);
         }
         written
     }

@@ -1,8 +1,6 @@
 //! The way of every request to the console: over which connection, from which page, by whose session; and the form of
 //! the answer: headers that keep other pages out, and refusals as pages.
 
-use std::net::{IpAddr, Ipv4Addr};
-
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderValue};
@@ -17,9 +15,9 @@ use super::cookie::SESSION;
 use super::kept::Stale;
 use super::{kept, refusals, waiting};
 use crate::gateway::Gateway;
-use crate::web::address;
 use crate::web::deadline::Deadline;
-use crate::web::page::transport::{self, Transport};
+use crate::web::page::arrival::Arrival;
+pub(super) use crate::web::page::arrival::{client_of, transport_of};
 use crate::web::page::{HTML, write_headers};
 pub(super) use crate::web::page::{page, page_of, see_other};
 use crate::web::problem::{Kind, Problem};
@@ -72,12 +70,7 @@ pub(super) async fn attend_page(
 }
 
 async fn admit(req: &ServiceRequest) -> Result<(), Problem> {
-    let (Some(gateway), Some(state)) = (req.app_data::<Data<Gateway>>(), req.app_data::<Data<State>>()) else {
-        return Err(Problem::new(Kind::Internal, "The door was built without its gateway."));
-    };
-    let transport = transport::of(req, &gateway.settings.server.trusted_proxies)?;
-    req.extensions_mut().insert(transport);
-    transport::require_own_page(req, transport)?;
+    let Arrival { gateway, state, transport } = Arrival::of(req)?;
     if req.path().starts_with(super::assets::AT) {
         return Ok(());
     }
@@ -116,18 +109,6 @@ async fn keep(req: &mut ServiceRequest) -> Result<(), Problem> {
         req.extensions_mut().insert(kept);
     }
     Ok(())
-}
-
-/// The way that the request came.
-pub(super) fn transport_of(req: &HttpRequest) -> Transport {
-    req.extensions().get::<Transport>().copied().unwrap_or(Transport::Https)
-}
-
-/// The address that a request came from, as log-ins are counted by it.
-pub(super) fn client_of(req: &HttpRequest, gateway: &Gateway) -> IpAddr {
-    let peer = req.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
-    let client = address::client(peer, req.headers(), &gateway.settings.server.trusted_proxies);
-    address::bucket(client)
 }
 
 /// Gives a refusal its page. Its error remains with it, for the log.

@@ -10,7 +10,8 @@ use tokio_util::task::TaskTracker;
 
 use secrecy::ExposeSecret;
 
-use crate::access::{ApiKey, Directory, Role};
+use crate::access::devices::{Device, NewCode};
+use crate::access::{AccessError, ApiKey, Directory, NewKey, Role};
 use crate::audit::anchoring::{Anchorer, Anchoring, Webhook};
 use crate::audit::reports::Reporter;
 use crate::audit::reports::summaries::taken::KeptSums;
@@ -34,7 +35,9 @@ use crate::foundation::clock::Clock;
 use crate::foundation::count::counted;
 use crate::foundation::entropy::Entropy;
 use crate::foundation::field_error::FieldError;
+use crate::foundation::ids::PerkSlug;
 use crate::keyring::{Keyring, KeyringError, MasterKey};
+use crate::ledger::entry::Actor;
 use crate::ledger::{Ledger, PublishedKeys, WriterContext};
 use crate::perks::catalog::Catalog;
 use crate::perks::error::PerkError;
@@ -252,6 +255,30 @@ impl Gateway {
             audience: key.audience.clone(),
         };
         self.catalog.warnings_of_key(merchant, &on_site).await
+    }
+
+    /// Makes a screen for a perk that decides: for the merchant's only one, or the only one that it will have, unless one is
+    /// named.
+    ///
+    /// # Errors
+    /// [`AccessError::Unfit`], or the ledger's.
+    pub async fn create_device(
+        &self,
+        new: NewKey,
+        perk: Option<PerkSlug>,
+        actor: Actor,
+    ) -> Result<(Device, NewCode), AccessError> {
+        let unfit = |code, detail: &str| AccessError::Unfit(vec![FieldError::at("/perk", code, detail)]);
+        match (&new.merchant, &perk) {
+            (Some(merchant), Some(perk)) if self.catalog.find_open_perk(merchant, perk).await?.is_none() => {
+                return Err(unfit("unknown_perk", "there is no such perk, or none of its versions is published"));
+            }
+            (Some(merchant), None) if new.role != Role::Door && self.catalog.some_open_perks(merchant, 2).len() > 1 => {
+                return Err(unfit("required", "there are several perks: name the one that people ask for there"));
+            }
+            _ => {}
+        }
+        self.directory.create_device(new, perk, actor).await
     }
 
     /// The fault of Redis, if one is used and something doesn't work.

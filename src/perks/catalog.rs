@@ -105,19 +105,35 @@ impl Catalog {
         self.open.is_loaded()
     }
 
-    /// The perk, and which of its versions decide. No I/O for one that is known; an unknown one
-    /// asks the database once. One that is retired is not there any more.
+    /// The perk, and which of its versions decide: [`Catalog::find_open_perk`].
     pub async fn open_perk(&self, merchant: &MerchantId, perk: &PerkSlug) -> Result<Arc<ActivePerk>, PerkError> {
+        self.find_open_perk(merchant, perk).await?.ok_or_else(|| PerkError::NotFound(perk.clone()))
+    }
+
+    /// The merchant's perks that decide, as this replica knows them: the first `most` of them, in no order. No I/O.
+    pub fn some_open_perks(&self, merchant: &MerchantId, most: usize) -> Vec<PerkSlug> {
+        let (open, now) = (self.open.now(), self.clock.now());
+        let decide = open.content.of_merchant(merchant).filter(|perk| perk.deciding_at(now).is_some());
+        decide.take(most).map(|perk| perk.slug.clone()).collect()
+    }
+
+    /// The perk, and which of its versions decide, if any does. No I/O for one that is known; an unknown one
+    /// asks the database once. One that is retired is not there any more.
+    pub async fn find_open_perk(
+        &self,
+        merchant: &MerchantId,
+        perk: &PerkSlug,
+    ) -> Result<Option<Arc<ActivePerk>>, DatabaseError> {
         let find = || self.open.now().content.find(merchant, perk).cloned();
         let decides = |found: &Arc<ActivePerk>| found.deciding_at(self.clock.now()).is_some();
         match find() {
-            Some(found) if decides(&found) => return Ok(found),
+            Some(found) if decides(&found) => return Ok(Some(found)),
             // For good: nothing that the database could say would change it.
-            Some(found) if found.status == PerkStatus::Retired => return Err(PerkError::NotFound(perk.clone())),
+            Some(found) if found.status == PerkStatus::Retired => return Ok(None),
             _ => {}
         }
         self.open.catch_up().await?;
-        find().filter(decides).ok_or_else(|| PerkError::NotFound(perk.clone()))
+        Ok(find().filter(decides))
     }
 
     /// The perk, as this replica knows it. No I/O.

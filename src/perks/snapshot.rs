@@ -36,6 +36,11 @@ impl Open {
     pub(super) fn find(&self, merchant: &MerchantId, perk: &PerkSlug) -> Option<&Arc<ActivePerk>> {
         self.merchants.get(merchant)?.get(perk)
     }
+
+    /// The perks of the merchant, in no order.
+    pub(super) fn of_merchant(&self, merchant: &MerchantId) -> impl Iterator<Item = &Arc<ActivePerk>> {
+        self.merchants.get(merchant).into_iter().flat_map(|perks| perks.values())
+    }
 }
 
 /// Reads the perks that changed since `before` with the versions that decide or will, and the rules of these if they

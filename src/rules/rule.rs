@@ -349,6 +349,12 @@ impl Rule {
         &self.of_subject
     }
 
+    /// True if a condition, a limit or a tier looks at how many come.
+    #[must_use]
+    pub fn looks_at_party(&self) -> bool {
+        self.context.contains(PARTY)
+    }
+
     /// True if a condition looks at how full the place is.
     #[must_use]
     pub fn looks_at_occupancy(&self) -> bool {

@@ -22,6 +22,8 @@ const KIOSK: &str = concat!(
     include_str!("scripts/read.js"),
     include_str!("scripts/asking.js"),
     include_str!("scripts/answer.js"),
+    include_str!("scripts/screen.js"),
+    include_str!("scripts/sound.js"),
     include_str!("scripts/kiosk.js"),
 );
 const WALL: &str =

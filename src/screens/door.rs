@@ -1,7 +1,6 @@
 //! The way of every request to the screens: over which connection, from which page, by which device; and the headers of the
 //! answer.
 
-use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use actix_web::body::{BoxBody, MessageBody};
@@ -9,20 +8,16 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::web::Data;
-use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse};
+use actix_web::{Error, HttpMessage, HttpResponse};
 use askama::Template;
 
 use super::assets;
 use super::caller::Stranger;
 use crate::access::Refused;
-use crate::gateway::Gateway;
-use crate::web::address;
+use crate::web::page::arrival::{Arrival, client_of};
 use crate::web::page::cookie::TokenCookie;
-use crate::web::page::transport::{self, Transport};
 use crate::web::page::{HTML, write_headers};
 use crate::web::problem::{Kind, Problem};
-use crate::web::state::State;
 
 /// The cookie that a screen is known by. Browsers keep none for longer than 400 days; each look at a page renews it.
 pub(super) const DEVICE: TokenCookie = TokenCookie {
@@ -62,12 +57,7 @@ pub(super) async fn attend_screen(
 }
 
 async fn admit(req: &ServiceRequest) -> Result<(), Problem> {
-    let (Some(gateway), Some(state)) = (req.app_data::<Data<Gateway>>(), req.app_data::<Data<State>>()) else {
-        return Err(Problem::new(Kind::Internal, "The door was built without its gateway."));
-    };
-    let transport = transport::of(req, &gateway.settings.server.trusted_proxies)?;
-    req.extensions_mut().insert(transport);
-    transport::require_own_page(req, transport)?;
+    let Arrival { gateway, state, transport } = Arrival::of(req)?;
     if req.path().starts_with(assets::AT) {
         return Ok(());
     }
@@ -96,17 +86,6 @@ async fn admit(req: &ServiceRequest) -> Result<(), Problem> {
         Err(_) => _ = req.extensions_mut().insert(Stranger(secret)),
     }
     Ok(())
-}
-
-/// The way that the request came.
-pub(super) fn transport_of(req: &HttpRequest) -> Transport {
-    req.extensions().get::<Transport>().copied().unwrap_or(Transport::Https)
-}
-
-/// The address that a request came from.
-pub(super) fn client_of(req: &HttpRequest, gateway: &Gateway) -> IpAddr {
-    let peer = req.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
-    address::bucket(address::client(peer, req.headers(), &gateway.settings.server.trusted_proxies))
 }
 
 /// Gives a refusal a page where a browser asked for one; scripts read the problem itself.

@@ -1,6 +1,7 @@
 //! The words of the screens, by language: one file each, of lines `key = text`. A key with a number has one line a plural
 //! category of its language (CLDR), `key[one] = …`, chosen by the first number that its `other` names. `{name}` stands for
-//! what is said, and what stands between stars is set off.
+//! what is said, and what stands between stars is set off. A text that says when to come has a whole sentence for today,
+//! `key.today`, and one for another day, `key.day`.
 //!
 //! A page begins with one of them, and then fetches the others, so that who stands at a kiosk can change the language at
 //! any time, also while the gateway is away.

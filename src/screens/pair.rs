@@ -8,13 +8,14 @@ use serde::{Deserialize, Serialize};
 
 use super::assets;
 use super::caller::Visitor;
-use super::door::{DEVICE, client_of, transport_of};
-use crate::access::Role;
+use super::door::DEVICE;
 use crate::access::accounts::SecretToken;
-use crate::access::devices::PairError;
+use crate::access::devices::{PairError, Screen};
+use crate::access::{Refused, Role};
 use crate::foundation::field_error::FieldError;
 use crate::gateway::Gateway;
 use crate::web::extract::Body;
+use crate::web::page::arrival::{client_of, transport_of};
 use crate::web::page::{page, see_other};
 use crate::web::problem::{Kind, Problem};
 use crate::web::state::State;
@@ -40,10 +41,10 @@ pub(super) const fn home_of(role: Role) -> &'static str {
 
 #[get("")]
 pub(super) async fn get_pair(visitor: Visitor, gateway: Data<Gateway>) -> Result<HttpResponse, Problem> {
-    let words = match visitor {
-        Visitor::Screen(screen) => return Ok(see_other(&home_of(screen.principal.role))),
-        Visitor::Stranger(secret) => gateway.directory.words_of_device(&secret).await?,
-        Visitor::Unknown => None,
+    let words = match PairState::of(visitor, &gateway).await? {
+        PairState::Paired { home } => return Ok(see_other(&home)),
+        PairState::Waiting { words } => Some(words),
+        PairState::Unpaired => None,
     };
     page(&PairPage { styles: assets::styles(), icon: assets::icon(), script: assets::pair_script(), words })
 }
@@ -102,15 +103,27 @@ enum PairState {
     Unpaired,
 }
 
+impl PairState {
+    async fn of(visitor: Visitor, gateway: &Gateway) -> Result<Self, Problem> {
+        let paired = |screen: &Screen| Self::Paired { home: home_of(screen.principal.role) };
+        let secret = match visitor {
+            Visitor::Screen(screen) => return Ok(paired(&screen)),
+            Visitor::Stranger(secret) => secret,
+            Visitor::Unknown => return Ok(Self::Unpaired),
+        };
+        if let Some(words) = gateway.directory.words_of_device(&secret).await? {
+            return Ok(Self::Waiting { words });
+        }
+        // It may have been confirmed a moment ago, and not be in the snapshot yet.
+        match gateway.directory.authenticate_device(&secret, gateway.clock.now()).await {
+            Ok(screen) => Ok(paired(&screen)),
+            Err(Refused::Unchecked) => Err(Refused::Unchecked.into()),
+            Err(_) => Ok(Self::Unpaired),
+        }
+    }
+}
+
 #[get("/state")]
 pub(super) async fn get_state(visitor: Visitor, gateway: Data<Gateway>) -> Result<HttpResponse, Problem> {
-    let state = match visitor {
-        Visitor::Screen(screen) => PairState::Paired { home: home_of(screen.principal.role) },
-        Visitor::Stranger(secret) => match gateway.directory.words_of_device(&secret).await? {
-            Some(words) => PairState::Waiting { words },
-            None => PairState::Unpaired,
-        },
-        Visitor::Unknown => PairState::Unpaired,
-    };
-    Ok(HttpResponse::Ok().json(state))
+    Ok(HttpResponse::Ok().json(PairState::of(visitor, &gateway).await?))
 }

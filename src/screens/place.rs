@@ -1,48 +1,17 @@
 //! The place of a screen: its perk, whom it lets in, until when it is open, and how full it is.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
-
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::assets;
 use crate::access::Merchant;
 use crate::access::devices::Screen;
 use crate::eligibility::today::PerkState;
-use crate::foundation::ids::{KeyId, PerkSlug};
+use crate::foundation::ids::PerkSlug;
 use crate::gateway::Gateway;
-use crate::perks::perk::{Perk, PerkStatus};
+use crate::perks::perk::Perk;
 use crate::rules::rule::Rule;
 use crate::web::problem::{Kind, Problem};
-
-/// Perks of a merchant that are looked at for the only one.
-const MOST_PERKS: u32 = 20;
-
-/// The interval at which a screen that is there is noted.
-const NOTED_EVERY: SignedDuration = SignedDuration::from_mins(1);
-
-/// When screens were last noted to be there, and with which page.
-#[derive(Default)]
-pub(super) struct SeenScreens(Mutex<HashMap<KeyId, (Timestamp, String)>>);
-
-impl SeenScreens {
-    /// Notes that a screen is there, unless that was noted a moment ago.
-    pub(super) async fn note(&self, gateway: &Gateway, screen: &Screen, page: &str) {
-        let (now, key) = (gateway.clock.now(), screen.principal.key.clone());
-        let is_due = {
-            let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            let is_due = seen.get(&key).is_none_or(|(at, with)| with != page || now.duration_since(*at) >= NOTED_EVERY);
-            if is_due {
-                seen.insert(key.clone(), (now, page.to_owned()));
-            }
-            is_due
-        };
-        let Some(merchant) = screen.principal.merchant.as_ref().filter(|_| is_due) else { return };
-        if let Err(error) = gateway.directory.note_device(merchant.id.clone(), key, page).await {
-            tracing::debug!(%error, "that a screen is there could not be written");
-        }
-    }
-}
 
 /// The version of the page that a screen shows.
 #[derive(Deserialize)]
@@ -69,6 +38,8 @@ pub(super) struct PlaceView {
     capacity: Option<u64>,
     /// The rule looks at how many come.
     asks_party: bool,
+    /// The version of the kiosk's page that this gateway has.
+    version: &'static str,
     now: Timestamp,
 }
 
@@ -83,15 +54,13 @@ struct TierView {
 ///
 /// # Errors
 /// Where it is for none in particular, and its merchant has several.
-pub(super) async fn perk_of(gateway: &Gateway, screen: &Screen, merchant: &Merchant) -> Result<PerkSlug, Problem> {
+pub(super) fn perk_of(gateway: &Gateway, screen: &Screen, merchant: &Merchant) -> Result<PerkSlug, Problem> {
     if let Some(perk) = &screen.perk {
         return Ok(perk.clone());
     }
-    let perks = gateway.catalog.list_perks(&merchant.id, None, MOST_PERKS).await?;
-    let mut offered =
-        perks.into_iter().filter(|perk| perk.status != PerkStatus::Retired && perk.published_version.is_some());
+    let mut offered = gateway.catalog.some_open_perks(&merchant.id, 2).into_iter();
     match (offered.next(), offered.next()) {
-        (Some(only), None) => Ok(only.slug),
+        (Some(only), None) => Ok(only),
         _ => Err(Problem::new(
             Kind::WrongStatus,
             "This screen is for no perk in particular, and there is not exactly one: pair it again, and name its perk.",
@@ -99,12 +68,18 @@ pub(super) async fn perk_of(gateway: &Gateway, screen: &Screen, merchant: &Merch
     }
 }
 
-/// The place as it is now.
+/// The place as it is now. Who looks is there, with the page that it shows.
 ///
 /// # Errors
 /// The database's, and [`perk_of`]'s.
-pub(super) async fn look(gateway: &Gateway, screen: &Screen, merchant: &Merchant) -> Result<PlaceView, Problem> {
-    let slug = perk_of(gateway, screen, merchant).await?;
+pub(super) async fn look(
+    gateway: &Gateway,
+    screen: &Screen,
+    merchant: &Merchant,
+    with: &PageQuery,
+) -> Result<PlaceView, Problem> {
+    gateway.directory.note_device(merchant.id.clone(), screen.principal.key.clone(), &with.page);
+    let slug = perk_of(gateway, screen, merchant)?;
     let perk = gateway.catalog.find_perk(&merchant.id, &slug).await?;
     let mut numbers = gateway.today.numbers(merchant, std::slice::from_ref(&perk)).await?;
     let today = numbers.perks.pop();
@@ -123,7 +98,8 @@ pub(super) async fn look(gateway: &Gateway, screen: &Screen, merchant: &Merchant
         tiers: rule.map(tiers).unwrap_or_default(),
         inside: inside.map(|of| of.used),
         capacity: inside.map(|of| of.most),
-        asks_party: rule.is_some_and(|rule| rule.tiers().iter().any(|tier| tier.guests.is_some())),
+        asks_party: rule.is_some_and(Rule::looks_at_party),
+        version: assets::version(),
         now: numbers.at,
     })
 }

@@ -1,12 +1,11 @@
 //! Every page of the screens.
 
 use actix_web::middleware::from_fn;
-use actix_web::web::{self, Data, ServiceConfig};
+use actix_web::web::{self, ServiceConfig};
 
 use super::door::{attend_screen, get_nothing};
 use super::kiosk::{self, ask};
-use super::place::SeenScreens;
-use super::{assets, pair, wall};
+use super::{assets, later, pair, wall};
 
 /// Adds the pages of the screens.
 pub fn mount(config: &mut ServiceConfig) {
@@ -22,7 +21,6 @@ pub fn mount(config: &mut ServiceConfig) {
         .service(
             web::scope("/kiosk")
                 .wrap(from_fn(attend_screen))
-                .app_data(Data::new(SeenScreens::default()))
                 .service(kiosk::get_kiosk)
                 .service(kiosk::get_state)
                 .service(ask::post_check)
@@ -35,9 +33,20 @@ pub fn mount(config: &mut ServiceConfig) {
         .service(
             web::scope("/wall")
                 .wrap(from_fn(attend_screen))
-                .app_data(Data::new(SeenScreens::default()))
                 .service(wall::get_wall)
                 .service(wall::get_state)
+                .default_service(web::to(get_nothing)),
+        )
+        .service(
+            web::scope("/desk")
+                .wrap(from_fn(attend_screen))
+                .service(later::get_desk)
+                .default_service(web::to(get_nothing)),
+        )
+        .service(
+            web::scope("/door")
+                .wrap(from_fn(attend_screen))
+                .service(later::get_door)
                 .default_service(web::to(get_nothing)),
         )
         .service(

@@ -8,7 +8,7 @@ use super::assets;
 use super::caller::{AtPlace, FromPage};
 use super::kiosk::page_of_screen;
 use super::messages::{self, Shell};
-use super::place::{PageQuery, SeenScreens, look};
+use super::place::{PageQuery, look};
 use crate::gateway::Gateway;
 use crate::web::extract::Params;
 use crate::web::problem::Problem;
@@ -29,10 +29,7 @@ pub(super) async fn get_wall(req: HttpRequest, screen: Result<AtPlace, Problem>)
 pub(super) async fn get_state(
     screen: FromPage,
     gateway: Data<Gateway>,
-    seen: Data<SeenScreens>,
     query: Params<PageQuery>,
 ) -> Result<HttpResponse, Problem> {
-    let place = look(&gateway, &screen, screen.merchant()?).await?;
-    seen.note(&gateway, &screen, &query.page).await;
-    Ok(HttpResponse::Ok().json(place))
+    Ok(HttpResponse::Ok().json(look(&gateway, &screen, screen.merchant()?, &query).await?))
 }

@@ -127,7 +127,7 @@ impl Directory {
 
     fn counted(&self, label: &[u8], [one, other]: [&[u8]; 2]) -> [u8; 32] {
         // Its length first, so that no two pairs of parts are one text.
-        self.blind_of_account(&[label, &(one.len() as u64).to_be_bytes(), one, other])
+        self.blind(&[label, &(one.len() as u64).to_be_bytes(), one, other])
     }
 
     /// Counts a try as wrong before anything is looked at; returns how many more may be.

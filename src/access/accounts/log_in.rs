@@ -199,8 +199,8 @@ impl Directory {
                 Some(merchant.as_ref().clone())
             }
         };
-        let of_session = self.blind_of_account(&[b"console form\0", &hash]);
-        let of_account = self.blind_of_account(&[b"console form of an account\0", account.key.as_str().as_bytes()]);
+        let of_session = self.blind(&[b"console form\0", &hash]);
+        let of_account = self.blind(&[b"console form of an account\0", account.key.as_str().as_bytes()]);
         let principal = Principal {
             key: account.key,
             role: account.role,

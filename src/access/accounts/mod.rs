@@ -297,7 +297,8 @@ impl Directory {
         }
     }
 
-    pub(super) fn blind_of_account(&self, parts: &[&[u8]]) -> [u8; 32] {
+    /// A hash under the gateway's own key, by which what is short, or a browser's, is known and not stored.
+    pub(in crate::access) fn blind(&self, parts: &[&[u8]]) -> [u8; 32] {
         self.ledger.context().keyring.blind(parts)
     }
 }

@@ -272,7 +272,7 @@ impl Directory {
     }
 
     fn authenticator_secret(&self, key: &str, salt: &[u8]) -> [u8; totp::SECRET] {
-        let whole = self.blind_of_account(&[b"authenticator\0", key.as_bytes(), b"\0", salt]);
+        let whole = self.blind(&[b"authenticator\0", key.as_bytes(), b"\0", salt]);
         let mut secret = [0; totp::SECRET];
         for (to, from) in secret.iter_mut().zip(whole) {
             *to = from;
@@ -284,7 +284,7 @@ impl Directory {
         let plain: Zeroizing<String> = Zeroizing::new(
             code.chars().filter(char::is_ascii_alphanumeric).take(64).collect::<String>().to_uppercase(),
         );
-        self.blind_of_account(&[b"recovery code\0", key.as_bytes(), b"\0", plain.as_bytes()])
+        self.blind(&[b"recovery code\0", key.as_bytes(), b"\0", plain.as_bytes()])
     }
 }
 

@@ -258,8 +258,4 @@ impl Directory {
         });
         hashed.await.map_err(|_| DatabaseError::Interrupted)
     }
-
-    fn blind(&self, parts: &[&[u8]]) -> [u8; 32] {
-        self.ledger.context().keyring.blind(parts)
-    }
 }

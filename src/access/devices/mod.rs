@@ -2,12 +2,16 @@
 //! and reports name it as they name every key, and is known by what its browser holds, of which a hash is stored.
 //!
 //! A device is made with a code, for ten minutes. Who types it into a browser proves nothing yet: the browser shows two
-//! words, made of the code and of its own secret, and works once an admin has confirmed that they are the ones on the screen
-//! in front of them.
+//! words, made of the code and of its own secret, and works once an admin has confirmed, within ten minutes, that they are
+//! the ones on the screen in front of them.
 //!
-//! - `code`: the code and the two words; `words`: which words there are; `store`: the rows
+//! What a browser holds is one secret for good. Who copies it off the machine has the screen, beside it and unseen but for
+//! the last look, until the device is signed off: a secret that changes would let a lost answer end a kiosk.
+//!
+//! - `code`: the code and the two words; `words`: which words there are; `store`: the rows; `seen`: when they were there
 
 mod code;
+pub(super) mod seen;
 mod store;
 mod words;
 
@@ -33,12 +37,12 @@ use crate::ledger::events::WrittenFacts;
 use crate::ledger::events::access::DeviceConfirmed;
 
 pub use code::PairingCode;
-pub(super) use store::{forget, list_confirmed};
+pub(super) use store::{forget, list_confirmed, update_seen};
 
 /// The roles that screens have.
 pub const ROLES: [Role; 3] = [Role::Kiosk, Role::Desk, Role::Door];
 
-/// The time for which a code can be typed.
+/// The time for which a code can be typed, and then its words be confirmed.
 pub const CODE_FOR: SignedDuration = SignedDuration::from_mins(10);
 
 /// The most devices of a merchant.
@@ -47,15 +51,12 @@ pub const MOST_DEVICES: i64 = 1_000;
 /// Wrong codes with the same first half that end a code.
 const MOST_WRONG: i64 = 10;
 
-/// The longest version of a page that is kept, in letters.
-const LONGEST_PAGE: usize = 40;
-
 /// The status of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeviceStatus {
     /// Nobody has typed its code.
     Waiting,
-    /// Its code is over, and nobody had typed it.
+    /// Its code is over: nobody typed it in time, or confirmed its words.
     Expired,
     /// A browser shows two words that nobody has confirmed.
     Typed,
@@ -93,19 +94,20 @@ pub struct Device {
     pub seen_at: Option<Timestamp>,
     /// The version of the page that it showed then.
     pub page: Option<String>,
-    /// None where too many wrong codes ended it.
-    takes_codes_until: Option<Timestamp>,
+    /// Until when its code can be typed, or its words be confirmed; none where too many wrong codes ended it.
+    open_until: Option<Timestamp>,
 }
 
 impl Device {
     /// Its status at `now`.
     #[must_use]
     pub fn status(&self, now: Timestamp) -> DeviceStatus {
+        let is_open = self.open_until.is_some_and(|until| now < until);
         match (self.confirmed_at, &self.words) {
             (Some(_), _) => DeviceStatus::Paired,
+            (None, _) if !is_open => DeviceStatus::Expired,
             (None, Some(_)) => DeviceStatus::Typed,
-            (None, None) if self.takes_codes_until.is_some_and(|until| now < until) => DeviceStatus::Waiting,
-            (None, None) => DeviceStatus::Expired,
+            (None, None) => DeviceStatus::Waiting,
         }
     }
 }
@@ -169,7 +171,7 @@ impl Directory {
             merchant_id: merchant.to_string(),
             perk: perk.as_ref().map(ToString::to_string),
             code_half: code.half().to_owned(),
-            code_hash: code.hash(|parts| self.blind_of_account(parts)).to_vec(),
+            code_hash: code.hash(|parts| self.blind(parts)).to_vec(),
             code_expires_at: expires_at.as_microsecond(),
             wrong_codes: 0,
             secret_hash: None,
@@ -191,32 +193,42 @@ impl Directory {
         });
         let key = made.await?;
         self.known.follow_own_change().await;
-        let takes_codes_until = Some(expires_at);
-        let device =
-            Device { key, perk, words: None, confirmed_at: None, seen_at: None, page: None, takes_codes_until };
+        let device = Device {
+            key,
+            perk,
+            words: None,
+            confirmed_at: None,
+            seen_at: None,
+            page: None,
+            open_until: Some(expires_at),
+        };
         Ok((device, NewCode { code, expires_at }))
     }
 
-    /// Takes the code that was typed into a browser which holds `secret`, and returns the two words to show. The same secret
-    /// gets the same answer again; once one has typed it, the code is no other's.
+    /// Takes the code that was typed into a browser which holds `secret`, and returns the two words to show: for ten more
+    /// minutes. The same secret gets the same answer again, also when the code could not be typed any more; once one has
+    /// typed it, the code is no other's.
     ///
     /// # Errors
     /// [`PairError`].
     pub async fn pair_device(&self, code: &str, secret: &SecretToken) -> Result<String, PairError> {
         let code = PairingCode::parse(code).ok_or(PairError::WrongCode)?;
-        let (hash, secret) = (code.hash(|parts| self.blind_of_account(parts)), secret.hash());
-        let words = code.words(&secret, |parts| self.blind_of_account(parts));
-        let now = self.clock.now().as_microsecond();
+        let (hash, secret) = (code.hash(|parts| self.blind(parts)), secret.hash());
+        let words = code.words(&secret, |parts| self.blind(parts));
+        let now = self.clock.now();
+        let (until, now) =
+            (now.saturating_add(CODE_FOR).unwrap_or(Timestamp::MAX).as_microsecond(), now.as_microsecond());
         let paired = self.database.write(move |conn: &mut AnyConnection| {
-            let rows = store::lock_by_half(conn, &code, now)?;
+            let rows = store::lock_by_half(conn, &code)?;
+            if let Some(own) = rows.iter().find(|row| row.was_typed_by(&hash, &secret)) {
+                return Ok(own.is_open(now).then_some(words));
+            }
+            let rows: Vec<DeviceRow> = rows.into_iter().filter(|row| row.takes_codes(now)).collect();
             let Some(row) = store::with_code(&rows, &hash) else {
                 store::count_wrong(conn, &rows)?;
                 return Ok(None);
             };
-            match row.secret_hash {
-                Some(known) => return Ok(code::is_same(&known, &secret).then_some(words)),
-                None => store::update_typed(conn, &row.key_id, &secret, &words)?,
-            }
+            store::update_typed(conn, &row.key_id, &secret, (&words, until))?;
             Ok::<_, DatabaseError>(Some(words))
         });
         match paired.await {
@@ -232,15 +244,16 @@ impl Directory {
     /// # Errors
     /// The database's.
     pub async fn words_of_device(&self, secret: &SecretToken) -> Result<Option<String>, AccessError> {
-        let secret = secret.hash();
-        Ok(self.database.read(move |conn| store::find_waiting(conn, &secret)).await?)
+        let (secret, now) = (secret.hash(), self.clock.now().as_microsecond());
+        Ok(self.database.read(move |conn| store::find_waiting(conn, &secret, now)).await?)
     }
 
-    /// Lets a device work whose browser shows these two words, with its event. Confirming it again changes nothing.
+    /// Lets a device work whose browser shows these two words, with its event, within ten minutes after its code was typed:
+    /// words that wait for longer may be of a browser that nobody sees any more. Confirming it again changes nothing.
     ///
     /// # Errors
     /// [`AccessError::UnknownKey`] for what is no device of the merchant, [`AccessError::Unfit`] where its browser shows
-    /// other words or none, or the ledger's.
+    /// other words, none, or for too long, or the ledger's.
     pub async fn confirm_device(
         &self,
         merchant: MerchantId,
@@ -256,6 +269,9 @@ impl Directory {
             let (Some(shown), Some(secret)) = (&row.words, &row.secret_hash) else {
                 return Err(unfit("nobody has typed its code yet"));
             };
+            if !row.is_open(now.as_microsecond()) {
+                return Err(unfit("its code was typed too long ago: sign it off, and make another screen"));
+            }
             if !code::is_same(shown.as_bytes(), words.as_bytes()) {
                 return Err(unfit("its screen shows two other words: sign it off if it isn't yours"));
             }
@@ -321,7 +337,7 @@ impl Directory {
     pub fn recognize_device(&self, secret: &SecretToken, now: Timestamp) -> Result<Screen, Refused> {
         let hash = secret.hash();
         let (principal, perk) = self.known.now().content.recognize_device(&hash, now)?;
-        let page_token = hex(&self.blind_of_account(&[b"page of a device\0", &hash]));
+        let page_token = hex(&self.blind(&[b"page of a device\0", &hash]));
         Ok(Screen { principal, perk, page_token })
     }
 
@@ -339,15 +355,8 @@ impl Directory {
         }
     }
 
-    /// Writes that a device is there, and which version of its page it shows.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn note_device(&self, merchant: MerchantId, key: KeyId, page: &str) -> Result<(), AccessError> {
-        let page: String = page.chars().filter(|c| c.is_ascii_graphic()).take(LONGEST_PAGE).collect();
-        let at = self.clock.now().as_microsecond();
-        let written =
-            self.database.write(move |conn: &mut AnyConnection| store::update_seen(conn, &merchant, &key, (at, &page)));
-        Ok(written.await?)
+    /// Notes that a device is there, and which version of its page it shows; [`Directory::write_uses`] writes it.
+    pub fn note_device(&self, merchant: MerchantId, key: KeyId, page: &str) {
+        self.seen.note(key, merchant, self.clock.now(), page);
     }
 }

@@ -3,6 +3,7 @@
 use diesel::prelude::*;
 
 use super::code::{PairingCode, is_same};
+use super::seen::Look;
 use super::{Device, MOST_WRONG};
 use crate::access::accounts::TokenHash;
 use crate::access::key::{ApiKey, KeyHash};
@@ -23,6 +24,7 @@ pub(super) struct DeviceRow {
     pub perk: Option<String>,
     pub code_half: String,
     pub code_hash: Vec<u8>,
+    /// Until when the code can be typed, or, once it was, its words be confirmed.
     pub code_expires_at: i64,
     pub wrong_codes: i64,
     pub secret_hash: Option<Vec<u8>>,
@@ -33,9 +35,19 @@ pub(super) struct DeviceRow {
 }
 
 impl DeviceRow {
-    /// Tells whether its code can still be typed: it is neither over nor guessed at too often.
+    /// Tells whether its code can still be typed: it is no browser's yet, and neither over nor guessed at too often.
     pub(super) fn takes_codes(&self, now: i64) -> bool {
-        now < self.code_expires_at && self.wrong_codes < MOST_WRONG
+        self.secret_hash.is_none() && now < self.code_expires_at && self.wrong_codes < MOST_WRONG
+    }
+
+    /// Tells whether the browser that holds this secret has typed the code.
+    pub(super) fn was_typed_by(&self, code: &[u8; 32], secret: &TokenHash) -> bool {
+        is_same(&self.code_hash, code) && self.secret_hash.as_ref().is_some_and(|known| is_same(known, secret))
+    }
+
+    /// Tells whether it works, or its words can still be confirmed.
+    pub(super) fn is_open(&self, now: i64) -> bool {
+        self.confirmed_at.is_some() || now < self.code_expires_at
     }
 }
 
@@ -44,8 +56,9 @@ impl TryFrom<(KeyRow, DeviceRow)> for Device {
 
     fn try_from((key, row): (KeyRow, DeviceRow)) -> Result<Self> {
         let (_, key) = <(KeyHash, ApiKey)>::try_from(key)?;
+        let is_guessed_at = row.secret_hash.is_none() && row.wrong_codes >= MOST_WRONG;
         Ok(Self {
-            takes_codes_until: (row.wrong_codes < MOST_WRONG).then(|| from_micros(row.code_expires_at)),
+            open_until: (!is_guessed_at).then(|| from_micros(row.code_expires_at)),
             key,
             perk: perk_of(row.perk)?,
             words: row.words,
@@ -104,20 +117,13 @@ pub(super) fn lock(conn: &mut AnyConnection, merchant: &MerchantId, key: &KeyId)
     Ok(own().select(DeviceRow::as_select()).first(conn).optional()?)
 }
 
-/// The devices whose codes begin with this half and can still be typed, of whichever merchant: a code names none. Held
-/// until the transaction ends.
-pub(super) fn lock_by_half(conn: &mut AnyConnection, code: &PairingCode, now: i64) -> Result<Vec<DeviceRow>> {
-    let of_half = || {
-        devices::table
-            .filter(devices::code_half.eq(code.half().to_owned()))
-            .filter(devices::code_expires_at.gt(now))
-            .order(devices::key_id)
-    };
+/// The devices whose codes begin with this half, of whichever merchant: a code names none. Held until the transaction ends.
+pub(super) fn lock_by_half(conn: &mut AnyConnection, code: &PairingCode) -> Result<Vec<DeviceRow>> {
+    let of_half = || devices::table.filter(devices::code_half.eq(code.half().to_owned())).order(devices::key_id);
     if let AnyConnection::Postgres(c) = conn {
         let _: Vec<String> = of_half().select(devices::key_id).for_update().load(c)?;
     }
-    let rows: Vec<DeviceRow> = of_half().select(DeviceRow::as_select()).load(conn)?;
-    Ok(rows.into_iter().filter(|row| row.takes_codes(now)).collect())
+    Ok(of_half().select(DeviceRow::as_select()).load(conn)?)
 }
 
 /// One of these rows whose code has this hash.
@@ -134,9 +140,15 @@ pub(super) fn count_wrong(conn: &mut AnyConnection, rows: &[DeviceRow]) -> Resul
     Ok(())
 }
 
-pub(super) fn update_typed(conn: &mut AnyConnection, key: &str, secret: &TokenHash, words: &str) -> Result<()> {
+/// Says which browser has typed the code, and the words that can be confirmed until then.
+pub(super) fn update_typed(
+    conn: &mut AnyConnection,
+    key: &str,
+    secret: &TokenHash,
+    (words, until): (&str, i64),
+) -> Result<()> {
     diesel::update(devices::table.find(key))
-        .set((devices::secret_hash.eq(secret.to_vec()), devices::words.eq(words)))
+        .set((devices::secret_hash.eq(secret.to_vec()), devices::words.eq(words), devices::code_expires_at.eq(until)))
         .execute(conn)?;
     Ok(())
 }
@@ -147,23 +159,20 @@ pub(super) fn update_confirmed(conn: &mut AnyConnection, key: &str, at: i64) -> 
 }
 
 /// Says when a device was last seen, and with which page.
-pub(super) fn update_seen(
-    conn: &mut AnyConnection,
-    merchant: &MerchantId,
-    key: &KeyId,
-    (at, page): (i64, &str),
-) -> Result<()> {
-    let own = devices::table.find(key.as_str()).filter(devices::merchant_id.eq(merchant.as_str()));
-    diesel::update(own).set((devices::seen_at.eq(at), devices::page.eq(page))).execute(conn)?;
+pub(in crate::access) fn update_seen(conn: &mut AnyConnection, look: &Look) -> Result<()> {
+    let own = devices::table.find(look.key.as_str()).filter(devices::merchant_id.eq(look.merchant.as_str()));
+    let seen = (devices::seen_at.eq(look.at.as_microsecond()), devices::page.eq(&look.page));
+    diesel::update(own).set(seen).execute(conn)?;
     Ok(())
 }
 
-/// The two words of the device that holds this secret and waits to be confirmed.
-pub(super) fn find_waiting(conn: &mut AnyConnection, secret: &TokenHash) -> Result<Option<String>> {
+/// The two words of the device that holds this secret and can still be confirmed.
+pub(super) fn find_waiting(conn: &mut AnyConnection, secret: &TokenHash, now: i64) -> Result<Option<String>> {
     let found: Option<Option<String>> = devices::table
         .inner_join(api_keys::table.on(api_keys::id.eq(devices::key_id)))
         .filter(devices::secret_hash.eq(secret.to_vec()))
         .filter(devices::confirmed_at.is_null().and(api_keys::revoked_at.is_null()))
+        .filter(devices::code_expires_at.gt(now))
         .select(devices::words)
         .first(conn)
         .optional()?;

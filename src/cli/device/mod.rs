@@ -32,7 +32,7 @@ enum Action {
         #[command(flatten)]
         merchant: MerchantFlag,
     },
-    /// Let a screen work that shows these two words.
+    /// Let a screen work that shows these two words, within ten minutes after its code was typed.
     Confirm {
         #[command(flatten)]
         of: OfDevice,
@@ -69,7 +69,7 @@ struct New {
     /// The one audience that a door redeems.
     #[arg(long, value_name = "AUDIENCE")]
     audience: Option<String>,
-    /// The perk that it is for, by its short name; the merchant's only one unless given.
+    /// The perk that it is for, by its short name; the merchant's only one unless given. Needed where it has several.
     #[arg(long, value_name = "PERK")]
     perk: Option<PerkSlug>,
     /// An airport at which it is used (IATA code); may be repeated.
@@ -186,11 +186,8 @@ impl fmt::Display for Removed {
 async fn create(gateway: &Gateway, new: New) -> Result<Made, CliError> {
     let New { role, label, location, kiosk, audience, perk, airports, merchant } = new;
     let merchant = once::merchant(gateway, &merchant).await?.id;
-    if let Some(perk) = &perk {
-        gateway.catalog.open_perk(&merchant, perk).await?;
-    }
     let key = NewKey { location, kiosk, audience, airports, ..NewKey::of(role, Some(merchant), &label) };
-    let (device, NewCode { code, expires_at }) = gateway.directory.create_device(key, perk, ACTOR).await?;
+    let (device, NewCode { code, expires_at }) = gateway.create_device(key, perk, ACTOR).await?;
     let device = DeviceView::of(device, gateway.clock.now());
     Ok(Made { device, code: code.expose().to_owned(), expires_at })
 }

@@ -18,12 +18,11 @@ use crate::console::icon::Icon;
 use crate::console::words::{When, role_words, zone_of};
 use crate::foundation::ids::{KeyId, PerkSlug};
 use crate::gateway::Gateway;
-use crate::perks::error::PerkError;
 use crate::perks::perk::{Perk, PerkStatus};
 use crate::web::extract::Path;
 use crate::web::problem::Problem;
 
-/// The most perks that a screen can be for.
+/// The most perks that a list is offered of.
 const MOST_PERKS: u32 = 200;
 
 const FIELDS: [&str; 7] = ["role", "label", "location", "kiosk", "audience", "perk", "airports"];
@@ -34,11 +33,14 @@ struct DevicesPage {
     frame: Frame,
     devices: Vec<DeviceRow>,
     roles: Vec<Choice>,
-    perks: Vec<Choice>,
+    /// None where there are too many to choose from: its short name is then typed.
+    perks: Option<Vec<Choice>>,
     fields: DeviceFields,
     faults: Faults,
     /// The code of the screen that was just made.
     code: Option<CodeView>,
+    /// Why a screen was not confirmed.
+    unconfirmed: Option<String>,
 }
 
 #[derive(Template)]
@@ -69,8 +71,10 @@ struct DeviceRow {
     places: String,
     class: &'static str,
     status: &'static str,
-    /// The two words that wait to be confirmed.
-    words: Option<String>,
+    /// Two words wait to be confirmed. They are typed, not shown: who had them before them would not look at the screen.
+    is_typed: bool,
+    /// The words that were typed are not those.
+    is_refused: bool,
     seen: Option<When>,
     page: Option<String>,
 }
@@ -116,7 +120,7 @@ impl DeviceFields {
 impl DeviceRow {
     fn of(device: Device, caller: &Caller<ManageDevices>, now: Timestamp) -> Self {
         let status = device.status(now);
-        let Device { key, perk, words, seen_at, page, .. } = device;
+        let Device { key, perk, seen_at, page, .. } = device;
         let (class, status_words) = match status {
             DeviceStatus::Waiting => ("", "waits for its code"),
             DeviceStatus::Expired => ("", "code is over"),
@@ -132,7 +136,8 @@ impl DeviceRow {
             places: places.into_iter().flatten().collect::<Vec<_>>().join(" · "),
             class,
             status: status_words,
-            words: words.filter(|_| status == DeviceStatus::Typed),
+            is_typed: status == DeviceStatus::Typed,
+            is_refused: false,
             seen: seen_at.map(|at| When::of(at, &zone, now)),
             page,
         }
@@ -147,7 +152,8 @@ impl DevicesPage {
         faults: Faults,
     ) -> Result<Self, Problem> {
         let (merchant, now) = (caller.merchant()?.id.clone(), gateway.clock.now());
-        let perks = gateway.catalog.list_perks(&merchant, None, MOST_PERKS).await?;
+        let perks = gateway.catalog.list_perks(&merchant, None, MOST_PERKS + 1).await?;
+        let are_few = perks.len() <= MOST_PERKS as usize;
         let devices = gateway.directory.list_devices(merchant).await?;
         let role = |role: Role| Choice {
             value: role.to_string(),
@@ -165,10 +171,11 @@ impl DevicesPage {
             frame: Frame::of("Screens", Section::Keys, caller.session(), now),
             devices: devices.into_iter().map(|device| DeviceRow::of(device, caller, now)).collect(),
             roles: ROLES.map(role).into_iter().collect(),
-            perks: perks.collect(),
+            perks: are_few.then(|| perks.collect()),
             fields,
             faults,
             code: None,
+            unconfirmed: None,
         })
     }
 }
@@ -192,16 +199,7 @@ pub(in crate::console) async fn post_device(
         Ok(read) => read,
         Err(faults) => return refused(&caller, &gateway, fields, faults).await,
     };
-    if let Some(perk) = &perk {
-        match gateway.catalog.open_perk(&caller.merchant()?.id, perk).await {
-            Ok(_) => {}
-            Err(PerkError::NotFound(_)) => {
-                return refused(&caller, &gateway, fields, Faults::at("perk", "Choose one of the perks.")).await;
-            }
-            Err(error) => return Err(error.into()),
-        }
-    }
-    let made = gateway.directory.create_device(key, perk, caller.actor()).await;
+    let made = gateway.create_device(key, perk, caller.actor()).await;
     match made {
         Ok((Device { key, .. }, NewCode { code, expires_at })) => {
             let shown = DevicesPage::of(&caller, &gateway, DeviceFields::default(), Faults::default()).await?;
@@ -243,8 +241,19 @@ pub(in crate::console) async fn post_confirm(
     form: Posted<WordsFields>,
 ) -> Result<HttpResponse, Problem> {
     let merchant = caller.merchant()?.id.clone();
-    gateway.directory.confirm_device(merchant, device.into_inner(), &form.0.words, caller.actor()).await?;
-    Ok(see_other(&"/console/devices"))
+    let device = device.into_inner();
+    match gateway.directory.confirm_device(merchant, device.clone(), &form.0.words, caller.actor()).await {
+        Ok(_) => Ok(see_other(&"/console/devices")),
+        Err(AccessError::Unfit(errors)) => {
+            let mut shown = DevicesPage::of(&caller, &gateway, DeviceFields::default(), Faults::default()).await?;
+            shown.unconfirmed = Faults::of(&errors, &["words"]).of_field("words").map(str::to_owned);
+            for row in shown.devices.iter_mut().filter(|row| row.device == device.as_str()) {
+                row.is_refused = true;
+            }
+            page_of(StatusCode::UNPROCESSABLE_ENTITY, &shown)
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 #[get("/devices/{device}/remove")]

@@ -6,7 +6,7 @@ use actix_web::web::Data;
 use actix_web::{HttpResponse, post};
 use serde::Deserialize;
 
-use super::view::AnswerView;
+use super::view::{AnswerView, Words};
 use crate::decision::decide::Decision;
 use crate::decision::facts::Context;
 use crate::eligibility::checker::{Answer, Question};
@@ -71,7 +71,7 @@ pub(in crate::screens) async fn post_check(
         return Err(unreadable("/people", "invalid_value", "from 1 to 100 people come together"));
     }
     let question = Question {
-        perk: perk_of(&gateway, &screen, merchant).await?,
+        perk: perk_of(&gateway, &screen, merchant)?,
         subject,
         context: Context::default().with_party(Party::of(people)),
         boarding_pass,
@@ -133,7 +133,7 @@ pub(in crate::screens) async fn post_again(
     match granted {
         Some(granted) => show(&gateway, &screen, granted, &languages.0).await,
         // A person looked at it, and said no.
-        None => Ok(HttpResponse::Ok().json(AnswerView::declined(answer))),
+        None => Ok(HttpResponse::Ok().json(AnswerView::declined(answer, gateway.clock.now()))),
     }
 }
 
@@ -149,7 +149,8 @@ async fn show(
     let rule = read.ok().map(|deciding| deciding.rule.clone());
     let closure = gateway.checker.words_of_closure_behind(merchant, &answer).await;
     let link = answer.check.as_ref().and_then(|check| gateway.links.address(check));
-    Ok(HttpResponse::Ok().json(AnswerView::of(answer, rule.as_deref(), closure.as_ref(), languages, link)))
+    let words = Words { rule: rule.as_deref(), closure: closure.as_ref(), languages };
+    Ok(HttpResponse::Ok().json(AnswerView::of(answer, words, link, gateway.clock.now())))
 }
 
 /// A grant that nobody saw.

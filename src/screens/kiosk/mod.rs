@@ -11,12 +11,13 @@ use askama::Template;
 
 use super::assets;
 use super::caller::{AtPlace, FromPage};
-use super::door::{DEVICE, transport_of};
+use super::door::DEVICE;
 use super::messages::{self, Shell};
-use super::place::{PageQuery, SeenScreens, look};
+use super::place::{PageQuery, look};
 use crate::access::devices::Screen;
 use crate::gateway::Gateway;
 use crate::web::extract::Params;
+use crate::web::page::arrival::transport_of;
 use crate::web::page::{page, see_other};
 use crate::web::problem::{Kind, Problem};
 
@@ -38,11 +39,15 @@ pub(super) fn page_of_screen<T: Template>(
         Err(problem) if problem.kind == Kind::MissingKey => return Ok(see_other(&"/pair")),
         Err(problem) => return Err(problem),
     };
-    let mut answer = page(&template(&screen))?;
+    Ok(renewed(req, page(&template(&screen))?))
+}
+
+/// The same answer, with the cookie of its screen renewed.
+pub(super) fn renewed(req: &HttpRequest, mut answer: HttpResponse) -> HttpResponse {
     let transport = transport_of(req);
     let secret = DEVICE.read(req.headers(), transport);
     answer.headers_mut().append(header::SET_COOKIE, DEVICE.write(secret.as_ref(), transport));
-    Ok(answer)
+    answer
 }
 
 #[get("")]
@@ -54,10 +59,7 @@ pub(super) async fn get_kiosk(req: HttpRequest, screen: Result<AtPlace, Problem>
 pub(super) async fn get_state(
     screen: FromPage,
     gateway: Data<Gateway>,
-    seen: Data<SeenScreens>,
     query: Params<PageQuery>,
 ) -> Result<HttpResponse, Problem> {
-    let place = look(&gateway, &screen, screen.merchant()?).await?;
-    seen.note(&gateway, &screen, &query.page).await;
-    Ok(HttpResponse::Ok().json(place))
+    Ok(HttpResponse::Ok().json(look(&gateway, &screen, screen.merchant()?, &query).await?))
 }

@@ -12,7 +12,9 @@ use crate::eligibility::shown::explanation::{GuestsShown, OfferShown, ReasonShow
 use crate::foundation::decimal::Decimal;
 use crate::foundation::ids::{CheckId, GrantId};
 use crate::foundation::language::Languages;
+use crate::rules::limit::Scope;
 use crate::rules::messages::Messages;
+
 use crate::rules::rule::Rule;
 use crate::web::page::qr::QrView;
 
@@ -30,6 +32,26 @@ enum Form {
     Limit,
     /// Someone looks at it.
     Waiting,
+    /// It was granted, and opens no door any more: it was taken back, or its key was withdrawn.
+    Ended,
+}
+
+/// Those whose uses of a limit are counted together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum CountsFor {
+    /// The person who asks, or their pass.
+    Person,
+    /// Everyone who comes.
+    House,
+}
+
+/// Where the words of an answer are from, and the languages to say them in.
+#[derive(Clone, Copy)]
+pub(super) struct Words<'a> {
+    pub rule: Option<&'a Rule>,
+    pub closure: Option<&'a Messages>,
+    pub languages: &'a Languages,
 }
 
 #[derive(Serialize)]
@@ -42,6 +64,10 @@ pub(super) struct AnswerView {
     guests: Option<GuestsShown>,
     at: Timestamp,
     until: Option<Timestamp>,
+    /// When a grant has ended, where that is known.
+    ended_at: Option<Timestamp>,
+    /// The gateway's clock: a screen's own may go wrong.
+    now: Timestamp,
     /// The token, to be scanned at the door.
     code: Option<QrView>,
     reasons: Vec<ReasonView>,
@@ -60,41 +86,43 @@ struct ReasonView {
     /// Whole points; none where it may not be known.
     gap: Option<i64>,
     next: Option<Timestamp>,
+    /// Those whose uses a limit counts together, where one was reached.
+    limit: Option<CountsFor>,
     /// The rule's own words, and their language.
     message: Option<String>,
     language: Option<String>,
 }
 
 impl AnswerView {
-    pub(super) fn of(
-        answer: Answer,
-        rule: Option<&Rule>,
-        closure: Option<&Messages>,
-        languages: &Languages,
-        link: Option<String>,
-    ) -> Self {
+    pub(super) fn of(answer: Answer, words: Words<'_>, link: Option<String>, now: Timestamp) -> Self {
+        let Words { rule, closure, languages } = words;
         let (at, tier_names) = (answer.at, names_of(&answer.decided.reasons));
         let shown = CheckShown::of(answer, false).with_closure(closure, languages);
         let (decision, offers) = (shown.decision, OfferShown::all(shown.decision, rule, languages));
         let next = next_of(&shown);
-        let form = form_of(&shown, next);
+        let code = shown.token.as_deref().and_then(QrView::of_long);
+        let form = form_of(&shown, next, code.is_some());
         let name_of = |id: &str| {
             let of_rule =
                 rule.and_then(|rule| rule.tiers().iter().find(|tier| tier.id == id)).map(|tier| tier.name.clone());
             of_rule.or_else(|| tier_names.iter().find(|(known, _)| known == id).map(|(_, name)| name.clone()))
         };
-        let reasons = if form == Form::Granted { Vec::new() } else { said_first(shown.reasons) };
+        let is_granted = decision == Decision::Granted;
+        let reasons = if is_granted { Vec::new() } else { said_first(shown.reasons) };
+        let said = |reason: ReasonShown| {
+            let limit = reason.limit.as_deref().and_then(|id| counts_for(rule, id));
+            ReasonView::of(reason.in_words_of(rule, decision, languages), limit, &name_of)
+        };
         Self {
             form,
             tier: shown.tier.map(|id| name_of(&id).unwrap_or(id)),
             guests: shown.guests,
             at,
-            until: shown.token_expires_at,
-            code: shown.token.as_deref().and_then(QrView::of_long),
-            reasons: reasons
-                .into_iter()
-                .map(|reason| ReasonView::of(reason.in_words_of(rule, decision, languages), &name_of))
-                .collect(),
+            until: shown.token_expires_at.filter(|_| form == Form::Granted),
+            ended_at: shown.voided_at.or(shown.released_at).or(shown.token_key_revoked_at),
+            now,
+            code,
+            reasons: reasons.into_iter().map(said).collect(),
             next,
             offers,
             link: link.as_deref().and_then(QrView::of),
@@ -104,13 +132,14 @@ impl AnswerView {
     }
 
     /// The answer to a check that a person has looked at and declined.
-    pub(super) fn declined(answer: Answer) -> Self {
+    pub(super) fn declined(answer: Answer, now: Timestamp) -> Self {
         let reason = ReasonView {
             code: "declined".to_owned(),
             tier: None,
             wanted: None,
             gap: None,
             next: None,
+            limit: None,
             message: None,
             language: None,
         };
@@ -120,6 +149,8 @@ impl AnswerView {
             guests: None,
             at: answer.at,
             until: None,
+            ended_at: None,
+            now,
             code: None,
             reasons: vec![reason],
             next: None,
@@ -132,13 +163,14 @@ impl AnswerView {
 }
 
 impl ReasonView {
-    fn of(reason: ReasonShown, name_of: &impl Fn(&str) -> Option<String>) -> Self {
+    fn of(reason: ReasonShown, limit: Option<CountsFor>, name_of: &impl Fn(&str) -> Option<String>) -> Self {
         Self {
             code: reason.code.as_str().to_owned(),
             tier: reason.tier.as_deref().map(|id| name_of(id).unwrap_or_else(|| id.to_owned())),
             wanted: reason.wanted.map(Decimal::rounded_up),
             gap: reason.short_by.map(Decimal::rounded_up),
             next: reason.next_eligible_at,
+            limit,
             message: reason.guest_message,
             language: reason.guest_language,
         }
@@ -150,11 +182,17 @@ fn names_of(reasons: &[Reason]) -> Vec<(String, String)> {
     reasons.iter().filter_map(|reason| reason.tier.clone().zip(reason.tier_name.clone())).collect()
 }
 
-fn form_of(shown: &CheckShown, next: Option<Timestamp>) -> Form {
+/// The scope of a rule's limit, where the rule can be read.
+fn counts_for(rule: Option<&Rule>, limit: &str) -> Option<CountsFor> {
+    let limit = rule?.limits().iter().find(|known| known.id == limit)?;
+    let is_of_person = limit.scope.iter().any(|scope| *scope == Scope::Subject || scope.is_digested());
+    Some(if is_of_person { CountsFor::Person } else { CountsFor::House })
+}
+
+fn form_of(shown: &CheckShown, next: Option<Timestamp>, has_code: bool) -> Form {
     match shown.decision {
-        // One that was taken back, or whose key was withdrawn, opens no door.
-        Decision::Granted if shown.token.is_none() => return Form::Refused,
-        Decision::Granted => return Form::Granted,
+        Decision::Granted if has_code => return Form::Granted,
+        Decision::Granted => return Form::Ended,
         Decision::Referred => return Form::Waiting,
         Decision::Denied => {}
     }

@@ -1,13 +1,14 @@
 // The screens of an answer: first what it is, beside it the reason, below what can be done.
 
-function sentenceOf(reason, zone, now) {
+function sentenceOf(reason, zone) {
   if (reason.message) return el("span", { lang: reason.language }, reason.message);
-  const said = { tier: reason.tier ?? "", wanted: reason.wanted, gap: reason.gap, next: reason.next ? moment(Date.parse(reason.next), zone, now) : "" };
+  const said = { tier: reason.tier ?? "", wanted: reason.wanted, gap: reason.gap };
   let key = `reason.${reason.code}`;
+  if (reason.limit && has(`${key}.${reason.limit}`)) key += `.${reason.limit}`;
   if (!has(key)) key = "reason.other";
   if (reason.code === "score_below_threshold" && (reason.gap ?? null) === null) key += ".far";
-  else if (reason.next && has(`${key}.next`)) key += ".next";
-  return el("span", {}, marked(text(key, said)));
+  const opens = reason.next && has(`${key}.next.today`);
+  return el("span", {}, marked(opens ? textAt(`${key}.next`, Date.parse(reason.next), zone) : text(key, said)));
 }
 
 /** How far a score is from what a tier asks for, a point for each tick. */
@@ -34,7 +35,7 @@ function offersOf(answer, again) {
   } else if (answer.offers.length === 0) {
     items.push(el("li", {}, el("span", {}, text("kiosk.refused.desk"))));
   }
-  return el("section", { class: "k-offers" }, el("h2", {}, text("kiosk.refused.do")), el("ul", {}, items));
+  return el("section", { class: "k-offers" }, el("h2", {}, text(answer.form === "early" ? "kiosk.early.until" : "kiosk.refused.do")), el("ul", {}, items));
 }
 
 function partyOf({ guests }) {
@@ -43,63 +44,86 @@ function partyOf({ guests }) {
   return text("kiosk.granted.alone");
 }
 
+/** What is left of a time is spoken at these minutes, and never more often: a timer says nothing by itself. */
+const SPOKEN_AT = [10, 5, 1];
+
+function speaker() {
+  let spoken = null;
+  return (minutes, words) => {
+    if (minutes === spoken) return;
+    if (spoken !== null && SPOKEN_AT.includes(minutes)) at("spoken").textContent = words;
+    spoken = minutes;
+  };
+}
+
 /** The code for the door, with a bar a minute. `tick` brings it up to the time. */
 function codeCard(answer, zone) {
   const [from, until] = [Date.parse(answer.at), Date.parse(answer.until)];
   const bars = Math.max(1, Math.min(30, Math.ceil((until - from) / 60_000)));
   const rects = Array.from({ length: bars }, (_, nth) => svg("rect", { x: nth * 10 + 1, y: 0, width: 8, height: 14, rx: 2 }));
-  const left = el("span", {});
+  const rest = el("span", { role: "timer" });
+  const speak = speaker();
   const card = el("div", { class: "k-card" },
     el("div", { class: "code" }, qr(answer.code, text("kiosk.granted.code")), el("p", { class: "over-words" }, text("kiosk.granted.expired"))),
     svg("svg", { class: "ticks", viewBox: `0 0 ${bars * 10} 14`, "aria-hidden": "true" }, rects),
-    el("p", {}, el("b", {}, text("kiosk.granted.until", { time: time(until, zone) })), el("br"), left));
-  const tick = (now) => {
-    const rest = Math.max(0, until - now);
-    const on = Math.ceil((rest / (until - from)) * bars);
+    el("p", {}, el("b", {}, text("kiosk.granted.until", { time: time(until, zone) })), el("br"), rest));
+  const tick = () => {
+    const wait = Math.max(0, until - gatewayTime());
+    const on = Math.ceil((wait / (until - from)) * bars);
     rects.forEach((rect, nth) => rect.setAttribute("class", nth >= on ? "past" : nth === on - 1 ? "now" : "on"));
-    card.classList.toggle("over", rest === 0);
-    left.textContent = rest === 0 ? text("kiosk.granted.expired") : text("kiosk.granted.left", { minutes: Math.ceil(rest / 60_000) });
+    card.classList.toggle("over", wait === 0);
+    const minutes = Math.ceil(wait / 60_000);
+    rest.textContent = wait === 0 ? text("kiosk.granted.expired") : text("kiosk.granted.left", { minutes });
+    speak(minutes, rest.textContent);
   };
   return { card, tick };
 }
 
 function countdown(until) {
   const box = el("p", { class: "k-count", role: "timer" });
+  const speak = speaker();
   let shown = "";
-  const tick = (now) => {
-    const rest = Math.max(0, until - now);
-    const [key, left] = rest >= 60_000 ? ["minutes", Math.ceil(rest / 60_000)] : ["seconds", Math.ceil(rest / 1_000)];
-    const words = rest === 0 ? text("kiosk.early.now") : text(`kiosk.early.${key}`, { [key]: left });
+  const tick = () => {
+    const wait = Math.max(0, until - gatewayTime());
+    const minutes = Math.ceil(wait / 60_000);
+    const [key, rest] = wait >= 60_000 ? ["minutes", minutes] : ["seconds", Math.ceil(wait / 1_000)];
+    const words = wait === 0 ? text("kiosk.early.now") : text(`kiosk.early.${key}`, { [key]: rest });
     if (words === shown) return;
     shown = words;
-    // A timer says nothing by itself: only these are spoken.
-    box.setAttribute("aria-live", key === "minutes" && [10, 5, 1].includes(left) ? "polite" : "off");
-    box.replaceChildren(...(rest === 0 ? [] : flap(String(left), "")), el("span", {}, words));
+    if (wait === 0) at("spoken").textContent = words;
+    else speak(minutes, words);
+    box.replaceChildren(...(wait === 0 ? [] : flap(String(rest), "")), el("span", {}, words));
   };
   return { box, tick };
 }
 
 /** What to show of an answer: the class of its screen, its parts, and what the time changes. */
-function screenOf(answer, zone, now) {
-  const sentences = answer.reasons.map((reason, nth) => el("p", { class: nth ? "also" : "lead" }, sentenceOf(reason, zone, now)));
-  if (answer.form === "granted") {
-    const { card, tick } = answer.code ? codeCard(answer, zone) : { card: null, tick: () => {} };
+function screenOf(answer, zone) {
+  const still = () => {};
+  const lead = (key, said) => el("p", { class: "lead" }, text(key, said));
+  if (answer.form === "granted" && answer.code) {
+    const { card, tick } = codeCard(answer, zone);
     const say = [MARKS.granted(), heading("kiosk.granted.title"), el("p", { class: "tier-name" }, answer.tier ?? ""), el("p", { class: "lead" }, partyOf(answer)), el("p", { class: "also" }, text("kiosk.granted.show"))];
     return { look: "granted", say, rest: [card], tick };
   }
-  if (answer.form === "waiting") {
-    return { look: "kind", say: [MARKS.waiting(), heading("kiosk.waiting.title"), el("p", { class: "lead" }, text("kiosk.waiting.lead"))], rest: [offersOf({ ...answer, offers: [] })], tick: () => {} };
+  if (answer.form === "granted") return { look: "kind", say: [MARKS.refused(), heading("kiosk.fault.title"), lead("kiosk.fault.lead")], tick: still };
+  if (answer.form === "ended") {
+    const said = answer.ended_at ? lead("kiosk.ended.lead", { time: time(Date.parse(answer.ended_at), zone) }) : lead("kiosk.ended.bare");
+    return { look: "kind", say: [MARKS.refused(), heading("kiosk.ended.title"), said], tick: still };
   }
+  if (answer.form === "waiting") {
+    return { look: "kind", say: [MARKS.waiting(), heading("kiosk.waiting.title"), lead("kiosk.waiting.lead")], rest: [offersOf({ ...answer, offers: [] })], tick: still };
+  }
+  const sentences = answer.reasons.map((reason, nth) => el("p", { class: nth ? "also" : "lead" }, sentenceOf(reason, zone)));
   const next = answer.next ? Date.parse(answer.next) : null;
   if (answer.form === "early") {
     const { box, tick } = countdown(next);
-    const again = text("kiosk.early.again", { time: moment(next, zone, now) });
-    return { look: "kind", say: [MARKS.early(), heading("kiosk.early.title"), ...sentences, next - now < 6 * 3_600_000 && box], rest: [offersOf(answer, again)], tick };
+    const more = next - gatewayTime() < 6 * 3_600_000 ? [box] : [];
+    return { look: "kind", say: [MARKS.early(), heading("kiosk.early.title"), ...sentences], more, rest: [offersOf(answer, textAt("kiosk.early.again", next, zone))], tick };
   }
   const short = answer.reasons.find((reason) => reason.gap && reason.wanted && reason.gap <= 10);
-  const again = next ? text("kiosk.refused.again", { time: moment(next, zone, now) }) : null;
-  const [sign, title] = answer.form === "limit" ? [MARKS.limit(), "kiosk.limit.title"] : [MARKS.refused(), "kiosk.refused.title"];
-  return { look: "kind", say: [sign, heading(title), ...sentences, short && gapPicture(short)], rest: [offersOf(answer, again)], tick: () => {} };
+  const again = next ? textAt("kiosk.refused.again", next, zone) : null;
+  const limit = answer.reasons.find((reason) => reason.code === "limit_reached")?.limit;
+  const title = answer.form === "limit" ? (limit === "house" ? "kiosk.limit.full" : limit && !next ? "kiosk.limit.used" : "kiosk.limit.title") : "kiosk.refused.title";
+  return { look: "kind", say: [answer.form === "limit" ? MARKS.limit() : MARKS.refused(), heading(title), ...sentences], more: short ? [gapPicture(short)] : [], rest: [offersOf(answer, again)], tick: still };
 }
-
-const heading = (key) => el("h1", { tabindex: "-1" }, text(key));

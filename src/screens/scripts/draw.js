@@ -18,6 +18,8 @@ const svg = (name, parts, ...inside) => make(SVG, name, parts, inside);
 /** A text whose words between stars are set off. */
 const marked = (words) => words.split("*").map((part, nth) => (nth % 2 ? el("b", {}, el("bdi", {}, part)) : part));
 
+const heading = (key) => el("h1", { tabindex: "-1" }, text(key));
+
 /** Tiles of a board, with what they say for those who don't see them. */
 function flap(words, said) {
   const tiles = [...words].map((sign) => el("i", { class: /[0-9]/.test(sign) ? null : "sep" }, sign));
@@ -44,9 +46,15 @@ const MARKS = {
   away: () => mark(stroke("M14 42a52 52 0 0 1 72 0M29 58a31 31 0 0 1 42 0", INK, 8), svg("circle", { cx: 50, cy: 78, r: 6, fill: INK }), stroke("M16 14l68 74", SIGNAL, 9)),
 };
 
+/** When a place is open. */
+function hoursOf({ state, until, zone }) {
+  const key = `kiosk.idle.${state === "open" ? "open" : "closed"}`;
+  return until ? textAt(`${key}_until`, Date.parse(until), zone) : text(key);
+}
+
 function clock(zone) {
   if (!zone) return;
-  const now = time(Date.now(), zone);
+  const now = time(gatewayTime(), zone);
   at("clock").replaceChildren(...flap(now, text("kiosk.clock", { time: now })));
 }
 
@@ -60,6 +68,7 @@ async function call(path, { body, key, patience = 8_000 } = {}) {
   try {
     const reply = await fetch(path, { method: body ? "POST" : "GET", headers, body, signal: abort.signal, cache: "no-store", redirect: "error" });
     const value = reply.headers.get("content-type")?.includes("json") ? await reply.json() : null;
+    if (value?.now) skew = Date.parse(value.now) - Date.now();
     return { status: reply.status, value, wait: Number(reply.headers.get("retry-after")) || 0 };
   } catch {
     return null;

@@ -27,7 +27,7 @@ function compare(words) {
 
 async function follow() {
   for (;;) {
-    await new Promise((done) => setTimeout(done, 1_000));
+    await new Promise((done) => setTimeout(done, 2_000));
     const reply = await fetch("/pair/state", { cache: "no-store" }).catch(() => null);
     if (!reply?.ok) continue;
     const state = await reply.json();

@@ -32,19 +32,34 @@ async function digest(words) {
   return Array.from(new Uint8Array(bytes), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** The camera, where the browser reads codes itself; each is taken once until another one is held there. */
-async function listenToCamera(video, taken) {
-  if (!("BarcodeDetector" in globalThis)) return false;
-  const formats = (await BarcodeDetector.getSupportedFormats()).filter((it) => ["qr_code", "aztec", "pdf417"].includes(it));
-  if (formats.length === 0) return false;
+/** Codes that a browser reads from a picture by itself; none where it reads none. */
+async function codesOfCamera() {
+  if (!("BarcodeDetector" in globalThis)) return [];
+  const known = await BarcodeDetector.getSupportedFormats().catch(() => []);
+  return known.filter((it) => ["qr_code", "aztec", "pdf417"].includes(it));
+}
+
+/** A code is the same one while it is held there, even where a picture of it is missed now and then. */
+const HELD_FOR = 3_000;
+
+/** Reads codes from the camera: each is taken once. Fails where the camera may not be used. Returns what shows its picture. */
+async function listenToCamera(formats, taken) {
   const detector = new BarcodeDetector({ formats });
-  video.srcObject = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "user", width: { max: 1280 }, height: { max: 720 } } });
-  await video.play();
-  let last = "";
+  const stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "user", width: { max: 1280 }, height: { max: 720 } } });
+  const show = () => {
+    const video = el("video", { class: "k-video", playsinline: true, "aria-hidden": "true" });
+    Object.assign(video, { muted: true, srcObject: stream });
+    video.play().catch(() => {});
+    return video;
+  };
+  // One that stands in no page, as taking it out of one would stop it.
+  const video = show();
+  let held = { code: "", at: 0 };
   setInterval(async () => {
     const [code] = await detector.detect(video).catch(() => []);
-    if (code && code.rawValue !== last && taken(code.rawValue)) last = code.rawValue;
-    if (!code) last = "";
+    const now = Date.now();
+    if (code?.rawValue === held.code || (code && taken(code.rawValue))) held = { code: code.rawValue, at: now };
+    else if (now - held.at > HELD_FOR) held.code = "";
   }, 500);
-  return true;
+  return show;
 }

@@ -11,16 +11,28 @@ async function learn(it) {
 
 /** Begins with the language of who is there; the others come behind it. */
 async function loadWords() {
-  speak(await learn(preferred()));
+  speak(await learn(fitting([sessionStorage.getItem("language"), ...navigator.languages])));
   for (const it of languages) learn(it).catch(() => {});
 }
 
-function preferred() {
-  const kept = sessionStorage.getItem("language");
-  const wanted = [kept, ...navigator.languages].filter(Boolean);
-  const fits = (tag) => languages.find((it) => tag === it.tag || tag.startsWith(`${it.tag}-`) || (tag.split("-")[0] === it.tag.split("-")[0] && !tag.startsWith("zh-H")));
-  return wanted.map(fits).find(Boolean) ?? languages[0];
+/** The language and the script of a tag: Chinese is written in one of two, which its country tells where the tag doesn't. */
+function written(tag) {
+  try {
+    const locale = new Intl.Locale(tag).maximize();
+    return `${locale.language}-${locale.script}`;
+  } catch {
+    return tag;
+  }
 }
+
+/** The first of the languages that are wanted which we have. */
+function fitting(wanted) {
+  const known = (tag) => tag && languages.find((it) => tag === it.tag || written(tag) === written(it.tag));
+  return wanted.map(known).find(Boolean) ?? languages[0];
+}
+
+/** The kiosk's own language. */
+const ownLanguage = () => fitting(navigator.languages);
 
 function speak(chosen) {
   language = chosen;
@@ -50,11 +62,15 @@ function time(at, zone) {
   return new Intl.DateTimeFormat(numbersOf(), { hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: zone }).format(at);
 }
 
-/** An instant to come back at: the day too, unless it is today's. */
-function moment(at, zone, now) {
-  const day = (it) => new Intl.DateTimeFormat("en-CA", { timeZone: zone }).format(it);
-  if (day(at) === day(now)) return time(at, zone);
-  const near = at - now < 6 * 86_400_000;
-  const date = near ? { weekday: "long" } : { day: "numeric", month: "long" };
-  return new Intl.DateTimeFormat(numbersOf(), { ...date, hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: zone }).format(at);
+/** The text of a key about an instant to come: a sentence of its own for another day than today. */
+function textAt(key, at, zone) {
+  const now = gatewayTime();
+  const dayOf = (it) => new Intl.DateTimeFormat("en-CA", { timeZone: zone }).format(it);
+  if (dayOf(at) === dayOf(now)) return text(`${key}.today`, { time: time(at, zone) });
+  const parts = at - now < 6 * 86_400_000 ? { weekday: "long" } : { day: "numeric", month: "long" };
+  return text(`${key}.day`, { day: new Intl.DateTimeFormat(numbersOf(), { ...parts, timeZone: zone }).format(at), time: time(at, zone) });
 }
+
+// The clock of a kiosk may be wrong: instants are compared with the gateway's.
+let skew = 0;
+const gatewayTime = () => Date.now() + skew;

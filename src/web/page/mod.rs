@@ -1,8 +1,10 @@
 //! Pages for people: how they are sent, and the headers that keep other pages out.
 //!
-//! - `transport`: over which connections they are answered; `cookie`: what a browser holds
+//! - `arrival`: what every door of pages asks first; `transport`: over which connections they are answered
+//! - `cookie`: what a browser holds
 //! - `assets`: styles and scripts; `qr`: codes to scan
 
+pub(crate) mod arrival;
 pub(crate) mod assets;
 pub(crate) mod cookie;
 pub(crate) mod qr;

@@ -81,10 +81,31 @@ export async function kiosk(t, merchant, { watched = true, ...options } = {}) {
   return { page, device };
 }
 
-/** Holds something under the reader: many keys in a moment. */
-export async function scan(page, text) {
-  await page.keyboard.type(text);
-  await page.keyboard.press("Enter");
+/** Holds something under the reader: many keys in a moment, however slow this machine is. */
+export const scan = (page, text) =>
+  page.evaluate((keys) => {
+    for (const key of keys) document.activeElement.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
+  }, [...text, "Enter"]);
+
+/** Lets time pass in the page, as its clock tells it. */
+export const later = (page, wait) =>
+  page.evaluate((more) => {
+    const was = Date.now;
+    Date.now = () => was() + more;
+  }, wait);
+
+/** Holds the calls of this path until the test lets them go. */
+export async function hold(page, path) {
+  let go;
+  const open = new Promise((done) => (go = done));
+  const keys = [];
+  const handler = async (route) => {
+    keys.push(route.request().headers()["idempotency-key"]);
+    await open;
+    return route.continue().catch(() => {});
+  };
+  await page.route(path, handler);
+  return { keys, go };
 }
 
 /** Waits until the screen says this. */

@@ -5,6 +5,7 @@
 mod accounts;
 mod assets;
 mod browser;
+mod devices;
 mod editor;
 mod forms;
 mod in_a_browser;

@@ -20,7 +20,7 @@ async fn plain_http_from_elsewhere_is_refused_with_the_reason() {
             let reply = browser.ask(Method::GET, path, headers).await;
             assert_eq!(reply.status, 403, "{path} {headers:?}");
             assert!(
-                reply.text.contains("answers over HTTPS") && reply.text.contains("trusted_proxies"),
+                reply.text.contains("answered over HTTPS") && reply.text.contains("trusted_proxies"),
                 "{}",
                 reply.text
             );

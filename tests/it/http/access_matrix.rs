@@ -361,7 +361,7 @@ pub(super) const SAMPLES: &[Sample] = &[
         (Method::DELETE, format!("/v1/desk/clerks/{}", it.clerks[1]), Value::Null)
     }),
     sample("create_device", Foreign::Nothing, |it| {
-        (Method::POST, "/v1/devices".into(), json!({"role": "kiosk", "label": it.caller}))
+        (Method::POST, "/v1/devices".into(), json!({"role": "door", "label": it.caller, "audience": "a"}))
     }),
     sample("list_devices", Foreign::Nothing, |_| get("/v1/devices".into())),
     sample("confirm_device", Foreign::NotFound, |it| {

@@ -1,11 +1,15 @@
 //! What a person is answered at a kiosk: the same decision as the API's, with what a kiosk may know of it.
 
+use perkgate::access::devices::NewCode;
 use perkgate::access::{NewKey, Role};
+use perkgate::foundation::json::Json;
+use perkgate::perks::perk::NewVersion;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::screen::Screen;
+use super::screen::{Screen, attribute};
 use crate::support::app::TestApp;
+use crate::support::world::CLI;
 
 const LOUNGE: &str = r#"{
     "score": {"source": "klout"},
@@ -39,6 +43,10 @@ async fn a_grant_has_a_code_and_no_token_and_a_retry_gets_it_again() {
         let limit = limit.is(200);
         assert_eq!((&limit["form"], &limit["reasons"][0]["code"]), (&json!("limit"), &json!("limit_reached")));
         assert_eq!(limit["next"], "2012-05-09T00:00:00Z");
+        assert_eq!(
+            (&limit["reasons"][0]["limit"], &granted["now"]),
+            (&json!("person"), &json!("2012-05-08T19:00:00Z"))
+        );
         assert_eq!(limit["code"], Value::Null);
 
         // It can be taken back, as nobody saw it: by the kiosk that asked.
@@ -51,12 +59,11 @@ async fn a_grant_has_a_code_and_no_token_and_a_retry_gets_it_again() {
         let check = format!("/v1/checks/{}", granted["check"].as_str().unwrap());
         let admin = app.admin(&app.cathay).await;
         assert_eq!(admin.get(&check).await.is(200)["voided_at"], "2012-05-08T19:00:00Z");
+        app.world.pass(5);
         let again = screen.ask("twitter:ada", "one").await.is(200);
-        assert_eq!(
-            (&again["form"], &again["code"]),
-            (&json!("refused"), &Value::Null),
-            "its token is never shown again"
-        );
+        assert_eq!([&again["form"], &again["ended_at"]], [&json!("ended"), &json!("2012-05-08T19:00:00Z")]);
+        assert_eq!([&again["code"], &again["until"]], [&Value::Null; 2], "its token is never shown again");
+        assert_eq!((&again["reasons"], &again["now"]), (&json!([]), &json!("2012-05-08T19:00:05Z")));
     }
 }
 
@@ -103,6 +110,9 @@ async fn a_kiosk_shows_its_place_and_is_seen() {
             screen.client.ask(Method::GET, "/kiosk/state?page=abc123").header("perkgate-page", &screen.page_token);
         let state = ask.header("cookie", screen.cookie.as_deref().unwrap()).await;
         let state = state.is(200);
+        assert_eq!(state["asks_party"], false);
+        let page = screen.open("/kiosk").await;
+        assert_eq!(state["version"], attribute(&page.text, "data-version"), "it is of now");
         assert_eq!(
             (&state["location"], &state["kiosk"], &state["state"]),
             (&json!("SFO-A"), &json!("A12"), &json!("open"))
@@ -110,6 +120,7 @@ async fn a_kiosk_shows_its_place_and_is_seen() {
         let tiers: Vec<_> = state["tiers"].as_array().unwrap().iter().map(|tier| tier["name"].clone()).collect();
         assert_eq!(tiers, ["First lounge", "Main lounge"]);
         let admin = app.admin(&app.cathay).await;
+        app.world.gateway.directory.write_uses().await.unwrap();
         let listed = admin.get("/v1/devices").await;
         let device = listed.is(200)["devices"][0].clone();
         assert_eq!((&device["seen_at"], &device["page"]), (&json!("2012-05-08T19:00:00Z"), &json!("abc123")));
@@ -175,6 +186,95 @@ async fn every_file_of_the_shell_is_there_and_the_worker_keeps_nothing_else() {
         NewKey { audience: Some("sfo-lounge".into()), ..NewKey::of(Role::Door, Some(app.cathay.id.clone()), "SFO A3") };
     let (_, door) = Screen::paired(&app, door, 'd').await;
     door.open("/kiosk").await.problem(403, "forbidden");
-    assert_eq!(door.open("/pair").await.header("location"), "/door");
     assert_eq!(screen.open("/kiosk/nothing").await.status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_house_is_no_ones_own_limit() {
+    for app in TestApp::all().await {
+        let rule = r#"{"score":{"source":"klout"},"tiers":[{"id":"main","name":"Main lounge",
+            "when":{"attr":"score","op":"gte","value":40}}],
+            "limits":[{"id":"house-day","scope":["perk"],"max":3,"cost":"party","window":{"calendar":"day"}}]}"#;
+        app.lounge(rule, "50").await;
+        let screen = Screen::kiosk(&app, 'a').await;
+        assert_eq!(state(&screen).await.is(200)["asks_party"], true, "a limit counts heads");
+        let headers = [("perkgate-page", screen.page_token.as_str()), ("idempotency-key", "one")];
+        let three = screen.send("/kiosk/checks", &json!({"read": "twitter:ada", "people": 3}), &headers).await;
+        assert_eq!(three.is(200)["form"], "granted");
+        app.world.score(&app.cathay, "twitter:bob", "50").await;
+        let full = screen.ask("twitter:bob", "two").await.is(200);
+        assert_eq!((&full["form"], &full["reasons"][0]["limit"]), (&json!("limit"), &json!("house")));
+    }
+}
+
+async fn state(screen: &Screen) -> crate::support::client::Reply {
+    let ask = screen.client.ask(Method::GET, "/kiosk/state").header("perkgate-page", &screen.page_token);
+    ask.header("cookie", screen.cookie.as_deref().unwrap()).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_condition_on_the_party_asks_for_it() {
+    let app = TestApp::start(&[]).await;
+    let rule = r#"{"tiers":[{"id":"main","name":"Main lounge","when":{"attr":"context.party","op":"lte","value":2}}]}"#;
+    app.lounge(rule, "50").await;
+    let screen = Screen::kiosk(&app, 'a').await;
+    assert_eq!(state(&screen).await.is(200)["asks_party"], true);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kiosk_without_a_perk_is_for_the_only_one_that_decides() {
+    for app in TestApp::all().await {
+        let made = app.world.gateway.directory.create_device(
+            NewKey::of(Role::Kiosk, Some(app.cathay.id.clone()), "SFO A12"),
+            None,
+            CLI,
+        );
+        let (device, NewCode { code, .. }) = made.await.unwrap();
+        let mut screen = Screen::new(&app);
+        let words = screen.pair(code.expose(), 'a').await.text_of("words");
+        let directory = &app.world.gateway.directory;
+        directory.confirm_device(app.cathay.id.clone(), device.key.id, &words, CLI).await.unwrap();
+        screen.page_token = attribute(&screen.open("/kiosk").await.text, "data-page");
+        state(&screen).await.problem(409, "wrong_status");
+
+        // More drafts than any page of a list has, before it by name.
+        let rule = r#"{"at_least":40,"score":"klout"}"#;
+        for nth in 0..25 {
+            let version = NewVersion { rule: Json::parse(rule).unwrap(), publish: false, change_note: None };
+            let slug = format!("a-{nth}").parse().unwrap();
+            app.world.gateway.catalog.create_perk(&app.cathay.id, CLI, slug, "Draft", version).await.unwrap();
+        }
+        app.lounge(LOUNGE, "50").await;
+        assert_eq!(state(&screen).await.is(200)["perk"], "sfo-lounge");
+        assert_eq!(screen.ask("twitter:ada", "one").await.is(200)["form"], "granted");
+        app.world.perk(&app.cathay, "zrh-lounge", rule).await;
+        state(&screen).await.problem(409, "wrong_status");
+        screen.ask("twitter:ada", "two").await.problem(409, "wrong_status");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_desk_and_a_door_have_a_page_that_says_what_to_do() {
+    for app in TestApp::all().await {
+        app.lounge(LOUNGE, "50").await;
+        let kiosk = Screen::kiosk(&app, 'a').await;
+        for (role, letter, home, other) in [(Role::Desk, 'b', "/desk", "/door"), (Role::Door, 'c', "/door", "/desk")] {
+            let audience = (role == Role::Door).then(|| "sfo-lounge".to_owned());
+            let new = NewKey { audience, ..NewKey::of(role, Some(app.cathay.id.clone()), "SFO A3") };
+            let (device, screen) = Screen::paired(&app, new, letter).await;
+            assert_eq!(screen.open("/pair").await.header("location"), home);
+            let page = screen.open(home).await;
+            assert_eq!(page.status, 200, "{}", page.text);
+            let id = device.key.id.to_string();
+            assert!(page.text.contains(&id) && page.text.contains("sign the screen"), "{}", page.text);
+            assert!(page.header("set-cookie").contains("Max-Age=34560000"), "it is renewed");
+            assert_eq!(screen.open(other).await.header("location"), home);
+            assert_eq!(kiosk.open(home).await.header("location"), "/kiosk");
+            assert_eq!(Screen::new(&app).open(home).await.header("location"), "/pair");
+            let admin = app.admin(&app.cathay).await;
+            assert_eq!(admin.delete(&format!("/v1/devices/{id}")).await.status, 204);
+            assert_eq!(screen.open(home).await.header("location"), "/pair");
+            assert_eq!(screen.open("/pair").await.status, 200, "it can be paired again");
+        }
+    }
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::screen::{Screen, attribute, secret};
 use crate::support::app::TestApp;
 use crate::support::client::Client;
-use crate::support::world::World;
+use crate::support::world::{CLI, World};
 
 const RULE: &str = r#"{"at_least":40,"score":"klout"}"#;
 
@@ -113,7 +113,7 @@ async fn a_code_is_one_browsers_and_the_same_browser_gets_its_answer_again() {
             .map(|it| it["status"].as_str().unwrap().to_owned())
             .collect();
         statuses.sort();
-        assert_eq!(statuses, ["expired", "expired", "typed"]);
+        assert_eq!(statuses, ["expired"; 3], "who typed the first one was never confirmed");
     }
 }
 
@@ -166,34 +166,156 @@ async fn a_screen_that_is_signed_off_stops_here_at_once_and_on_a_replica() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cookie_alone_asks_nothing_and_is_no_key() {
-    let app = TestApp::start(&[]).await;
-    app.lounge(RULE, "50").await;
-    let screen = Screen::kiosk(&app, 'a').await;
-    let body = json!({"read": "twitter:ada"});
-    let (token, key) = (("perkgate-page", screen.page_token.as_str()), ("idempotency-key", "one"));
-    let other = Screen::kiosk(&app, 'b').await;
-    let before = app.footprint().await;
-    for headers in [
-        &[key][..],
-        &[key, ("perkgate-page", "")],
-        &[key, ("perkgate-page", &"0".repeat(64))],
-        &[key, token, ("origin", "https://evil.example")],
-    ] {
-        screen.send("/kiosk/checks", &body, headers).await.problem(403, "forbidden");
+async fn words_are_over_ten_minutes_after_the_code_was_typed() {
+    for app in TestApp::all().await {
+        app.lounge(RULE, "50").await;
+        let admin = app.admin(&app.cathay).await;
+        let made = make(&admin).await;
+        let (device, code) = (text(&made, "device"), text(&made, "code"));
+        app.world.pass(599);
+        let mut screen = Screen::new(&app);
+        let words = screen.pair(&code, 'a').await.text_of("words");
+        app.world.pass(599);
+        assert_eq!(screen.pair(&code, 'a').await.text_of("words"), words, "a lost answer, after the code was over");
+        assert_eq!(screen.open("/pair/state").await.is(200)["state"], "waiting");
+        app.world.pass(1);
+        assert_eq!(screen.open("/pair/state").await.is(200), json!({"state": "unpaired"}));
+        let confirm = format!("/v1/devices/{device}/confirm");
+        let late = admin.post(&confirm, &json!({"words": words})).await;
+        assert_eq!(late.problem(422, "invalid_request")[0].0, "/words");
+        screen.pair(&code, 'a').await.problem(403, "forbidden");
+        assert_eq!(admin.get("/v1/devices").await.is(200)["devices"][0]["status"], "expired");
+
+        // One that was confirmed in time works on, and its browser is answered whenever it asks.
+        let made = make(&admin).await;
+        let (device, code) = (text(&made, "device"), text(&made, "code"));
+        let mut screen = Screen::new(&app);
+        let words = screen.pair(&code, 'b').await.text_of("words");
+        let confirm = format!("/v1/devices/{device}/confirm");
+        admin.post(&confirm, &json!({"words": words})).await.is(200);
+        app.world.pass(3_600);
+        assert_eq!(screen.pair(&code, 'b').await.text_of("words"), words);
+        assert_eq!(screen.open("/kiosk").await.status, 200);
+        admin.post(&confirm, &json!({"words": words})).await.is(200);
+        assert_eq!(findings(&app.world), [""; 0]);
     }
-    for site in ["cross-site", "same-site", "none"] {
-        let ask = screen.client.post("/kiosk/checks", &body).header("sec-fetch-site", site);
-        let ask = ask.header(key.0, key.1).header(token.0, token.1);
-        ask.header("cookie", screen.cookie.as_deref().unwrap()).await.problem(403, "forbidden");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_screen_that_was_confirmed_on_a_replica_is_paired_at_once() {
+    for app in TestApp::all().await {
+        app.lounge(RULE, "50").await;
+        let made = make(&app.admin(&app.cathay).await).await;
+        let mut screen = Screen::new(&app);
+        let words = screen.pair(&text(&made, "code"), 'a').await.text_of("words");
+        let replica = app.world.replica().await;
+        let device = text(&made, "device").parse().unwrap();
+        replica.directory.confirm_device(app.cathay.id.clone(), device, &words, CLI).await.unwrap();
+        let state = screen.open("/pair/state").await.is(200);
+        assert_eq!(state, json!({"state": "paired", "home": "/kiosk"}), "never unpaired in between");
+        assert_eq!(screen.open("/pair").await.header("location"), "/kiosk");
     }
-    // Nor does another screen's page speak for it.
-    screen.send("/kiosk/checks", &body, &[key, ("perkgate-page", &other.page_token)]).await.problem(403, "forbidden");
-    let bearer = app.bearing(Some(format!("Bearer {}", secret('a'))));
-    bearer.get("/v1/me").await.problem(401, "invalid_key");
-    assert_eq!(app.footprint().await, before);
-    screen.send("/kiosk/checks", &body, &[token]).await.problem(400, "bad_idempotency_key");
-    screen.send("/kiosk/checks", &body, &[key, token]).await.is(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_codes_end_none_that_was_typed() {
+    for app in TestApp::all().await {
+        app.lounge(RULE, "50").await;
+        let directory = &app.world.gateway.directory;
+        let admin = app.admin(&app.cathay).await;
+        let code = text(&make(&admin).await, "code");
+        let held = perkgate::access::accounts::SecretToken::parse(&secret('a')).unwrap();
+        let words = directory.pair_device(&code, &held).await.unwrap();
+        let other = perkgate::access::accounts::SecretToken::parse(&secret('z')).unwrap();
+        let guesses = "ABCDEFGHJKMN".chars().map(|last| format!("{}{last}", &code[..7])).filter(|guess| *guess != code);
+        for guess in guesses {
+            assert!(directory.pair_device(&guess, &other).await.is_err());
+        }
+        assert_eq!(directory.pair_device(&code, &held).await.unwrap(), words, "a lost answer");
+        let listed = admin.get("/v1/devices").await.is(200);
+        assert_eq!((&listed["devices"][0]["status"], &listed["devices"][0]["words"]), (&json!("typed"), &json!(words)));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_screen_is_made_once_however_often_it_is_asked_for() {
+    for app in TestApp::all().await {
+        app.lounge(RULE, "50").await;
+        let admin = app.admin(&app.cathay).await;
+        let body = json!({"role": "kiosk", "label": "SFO A12", "perk": "sfo-lounge"});
+        let ask = async |body: &Value| admin.post("/v1/devices", body).header("idempotency-key", "one").await;
+        let first = ask(&body).await;
+        let again = ask(&body).await;
+        assert_eq!((first.status, again.status, &again.text), (201, 201, &first.text), "a lost answer brings its code");
+        ask(&json!({"role": "kiosk", "label": "SFO A13"})).await.problem(422, "idempotency_key_reused");
+        let listed = admin.get("/v1/devices").await.is(200);
+        assert_eq!(listed["devices"].as_array().unwrap().len(), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn screens_that_wait_use_up_no_ones_wrong_keys() {
+    for app in TestApp::all_with(&[("rate_failed_keys", "1")]).await {
+        app.lounge(RULE, "50").await;
+        let mut screen = Screen::new(&app);
+        let code = text(&make(&app.admin(&app.cathay).await).await, "code");
+        screen.pair(&code, 'a').await.is(200);
+        for _ in 0..10 {
+            assert_eq!(screen.open("/pair/state").await.is(200)["state"], "waiting");
+        }
+        let wrong = app.bearing(Some(format!("Bearer {}", secret('b'))));
+        wrong.get("/v1/me").await.problem(401, "invalid_key");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cookie_or_a_page_alone_asks_nothing_and_signing_off_ends_both() {
+    for app in TestApp::all().await {
+        app.lounge(RULE, "50").await;
+        let new = NewKey::of(Role::Kiosk, Some(app.cathay.id.clone()), "SFO A12");
+        let (device, screen) = Screen::paired(&app, new, 'a').await;
+        let other = Screen::kiosk(&app, 'b').await;
+        let body = json!({"read": "twitter:ada"});
+        let (token, key) = (("perkgate-page", screen.page_token.as_str()), ("idempotency-key", "one"));
+        let before = app.footprint().await;
+        // The cookie, without the token of its page, or from another site's.
+        for headers in [
+            &[key][..],
+            &[key, ("perkgate-page", "")],
+            &[key, ("perkgate-page", &"0".repeat(64))],
+            &[key, ("perkgate-page", &other.page_token)],
+            &[key, token, ("origin", "https://evil.example")],
+        ] {
+            screen.send("/kiosk/checks", &body, headers).await.problem(403, "forbidden");
+        }
+        for site in ["cross-site", "same-site", "none"] {
+            let ask = screen.client.post("/kiosk/checks", &body).header("sec-fetch-site", site);
+            let ask = ask.header(key.0, key.1).header(token.0, token.1);
+            ask.header("cookie", screen.cookie.as_deref().unwrap()).await.problem(403, "forbidden");
+        }
+        // The token of the page, without its cookie.
+        let bare = Screen { page_token: screen.page_token.clone(), ..Screen::new(&app) };
+        bare.send("/kiosk/checks", &body, &[key, token]).await.problem(401, "missing_key");
+        // Neither is a key of the API.
+        for bearer in [secret('a'), screen.page_token.clone()] {
+            let bearer = app.bearing(Some(format!("Bearer {bearer}")));
+            bearer.get("/v1/me").await.problem(401, "invalid_key");
+        }
+        assert_eq!(app.footprint().await, before);
+        screen.send("/kiosk/checks", &body, &[token]).await.problem(400, "bad_idempotency_key");
+
+        // Who copies the cookie loads the page, and has the screen beside it: until it is signed off.
+        let mut copy = Screen { cookie: screen.cookie.clone(), ..Screen::new(&app) };
+        copy.page_token = attribute(&copy.open("/kiosk").await.text, "data-page");
+        assert_eq!(screen.ask("twitter:ada", "one").await.is(200)["form"], "granted");
+        assert_eq!(copy.ask("twitter:ada", "one").await.is(200)["form"], "granted");
+        let admin = app.admin(&app.cathay).await;
+        assert_eq!(admin.delete(&format!("/v1/devices/{}", device.key.id)).await.status, 204);
+        for ended in [&screen, &copy] {
+            ended.ask("twitter:ada", "two").await.problem(401, "missing_key");
+            assert_eq!(ended.open("/kiosk").await.header("location"), "/pair");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -226,7 +348,11 @@ async fn screens_are_made_of_what_fits() {
         let refused = admin.post("/v1/devices", &body).await;
         assert_eq!(refused.problem(422, "invalid_request")[0].0, path);
     }
-    admin.post("/v1/devices", &json!({"role": "kiosk", "label": "x", "perk": "none"})).await.problem(404, "not_found");
+    let unknown = admin.post("/v1/devices", &json!({"role": "kiosk", "label": "x", "perk": "none"})).await;
+    assert_eq!(unknown.problem(422, "invalid_request"), [("/perk".to_owned(), "unknown_perk".to_owned())]);
+    app.world.perk(&app.cathay, "hkg-lounge", RULE).await;
+    let either = admin.post("/v1/devices", &json!({"role": "kiosk", "label": "x"})).await;
+    assert_eq!(either.problem(422, "invalid_request"), [("/perk".to_owned(), "required".to_owned())]);
     app.kiosk().await.post("/v1/devices", &json!({"role": "kiosk", "label": "x"})).await.problem(403, "forbidden");
     assert_eq!(admin.get("/v1/devices").await.is(200), json!({"devices": []}));
 }

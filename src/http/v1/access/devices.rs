@@ -12,9 +12,10 @@ use crate::access::{NewKey, Role};
 use crate::foundation::ids::{KeyId, PerkSlug};
 use crate::gateway::Gateway;
 use crate::http::enumerations;
-use crate::http::openapi::problems::{ProblemsOfBody, ProblemsOfKeys, ProblemsOfNames};
+use crate::http::once::{Created, once};
+use crate::http::openapi::problems::{ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames};
 use crate::web::auth::Authorized;
-use crate::web::extract::{Body, Path};
+use crate::web::extract::{Body, IdempotencyKey, Path};
 use crate::web::problem::Problem;
 
 /// A screen in a browser.
@@ -40,7 +41,8 @@ pub struct DeviceView {
     airports: Vec<String>,
     #[schema(value_type = enumerations::DeviceStatus)]
     status: &'static str,
-    /// The two words that its screen must show before it is confirmed; null until someone has typed its code.
+    /// The two words that its screen must show before it is confirmed; null until someone has typed its code. They are over
+    /// ten minutes after that.
     #[schema(example = "amber harbour")]
     words: Option<String>,
     /// The key that made it, or `cli`.
@@ -117,7 +119,7 @@ pub struct DeviceBody {
     kiosk: Option<String>,
     /// The one audience that a door redeems.
     audience: Option<String>,
-    /// The perk that it is for; the merchant's only one unless given.
+    /// The perk that it is for; the merchant's only one unless given. Needed where it has several.
     #[schema(value_type = Option<String>)]
     perk: Option<PerkSlug>,
     /// The airports at which it is used (IATA codes).
@@ -137,28 +139,37 @@ pub struct WordsBody {
 /// Make a screen
 ///
 /// A kiosk, a desk or a door in a browser. It acts under a key of its own that has no secret: no bearer key ever enters a
-/// page. Type the code at `/pair` in its browser within ten minutes, compare the two words that it shows, and confirm them.
-/// Ten wrong codes that begin like it end a code.
+/// page. Type the code at `/pair` in its browser within ten minutes, compare the two words that it shows, and confirm them
+/// within ten more. Ten wrong codes that begin like it end a code.
+///
+/// What the browser holds is a secret in a cookie that no script reads, and it is one for good: who copies it off the
+/// machine has the screen, beside it, until it is signed off. Watch `seen_at`, and sign off what is lost.
 #[utoipa::path(
     tag = "keys",
+    params(("Idempotency-Key" = Option<String>, Header, description = "1–255 printable ASCII characters: a retry gets the first answer")),
     request_body = DeviceBody,
-    responses((status = 201, description = "Made", body = NewDeviceView), ProblemsOfNames, ProblemsOfBody, ProblemsOfKeys)
+    responses(
+        (status = 201, description = "Made", body = NewDeviceView),
+        ProblemsOfNames, ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys
+    )
 )]
 #[post("/devices")]
 pub(crate) async fn create_device(
     caller: Authorized<ManageDevices>,
     gateway: Data<Gateway>,
+    key: IdempotencyKey,
     body: Body<DeviceBody>,
 ) -> Result<HttpResponse, Problem> {
+    let request = body.hash();
     let DeviceBody { role, label, location, kiosk, audience, perk, airports } = body.into_inner();
-    let merchant = &caller.merchant()?.id;
-    if let Some(perk) = &perk {
-        gateway.catalog.open_perk(merchant, perk).await?;
-    }
-    let new = NewKey { location, kiosk, audience, airports, ..NewKey::of(role, Some(merchant.clone()), &label) };
-    let (device, NewCode { code, expires_at }) = gateway.directory.create_device(new, perk, caller.actor()).await?;
-    let device = DeviceView::of(device, gateway.clock.now());
-    Ok(HttpResponse::Created().json(NewDeviceView { device, code: code.expose().to_owned(), expires_at }))
+    let merchant = caller.merchant()?.id.clone();
+    let new = NewKey { location, kiosk, audience, airports, ..NewKey::of(role, Some(merchant), &label) };
+    let work = async {
+        let (device, NewCode { code, expires_at }) = gateway.create_device(new, perk, caller.actor()).await?;
+        let device = DeviceView::of(device, gateway.clock.now());
+        Created::new(None, &NewDeviceView { device, code: code.expose().to_owned(), expires_at })
+    };
+    once(&gateway, &caller, "devices", key, request, work).await
 }
 
 /// List screens
@@ -180,7 +191,8 @@ pub(crate) async fn list_devices(
 
 /// Confirm a screen
 ///
-/// It works from now on. Read the words off the screen itself: another browser that guessed the code shows other ones.
+/// It works from now on. Read the words off the screen itself: another browser that guessed the code shows other ones. Words
+/// that have waited for more than ten minutes can't be confirmed: their browser may be one that nobody sees any more.
 #[utoipa::path(
     tag = "keys",
     params(("device" = String, Path, description = "The screen's id", example = "key_019abf3e5c1f7d0a8e4b2f6c1d3a5b70")),
