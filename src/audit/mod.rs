@@ -1,5 +1,5 @@
-//! The auditor of what the ledger wrote, read-only but for the sums of reports: `verify` compares the whole database, or exports of it, with its
-//! signed logs.
+//! The auditor of what the ledger wrote: `verify` compares the whole database, or exports of it, with its signed logs, and
+//! `reports/` counts them. Of the database it writes only the sums that those make.
 //!
 //! [`verify()`] reads one snapshot of the database and recomputes everything from the events:
 //! - `verify/log_scan.rs` goes through one log in the order of its index, wherever its events come from: dense
@@ -23,7 +23,7 @@
 //! it differs, to name what does. What does grow: 50 bytes for each limit counter of one merchant
 //! at a time, its rules and keys, what people were asked to decide, 40 bytes for each person, 60 for each
 //! grant that ended before its time or whose redemption is pruned, and 16 for each whose check is; and what reports
-//! have summed up of one merchant's log at a time, for which that log is read once more.
+//! have summed up of one merchant's log at a time, for which that log is read once more (`verify/tables/summaries.rs`).
 //!
 //! The table still says of an event whose body is pruned what kind it was, what it was about and when. Nothing
 //! proves that, but the rows that it left must agree with that: someone who changes one has to change the other.

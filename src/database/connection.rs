@@ -258,6 +258,31 @@ pub fn begin(conn: &mut AnyConnection) -> Result<(), DatabaseError> {
     }?)
 }
 
+/// From here until the rollback everything is read as it stands now, whatever is written meanwhile.
+pub fn begin_snapshot(conn: &mut AnyConnection) -> Result<(), DatabaseError> {
+    Ok(match conn {
+        // Not IMMEDIATE: that would keep the ledger from writing.
+        AnyConnection::Sqlite(c) => AnsiTransactionManager::begin_transaction_sql(c, "BEGIN DEFERRED"),
+        AnyConnection::Postgres(c) => {
+            AnsiTransactionManager::begin_transaction_sql(c, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        }
+    }?)
+}
+
+/// Runs `f`, which only reads, on one snapshot.
+///
+/// # Errors
+/// The errors of `f`, or of the snapshot's beginning and end.
+pub fn snapshot<T, E: From<DatabaseError>>(
+    conn: &mut AnyConnection,
+    f: impl FnOnce(&mut AnyConnection) -> Result<T, E>,
+) -> Result<T, E> {
+    begin_snapshot(conn)?;
+    let read = f(conn);
+    rollback(conn)?;
+    read
+}
+
 /// Commits; on an error it is not known whether it took.
 pub fn commit(conn: &mut AnyConnection) -> Result<(), DatabaseError> {
     Ok(crate::on_either!(conn, |c| AnsiTransactionManager::commit_transaction(c))?)

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
+
 use crate::database::{AnyConnection, Database, DatabaseError};
 use crate::foundation::clock::Clock;
 use crate::foundation::entropy::Entropy;
@@ -25,10 +27,34 @@ pub struct WriterContext {
     pub summaries: Arc<dyn Summaries>,
 }
 
+/// A change of sums that was prepared without a lock. False if they have changed since, and nothing was done.
+pub type PreparedSums = Box<dyn FnOnce(&mut AnyConnection) -> Result<bool, DatabaseError> + Send>;
+
 /// The sums that another room makes of the events and keeps. They follow in the transaction that takes something away:
 /// afterwards nobody can say any more how it was counted.
 pub trait Summaries: Send + Sync {
-    /// These people are about to be erased; their secrets are still there.
+    /// Sums up all that the merchant's log has, in short transactions: pruning comes behind that.
+    fn sum_up<'a>(
+        &'a self,
+        database: &'a Database,
+        keyring: &'a Keyring,
+        merchant: &'a MerchantId,
+    ) -> BoxFuture<'a, Result<(), DatabaseError>>;
+
+    /// What erasing these people changes, if that is so much that the ledger's writer would be kept from its work.
+    ///
+    /// # Errors
+    /// The database's.
+    fn prepare_erasing(
+        &self,
+        conn: &mut AnyConnection,
+        keyring: &Keyring,
+        merchant: &MerchantId,
+        people: &[&Pseudonym],
+    ) -> Result<Option<PreparedSums>, DatabaseError>;
+
+    /// These people are about to be erased; their secrets are still there. That sums can't be read keeps no erasure from
+    /// being done.
     ///
     /// # Errors
     /// The database's.
@@ -43,10 +69,11 @@ pub trait Summaries: Send + Sync {
     /// The bodies of these events are about to go.
     ///
     /// # Errors
-    /// The database's.
+    /// The database's; [`DatabaseError::Conflict`] if much is not summed up: do that first.
     fn pruning(
         &self,
         conn: &mut AnyConnection,
+        keyring: &Keyring,
         merchant: &MerchantId,
         pruned: &[&LoggedRow],
     ) -> Result<(), DatabaseError>;
@@ -62,6 +89,25 @@ impl WriterContext {
 
 #[cfg(test)]
 impl Summaries for () {
+    fn sum_up<'a>(
+        &'a self,
+        _: &'a Database,
+        _: &'a Keyring,
+        _: &'a MerchantId,
+    ) -> BoxFuture<'a, Result<(), DatabaseError>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn prepare_erasing(
+        &self,
+        _: &mut AnyConnection,
+        _: &Keyring,
+        _: &MerchantId,
+        _: &[&Pseudonym],
+    ) -> Result<Option<PreparedSums>, DatabaseError> {
+        Ok(None)
+    }
+
     fn erasing(
         &self,
         _: &mut AnyConnection,
@@ -72,7 +118,13 @@ impl Summaries for () {
         Ok(())
     }
 
-    fn pruning(&self, _: &mut AnyConnection, _: &MerchantId, _: &[&LoggedRow]) -> Result<(), DatabaseError> {
+    fn pruning(
+        &self,
+        _: &mut AnyConnection,
+        _: &Keyring,
+        _: &MerchantId,
+        _: &[&LoggedRow],
+    ) -> Result<(), DatabaseError> {
         Ok(())
     }
 }

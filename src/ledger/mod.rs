@@ -61,7 +61,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
 
-pub use context::{Summaries, WriterContext};
+pub use context::{PreparedSums, Summaries, WriterContext};
 pub use error::LedgerError;
 pub use read::LedgerReader;
 pub use read::published::PublishedKeys;
@@ -356,6 +356,7 @@ impl Ledger {
         if plan.count == 0 || !plan.obstacles.is_empty() {
             return Ok(0);
         }
+        pruning::sum_up(self.context(), &plan.merchant).await?;
         // First: bodies that are pruned without a word would look like someone's misdeed. An export that is read
         // meanwhile asks for this event when it finds one pruned, and must find it.
         self.record(pruning::event_of(plan, by)).await?;

@@ -180,6 +180,9 @@ pub(super) fn limits_returned<'a>(facts: &'a Facts<'_>) -> Vec<LimitMove<'a>> {
     facts.returned.iter().map(|it| LimitMove { returned: it.cost, ..LimitMove::of(&it.id) }).collect()
 }
 
+/// The kinds of events about contests that are counted.
+pub(super) const CONTESTS: [&str; 4] = [contest::OPENED, contest::UPHELD, contest::OVERTURNED, contest::CLOSED];
+
 /// The column that an event about a contest is counted in. A refusal that was added to a case is one more reason in
 /// it, and no other case.
 pub(super) fn contest_column(kind: &str) -> Option<&'static str> {

@@ -6,7 +6,8 @@
 //! `tally.rs` groups it, `columns.rs` names it, `sheet.rs` and `html.rs` write it down.
 //!
 //! To count something new: its column in `columns.rs`, and where it is counted in `counting.rs`. What was summed up lacks
-//! it: a migration empties `report_quarters` and `report_people`, and sets the heads back to 0.
+//! it. A migration that empties `report_quarters` and `report_people` and sets the heads back to 0 has all summed up again, of
+//! the merchants of whom nothing is pruned: of the others sums are all that is left.
 
 pub mod asked;
 pub mod columns;
@@ -39,7 +40,7 @@ use asked::{AskedError, Bound, GroupBy, ReportKind, ReportPeriod};
 use reading::{PAGE, Wanted};
 use sheet::{Head, ReportSheet};
 use summaries::Summarizer;
-use summaries::asking::{Unfit, WantedSums, WholeQuarters};
+use summaries::asking::{AddedUp, Unfit, WantedSums, WholeQuarters};
 use tally::{MOST_GROUPS, Tally, TooMany};
 
 /// The most reports that are counted at once in a process.
@@ -96,7 +97,15 @@ impl Reporter {
     /// The same with summaries of another grain: made from `least` events on, in pages of `page`.
     #[must_use]
     pub fn summing(mut self, least: i64, page: i64) -> Self {
-        (self.summarizer.least, self.summarizer.page) = (least.max(1), page.max(1));
+        let page = page.max(1);
+        self.summarizer = Summarizer { least: least.max(1), page, rest: page, ..self.summarizer };
+        self
+    }
+
+    /// The same that sums up at most so many events for one report.
+    #[must_use]
+    pub const fn summing_at_most(mut self, events: i64) -> Self {
+        self.summarizer.most_asked = events;
         self
     }
 
@@ -110,7 +119,7 @@ impl Reporter {
     /// # Errors
     /// The database's.
     pub async fn sum_up(&self, merchant: &MerchantId) -> Result<(), DatabaseError> {
-        self.summarizer.extend(merchant, Duration::ZERO, || {}).await
+        self.summarizer.extend(merchant, i64::MAX, Duration::ZERO, || {}).await
     }
 
     /// Counts the period; `progress` hears of each page that was read. Dropping the future ends it after the page
@@ -143,19 +152,21 @@ impl Reporter {
         progress: impl Fn(),
     ) -> Result<ReportSheet, ReportError> {
         let Asked { kind, group_by, from, to, time_zone, perk } = asked;
-        let as_of = self.clock.now();
-        let period =
-            ReportPeriod::between(from, to, asked::zone(time_zone.as_deref().unwrap_or(&merchant.time_zone))?, as_of)?;
+        let zone = asked::zone(time_zone.as_deref().unwrap_or(&merchant.time_zone))?;
+        let period_at = |now| ReportPeriod::between(from, to, zone.clone(), now);
         let group_by = if kind == ReportKind::Fairness { Some(GroupBy::ScoreBand) } else { group_by };
         let _turn = self.turns.try_acquire().map_err(|_| ReportError::Crowded)?;
-        let quarters = WholeQuarters::of(&period).filter(|_| is_summed);
-        if quarters.is_some() {
-            match self.summarizer.extend(&merchant.id, Duration::ZERO, &progress).await {
-                // What is not summed up is read.
-                Ok(()) | Err(DatabaseError::Corrupt { .. } | DatabaseError::Conflict) => {}
-                Err(error) => return Err(error.into()),
+        if is_summed && WholeQuarters::of(&period_at(self.clock.now())?).is_some() {
+            let extended =
+                self.summarizer.extend(&merchant.id, self.summarizer.most_asked, Duration::ZERO, &progress).await;
+            if let Err(error) = extended {
+                // What is not summed up is read: that needs no database that can be written.
+                tracing::warn!(merchant = merchant.slug.as_str(), %error, "a log can't be summed up");
             }
         }
+        let as_of = self.clock.now();
+        let period = period_at(as_of)?;
+        let quarters = WholeQuarters::of(&period).filter(|_| is_summed);
         let whole = self.ledger.reader().stretch(&merchant.id, None, Timestamp::MAX).await?;
         let (perk, perk_id) = perk.unzip();
         let merchant_id = merchant.id.clone();
@@ -204,14 +215,15 @@ impl Reporter {
         progress: impl Fn(),
     ) -> Result<(Tally, i64), ReportError> {
         let Wanted { kind, merchant, perk, head, .. } = wanted.clone();
-        let sums = WantedSums { kind, merchant, perk, quarters, head };
-        let (mut tally, head) = match self.summarizer.count(&sums, &fresh, &progress).await {
+        let sums = WantedSums { kind, merchant, perk, quarters };
+        let AddedUp { mut tally, head, odd } = match self.summarizer.count(&sums, &fresh, &progress).await {
             Ok(counted) => counted,
             Err(Unfit::ReadEvents) => return Ok((self.read(wanted.clone(), fresh(), progress).await?, head)),
             Err(Unfit::TooMany) => return Err(ReportError::TooManyGroups),
             Err(Unfit::Database(error)) => return Err(error.into()),
         };
-        for period in quarters.ends(&wanted.period).into_iter().flatten() {
+        let odd = odd.into_iter().map(|quarter| WholeQuarters::period_of(quarter, &wanted.period));
+        for period in quarters.ends(&wanted.period).into_iter().flatten().chain(odd) {
             tally = self.read_end(Wanted { period, head, ..wanted.clone() }, tally, &progress).await?;
         }
         Ok((tally, head))
@@ -220,17 +232,17 @@ impl Reporter {
     /// Counts a period from its events. What doors report late stands in the log up to so much later than it happened.
     async fn read(&self, wanted: Wanted, tally: Tally, progress: impl Fn()) -> Result<Tally, ReportError> {
         let stretch = self.stretch(&wanted, LATEST_REPORT).await?;
-        self.read_stretch(&wanted, stretch, PAGE, tally, progress).await
+        self.read_stretch(&wanted, stretch, tally, progress).await
     }
 
     /// Counts an end of a period, minutes long: what doors reported late is found by its kind, of which few stand in days
     /// of the log.
     async fn read_end(&self, wanted: Wanted, tally: Tally, progress: impl Fn()) -> Result<Tally, ReportError> {
         let near = self.stretch(&wanted, SignedDuration::ZERO).await?;
-        let tally = self.read_stretch(&wanted, near, PAGE, tally, &progress).await?;
+        let tally = self.read_stretch(&wanted, near, tally, &progress).await?;
         let late = Stretch { from: near.before, ..self.stretch(&wanted, LATEST_REPORT).await? };
         let wanted = Wanted { is_late: true, ..wanted };
-        self.read_stretch(&wanted, late, i64::MAX, tally, progress).await
+        self.read_stretch(&wanted, late, tally, progress).await
     }
 
     /// The events of the period, and those that came so much later.
@@ -244,25 +256,24 @@ impl Reporter {
         &self,
         wanted: &Wanted,
         Stretch { mut from, before }: Stretch,
-        page: i64,
         mut tally: Tally,
         progress: impl Fn(),
     ) -> Result<Tally, ReportError> {
         while from < before {
-            let next = before.min(from.saturating_add(page));
-            tally = self.read_page(wanted.clone(), (from, next), tally).await?;
-            from = next;
+            // Few events of a long stretch were reported late.
+            let next = if wanted.is_late { before } else { before.min(from.saturating_add(PAGE)) };
+            (tally, from) = self.read_page(wanted.clone(), (from, next), tally).await?;
             progress();
         }
         Ok(tally)
     }
 
-    async fn read_page(&self, wanted: Wanted, at: (i64, i64), mut tally: Tally) -> Result<Tally, ReportError> {
+    async fn read_page(&self, wanted: Wanted, at: (i64, i64), mut tally: Tally) -> Result<(Tally, i64), ReportError> {
         let context = self.ledger.context();
         let keyring = context.keyring.clone();
         let read = context.database.read(move |conn| {
             let counted = reading::page(conn, &keyring, &wanted, at, &mut tally)?;
-            Ok::<_, DatabaseError>(counted.map(|()| tally))
+            Ok::<_, DatabaseError>(counted.map(|next| (tally, next)))
         });
         read.await?.map_err(|TooMany| ReportError::TooManyGroups)
     }

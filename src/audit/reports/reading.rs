@@ -44,17 +44,20 @@ struct Placed<'a> {
     body: ReportedEvent<'a>,
 }
 
-/// Counts the events from the index `from` on and before `before`.
+/// Counts the events from the index `from` on and before `before`, at most a page of them; where the next page begins.
 pub(super) fn page(
     conn: &mut AnyConnection,
     keyring: &Keyring,
     wanted: &Wanted,
     (from, before): (i64, i64),
     tally: &mut Tally,
-) -> Result<Result<(), TooMany>, DatabaseError> {
-    let Some((log, _)) = rows::find_log_size(conn, &wanted.merchant)? else { return Ok(Ok(())) };
+) -> Result<Result<i64, TooMany>, DatabaseError> {
+    let Some((log, _)) = rows::find_log_size(conn, &wanted.merchant)? else { return Ok(Ok(before)) };
     let kinds = kinds(wanted.kind).iter().copied().filter(|kind| !wanted.is_late || *kind == redemption::OFFLINE);
-    let listed = rows::list_placed(conn, &log, &kinds.collect::<Vec<_>>(), from, before)?;
+    let kinds: Vec<&str> = kinds.collect();
+    let listed = rows::list_first_placed(conn, &log, &kinds, (from, before), PAGE)?;
+    let is_full = i64::try_from(listed.len()).is_ok_and(|length| length >= PAGE);
+    let next = listed.last().filter(|_| is_full).map_or(before, |row| row.log_index + 1);
     let mut events = Vec::with_capacity(listed.len());
     for row in &listed {
         let Some(event) = placed(row)? else {
@@ -75,7 +78,7 @@ pub(super) fn page(
     for event in &events {
         if let Some(column) = contest_column(event.kind) {
             let refusal = refusals.get(&*event.body.about).and_then(Option::as_deref);
-            let secret = event.body.facts.subject.as_deref().and_then(|name| secrets.get(name));
+            let secret = secret_of(&secrets, event.body.facts.subject.as_deref())?;
             if let Err(many) = tally.contested(column, &refused(refusal, secret)?) {
                 return Ok(Err(many));
             }
@@ -85,7 +88,7 @@ pub(super) fn page(
             return Ok(Err(many));
         }
     }
-    Ok(Ok(()))
+    Ok(Ok(next))
 }
 
 pub(super) const fn kinds(report: ReportKind) -> &'static [&'static str] {
@@ -181,7 +184,8 @@ fn pseudonym<'a>(event: &'a Placed<'_>, report: ReportKind) -> Option<&'a str> {
     facts.subject.as_deref().filter(|_| is_needed)
 }
 
-pub(super) type Secrets = HashMap<String, SubjectSecret>;
+/// By pseudonym; of a person whose secret can't be opened, why.
+pub(super) type Secrets = HashMap<String, Result<SubjectSecret, String>>;
 
 pub(super) fn secrets(
     conn: &mut AnyConnection,
@@ -195,14 +199,22 @@ pub(super) fn secrets(
         return Ok(secrets);
     }
     for row in rows::list_subjects_called(conn, merchant, &pseudonyms)? {
-        let bytes: [u8; 32] =
-            row.subject_ref.as_slice().try_into().map_err(|e| DatabaseError::corrupt("subject reference", e))?;
-        let secret = keyring
-            .open_subject(merchant, &SubjectRef(bytes), &row.sealed)
-            .map_err(|e| DatabaseError::corrupt("subject", e))?;
+        let bytes = <[u8; 32]>::try_from(row.subject_ref.as_slice()).map_err(|e| e.to_string());
+        let secret = bytes.and_then(|bytes| {
+            keyring.open_subject(merchant, &SubjectRef(bytes), &row.sealed).map_err(|e| e.to_string())
+        });
         secrets.insert(row.pseudonym, secret);
     }
     Ok(secrets)
+}
+
+/// The person's secret; none once they are erased.
+pub(super) fn secret_of<'a>(
+    secrets: &'a Secrets,
+    name: Option<&str>,
+) -> Result<Option<&'a SubjectSecret>, DatabaseError> {
+    let secret = name.and_then(|name| secrets.get(name)).map(Result::as_ref).transpose();
+    secret.map_err(|error| DatabaseError::corrupt("subject", error))
 }
 
 fn count(
@@ -219,7 +231,7 @@ fn count(
         check::KIND => {
             let person = match pseudonym(event, report) {
                 None => Person::Unasked,
-                Some(name) => open(body, secrets.get(name))?,
+                name => open(body, secret_of(secrets, name)?)?,
             };
             let grant = body.facts.grant.as_ref().map(|grant| happened(&grant.id)).unwrap_or_default();
             let has = |kind: &str| grant.iter().any(|row| row.kind == kind);

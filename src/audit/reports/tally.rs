@@ -87,6 +87,14 @@ impl LimitUse {
         held.into_iter().map(|(location, held)| (location, held.max)).collect()
     }
 
+    /// Adds what was used, returned and refused, and the most that stood against it.
+    pub(super) fn add(&mut self, [used, returned, refused]: [u64; 3], peak: u64) {
+        self.used = self.used.saturating_add(used);
+        self.returned = self.returned.saturating_add(returned);
+        self.refused = self.refused.saturating_add(refused);
+        self.peak = self.peak.max(peak);
+    }
+
     /// Notes the maximum that checks at a location were held to.
     pub(super) fn hold(&mut self, location: &str, held: Held) -> Result<(), TooMany> {
         if let Some(known) = self.held.get_mut(location) {
@@ -233,10 +241,7 @@ impl Tally {
     fn limits(&mut self, moment: Moment, facts: &Facts<'_>, moves: &[LimitMove<'_>]) -> Result<(), TooMany> {
         for it in moves {
             let kept = self.limit(facts.perk.as_deref().unwrap_or_default(), it.limit)?;
-            kept.used += it.used;
-            kept.returned += it.returned;
-            kept.refused += it.refused;
-            kept.peak = kept.peak.max(it.peak);
+            kept.add([it.used, it.returned, it.refused], it.peak);
             if let Some(max) = it.max {
                 let held = Held { first: moment.index, last: moment.index, max };
                 kept.hold(facts.location.as_deref().unwrap_or_default(), held)?;

@@ -39,7 +39,7 @@ use crate::perks::closures;
 
 /// Over all logs.
 pub(crate) struct ExpectedState {
-    fingerprints: Fingerprints,
+    pub fingerprints: Fingerprints,
     against: Against,
     /// The merchants that the operator's log knows.
     merchants: BTreeSet<String>,

@@ -274,6 +274,8 @@ wrongs! {
         "the sum of the {report} report over the quarter of an hour from {quarter} on is not what the events come to: {part}";
     SummaryHead { summed: i64, size: i64 } = "report_sum_mismatch",
         "reports have summed up {summed} events of a log of {size}";
+    SummaryPeople { stored: u64, wanted: u64 } = "report_sum_mismatch",
+        "the rows that lead an erasure to what reports have summed up are not those of the events ({stored}, and {wanted} by the events)";
     KeyWithoutEvent { key: String } = "key_without_event", "no event created the key {key}: it was added";
 }
 

@@ -89,7 +89,7 @@ pub fn verify(
 ) -> Result<Report, AuditError> {
     // Outside the pools: it is held for as long as it takes.
     let mut conn = database.dedicated()?;
-    store::begin_snapshot(&mut conn)?;
+    connection::begin_snapshot(&mut conn)?;
     let report = verify_snapshot(&mut conn, request, entropy, progress)?;
     connection::rollback(&mut conn)?;
     Ok(report)
@@ -106,7 +106,7 @@ pub fn verify_at(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Report, AuditError> {
     let mut reader = Reader::open(url)?;
-    store::begin_snapshot(&mut reader.conn)?;
+    connection::begin_snapshot(&mut reader.conn)?;
     let report = verify_snapshot(&mut reader.conn, request, entropy, progress)?;
     connection::rollback(&mut reader.conn)?;
     reader.finish()?;
@@ -184,7 +184,7 @@ impl Verification {
             self.walk(conn, log, of, progress)?;
             if let Some(merchant) = log.merchant() {
                 let log = Compared { id: &log.head.id, name: log.name(), size: log.head.size, merchant };
-                summaries::compare(conn, &log, &mut self.report.findings)?;
+                summaries::compare(conn, &log, &self.books.fingerprints, &mut self.report.findings)?;
             }
         }
         let Self { merchants, books, mut report, .. } = self;

@@ -127,10 +127,11 @@ pub struct ReportView {
     log_size: i64,
     /// The meaning of the period and the columns.
     meaning: String,
-    /// The number of events of the period that have lost their bodies and are counted nowhere, whatever their perk.
+    /// The number of events of the period that have lost their bodies and are counted nowhere, whatever their perk: at an
+    /// end that is no whole quarter of an hour, and where no sums are left.
     pruned: u64,
     /// The number of events of the period, whatever their perk, that lost their bodies after they were summed up: they are
-    /// counted, and nothing proves it any more.
+    /// counted, with all that had become of them by then, and nothing proves it any more.
     unprovable: u64,
     #[schema(example = json!({"checks": 3, "granted": 2, "denied": 1}))]
     totals: BTreeMap<String, f64>,

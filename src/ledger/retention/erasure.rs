@@ -2,7 +2,8 @@
 //!
 //! One transaction: the person's row is locked first, so that whatever is being opened about them is either
 //! there or refused (opening a case keeps the row from being deleted: `people::hold_subjects`). Then sums of events
-//! count them as nobody, which takes their secret ([`Summaries`](crate::ledger::Summaries)). Then what is
+//! count them as nobody, which takes their secret ([`Summaries`](crate::ledger::Summaries)); of someone with many events that
+//! is reckoned beforehand, outside the writer. Then what is
 //! open about them is locked and closed, because it is not known any more who it is about; then the row with the
 //! secret goes, and what other rooms hold under the same reference; then the event, in the log that goes on
 //! proving everything. A check that is decided meanwhile under the old secret becomes nobody's too.
@@ -24,7 +25,6 @@ use jiff::Timestamp;
 use crate::database::{Abort, AnyConnection, Database, DatabaseError};
 use crate::foundation::ids::{EventId, MerchantId};
 use crate::foundation::subject::{Pseudonym, SubjectRef, SubjectRefs};
-use crate::ledger::LedgerError;
 use crate::ledger::cases::model::ReferralStatus;
 use crate::ledger::cases::referral::{self, Resolution};
 use crate::ledger::cases::requests;
@@ -39,6 +39,7 @@ use crate::ledger::write::append::Leaf;
 use crate::ledger::write::handle::WriterHandle;
 use crate::ledger::write::transaction::{Transaction, WorkStamp};
 use crate::ledger::write::writer::MAX_TRIES;
+use crate::ledger::{LedgerError, PreparedSums};
 use crate::telemetry::Outage;
 
 /// The kind of an erasure's event; it is about the pseudonym that is nobody's any more.
@@ -112,10 +113,12 @@ pub(crate) async fn erase(
     let mut tries = 0;
     loop {
         tries += 1;
+        // The last try waits for no sums to stand still.
+        let prepared = if tries < MAX_TRIES { prepare(&writer.context, &asked.0).await } else { None };
         let asked = asked.clone();
         let work = move |tx: &mut Transaction<'_>, stamp: &WorkStamp| {
             let (erasure, forget) = asked.as_ref();
-            erase_in(tx, erasure, stamp, forget).map_err(Abort::<LedgerError>::Database)
+            erase_in(tx, erasure, stamp, prepared, forget).map_err(Abort::<LedgerError>::Database)
         };
         match writer.in_writer_until(until, None, work).await {
             Err(LedgerError::Database(DatabaseError::Conflict | DatabaseError::Unclassified(_)))
@@ -124,6 +127,23 @@ pub(crate) async fn erase(
             erased => return erased,
         }
     }
+}
+
+/// What the erasure changes of the sums, where that is much. If it can't be said, the transaction finds out.
+async fn prepare(context: &WriterContext, erasure: &Erasure) -> Option<PreparedSums> {
+    let (means, merchant) = (context.clone(), erasure.merchant.clone());
+    let references: Vec<SubjectRef> = erasure.subject.in_order().collect();
+    let prepared = context.database.read(move |conn| {
+        let wanted: Vec<(&str, &[u8])> =
+            references.iter().map(|reference| (merchant.as_str(), reference.0.as_slice())).collect();
+        let found = rows::list_subjects(conn, &wanted)?;
+        let names: Vec<Pseudonym> = found.iter().map(|row| Pseudonym::stored(&row.pseudonym)).collect();
+        means.summaries.prepare_erasing(conn, &means.keyring, &merchant, &names.iter().collect::<Vec<_>>())
+    });
+    prepared.await.unwrap_or_else(|error| {
+        tracing::debug!(%error, "sums were not prepared for an erasure");
+        None
+    })
 }
 
 /// The clearing of what deleted rows left in the database's files; cheap to clone. It holds no handle of the writer:
@@ -175,6 +195,7 @@ fn erase_in(
     tx: &mut Transaction<'_>,
     erasure: &Erasure,
     stamp: &WorkStamp,
+    prepared: Option<PreparedSums>,
     forget: &impl Fn(&mut AnyConnection) -> Result<Forgotten, DatabaseError>,
 ) -> Result<Option<Erased>, DatabaseError> {
     let Erasure { merchant, subject, .. } = erasure;
@@ -198,6 +219,12 @@ fn erase_in(
         return Ok(None);
     }
     if !known.is_empty() {
+        if let Some(prepared) = prepared
+            && !prepared(tx.conn)?
+        {
+            return Err(DatabaseError::Conflict);
+        }
+        // The rest, which came since.
         let names: Vec<&Pseudonym> = known.iter().map(|(_, name)| name).collect();
         tx.context.summaries.erasing(tx.conn, &tx.context.keyring, merchant, &names)?;
     }

@@ -80,10 +80,22 @@ pub fn list_placed(
     from: i64,
     before: i64,
 ) -> Result<Vec<PlacedRow>> {
+    list_first_placed(conn, log, kinds, (from, before), i64::MAX)
+}
+
+/// The first of them.
+pub fn list_first_placed(
+    conn: &mut AnyConnection,
+    log: &str,
+    kinds: &[&str],
+    (from, before): (i64, i64),
+    most: i64,
+) -> Result<Vec<PlacedRow>> {
     Ok(on_either!(conn, |c| events::table
         .filter(events::log_id.eq(log).and(events::log_index.ge(from)).and(events::log_index.lt(before)))
         .filter(events::kind.eq_any(kinds))
         .order(events::log_index)
+        .limit(most)
         .select((events::log_index, events::id, events::at, events::kind, events::body))
         .load(c)?))
 }

@@ -83,19 +83,22 @@ pub fn list_open_referrals(
     Ok(found)
 }
 
-/// Locks these events until the transaction ends, in their order.
-pub fn lock_events(conn: &mut AnyConnection, log: &str, indexes: &[i64]) -> Result<usize> {
-    Ok(match conn {
-        AnyConnection::Postgres(c) => events::table
-            .filter(events::log_id.eq(log).and(events::log_index.eq_any(indexes)))
-            .order(events::log_index)
-            .select(events::log_index)
-            .for_no_key_update()
-            .load::<i64>(c)?
-            .len(),
+/// Locks these events until the transaction ends, in their order; the indexes of those whose bodies are still there.
+pub fn lock_events(conn: &mut AnyConnection, log: &str, indexes: &[i64]) -> Result<Vec<i64>> {
+    macro_rules! query {
+        () => {
+            events::table
+                .filter(events::log_id.eq(log).and(events::log_index.eq_any(indexes)))
+                .order(events::log_index)
+                .select((events::log_index, events::body.is_not_null()))
+        };
+    }
+    let locked: Vec<(i64, bool)> = match conn {
+        AnyConnection::Postgres(c) => query!().for_no_key_update().load(c)?,
         // A writer to SQLite is alone.
-        AnyConnection::Sqlite(_) => indexes.len(),
-    })
+        AnyConnection::Sqlite(c) => query!().load(c)?,
+    };
+    Ok(locked.into_iter().filter_map(|(index, has_body)| has_body.then_some(index)).collect())
 }
 
 /// The rules of all the merchant's versions.

@@ -7,18 +7,19 @@
 //!   all that they group by beside time. Of fairness: perk and band of score, and nothing of place. None is by person: a
 //!   cell a person would be nearly an event each, and no report asks for it.
 //! - grants that nothing became of, by the instant at which they expire: whether they have, each report says by its own time.
+//!   On a quiet day that is nearly one for each grant; of a cell it is no more than 900 if one rule gives all tokens as long.
 //! - limits by location, of which a report shows the maxima that the last checks were held to.
 //!
 //! A row a quarter and not a row a cell: a busy quarter has dozens of cells, which are always read together. A quarter, because
 //! the clocks of all zones differ from UTC by whole ones, so that days, hours, weeks and months of any of them are made of whole
-//! ones. Zones had other offsets when towns still went by the sun: a report that meets such a quarter reads events instead.
+//! ones. Zones had other offsets when towns still went by the sun: of such a quarter a report reads the events.
 //!
 //! # How they are made
 //! In the log's order and up to an index, which is kept (`report_heads`): `page.rs` looks at each event as it stands behind those
 //! before it. What an event changes of what was counted earlier it adds as a difference: a redemption moves the
 //! grant of its check, in the quarter of that check, from unspent to redeemed; a correction counts the visits of its grant again.
 //! So sums are the same however the log is cut into pages. Nobody who asks for a check waits for this: a task of the gateway does
-//! it, and a report that finds much that is not summed up.
+//! it, and a report that finds some thousand events that are not summed up; what is more it leaves to the task.
 //!
 //! A page is read and summed up without a lock. Its transaction moves the head on, if the head is still as it was read, and writes
 //! the rows: of two replicas that sum up the same page, one finds that it was done and begins again. Whatever else changes
@@ -26,13 +27,26 @@
 //!
 //! # What is taken away
 //! (`taken.rs`) An erasure looks its person's events up (`report_people`) and counts them as nobody's, in its transaction: what they
-//! were counted as is sealed under the secret that goes with it. A pruned event is counted on, and its quarter says so:
+//! were counted as is sealed under the secret that goes with it. Of someone with many events that is reckoned beforehand.
+//! Pruning sums all up first, whatever is worth while. A pruned event is counted on, and its quarter says so:
 //! reports call it no longer provable. What links it to a person goes with its body, so a later erasure changes
-//! nothing of it: by then it is nobody's.
+//! nothing of it: by then it is nobody's. A contest whose refusal goes is of no band any more, as it is by the events.
+//!
+//! # What can't be read
+//! A quarter that rests on an event, a secret or a row that can't be read is given up (`QuarterSums::is_lost`): it holds nothing,
+//! reports read its events, which tell them what is wrong, and `audit verify` names it. So nothing damaged stands in the way of
+//! the rest, of an erasure or of pruning. It remains given up when the damage is mended: that costs a little time, no more.
+//!
+//! # What it costs
+//! A page that ends within a quarter has it written again with the next one: a quarter of 10,000 events is packed ten times.
+//! PostgreSQL retains the older rows until a vacuum, also that of an erasure, which then says that it is not purged yet.
+//! `report_people` has a row for each check of a person who is known, of 80 bytes and as much for its key.
 //!
 //! # How a report reads them
-//! (`asking.rs`) The whole quarters of its period from here; the events behind the head, summed up the same way and kept
-//! nowhere; and the two ends of the period that are no whole quarters from their events. If that fails, all from the events.
+//! (`asking.rs`) The whole quarters of its period from here, on one snapshot; the events behind the head, summed up the same way
+//! and kept nowhere; and from their events the two ends of the period that are no whole quarters, and quarters that are given up.
+//! Where little is summed up, all from the events; never where only sums are left of some of them. What is pruned in the
+//! moment between the snapshot and the events behind it is not counted, and stands in `pruned`.
 //!
 //! `perkgate audit verify` sums the log up again and names each cell that differs (`verify/tables/summaries.rs`).
 
@@ -43,6 +57,7 @@ pub(in crate::audit) mod store;
 pub(in crate::audit) mod sums;
 pub mod taken;
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -68,7 +83,13 @@ const LOOK_EVERY: Duration = Duration::from_secs(30);
 const BREATH: Duration = Duration::from_millis(20);
 
 /// The number of times that a page is begun again because something else changed the sums.
-const MOST_TRIES: usize = 100;
+const MOST_TRIES: u32 = 100;
+
+/// The wait after a try that was lost, and so much longer after each one more.
+const LOST: Duration = Duration::from_millis(1);
+
+/// A report leaves more to the task.
+const MOST_ASKED: i64 = 20_000;
 
 /// Makes summaries; cheap to clone.
 #[derive(Clone)]
@@ -78,11 +99,16 @@ pub(super) struct Summarizer {
     /// Number of events that a page spans, and from which it is made.
     pub page: i64,
     pub least: i64,
+    /// Number of events from which a page is made behind another one.
+    pub rest: i64,
+    /// The most events that one report sums up before it is counted, and the most that it adds to the sums where the events
+    /// of its period say the same.
+    pub most_asked: i64,
 }
 
 impl Summarizer {
     pub(super) const fn new(database: Database, keyring: Keyring) -> Self {
-        Self { database, keyring, page: PAGE, least: LEAST }
+        Self { database, keyring, page: PAGE, least: LEAST, rest: PAGE, most_asked: MOST_ASKED }
     }
 
     /// Sums up what the logs have gained, until cancelled; every replica may.
@@ -102,27 +128,35 @@ impl Summarizer {
         let (least, mut failed) = (self.least, None);
         for merchant in self.database.read(move |conn| store::list_behind(conn, least)).await? {
             let merchant: MerchantId = merchant.parse().map_err(|e| DatabaseError::corrupt("merchant id", e))?;
-            if let Err(error) = self.extend(&merchant, breath, || {}).await {
-                failed = failed.or(Some(error));
+            match self.extend(&merchant, i64::MAX, breath, || {}).await {
+                // Another was faster all the time.
+                Ok(()) | Err(DatabaseError::Conflict) => {}
+                Err(error) => failed = failed.or(Some(error)),
             }
         }
         failed.map_or(Ok(()), Err)
     }
 
-    /// Sums up the merchant's log if enough is not: whole pages, and never the last events, of which a report reads so
-    /// many anyhow. `progress` hears of each page.
+    /// Sums up the merchant's log if enough is not, and not more than `most` events: whole pages, and not the last events,
+    /// of which a report reads so many anyhow. `progress` hears of each page.
     pub(super) async fn extend(
         &self,
         merchant: &MerchantId,
+        most: i64,
         breath: Duration,
         progress: impl Fn(),
     ) -> Result<(), DatabaseError> {
-        let (mut least, mut tries) = (self.least, 0);
+        let (mut least, mut tries, mut known) = (self.least, 0, None);
         while tries < MOST_TRIES {
-            match self.step(merchant, least).await? {
+            match self.step(merchant, least..=most).await? {
                 Step::Done => return Ok(()),
-                Step::Again => tries += 1,
-                Step::Further => (least, tries) = (self.page, 0),
+                Step::Further => (least, tries) = (self.rest, 0),
+                // Another got further in its place.
+                Step::Again(head) if head != known => (known, tries) = (head, 0),
+                Step::Again(_) => {
+                    tries += 1;
+                    tokio::time::sleep(LOST * tries).await;
+                }
             }
             progress();
             if !breath.is_zero() {
@@ -132,13 +166,13 @@ impl Summarizer {
         Err(DatabaseError::Conflict)
     }
 
-    async fn step(&self, merchant: &MerchantId, least: i64) -> Result<Step, DatabaseError> {
+    async fn step(&self, merchant: &MerchantId, worth: RangeInclusive<i64>) -> Result<Step, DatabaseError> {
         let (keyring, of, length) = (self.keyring.clone(), merchant.clone(), self.page);
         let found = self.database.read(move |conn| {
             let Some((log, size)) = rows::find_log_size(conn, &of)? else { return Ok(None) };
             let head = store::find_head(conn, &of)?;
             let from = head.map_or(0, |head| head.log_index);
-            if size.saturating_sub(from) < least {
+            if from >= size || !worth.contains(&size.saturating_sub(from)) {
                 return Ok(None);
             }
             let Some(head) = head else { return Ok::<_, DatabaseError>(Some(Prepared::Nothing)) };
@@ -153,7 +187,7 @@ impl Summarizer {
             None => Ok(Step::Done),
             Some(Prepared::Nothing) => {
                 self.database.write(move |conn| store::begin(conn, &of)).await?;
-                Ok(Step::Again)
+                Ok(Step::Again(Some(0)))
             }
             Some(Prepared::Page { head, before, rows, people }) => {
                 let written = self.database.write(move |conn| {
@@ -167,7 +201,7 @@ impl Summarizer {
                 });
                 match written.await {
                     Ok(true) => Ok(Step::Further),
-                    Ok(false) | Err(DatabaseError::Conflict) => Ok(Step::Again),
+                    Ok(false) | Err(DatabaseError::Conflict) => Ok(Step::Again(Some(head.log_index))),
                     Err(error) => Err(error),
                 }
             }
@@ -177,8 +211,8 @@ impl Summarizer {
 
 enum Step {
     Done,
-    /// Something else changed the sums meanwhile.
-    Again,
+    /// Something else changed the sums meanwhile, which ended here.
+    Again(Option<i64>),
     Further,
 }
 

@@ -16,6 +16,7 @@ pub(super) fn pack(sums: &QuarterSums) -> Vec<u8> {
     let mut out = Packer::default();
     out.number(sums.pruned);
     out.number(sums.unprovable);
+    out.number(u64::from(sums.is_lost));
     out.length(sums.cells.len());
     for (cell, counts) in &sums.cells {
         for text in [&cell.perk_id, &cell.perk, &cell.tier, &cell.location, &cell.kiosk] {
@@ -72,7 +73,8 @@ pub(super) fn unpack(bytes: &[u8]) -> Result<QuarterSums, Unreadable> {
         let text = std::str::from_utf8(text).map_err(|_| Unreadable)?;
         from.texts.push((text.into(), columns::named(text)));
     }
-    let mut sums = QuarterSums { pruned: from.number()?, unprovable: from.number()?, ..QuarterSums::default() };
+    let (pruned, unprovable, is_lost) = (from.number()?, from.number()?, from.number()? != 0);
+    let mut sums = QuarterSums { pruned, unprovable, is_lost, ..QuarterSums::default() };
     for _ in 0..from.number()? {
         let cell = Cell {
             perk_id: from.text()?,
@@ -277,8 +279,9 @@ mod tests {
             limits in proptest::collection::btree_map(limit().prop_map(|(at, _)| at), limit().prop_map(|(_, it)| it), 0..4),
             pruned in any::<u64>(),
             unprovable in any::<u64>(),
+            is_lost in any::<bool>(),
         ) {
-            let sums = QuarterSums { cells, limits, pruned, unprovable };
+            let sums = QuarterSums { cells, limits, pruned, unprovable, is_lost };
             let packed = pack(&sums);
             prop_assert_eq!(unpack(&packed), Ok(sums));
             for cut in 0..packed.len() {

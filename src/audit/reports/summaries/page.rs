@@ -12,7 +12,7 @@ use super::sums::{Cell, Column, Sums, quarter_of};
 use crate::audit::reports::asked::ReportKind;
 use crate::audit::reports::counting::{self, Fate, Person};
 use crate::audit::reports::facts::{PartyFacts, ReportedEvent};
-use crate::audit::reports::reading::{self, Secrets, open, refused};
+use crate::audit::reports::reading::{self, Secrets, open, refused, secret_of};
 use crate::audit::reports::store::{self, OutcomeRow, PlacedAbout};
 use crate::audit::reports::tally::Moment;
 use crate::database::{AnyConnection, DatabaseError};
@@ -38,7 +38,8 @@ pub(in crate::audit) struct SummedLog<'a> {
 #[derive(Default)]
 pub(in crate::audit) struct SummedPage {
     pub sums: Sums,
-    /// The pseudonyms that its events name, by index: the personal part of what these count goes with an erasure.
+    /// The pseudonyms that its events name, by index: the personal part of what these count goes with an erasure. Without a
+    /// keyring also of those who are erased.
     pub people: Vec<(String, i64)>,
     /// When the last of its events was whose body is pruned.
     pub pruned_at: Option<Timestamp>,
@@ -66,6 +67,8 @@ struct LookedUp {
     corrections: HashMap<String, Vec<(i64, PartyFacts)>>,
     /// Grants some of whose corrections are pruned.
     uncertain: HashSet<String>,
+    /// Grants some of whose corrections can't be read.
+    damaged: HashSet<String>,
     refusals: HashMap<String, Option<String>>,
     secrets: Secrets,
 }
@@ -80,30 +83,50 @@ pub(in crate::audit) fn sum(
     let mut page = SummedPage::default();
     let mut events = Vec::with_capacity(listed.len());
     for row in &listed {
-        match read(row)? {
-            Some(event) => events.push(event),
-            None => note_pruned(row, &mut page),
+        match read(row) {
+            Ok(Some(event)) => events.push(event),
+            Ok(None) => note_pruned(row, &mut page),
+            Err(error) => lose(row, &error, &mut page.sums),
         }
     }
     let known = look_up(conn, log, before, &listed, &events)?;
     let mut next = events.iter().peekable();
     for row in &listed {
         if let Some(event) = next.next_if(|event| event.moment.index == row.log_index) {
-            let person = Personal::of(event, &known.refusals, &known.secrets)?;
-            personal(event, &person, 1, &mut page.sums);
+            match Personal::of(event, &known.refusals, &known.secrets) {
+                Ok(person) => personal(event, &person, 1, &mut page.sums),
+                Err(error) => lose(row, &error, &mut page.sums),
+            }
             open_part(event, &known, &mut page.sums);
             if redemption::is_redemption(event.kind) && known.uncertain.contains(&*event.body.about) {
                 page.uncertain.insert(quarter_of(event.moment.at));
             }
-            if let Some(name) = event.body.facts.subject.as_deref().filter(|_| is_personal(event.kind)) {
+            // Of someone who is erased nothing is kept that leads to them.
+            let is_known = |name: &&str| log.keyring.is_none() || known.secrets.contains_key(*name);
+            let name = event.body.facts.subject.as_deref().filter(is_known);
+            if let Some(name) = name.filter(|_| is_personal(event.kind)) {
                 page.people.push((name.to_owned(), row.log_index));
             }
         }
         if OUTCOMES.contains(&row.kind.as_str()) {
-            became(row, &known, &mut page.sums)?;
+            became(row, &known, &mut page.sums);
+        }
+        if row.kind == correction::CORRECTED && known.damaged.contains(&row.about) {
+            for (_, at) in visits(&row.about, row.log_index, &known) {
+                page.sums.quarter(ReportKind::Billing, at).lose();
+            }
         }
     }
     Ok(page)
+}
+
+/// Gives the quarters up that an event would be counted in, if it could be read: reports read them from the events, which
+/// is where someone finds out what is wrong.
+pub(super) fn lose(row: &LoggedRow, error: &DatabaseError, sums: &mut Sums) {
+    tracing::debug!(event = row.id, %error, "an event can't be summed up");
+    for report in ReportKind::ALL.into_iter().filter(|report| reading::kinds(*report).contains(&row.kind.as_str())) {
+        sums.quarter(report, from_micros(row.at)).lose();
+    }
 }
 
 /// Tells whether what it counts depends on who the person is.
@@ -161,27 +184,31 @@ fn look_up(
             known.checks.insert(grant.clone(), (*row).clone());
         }
     }
-    let of = |is_wanted: &dyn Fn(&str) -> bool| -> Vec<&str> {
-        let about: BTreeSet<&str> =
-            events.iter().filter(|event| is_wanted(event.kind)).map(|event| &*event.body.about).collect();
-        about.into_iter().collect()
-    };
-    let parties = of(&|kind| kind == correction::CORRECTED || redemption::is_redemption(kind));
+    let parties = listed.iter().filter(|row| row.kind == correction::CORRECTED || redemption::is_redemption(&row.kind));
+    let parties: BTreeSet<&str> = parties.map(|row| row.about.as_str()).collect();
+    let parties: Vec<&str> = parties.into_iter().collect();
     for row in store::list_placed_about(conn, log.id, &parties, &[correction::CORRECTED], before)? {
         let Some(text) = &row.body else {
             known.uncertain.insert(row.about);
             continue;
         };
-        if let Some(party) = parsed(&row.about, text)?.facts.corrected {
+        let Ok(body) = parsed(&row.about, text) else {
+            known.damaged.insert(row.about);
+            continue;
+        };
+        if let Some(party) = body.facts.corrected {
             known.corrections.entry(row.about.clone()).or_default().push((row.log_index, party));
         }
     }
-    let corrected = of(&|kind| kind == correction::CORRECTED);
+    let corrected = listed.iter().filter(|row| row.kind == correction::CORRECTED).map(|row| row.about.as_str());
+    let corrected: Vec<&str> = corrected.collect::<BTreeSet<_>>().into_iter().collect();
     let kinds = [redemption::KIND, redemption::OFFLINE];
     for row in store::list_placed_about(conn, log.id, &corrected, &kinds, before)? {
         known.visits.entry(row.about.clone()).or_default().push(row);
     }
-    let contested = of(&|kind| counting::contest_column(kind).is_some());
+    let contested = events.iter().filter(|event| counting::contest_column(event.kind).is_some());
+    let contested: BTreeSet<&str> = contested.map(|event| &*event.body.about).collect();
+    let contested: Vec<&str> = contested.into_iter().collect();
     known.refusals = store::list_bodies(conn, log.id, &contested, check::KIND)?.into_iter().collect();
     if let Some(keyring) = log.keyring {
         let personal = events.iter().filter(|event| is_personal(event.kind));
@@ -202,11 +229,11 @@ impl Personal {
         refusals: &HashMap<String, Option<String>>,
         secrets: &Secrets,
     ) -> Result<Self, DatabaseError> {
-        let secret = event.body.facts.subject.as_deref().and_then(|name| secrets.get(name));
+        let secret = || secret_of(secrets, event.body.facts.subject.as_deref());
         Ok(Self(match event.kind {
-            check::KIND => open(&event.body, secret)?,
+            check::KIND => open(&event.body, secret()?)?,
             kind if counting::contest_column(kind).is_some() => {
-                refused(refusals.get(&*event.body.about).and_then(Option::as_deref), secret)?
+                refused(refusals.get(&*event.body.about).and_then(Option::as_deref), secret()?)?
             }
             _ => Person::Unasked,
         }))
@@ -245,6 +272,9 @@ fn open_part(event: &Event<'_>, known: &LookedUp, sums: &mut Sums) {
         redemption::KIND | redemption::OFFLINE => {
             sums.count(grants, &cell, &[("redeemed", 1)], 1);
             let party = last_before(known.corrections.get(&*body.about), moment.index);
+            if known.damaged.contains(&*body.about) {
+                sums.quarter(ReportKind::Billing, moment.at).lose();
+            }
             sums.count(billing, &cell, &counting::visit(facts, party), 1);
         }
         correction::CORRECTED => {
@@ -272,18 +302,30 @@ fn last_before(corrections: Option<&Vec<(i64, PartyFacts)>>, index: i64) -> Opti
     corrections.into_iter().flatten().filter(|(at, _)| *at < index).max_by_key(|(at, _)| *at).map(|(_, party)| *party)
 }
 
+/// The visits by a grant before an index, each with its instant. One that is pruned is counted as it was when it was summed
+/// up.
+fn visits<'a>(
+    grant: &'a str,
+    index: i64,
+    known: &'a LookedUp,
+) -> impl Iterator<Item = (ReportedEvent<'a>, Timestamp)> + 'a {
+    let earlier = known.visits.get(grant).into_iter().flatten().filter(move |row| row.log_index < index);
+    earlier.filter_map(|row| {
+        let visit = parsed(&row.about, row.body.as_deref()?).ok()?;
+        let at = visit.facts.redeemed_at.unwrap_or_else(|| from_micros(row.at));
+        Some((visit, at))
+    })
+}
+
 /// Counts the visits by a grant again, with those who came as they were corrected.
 fn correct(grant: &str, (index, party): (i64, PartyFacts), known: &LookedUp, sums: &mut Sums) {
-    if known.uncertain.contains(grant) {
+    if known.uncertain.contains(grant) || known.damaged.contains(grant) {
         // Nobody can say any more how its visits are counted: they stand as they do.
         return;
     }
     let before = last_before(known.corrections.get(grant), index);
-    for row in known.visits.get(grant).into_iter().flatten().filter(|row| row.log_index < index) {
-        // One that is pruned is counted as it was when it was summed up.
-        let Some(visit) = row.body.as_deref().and_then(|text| parsed(grant, text).ok()) else { continue };
+    for (visit, at) in visits(grant, index, known) {
         let facts = &visit.facts;
-        let at = facts.redeemed_at.unwrap_or_else(|| from_micros(row.at));
         let cell = Cell::of(ReportKind::Billing, facts);
         sums.count((ReportKind::Billing, at), &cell, &counting::visit(facts, before), -1);
         sums.count((ReportKind::Billing, at), &cell, &counting::visit(facts, Some(party)), 1);
@@ -291,14 +333,11 @@ fn correct(grant: &str, (index, party): (i64, PartyFacts), known: &LookedUp, sum
 }
 
 /// Counts the grant of a check under what has become of it now.
-fn became(row: &LoggedRow, known: &LookedUp, sums: &mut Sums) -> Result<(), DatabaseError> {
-    let Some(check) = known.checks.get(&row.about).filter(|check| check.log_index < row.log_index) else {
-        return Ok(());
-    };
-    // Of a check that is pruned nobody knows where it was counted.
-    let Some(text) = &check.body else { return Ok(()) };
-    let body = parsed(&row.about, text)?;
-    let Some(grant) = body.facts.grant.as_ref().filter(|grant| *grant.id == *row.about) else { return Ok(()) };
+fn became(row: &LoggedRow, known: &LookedUp, sums: &mut Sums) {
+    let Some(check) = known.checks.get(&row.about).filter(|check| check.log_index < row.log_index) else { return };
+    // Of a check that is pruned nobody knows where it was counted; the quarter of one that can't be read is given up.
+    let Some(body) = check.body.as_deref().and_then(|text| parsed(&row.about, text).ok()) else { return };
+    let Some(grant) = body.facts.grant.as_ref().filter(|grant| *grant.id == *row.about) else { return };
     let unspent = Column::Unspent(grant.expires_at.as_microsecond());
     let outcomes = known.outcomes.get(&row.about).map(Vec::as_slice).unwrap_or_default();
     let column = |until: i64| {
@@ -313,5 +352,4 @@ fn became(row: &LoggedRow, known: &LookedUp, sums: &mut Sums) -> Result<(), Data
         sums.add(at, &cell, was, -1);
         sums.add(at, &cell, is, 1);
     }
-    Ok(())
 }

@@ -1,5 +1,7 @@
 //! The tables of the summaries.
 
+use std::collections::BTreeSet;
+
 use diesel::prelude::*;
 use diesel::upsert::excluded;
 
@@ -14,6 +16,9 @@ use crate::on_either;
 
 /// Number of rows that one statement takes.
 const ROWS: usize = 200;
+
+/// Number of quarters that are read at once.
+const QUARTERS: i64 = 2_000;
 
 /// Where the sums of a merchant's log end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Queryable)]
@@ -82,26 +87,39 @@ pub(super) fn list_behind(conn: &mut AnyConnection, least: i64) -> Result<Vec<St
     Ok(behind.filter_map(|(merchant, ..)| merchant).collect())
 }
 
-fn unpacked(quarter: i64, bytes: &[u8]) -> Result<QuarterSums, DatabaseError> {
-    unpack(bytes).map_err(|Unreadable| DatabaseError::corrupt("report summary", format!("of the quarter {quarter}")))
+/// The sums in a row; lost if its bytes are none. Those would count people who are erased since, so they aren't kept aside.
+fn unpacked(bytes: &[u8]) -> QuarterSums {
+    unpack(bytes).unwrap_or_else(|Unreadable| QuarterSums { is_lost: true, ..QuarterSums::default() })
 }
 
-/// The sums of the quarters from the first on and before the second.
-pub(in crate::audit) fn list_quarters(
+/// Hands each of the quarters from the first on and before the second to `take`, in order.
+pub(in crate::audit) fn each_quarter<E: From<DatabaseError>>(
     conn: &mut AnyConnection,
     merchant: &MerchantId,
     report: ReportKind,
-    (from, before): (i64, i64),
-    most: i64,
-) -> Result<Vec<(i64, QuarterSums)>, DatabaseError> {
-    let rows: Vec<(i64, Vec<u8>)> = report_quarters::table
-        .filter(report_quarters::merchant_id.eq(merchant.as_str()).and(report_quarters::report.eq(report.as_str())))
-        .filter(report_quarters::quarter.ge(from).and(report_quarters::quarter.lt(before)))
-        .order(report_quarters::quarter)
-        .limit(most)
-        .select((report_quarters::quarter, report_quarters::sums))
-        .load(conn)?;
-    rows.into_iter().map(|(quarter, bytes)| Ok((quarter, unpacked(quarter, &bytes)?))).collect()
+    (mut from, before): (i64, i64),
+    mut take: impl FnMut(i64, QuarterSums) -> Result<(), E>,
+) -> Result<(), E> {
+    loop {
+        let rows: Vec<(i64, Vec<u8>)> = report_quarters::table
+            .filter(report_quarters::merchant_id.eq(merchant.as_str()))
+            .filter(report_quarters::report.eq(report.as_str()))
+            .filter(report_quarters::quarter.ge(from).and(report_quarters::quarter.lt(before)))
+            .order(report_quarters::quarter)
+            .limit(QUARTERS)
+            .select((report_quarters::quarter, report_quarters::sums))
+            .load(conn)
+            .map_err(DatabaseError::from)?;
+        let last = rows.last().map(|(quarter, _)| *quarter);
+        let is_last = i64::try_from(rows.len()).is_ok_and(|length| length < QUARTERS);
+        for (quarter, bytes) in rows {
+            take(quarter, unpacked(&bytes))?;
+        }
+        match last {
+            Some(last) if !is_last => from = last.saturating_add(1),
+            _ => return Ok(()),
+        }
+    }
 }
 
 /// A quarter of a report, packed.
@@ -128,13 +146,19 @@ pub(super) fn added(
                 .select((report_quarters::quarter, report_quarters::sums))
                 .load(c)?);
             for (quarter, bytes) in rows {
-                all.push(((report, quarter), unpacked(quarter, &bytes)?));
+                let sums = unpacked(&bytes);
+                if sums.is_lost {
+                    tracing::warn!(merchant = merchant.as_str(), report = report.as_str(), quarter, "sums are lost");
+                }
+                all.push(((report, quarter), sums));
             }
         }
     }
     let mut stored = Sums(all.into_iter().collect());
+    let known: BTreeSet<(ReportKind, i64)> = stored.0.keys().copied().collect();
     stored.merge(sums);
-    let rows = stored.0.into_iter();
+    // What comes to nothing needs no row.
+    let rows = stored.0.into_iter().filter(|(at, sums)| known.contains(at) || *sums != QuarterSums::default());
     Ok(rows.map(|((report, quarter), sums)| QuarterRow { report, quarter, sums: pack(&sums) }).collect())
 }
 
@@ -188,6 +212,35 @@ pub(super) fn insert_people(
     Ok(())
 }
 
+/// Hands each row that leads an erasure to what was summed up to `take`.
+pub(in crate::audit) fn each_person(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    mut take: impl FnMut(&str, i64),
+) -> Result<(), DatabaseError> {
+    let mut last: Option<(String, i64)> = None;
+    loop {
+        let mut query = report_people::table.filter(report_people::merchant_id.eq(merchant.as_str())).into_boxed();
+        if let Some((subject, index)) = &last {
+            let same = report_people::subject.eq(subject).and(report_people::log_index.gt(index));
+            query = query.filter(report_people::subject.ge(subject));
+            query = query.filter(report_people::subject.gt(subject).or(same));
+        }
+        let rows: Vec<(String, i64)> = query
+            .order((report_people::subject, report_people::log_index))
+            .limit(QUARTERS)
+            .select((report_people::subject, report_people::log_index))
+            .load(conn)?;
+        for (subject, index) in &rows {
+            take(subject, *index);
+        }
+        match rows.into_iter().last() {
+            Some(row) => last = Some(row),
+            None => return Ok(()),
+        }
+    }
+}
+
 /// The indexes of a person's events that were summed up.
 pub(super) fn list_indexes(
     conn: &mut AnyConnection,
@@ -227,17 +280,6 @@ pub(super) fn delete_people(
         )
         .execute(c)?);
     }
-    Ok(())
-}
-
-/// Forgets all sums of a merchant, who begins again.
-pub(super) fn reset(conn: &mut AnyConnection, merchant: &MerchantId) -> Result<(), DatabaseError> {
-    let id = merchant.as_str();
-    on_either!(conn, |c| {
-        diesel::delete(report_quarters::table.filter(report_quarters::merchant_id.eq(id))).execute(c)?;
-        diesel::delete(report_people::table.filter(report_people::merchant_id.eq(id))).execute(c)?;
-        diesel::update(report_heads::table.find(id)).set(report_heads::log_index.eq(0)).execute(c)?
-    });
     Ok(())
 }
 

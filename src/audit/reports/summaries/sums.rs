@@ -62,6 +62,8 @@ pub(in crate::audit) struct QuarterSums {
     pub pruned: u64,
     /// Number of events that lost them after they were counted.
     pub unprovable: u64,
+    /// Something of it couldn't be read: nothing is kept of it, and the events alone say what it comes to.
+    pub is_lost: bool,
 }
 
 /// Sums of quarters, or differences of them.
@@ -138,6 +140,16 @@ impl QuarterSums {
         }
         self.pruned = self.pruned.saturating_add(other.pruned);
         self.unprovable = self.unprovable.saturating_add(other.unprovable);
+        if self.is_lost || other.is_lost {
+            self.lose();
+        }
+    }
+
+    /// Forgets what is kept, as something of it can't be read.
+    pub(super) fn lose(&mut self) {
+        self.is_lost = true;
+        self.cells.clear();
+        self.limits.clear();
     }
 }
 
@@ -167,6 +179,9 @@ impl Sums {
         counted: &[(&'static str, u64)],
         sign: i64,
     ) {
+        if counted.iter().all(|(_, count)| *count == 0) {
+            return;
+        }
         let quarter = self.quarter(kind, at);
         for (column, count) in counted {
             quarter.add(cell.clone(), Column::Named(column), sign.saturating_mul(count.cast_signed()));

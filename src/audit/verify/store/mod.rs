@@ -11,7 +11,6 @@ mod pages;
 
 use std::collections::BTreeSet;
 
-use diesel::connection::AnsiTransactionManager;
 use diesel::dsl::{max, min};
 use diesel::prelude::*;
 
@@ -159,17 +158,6 @@ pub(crate) struct GatewayKeyRow {
     pub signs_from: i64,
     pub retires_at: Option<i64>,
     pub revoked_at: Option<i64>,
-}
-
-/// From here until the rollback everything is read as it stands now, whatever is written meanwhile.
-pub(crate) fn begin_snapshot(conn: &mut AnyConnection) -> Result<()> {
-    Ok(match conn {
-        // Not IMMEDIATE: that would keep the ledger from writing.
-        AnyConnection::Sqlite(c) => AnsiTransactionManager::begin_transaction_sql(c, "BEGIN DEFERRED"),
-        AnyConnection::Postgres(c) => {
-            AnsiTransactionManager::begin_transaction_sql(c, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        }
-    }?)
 }
 
 #[derive(diesel::QueryableByName)]

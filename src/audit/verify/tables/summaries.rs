@@ -1,12 +1,17 @@
 //! The sums that reports add up, held to the events: the log is summed up once more and compared, cell by cell.
 //!
+//! So are the rows that lead an erasure to what a person is counted in: exactly those of the events whose bodies are there and
+//! whose persons are known.
+//!
 //! Held to nothing: quarters up to the last event whose body is pruned, of which the sums are all that is left. And how a sum
 //! is split by what is sealed: a band of scores, near misses. Nobody without the gateway's keys can recompute that, so only
 //! the sum over all bands is held to the events, and near misses are no more than refusals for the score.
 //!
-//! This takes a second pass over the log of a merchant who has sums, and their memory, one merchant at a time.
+//! This takes a second pass over the log of a merchant who has sums, with its look-ups, and the memory of the sums, one merchant
+//! at a time: that grows with the quarters that anything counts in, their cells, and the seconds at which unused grants expired,
+//! some 200 bytes for each.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use jiff::Timestamp;
 
@@ -16,12 +21,12 @@ use crate::audit::reports::summaries::page::{self, SummedLog};
 use crate::audit::reports::summaries::store;
 use crate::audit::reports::summaries::sums::{self, Cell, Column, QuarterSums, Sums};
 use crate::audit::verify::findings::{FindingPlace, Findings, Wrong};
+use crate::audit::verify::fingerprints::Fingerprints;
+use crate::audit::verify::tally::Tally;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::clock::from_micros;
 use crate::foundation::ids::MerchantId;
-
-/// Number of stored quarters that are read at once.
-const QUARTERS: i64 = 1_000;
+use crate::ledger::store::history as rows;
 
 /// The columns that say how near a score was, which is sealed.
 const NEAR: [&str; 2] = ["near_misses", "near_unknown"];
@@ -43,12 +48,15 @@ struct Expected {
     pruned_to: Option<i64>,
     /// Quarters whose sums rest on events that are pruned.
     uncertain: BTreeSet<i64>,
+    /// The rows that lead an erasure to what a person is counted in.
+    people: Tally,
 }
 
 /// Compares the stored sums of a merchant's log with its events.
 pub(crate) fn compare(
     conn: &mut AnyConnection,
     log: &Compared<'_>,
+    fingerprints: &Fingerprints,
     findings: &mut Findings,
 ) -> Result<(), DatabaseError> {
     // Another finding says that this is nobody's log.
@@ -58,40 +66,27 @@ pub(crate) fn compare(
         findings.add(FindingPlace::log(log.name), Wrong::SummaryHead { summed, size: log.size });
         return Ok(());
     }
-    let mut expected = match sum_up(conn, log.id, &merchant, summed) {
-        Ok(expected) => expected,
-        // The event that can't be read is a finding of its own.
-        Err(DatabaseError::Corrupt { .. }) => return Ok(()),
-        Err(error) => return Err(error),
-    };
+    let mut expected = sum_up(conn, log.id, &merchant, summed, fingerprints)?;
+    let mut stored = Tally::new(fingerprints.clone());
+    store::each_person(conn, &merchant, |subject, index| add_person(&mut stored, subject, index))?;
+    if !stored.agrees(&expected.people) {
+        let (stored, wanted) = (stored.count(), expected.people.count());
+        findings.add(FindingPlace::log(log.name), Wrong::SummaryPeople { stored, wanted });
+    }
     for report in ReportKind::ALL {
         let mut add = |quarter: i64, part: String| {
             let quarter = from_micros(quarter.saturating_mul(sums::QUARTER_MICROS)).to_string();
             findings.add(FindingPlace::log(log.name), Wrong::Summary { report: report.as_str(), quarter, part });
         };
-        let mut from = i64::MIN;
-        loop {
-            let page = match store::list_quarters(conn, &merchant, report, (from, i64::MAX), QUARTERS) {
-                Ok(page) => page,
-                Err(DatabaseError::Corrupt { detail, .. }) => {
-                    add(from.max(0), format!("one from there on can't be read, {detail}"));
-                    break;
-                }
-                Err(error) => return Err(error),
-            };
-            let next = page.last().map(|(quarter, _)| quarter.saturating_add(1));
-            let is_last = i64::try_from(page.len()).is_ok_and(|length| length < QUARTERS);
-            for (quarter, stored) in page {
-                let wanted = expected.sums.0.remove(&(report, quarter)).unwrap_or_default();
-                if expected.is_held(quarter) {
-                    compare_quarter(&stored, &wanted, |part| add(quarter, part));
-                }
+        store::each_quarter(conn, &merchant, report, (i64::MIN, i64::MAX), |quarter, stored| {
+            let wanted = expected.sums.0.remove(&(report, quarter)).unwrap_or_default();
+            if stored.is_lost {
+                add(quarter, "it is lost: reports read the events of that time".to_owned());
+            } else if expected.is_held(quarter) {
+                compare_quarter(&stored, &wanted, |part| add(quarter, part));
             }
-            match next {
-                Some(next) if !is_last => from = next,
-                _ => break,
-            }
-        }
+            Ok::<_, DatabaseError>(())
+        })?;
         let rest: Vec<i64> = expected.sums.0.keys().filter(|(kind, _)| *kind == report).map(|(_, at)| *at).collect();
         for quarter in rest {
             let wanted = expected.sums.0.remove(&(report, quarter)).unwrap_or_default();
@@ -109,8 +104,19 @@ impl Expected {
     }
 }
 
-fn sum_up(conn: &mut AnyConnection, id: &str, merchant: &MerchantId, to: i64) -> Result<Expected, DatabaseError> {
+fn add_person(tally: &mut Tally, subject: &str, index: i64) {
+    tally.add(&[subject.as_bytes(), &index.to_be_bytes()]);
+}
+
+fn sum_up(
+    conn: &mut AnyConnection,
+    id: &str,
+    merchant: &MerchantId,
+    to: i64,
+    fingerprints: &Fingerprints,
+) -> Result<Expected, DatabaseError> {
     let log = SummedLog { id, merchant, keyring: None };
+    let mut people = Tally::new(fingerprints.clone());
     let (mut sums, mut pruned_at, mut uncertain, mut from) = (Sums::default(), None::<Timestamp>, BTreeSet::new(), 0);
     while from < to {
         let before = to.min(from.saturating_add(PAGE));
@@ -118,13 +124,23 @@ fn sum_up(conn: &mut AnyConnection, id: &str, merchant: &MerchantId, to: i64) ->
         sums.merge(page.sums);
         pruned_at = pruned_at.max(page.pruned_at);
         uncertain.extend(page.uncertain);
+        let names: BTreeSet<&str> = page.people.iter().map(|(name, _)| name.as_str()).collect();
+        let known = rows::list_subjects_called(conn, merchant, &names.into_iter().collect::<Vec<_>>())?;
+        let known: HashSet<String> = known.into_iter().map(|row| row.pseudonym).collect();
+        for (name, index) in page.people.iter().filter(|(name, _)| known.contains(name)) {
+            add_person(&mut people, name, *index);
+        }
         from = before;
     }
-    Ok(Expected { sums, pruned_to: pruned_at.map(sums::quarter_of), uncertain })
+    Ok(Expected { sums, pruned_to: pruned_at.map(sums::quarter_of), uncertain, people })
 }
 
 /// Adds what differs, in words.
 fn compare_quarter(stored: &QuarterSums, wanted: &QuarterSums, mut add: impl FnMut(String)) {
+    if wanted.is_lost {
+        add("an event of that time can't be read, so nothing proves it".to_owned());
+        return;
+    }
     if stored.pruned > 0 || stored.unprovable > 0 {
         add("it tells of events that are pruned, and none is".to_owned());
     }

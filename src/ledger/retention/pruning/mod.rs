@@ -9,7 +9,8 @@
 //! Nothing goes while a promise still needs it: see [`PruningBlocker`]. Kinds that come later are retained until
 //! someone adds them to [`PRUNABLE`], having thought about who reads them back.
 //!
-//! The pruning is recorded first, by `audit.pruned`; then the bodies go in chunks that each
+//! First all events are summed up ([`Summaries`](crate::ledger::Summaries)), so that reports go on counting what goes. The pruning is recorded,
+//! by `audit.pruned`; then the bodies go in chunks that each
 //! are a short transaction, so that checks go on meanwhile. Cut off in the middle, the rest goes the
 //! next time, and is not counted again. Bodies that are missing without an event that records it are a finding of
 //! `audit verify`.
@@ -19,6 +20,7 @@ mod recorded;
 mod retained;
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -38,7 +40,7 @@ use crate::ledger::read::history as log_history;
 use crate::ledger::store::history::{self, LoggedRow};
 use crate::ledger::store::pruning as rows;
 use crate::ledger::write::{check, redemption};
-use crate::ledger::{IDEMPOTENCY_WINDOW, LedgerError, Summaries, WriterContext};
+use crate::ledger::{IDEMPOTENCY_WINDOW, LedgerError, WriterContext};
 use crate::rules::limit::ROLLING;
 use crate::tokens::claims::SKEW_SECONDS;
 pub use blocker::{BlockedBy, PruningBlocker};
@@ -66,6 +68,9 @@ pub const PRUNABLE: [&str; 13] = [
 
 /// The most events that one transaction takes the bodies of.
 const CHUNK: i64 = 500;
+
+/// The number of times that a chunk is tried again because much was recorded meanwhile that is not summed up.
+const MOST_TRIES: usize = 20;
 
 /// A plan of what pruning a merchant's log would take away.
 #[derive(Debug, Clone)]
@@ -178,6 +183,11 @@ pub(crate) fn event_of(plan: &Plan, by: Actor) -> EventDraft {
     }
 }
 
+/// Sums up what will be pruned: without that nobody could say any more how it counts.
+pub(crate) async fn sum_up(context: &WriterContext, merchant: &MerchantId) -> Result<(), LedgerError> {
+    Ok(context.summaries.sum_up(&context.database, &context.keyring, merchant).await?)
+}
+
 /// Takes the bodies away that were planned, once the pruning is recorded; says how many went.
 pub(crate) async fn take(
     context: &WriterContext,
@@ -189,16 +199,36 @@ pub(crate) async fn take(
         let to = plan.to_index.min(from + CHUNK);
         let chosen = chosen(&context.database, &plan.merchant, plan.before, (from, to)).await?;
         let chosen: Vec<LoggedRow> = chosen.into_iter().filter(|it| it.goes).map(|it| it.row).collect();
-        let (merchant, summaries) = (plan.merchant.clone(), context.summaries.clone());
-        let pruned = context.database.write(move |conn| match history::find_log_size(conn, &merchant)? {
-            Some((log, _)) if !chosen.is_empty() => take_bodies(conn, summaries.as_ref(), &merchant, &log, &chosen),
-            _ => Ok(0),
-        });
-        taken += u64::try_from(pruned.await?).unwrap_or(u64::MAX);
+        taken += take_chunk(context, &plan.merchant, chosen).await?;
         progress(to - plan.from_index, plan.to_index - plan.from_index);
         from = to;
     }
     Ok(taken)
+}
+
+async fn take_chunk(
+    context: &WriterContext,
+    merchant: &MerchantId,
+    chosen: Vec<LoggedRow>,
+) -> Result<u64, LedgerError> {
+    if chosen.is_empty() {
+        return Ok(0);
+    }
+    let (chosen, mut tries) = (Arc::new(chosen), 0);
+    loop {
+        let (chosen, of, means) = (chosen.clone(), merchant.clone(), context.clone());
+        let pruned = context.database.write(move |conn| match history::find_log_size(conn, &of)? {
+            Some((log, _)) => take_bodies(conn, &means, &of, &log, &chosen),
+            None => Ok(0),
+        });
+        match pruned.await {
+            Err(DatabaseError::Conflict) if tries < MOST_TRIES => {
+                tries += 1;
+                sum_up(context, merchant).await?;
+            }
+            pruned => return Ok(u64::try_from(pruned?).unwrap_or(u64::MAX)),
+        }
+    }
 }
 
 /// Before when the merchant's log was pruned; none when it never was.
@@ -233,17 +263,20 @@ async fn chosen(
 /// the events are locked before it is looked what is open.
 fn take_bodies(
     conn: &mut AnyConnection,
-    summaries: &dyn Summaries,
+    context: &WriterContext,
     merchant: &MerchantId,
     log: &str,
     chosen: &[LoggedRow],
 ) -> Result<usize, DatabaseError> {
-    rows::lock_events(conn, log, &chosen.iter().map(|row| row.log_index).collect::<Vec<_>>())?;
+    // Another process that prunes may have been first.
+    let here = rows::lock_events(conn, log, &chosen.iter().map(|row| row.log_index).collect::<Vec<_>>())?;
+    let here: HashSet<i64> = here.into_iter().collect();
     let about: Vec<&str> = chosen.iter().map(|row| row.about.as_str()).collect();
     let open = rows::list_open_referrals(conn, merchant, &about, ReferralStatus::Open.as_str())?;
     let open: HashSet<&str> = open.iter().map(String::as_str).collect();
-    let goes: Vec<&LoggedRow> = chosen.iter().filter(|row| !open.contains(row.about.as_str())).collect();
-    summaries.pruning(conn, merchant, &goes)?;
+    let goes = |row: &&LoggedRow| here.contains(&row.log_index) && !open.contains(row.about.as_str());
+    let goes: Vec<&LoggedRow> = chosen.iter().filter(goes).collect();
+    context.summaries.pruning(conn, &context.keyring, merchant, &goes)?;
     rows::prune_bodies(conn, log, &goes.iter().map(|row| row.log_index).collect::<Vec<_>>())
 }
 

@@ -1,6 +1,7 @@
 //! Reports over random histories, held to a recount by hand of what was done.
 
 mod sums;
+mod taken;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
