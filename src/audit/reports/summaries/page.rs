@@ -41,8 +41,9 @@ pub(in crate::audit) struct SummedPage {
     /// The pseudonyms that its events name, by index: the personal part of what these count goes with an erasure. Without a
     /// keyring also of those who are erased.
     pub people: Vec<(String, i64)>,
-    /// When the last of its events was whose body is pruned.
+    /// When the last of its events was whose body is pruned, and the last index of one.
     pub pruned_at: Option<Timestamp>,
+    pub pruned_index: Option<i64>,
     /// Quarters in which visits are counted whose corrections are pruned: from now on they would be counted otherwise.
     pub uncertain: BTreeSet<i64>,
 }
@@ -158,6 +159,7 @@ fn note_pruned(row: &LoggedRow, page: &mut SummedPage) {
     for report in ReportKind::ALL.into_iter().filter(|report| reading::kinds(*report).contains(&row.kind.as_str())) {
         page.sums.quarter(report, at).pruned += 1;
         page.pruned_at = page.pruned_at.max(Some(at));
+        page.pruned_index = Some(row.log_index);
     }
 }
 

@@ -212,11 +212,11 @@ pub(super) fn insert_people(
     Ok(())
 }
 
-/// Hands each row that leads an erasure to what was summed up to `take`.
+/// Hands the rows that lead an erasure to what was summed up to `take`, in pieces.
 pub(in crate::audit) fn each_person(
     conn: &mut AnyConnection,
     merchant: &MerchantId,
-    mut take: impl FnMut(&str, i64),
+    mut take: impl FnMut(&mut AnyConnection, &[(String, i64)]) -> Result<(), DatabaseError>,
 ) -> Result<(), DatabaseError> {
     let mut last: Option<(String, i64)> = None;
     loop {
@@ -231,9 +231,7 @@ pub(in crate::audit) fn each_person(
             .limit(QUARTERS)
             .select((report_people::subject, report_people::log_index))
             .load(conn)?;
-        for (subject, index) in &rows {
-            take(subject, *index);
-        }
+        take(conn, &rows)?;
         match rows.into_iter().last() {
             Some(row) => last = Some(row),
             None => return Ok(()),

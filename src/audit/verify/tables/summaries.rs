@@ -1,7 +1,7 @@
 //! The sums that reports add up, held to the events: the log is summed up once more and compared, cell by cell.
 //!
-//! So are the rows that lead an erasure to what a person is counted in: exactly those of the events whose bodies are there and
-//! whose persons are known.
+//! So are the rows that lead an erasure to what a person is counted in: exactly those of the events behind the last pruned one
+//! whose persons are known. A row of someone who isn't known leads nowhere, and is not looked for.
 //!
 //! Held to nothing: quarters up to the last event whose body is pruned, of which the sums are all that is left. And how a sum
 //! is split by what is sealed: a band of scores, near misses. Nobody without the gateway's keys can recompute that, so only
@@ -48,7 +48,9 @@ struct Expected {
     pruned_to: Option<i64>,
     /// Quarters whose sums rest on events that are pruned.
     uncertain: BTreeSet<i64>,
-    /// The rows that lead an erasure to what a person is counted in.
+    /// The index of that event, or -1.
+    pruned_index: i64,
+    /// The rows behind it that lead an erasure to what a person is counted in.
     people: Tally,
 }
 
@@ -68,7 +70,9 @@ pub(crate) fn compare(
     }
     let mut expected = sum_up(conn, log.id, &merchant, summed, fingerprints)?;
     let mut stored = Tally::new(fingerprints.clone());
-    store::each_person(conn, &merchant, |subject, index| add_person(&mut stored, subject, index))?;
+    store::each_person(conn, &merchant, |conn, rows| {
+        add_people(conn, &merchant, rows, expected.pruned_index, &mut stored)
+    })?;
     if !stored.agrees(&expected.people) {
         let (stored, wanted) = (stored.count(), expected.people.count());
         findings.add(FindingPlace::log(log.name), Wrong::SummaryPeople { stored, wanted });
@@ -80,9 +84,10 @@ pub(crate) fn compare(
         };
         store::each_quarter(conn, &merchant, report, (i64::MIN, i64::MAX), |quarter, stored| {
             let wanted = expected.sums.0.remove(&(report, quarter)).unwrap_or_default();
-            if stored.is_lost {
+            // Where an event can't be read, that is a finding of its own.
+            if stored.is_lost && !wanted.is_lost {
                 add(quarter, "it is lost: reports read the events of that time".to_owned());
-            } else if expected.is_held(quarter) {
+            } else if !stored.is_lost && expected.is_held(quarter) {
                 compare_quarter(&stored, &wanted, |part| add(quarter, part));
             }
             Ok::<_, DatabaseError>(())
@@ -104,8 +109,21 @@ impl Expected {
     }
 }
 
-fn add_person(tally: &mut Tally, subject: &str, index: i64) {
-    tally.add(&[subject.as_bytes(), &index.to_be_bytes()]);
+/// Adds the rows of people who are known, of events behind the last pruned one.
+fn add_people(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    people: &[(String, i64)],
+    pruned: i64,
+    tally: &mut Tally,
+) -> Result<(), DatabaseError> {
+    let names: BTreeSet<&str> = people.iter().map(|(name, _)| name.as_str()).collect();
+    let known = rows::list_subjects_called(conn, merchant, &names.into_iter().collect::<Vec<_>>())?;
+    let known: HashSet<String> = known.into_iter().map(|row| row.pseudonym).collect();
+    for (name, index) in people.iter().filter(|(name, index)| *index > pruned && known.contains(name)) {
+        tally.add(&[name.as_bytes(), &index.to_be_bytes()]);
+    }
+    Ok(())
 }
 
 fn sum_up(
@@ -116,7 +134,7 @@ fn sum_up(
     fingerprints: &Fingerprints,
 ) -> Result<Expected, DatabaseError> {
     let log = SummedLog { id, merchant, keyring: None };
-    let mut people = Tally::new(fingerprints.clone());
+    let (mut people, mut pruned_index) = (Tally::new(fingerprints.clone()), -1);
     let (mut sums, mut pruned_at, mut uncertain, mut from) = (Sums::default(), None::<Timestamp>, BTreeSet::new(), 0);
     while from < to {
         let before = to.min(from.saturating_add(PAGE));
@@ -124,15 +142,13 @@ fn sum_up(
         sums.merge(page.sums);
         pruned_at = pruned_at.max(page.pruned_at);
         uncertain.extend(page.uncertain);
-        let names: BTreeSet<&str> = page.people.iter().map(|(name, _)| name.as_str()).collect();
-        let known = rows::list_subjects_called(conn, merchant, &names.into_iter().collect::<Vec<_>>())?;
-        let known: HashSet<String> = known.into_iter().map(|row| row.pseudonym).collect();
-        for (name, index) in page.people.iter().filter(|(name, _)| known.contains(name)) {
-            add_person(&mut people, name, *index);
+        if let Some(index) = page.pruned_index {
+            (pruned_index, people) = (index, Tally::new(fingerprints.clone()));
         }
+        add_people(conn, merchant, &page.people, pruned_index, &mut people)?;
         from = before;
     }
-    Ok(Expected { sums, pruned_to: pruned_at.map(sums::quarter_of), uncertain, people })
+    Ok(Expected { sums, pruned_to: pruned_at.map(sums::quarter_of), uncertain, pruned_index, people })
 }
 
 /// Adds what differs, in words.

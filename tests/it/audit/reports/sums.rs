@@ -290,7 +290,8 @@ async fn replicas_that_sum_up_at_once_or_are_cut_off_count_nothing_twice() {
             }
             let merchant = house.merchant.id.clone();
             let (one, other, ()) = tokio::join!(here.sum_up(&merchant), there.sum_up(&merchant), house.erase(who));
-            (one.unwrap(), other.unwrap());
+            one.unwrap();
+            other.unwrap();
             let _ = cut_off.await;
             house.agree(house.begin, 4, "after a race").await;
         }

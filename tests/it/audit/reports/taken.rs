@@ -136,6 +136,7 @@ async fn a_contest_whose_refusal_is_pruned_says_no_band_any_more() {
         world.gateway.ledger.contest(objection).await.unwrap();
         let ruling = ReferralDecision { check, tier: None, note: "Seen.".into() };
         world.gateway.checker.decide_referral(&house.staff.admin, &house.merchant, ruling).await.unwrap();
+        world.pass(1);
         let band = Some("20 to below 30".to_owned());
         assert_eq!(contests(&house.whole(ReportKind::Fairness).await), [(band, vec![1, 1, 0, 0])]);
         world.pass(400 * 86_400);
@@ -210,9 +211,8 @@ async fn a_head_that_is_bent_is_not_believed() {
         };
         for index in [1_000_000_000_000, -1] {
             bend(index);
-            let (bent, read) = (house.reporter(), house.events(ReportKind::Grants).await);
-            let bent = bent.report(&house.merchant, all_of(ReportKind::Grants), || {}).await.unwrap();
-            assert_eq!(bent, read);
+            let counted = house.reporter().report(&house.merchant, all_of(ReportKind::Grants), || {}).await.unwrap();
+            assert_eq!(counted, house.events(ReportKind::Grants).await);
         }
         house.settle().await;
         let old = house.world.now();
@@ -250,7 +250,8 @@ async fn a_report_sums_up_a_little_and_needs_nothing_that_can_be_written() {
         diesel::update(head).set(report_heads::revision.eq(report_heads::revision)).execute(&mut holder).unwrap();
         let summed = reporter.report(&house.merchant, all_of(ReportKind::Grants), || {}).await.unwrap();
         assert_eq!(summed, house.events(ReportKind::Grants).await);
-        connection::rollback(&mut holder).unwrap();
+        // The server may have ended it meanwhile.
+        drop(holder);
     }
 }
 
