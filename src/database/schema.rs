@@ -2,7 +2,9 @@
 
 pub use super::account_tables::{account_links, account_recovery_codes, account_sessions, accounts, log_in_attempts};
 pub use super::desk_tables::{clerks, devices, overrides, pin_guesses, subject_requests};
-pub use super::enrolment_tables::{enrolments, leases, linked_accounts, models, score_due, signals, sources};
+pub use super::enrolment_tables::{
+    ended_links, enrolments, heard_networks, leases, linked_accounts, models, score_due, signals, sources,
+};
 pub use super::report_tables::{report_heads, report_people, report_quarters};
 
 diesel::table! {
@@ -359,7 +361,9 @@ diesel::allow_tables_to_appear_in_same_query!(
     clerks,
     closures,
     devices,
+    ended_links,
     enrolments,
+    heard_networks,
     leases,
     linked_accounts,
     models,
