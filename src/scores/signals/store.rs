@@ -100,7 +100,7 @@ pub(in crate::scores) fn count_signals_of(
     subject: &SubjectRef,
 ) -> Result<u64> {
     let statement = "SELECT COUNT(*) AS number FROM \
-                     (SELECT 1 FROM signals WHERE merchant_id = $1 AND subject_ref = $2 LIMIT $3) AS some";
+                     (SELECT 1 FROM signals WHERE merchant_id = $1 AND subject_ref = $2 LIMIT $3) AS counted";
     let count: Count = crate::on_either!(conn, |c| diesel::sql_query(statement)
         .bind::<Text, _>(merchant.as_str())
         .bind::<Binary, _>(&subject.0[..])
