@@ -87,12 +87,15 @@ struct Computed {
 
 impl fmt::Display for Computed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ComputeReport { people, changed, ended, postponed, largest_change } = &self.report;
+        let ComputeReport { people, changed, ended, postponed, set_aside, largest_change } = &self.report;
         let would = if self.dry_run { "would be " } else { "" };
         let looked_at = counted(*people, "person");
         write_part!(f, "{looked_at} looked at: {changed} scores {would}new or another, {ended} {would}ended")?;
         if *postponed > 0 {
             write_part!(f, "; {postponed} left for the next run, as something came in")?;
+        }
+        if *set_aside > 0 {
+            write_part!(f, "; {set_aside} set aside until tomorrow, as they can't be computed")?;
         }
         if *largest_change > Decimal::default() {
             write_part!(f, "; by {largest_change} at most")?;
@@ -137,7 +140,7 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, Cli
                 let merchant = once::merchant(gateway, &merchant).await?.id;
                 let (scores, clock) = (&gateway.scores, &gateway.clock);
                 if all {
-                    scores.compute_all(&merchant, &source, clock.now()).await?;
+                    scores.compute_all(&merchant, &source).await?;
                 }
                 let mode = if dry_run { Mode::DryRun } else { Mode::Write };
                 let mut run = scores.compute(&merchant, &source, mode, clock.clone()).await?;

@@ -10,6 +10,8 @@ use super::error::ScoreError;
 use super::handle::Scores;
 use super::memory::ScoreKey;
 use super::score::Score;
+use super::signals::ended;
+use super::signals::store::count_signals_of;
 use super::store;
 use super::store::epochs::bump_epochs;
 use crate::database::{AnyConnection, DatabaseError};
@@ -54,7 +56,8 @@ impl Scores {
 
     /// Erases a person: their scores from all the merchant's sources, their attributes and their
     /// enrolment, with what the ledger holds on them, in
-    /// one transaction. When this returns, no look-up of this process that begins later sees any, and
+    /// one transaction. Their signals say nothing any more then, as the secret they are hashed under is destroyed; they
+    /// are deleted afterwards in pieces, as long as a request may wait, and then by the sweeper. When this returns, no look-up of this process that begins later sees any, and
     /// other replicas see none as soon as they hear of it, or the cache's time to live is over. A feed
     /// that still has the person brings the score back. None when nothing was held.
     ///
@@ -71,9 +74,18 @@ impl Scores {
             let keys: Vec<ScoreKey> = sources.iter().flat_map(of).collect();
             let references: Vec<SubjectRef> = subject.in_order().collect();
             let (rows, people, of) = (keys.clone(), references.clone(), merchant.clone());
+            let counted = this.count_signals(&merchant, &references).await?;
             let forget = move |conn: &mut AnyConnection| {
                 let mut forgotten = Forgotten::default();
-                // First: a run that holds the person's row has written by then, and none writes afterwards.
+                // In the order of this room's locks: feeds that hold the person have committed then, and write nothing
+                // afterwards.
+                for (reference, signals) in people.iter().zip(&counted) {
+                    if let Some(accounts) = enrolment::delete(conn, &of, reference)? {
+                        forgotten.accounts += accounts;
+                        forgotten.signals += signals;
+                    }
+                }
+                // A run that holds the person's row has written by then, and none writes afterwards.
                 for reference in &people {
                     delete_due_of(conn, &of, reference)?;
                 }
@@ -83,9 +95,6 @@ impl Scores {
                 for reference in &people {
                     let deleted = attributes::store::delete_values_of(conn, &of, reference)?;
                     forgotten.attributes += u64::try_from(deleted).unwrap_or(u64::MAX);
-                    let deleted = enrolment::delete(conn, &of, reference)?;
-                    forgotten.accounts += deleted.accounts;
-                    forgotten.signals += deleted.signals;
                 }
                 bump_epochs(conn, people.iter())?;
                 Ok(forgotten)
@@ -94,9 +103,23 @@ impl Scores {
             // After an error too: a commit may have held although its answer was lost.
             this.cache.forget(&keys).await;
             this.attributes().forget(&merchant, &references).await;
-            Ok(erased?)
+            let mut erased = erased?;
+            if let Some(erased) = &mut erased {
+                // They are erased, whatever comes of it: the sweeper goes on.
+                erased.is_purged &= ended::clear(&this.database, &merchant, &references).await.unwrap_or(false);
+            }
+            Ok(erased)
         })
         .await
+    }
+
+    /// The number of signals that are kept of each of these people.
+    async fn count_signals(&self, merchant: &MerchantId, people: &[SubjectRef]) -> Result<Vec<u64>, DatabaseError> {
+        let (merchant, people) = (merchant.clone(), people.to_vec());
+        let count = move |conn: &mut AnyConnection| {
+            people.iter().map(|subject| count_signals_of(conn, &merchant, subject)).collect()
+        };
+        self.database.read(count).await
     }
 
     async fn source_names(&self, merchant: &MerchantId) -> Result<Vec<SourceName>, ScoreError> {

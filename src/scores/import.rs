@@ -151,7 +151,8 @@ impl<F: Feed> FeedRow<F> {
     }
 }
 
-/// An import under way. After an error, [`Import::report`] counts what was written; importing the feed again is safe.
+/// An import under way. After an error, [`Import::report`] counts what was written; importing the feed again
+/// is safe, but for acts without an id.
 pub struct Import<F: Feed> {
     feed: F,
     clock: Clock,

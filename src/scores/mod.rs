@@ -18,6 +18,10 @@
 //! kept under a [`SubjectRef`](crate::foundation::subject::SubjectRef): nothing in this room but a feed's lines
 //! knows a name, and no error repeats one.
 //!
+//! Who locks several rows of this room does so in the order of `subjects`, `enrolments` (people in the order of their
+//! references), `linked_accounts`, `ended_links`, `signals`, `heard_networks`, `sources`, `score_due`, `scores`, attributes,
+//! `epochs`; a run holds its lease first.
+//!
 //! To read another kind of feed, add a [`rows::Format`] and its arm in [`rows::RowReader`]; to keep
 //! scores elsewhere, add a variant to [`cache::ScoreCache`] and run `cache_holds` on it.
 

@@ -93,6 +93,10 @@ pub enum LineFault {
     Amount,
     #[error("it lies ahead of the gateway's clock: check the sender's clock and its UTC offset")]
     Ahead,
+    #[error("`seen_at` lies before `at`: nothing is seen before it happened")]
+    SeenBefore,
+    #[error("of cloud events only version 1.0 is read")]
+    EventVersion,
     #[error("it is older than {} days, and counts for nothing", crate::scoring::observation::LIFE)]
     Outlived,
 }
@@ -107,9 +111,13 @@ impl LineFault {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::TooLong => "line_too_long",
-            Self::NotJson | Self::NotUtf8 | Self::Nul | Self::DoubledField | Self::FieldCount | Self::Quotes => {
-                "malformed"
-            }
+            Self::NotJson
+            | Self::NotUtf8
+            | Self::Nul
+            | Self::DoubledField
+            | Self::FieldCount
+            | Self::Quotes
+            | Self::EventVersion => "malformed",
             Self::MissingField(_) | Self::Unattributed | Self::Valueless => "missing_field",
             Self::UnknownField(_) => "unknown_field",
             Self::Header(_) => BAD_HEADER,
@@ -120,7 +128,7 @@ impl LineFault {
             Self::BadName(_) => "bad_name",
             Self::TooPrecise => "too_precise",
             Self::TooLarge | Self::Score(ScoreFault::OffScale { .. }) => "off_scale",
-            Self::Time(_) => "bad_time",
+            Self::Time(_) | Self::SeenBefore => "bad_time",
             Self::Score(ScoreFault::InFuture) | Self::Ahead => "in_future",
             Self::Score(ScoreFault::Unobserved) | Self::Outlived => "too_old",
             Self::Stale => "stale",

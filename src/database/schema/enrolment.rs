@@ -10,6 +10,7 @@ diesel::table! {
         refresh_seconds -> Nullable<BigInt>,
         kind -> Text,
         model -> Nullable<Text>,
+        due_after -> Nullable<Binary>,
     }
 }
 
@@ -49,6 +50,22 @@ diesel::table! {
         actor -> Nullable<Binary>,
         object -> Nullable<Binary>,
         value -> BigInt,
+    }
+}
+
+diesel::table! {
+    ended_links (merchant_id, subject_ref, network) {
+        merchant_id -> Text,
+        subject_ref -> Binary,
+        network -> Text,
+    }
+}
+
+diesel::table! {
+    heard_networks (merchant_id, network) {
+        merchant_id -> Text,
+        network -> Text,
+        heard_at -> BigInt,
     }
 }
 

@@ -7,7 +7,9 @@ mod report;
 
 pub use account::{account_links, account_recovery_codes, account_sessions, accounts, log_in_attempts};
 pub use desk::{clerks, devices, overrides, pin_guesses, subject_requests};
-pub use enrolment::{enrolments, leases, linked_accounts, models, score_due, signals, sources};
+pub use enrolment::{
+    ended_links, enrolments, heard_networks, leases, linked_accounts, models, score_due, signals, sources,
+};
 pub use report::{report_heads, report_people, report_quarters};
 
 diesel::table! {
@@ -364,7 +366,9 @@ diesel::allow_tables_to_appear_in_same_query!(
     clerks,
     closures,
     devices,
+    ended_links,
     enrolments,
+    heard_networks,
     leases,
     linked_accounts,
     models,

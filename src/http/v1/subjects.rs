@@ -64,7 +64,7 @@ pub struct ErasureView {
     /// The number of linked accounts that were deleted; absent where there were none.
     #[serde(skip_serializing_if = "Option::is_none")]
     accounts: Option<u64>,
-    /// The number of signals that were deleted; absent where there were none.
+    /// The number of signals that are deleted, as counted just before, very many as 100,000; absent where there were none.
     #[serde(skip_serializing_if = "Option::is_none")]
     signals: Option<u64>,
     /// The number of open referrals that were closed, as denied.
@@ -72,7 +72,7 @@ pub struct ErasureView {
     /// The past use of limits whose windows may still be open. Someone who comes back is
     /// someone new: for them these limits begin again.
     limits_restarted: Vec<LimitHeldView>,
-    /// True if old copies in the database's own files are deleted too. If not, something still reads them,
+    /// True if the signals, and old copies in the database's own files, are deleted too. If not, something still reads them,
     /// and it is tried again. Backups and archives are yours to let expire.
     purged: bool,
 }

@@ -24,7 +24,7 @@ facts! {
         scores: u64,
         /// Absent where there were none.
         signals: Option<u64>,
-        /// None where no check was ever about them.
+        /// None where neither a check nor an enrolment was ever about them.
         subject: Nullable<Text<'a>>,
     }
 
@@ -34,7 +34,7 @@ facts! {
         subject: Text<'a>,
     }
 
-    /// The facts of `subject.unenrolled`: how much was deleted.
+    /// The facts of `subject.unenrolled`: how much is deleted; signals as they were counted just before, very many as 100,000.
     pub struct Unenrolled<'a> {
         accounts: u64,
         signals: u64,

@@ -79,7 +79,7 @@ pub struct AskedFor {
 pub struct Forgotten {
     pub scores: u64,
     pub attributes: u64,
-    /// Accounts that were linked, and signals.
+    /// Accounts that were linked, and signals, as they were counted just before; very many count as 100,000.
     pub accounts: u64,
     pub signals: u64,
 }
@@ -87,7 +87,7 @@ pub struct Forgotten {
 /// The data that was held on a person, and is theirs no more.
 #[derive(Debug, Clone)]
 pub struct Erased {
-    /// Their pseudonym in their events; none for someone whom no check was ever about.
+    /// Their pseudonym in their events; none for someone whom neither a check nor an enrolment was ever about.
     pub pseudonym: Option<Pseudonym>,
     /// Their pseudonym in events about another form of their handle, if some were about both.
     pub former: Option<Pseudonym>,
@@ -97,7 +97,7 @@ pub struct Erased {
     /// The uses of limits whose windows may still be open: they begin again for a person who comes
     /// back.
     pub limits: Vec<LimitHeld>,
-    /// True if old copies in the database's files are deleted too. Otherwise it is tried again.
+    /// True if the signals, and old copies in the database's files, are deleted too. Otherwise it is tried again.
     pub is_purged: bool,
 }
 

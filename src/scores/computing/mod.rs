@@ -13,13 +13,14 @@ pub mod run;
 mod sources;
 pub mod store;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use self::run::ComputeRun;
+use self::run::{ComputeReport, ComputeRun};
 use super::Scores;
 use super::error::ScoreError;
 use super::store::count_scores;
@@ -63,18 +64,17 @@ impl Scores {
         ComputeRun::begin(self.clone(), (merchant.clone(), source.clone()), model, mode, clock).await
     }
 
-    /// Makes everyone who is enrolled due for a source, so that the next run computes everyone again; how many people that are.
+    /// Makes everyone who is enrolled due for a source: the next run does so, and computes everyone again.
     ///
     /// # Errors
-    /// The database's.
-    pub async fn compute_all(
-        &self,
-        merchant: &MerchantId,
-        source: &SourceName,
-        now: Timestamp,
-    ) -> Result<usize, DatabaseError> {
-        let (merchant, source) = (merchant.clone(), source.clone());
-        self.database.write(move |conn| due::mark_all_due(conn, &merchant, &source, now)).await
+    /// [`ScoreError::NotComputed`], [`ScoreError::Database`].
+    pub async fn compute_all(&self, merchant: &MerchantId, source: &SourceName) -> Result<(), ScoreError> {
+        let of = (merchant.clone(), source.clone());
+        let begin = move |conn: &mut AnyConnection| due::begin_all_due(conn, &of.0, Some(&of.1));
+        match self.database.write(begin).await? {
+            0 => Err(ScoreError::NotComputed(source.clone())),
+            _ => Ok(()),
+        }
     }
 
     /// The model by which a source computes; none for one that doesn't compute.
@@ -119,9 +119,10 @@ impl Scores {
     }
 
     /// Computes all sources for those who are due, again and again until cancelled. Every replica may: a lease lets one of
-    /// them.
+    /// them. The faults of a source stop that source only, until the next look.
     pub async fn keep_computing(self, clock: Clock, cancel: CancellationToken) {
         static OUTAGE: Outage = Outage::new("scores can't be computed", "they are computed again");
+        let mut failing = BTreeSet::new();
         let mut looks = interval(LOOK_EVERY);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -129,26 +130,80 @@ impl Scores {
                 () = cancel.cancelled() => return,
                 _ = looks.tick() => {}
             }
-            let all = async {
-                let today = day_of(clock.now());
-                let sources = self.database.read(move |conn: &mut AnyConnection| store::list_due_sources(conn, today));
-                for (merchant, source) in sources.await? {
-                    match self.compute(&merchant, &source, Mode::Write, clock.clone()).await {
-                        Ok(mut run) => while run.step().await?.is_some() {},
-                        Err(ScoreError::UnderWay | ScoreError::NotComputed(_)) => {}
-                        Err(error) => return Err(error),
-                    }
-                }
-                Ok(())
-            };
             tokio::select! {
                 () = cancel.cancelled() => return,
-                result = all => match result {
-                    // Another replica does the rest.
-                    Ok(()) | Err(ScoreError::UnderWay) => OUTAGE.succeeded(),
+                result = self.compute_due(&clock, &mut failing) => match result {
+                    Ok(()) => OUTAGE.succeeded(),
                     Err(error) => OUTAGE.failed(&error),
                 },
             }
+        }
+    }
+
+    /// Computes every source for those who are due, and notes in `failing` which of them can't be.
+    ///
+    /// # Errors
+    /// [`ScoreError::Database`] when none can be, as nothing answers.
+    pub async fn compute_due(
+        &self,
+        clock: &Clock,
+        failing: &mut BTreeSet<(MerchantId, SourceName)>,
+    ) -> Result<(), ScoreError> {
+        let today = day_of(clock.now());
+        let list = move |conn: &mut AnyConnection| store::list_due_sources(conn, today);
+        for (merchant, source) in self.database.read(list).await? {
+            let outcome = self.compute_source(&merchant, &source, clock).await;
+            let of = (merchant, source);
+            match outcome {
+                Ok(report) => {
+                    let ComputeReport { set_aside, .. } = report;
+                    if set_aside > 0 {
+                        let (merchant, source) = (of.0.as_str(), of.1.as_str());
+                        tracing::warn!(merchant, source, set_aside, "people were set aside until tomorrow");
+                    }
+                    if failing.remove(&of) {
+                        tracing::info!(merchant = of.0.as_str(), source = of.1.as_str(), "scores are computed again");
+                    }
+                }
+                Err(ScoreError::Database(error)) if run::is_everyones(&error) => {
+                    return Err(ScoreError::Database(error));
+                }
+                Err(error) => {
+                    let (merchant, source) = (of.0.as_str(), of.1.as_str());
+                    if !failing.contains(&of) {
+                        tracing::warn!(merchant, source, %error, "scores of this source can't be computed");
+                    }
+                    failing.insert(of);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn compute_source(
+        &self,
+        merchant: &MerchantId,
+        source: &SourceName,
+        clock: &Clock,
+    ) -> Result<ComputeReport, ScoreError> {
+        match self.compute(merchant, source, Mode::Write, clock.clone()).await {
+            Ok(mut run) => loop {
+                match run.step().await {
+                    Ok(Some(_)) => {}
+                    // Another replica does the rest.
+                    Ok(None) | Err(ScoreError::UnderWay) => return Ok(*run.report()),
+                    Err(error) => return Err(error),
+                }
+            },
+            Err(ScoreError::UnderWay) => Ok(ComputeReport::default()),
+            Err(ScoreError::NotComputed(_)) => loop {
+                let of = (merchant.clone(), source.clone());
+                let delete = move |conn: &mut AnyConnection| due::delete_some_due(conn, (&of.0, &of.1));
+                if self.database.write(delete).await? == 0 {
+                    return Ok(ComputeReport::default());
+                }
+            },
+            Err(error) => Err(error),
         }
     }
 }

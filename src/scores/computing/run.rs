@@ -1,9 +1,11 @@
 //! A run: those who are due, chunk by chunk in the order of the table, each chunk in a transaction of its own.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde::Serialize;
+use tokio::runtime::Handle;
 
 use super::Mode;
 use super::store::gathering::{self, GatheredPerson};
@@ -24,8 +26,13 @@ use crate::scoring::model::Model;
 use crate::scoring::observation::day_of;
 use crate::scoring::score::compute;
 
-/// The people of one chunk: few enough that the ledger soon has its turn again on SQLite.
-const CHUNK: i64 = 500;
+/// The people of the first chunk, and of the largest: between them it goes by the time that one takes.
+const FIRST_CHUNK: i64 = 64;
+const LARGEST_CHUNK: i64 = 512;
+
+/// A chunk that takes less is followed by a larger one, and one that takes more by a smaller one.
+const QUICK: Duration = Duration::from_secs(1);
+const SLOW: Duration = Duration::from_secs(5);
 
 /// How far a run is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,11 +52,24 @@ pub struct ComputeReport {
     pub ended: u64,
     /// Number of people who were left for the next run, as something about them came in meanwhile.
     pub postponed: u64,
+    /// Number of people who can't be computed, and were set aside until tomorrow.
+    pub set_aside: u64,
     /// The largest change of a score that was there before.
     pub largest_change: Decimal,
 }
 
-/// A run under way. One that is dropped leaves the rest due; its lease ends by itself.
+impl ComputeReport {
+    fn add(&mut self, other: Self) {
+        self.people += other.people;
+        self.changed += other.changed;
+        self.ended += other.ended;
+        self.postponed += other.postponed;
+        self.set_aside += other.set_aside;
+        self.largest_change = self.largest_change.max(other.largest_change);
+    }
+}
+
+/// A run under way. One that is dropped leaves the rest due.
 pub struct ComputeRun {
     scores: Scores,
     of: (MerchantId, SourceName),
@@ -60,6 +80,8 @@ pub struct ComputeRun {
     /// The lease's name and fencing number; none for a dry run.
     lease: Option<(String, i64)>,
     after: Vec<u8>,
+    /// The people of the next chunk.
+    most: i64,
     due: u64,
     report: ComputeReport,
 }
@@ -89,7 +111,15 @@ impl ComputeRun {
         mode: Mode,
         clock: Clock,
     ) -> Result<Self, ScoreError> {
-        let today = day_of(clock.now());
+        let now = clock.now();
+        let today = day_of(now);
+        loop {
+            let of = of.clone();
+            let mark = move |conn: &mut AnyConnection| due::mark_some_due(conn, (&of.0, &of.1), now);
+            if !scores.database.write(mark).await? {
+                break;
+            }
+        }
         let (merchant, source) = of.clone();
         let count = move |conn: &mut AnyConnection| due::count_due(conn, (&merchant, &source), today);
         let due = scores.database.read(count).await?;
@@ -103,7 +133,7 @@ impl ComputeRun {
             }
         };
         let report = ComputeReport::default();
-        Ok(Self { scores, of, model, mode, clock, today, lease, after: Vec::new(), due, report })
+        Ok(Self { scores, of, model, mode, clock, today, lease, after: Vec::new(), most: FIRST_CHUNK, due, report })
     }
 
     /// The report on what was done so far.
@@ -112,30 +142,90 @@ impl ComputeRun {
         &self.report
     }
 
-    /// Computes the next chunk; none when nobody is due any more.
+    /// Computes the next chunk; none when nobody is due any more. One that can't be computed is tried again in smaller pieces,
+    /// until it is one person who can't be: they are set aside until tomorrow, and the others go on.
     ///
     /// # Errors
     /// [`ScoreError::UnderWay`] when another run has taken over; the database's. What was written by then stands.
     pub async fn step(&mut self) -> Result<Option<ComputeProgress>, ScoreError> {
-        let ((merchant, source), after, today) = (self.of.clone(), self.after.clone(), self.today);
-        let read = move |conn: &mut AnyConnection| read_chunk(conn, (&merchant, &source), &after, today);
-        let Some(chunk) = self.scores.database.read(read).await? else {
-            self.end().await?;
-            return Ok(None);
-        };
-        self.after = chunk.turns.last().map(|(subject, _)| subject.0.to_vec()).unwrap_or_default();
-        let looked_at = u64::try_from(chunk.turns.len()).unwrap_or(u64::MAX);
-        let change = self.change_of(chunk);
-        if self.mode == Mode::Write {
-            self.write(change).await?;
+        loop {
+            let began = Instant::now();
+            match self.compute_next().await {
+                Ok(true) => {
+                    self.keep_pace(began.elapsed());
+                    break;
+                }
+                Ok(false) => {
+                    self.end().await?;
+                    return Ok(None);
+                }
+                Err(ScoreError::Database(error)) if !is_everyones(&error) => {
+                    if self.most > 1 {
+                        self.most /= 2;
+                    } else {
+                        self.set_aside(&error).await?;
+                        break;
+                    }
+                }
+                Err(error) => return Err(error),
+            }
         }
-        self.report.people += looked_at;
         Ok(Some(ComputeProgress { done: self.report.people, of: self.due.max(self.report.people) }))
     }
 
-    fn change_of(&mut self, chunk: Chunk) -> Change {
+    /// Chunks that take long get smaller: the lease must not run out, and on SQLite the ledger waits for its turn.
+    fn keep_pace(&mut self, took: Duration) {
+        if took > SLOW {
+            self.most = (self.most / 2).max(1);
+        } else if took < QUICK {
+            self.most = (self.most * 2).min(LARGEST_CHUNK);
+        }
+    }
+
+    async fn compute_next(&mut self) -> Result<bool, ScoreError> {
+        self.renew().await?;
+        let ((merchant, source), after, today, most) = (self.of.clone(), self.after.clone(), self.today, self.most);
+        let read = move |conn: &mut AnyConnection| read_chunk(conn, (&merchant, &source), (&after, most), today);
+        let Some(chunk) = self.scores.database.read(read).await? else { return Ok(false) };
+        let last = chunk.turns.last().map(|(subject, _)| subject.0.to_vec()).unwrap_or_default();
+        let (change, mut report) = self.change_of(chunk);
+        if self.mode == Mode::Write {
+            report.postponed = self.write(change).await?;
+        }
+        self.report.add(report);
+        self.after = last;
+        Ok(true)
+    }
+
+    /// Leaves the next person for tomorrow.
+    async fn set_aside(&mut self, error: &DatabaseError) -> Result<(), ScoreError> {
+        let (of, after, today) = (self.of.clone(), self.after.clone(), self.today);
+        let next = move |conn: &mut AnyConnection| due::list_due(conn, (&of.0, &of.1), &after, today, 1);
+        let Some((subject, _)) = self.scores.database.read(next).await?.pop() else { return Ok(()) };
+        if self.mode == Mode::Write {
+            self.renew().await?;
+            let (of, day) = (self.of.clone(), today + 1);
+            let put_off = move |conn: &mut AnyConnection| due::set_due(conn, (&of.0, &of.1), &subject, Some(day));
+            self.scores.database.write(put_off).await?;
+        }
+        // It says nothing about whom.
+        tracing::debug!(%error, "a person's score can't be computed");
+        self.after = subject.0.to_vec();
+        self.report.add(ComputeReport { people: 1, set_aside: 1, ..ComputeReport::default() });
+        Ok(())
+    }
+
+    async fn renew(&self) -> Result<(), ScoreError> {
+        let Some((name, fence)) = self.lease.clone() else { return Ok(()) };
+        let renewed = self.scores.database.write(move |conn| lease::renew(conn, &name, fence)).await?;
+        if renewed { Ok(()) } else { Err(ScoreError::UnderWay) }
+    }
+
+    fn change_of(&self, chunk: Chunk) -> (Change, ComputeReport) {
         let Chunk { turns, people, before } = chunk;
         let (mut change, nobody) = (Change::default(), GatheredPerson::default());
+        let mut report =
+            ComputeReport { people: u64::try_from(turns.len()).unwrap_or(u64::MAX), ..ComputeReport::default() };
         for (subject, turn) in turns {
             let person = people.get(&subject).unwrap_or(&nobody);
             let value = compute(&self.model, &person.activity).map(|computed| computed.score);
@@ -143,27 +233,27 @@ impl ComputeRun {
             match (score, before.get(&subject)) {
                 (Some(score), Some(known)) if score == *known => {}
                 (Some(score), known) => {
-                    self.report.changed += 1;
+                    report.changed += 1;
                     if let Some(known) = known {
                         let moved = Decimal::from_thousandths(score.value.minus(known.value).thousandths().abs());
-                        self.report.largest_change = self.report.largest_change.max(moved);
+                        report.largest_change = report.largest_change.max(moved);
                     }
                     change.new.push((subject, score));
                 }
                 (None, Some(_)) => {
-                    self.report.ended += 1;
+                    report.ended += 1;
                     change.ended.push(subject);
                 }
                 (None, None) => {}
             }
             change.next.push((subject, turn, person.next_day));
         }
-        change
+        (change, report)
     }
 
-    /// Writes a chunk, and lets caches know: of those about whom something came in since it was read nothing.
-    async fn write(&mut self, change: Change) -> Result<(), ScoreError> {
-        let Some((name, fence)) = self.lease.clone() else { return Ok(()) };
+    /// Writes a chunk, and lets caches know: of those about whom something came in since it was read nothing; how many those are.
+    async fn write(&self, change: Change) -> Result<u64, ScoreError> {
+        let Some((name, fence)) = self.lease.clone() else { return Ok(0) };
         let ((merchant, source), now, scores) = (self.of.clone(), self.clock.now(), self.scores.clone());
         let key =
             |subject: &SubjectRef| ScoreKey { merchant: merchant.clone(), source: source.clone(), subject: *subject };
@@ -182,8 +272,7 @@ impl ComputeRun {
             scores.cache.forget(&keys).await;
             Ok::<_, ScoreError>(written?)
         });
-        self.report.postponed += postponed.await?.ok_or(ScoreError::UnderWay)?;
-        Ok(())
+        postponed.await?.ok_or(ScoreError::UnderWay)
     }
 
     async fn end(&mut self) -> Result<(), ScoreError> {
@@ -194,14 +283,36 @@ impl ComputeRun {
     }
 }
 
+impl Drop for ComputeRun {
+    /// Gives the lease back, however the run ends.
+    fn drop(&mut self) {
+        if let (Some((name, fence)), Ok(runtime)) = (self.lease.take(), Handle::try_current()) {
+            let database = self.scores.database.clone();
+            // Where that fails it ends by itself.
+            runtime.spawn(async move { database.write(move |conn| lease::give_back(conn, &name, fence)).await });
+        }
+    }
+}
+
+/// Tells whether an error is no fault of what was to be computed: nothing else would fare better.
+pub(super) const fn is_everyones(error: &DatabaseError) -> bool {
+    !matches!(
+        error,
+        DatabaseError::Unclassified(_)
+            | DatabaseError::Query(_)
+            | DatabaseError::Constraint(_)
+            | DatabaseError::Corrupt { .. }
+    )
+}
+
 fn read_chunk(
     conn: &mut AnyConnection,
     of: (&MerchantId, &SourceName),
-    after: &[u8],
+    (after, most): (&[u8], i64),
     today: i64,
 ) -> Result<Option<Chunk>, DatabaseError> {
     // First: a signal that comes in afterwards moves its person's turn on.
-    let turns = due::list_due(conn, of, after, today, CHUNK)?;
+    let turns = due::list_due(conn, of, after, today, most)?;
     let Some((last, _)) = turns.last() else { return Ok(None) };
     let people = gathering::gather_due(conn, of, (after, last), today)?;
     let subjects: Vec<SubjectRef> = turns.iter().map(|(subject, _)| *subject).collect();

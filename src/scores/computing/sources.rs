@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::store::due::mark_all_due;
+use super::store::due::begin_all_due;
 use super::store::insert_model;
 use crate::database::DatabaseError;
 use crate::foundation::ids::{MerchantId, SourceName};
@@ -17,7 +17,7 @@ use crate::scoring::default_model::default_model;
 
 impl Scores {
     /// Makes a source that is computed from signals, from 1 to 100, with the event `source.created` in the same transaction.
-    /// Everyone who is enrolled is due at once.
+    /// Everyone who is enrolled is due: the next run makes them so, in pieces.
     ///
     /// # Errors
     /// [`ScoreError::Source`], [`ScoreError::SourceExists`], [`ScoreError::Ledger`] and [`ScoreError::Database`].
@@ -37,7 +37,7 @@ impl Scores {
             .change(move |conn, events| {
                 insert_model(conn, &merchant, &model)?;
                 let source = make_source(conn, events, (&merchant, actor), source, now)?;
-                mark_all_due(conn, &merchant, &source.name, now)?;
+                begin_all_due(conn, &merchant, Some(&source.name))?;
                 Ok(source)
             })
             .await

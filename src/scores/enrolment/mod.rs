@@ -8,6 +8,7 @@
 pub mod account;
 pub(in crate::scores) mod store;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -16,7 +17,8 @@ use tokio::sync::Semaphore;
 
 use super::Scores;
 use super::computing::store::due::mark_due;
-use super::signals::store::delete_signals_of;
+use super::signals::ended;
+use super::signals::store::count_signals_of;
 use crate::database::{AnyConnection, Database, DatabaseError};
 use crate::foundation::clock::from_micros;
 use crate::foundation::document::{object, text};
@@ -67,13 +69,6 @@ pub struct Enrolment {
     pub enrolled_at: Timestamp,
 }
 
-/// The part of a person's enrolment that was deleted with them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Deleted {
-    pub accounts: u64,
-    pub signals: u64,
-}
-
 /// Enrols people of all merchants; cheap to clone.
 #[derive(Clone)]
 pub struct Enrolments {
@@ -100,10 +95,11 @@ impl Enrolments {
     }
 
     /// Links these accounts to the person, and no others: who has none is not enrolled any more. Those that were linked
-    /// keep their codes and their states; one whose proof did not come in time begins again. The event says how many.
+    /// keep their codes and their states; one whose proof did not come in time begins again. The event says how many. What is
+    /// known from a network goes with its last proven account.
     ///
     /// # Errors
-    /// [`EnrolmentError`].
+    /// [`EnrolmentError`]; [`DatabaseError::Busy`] while signals are left from when a network was linked before.
     pub async fn put_accounts(
         &self,
         merchant: &MerchantId,
@@ -116,8 +112,11 @@ impl Enrolments {
             self.end(merchant, actor, handle).await?;
             return Ok(None);
         }
+        let place = (merchant.clone(), self.context.keyring.subject_refs(merchant, handle).current);
+        ended::clear(&self.database, &place.0, &[place.1]).await?;
         let (merchant, handle, this) = (merchant.clone(), handle.clone(), self.clone());
-        self.ledger
+        let enrolment = self
+            .ledger
             .change(move |conn, events| {
                 let now = this.context.clock.now();
                 let person = subjects::hold_or_make(conn, &this.context.keyring, (&merchant, &handle), now)?;
@@ -144,8 +143,14 @@ impl Enrolments {
                 if known.is_some() && before == after {
                     return Ok(Some(enrolment));
                 }
+                let (was, is) = (proven_networks(&before), proven_networks(&after));
+                if ended::are_any_left(conn, &merchant, &subject, &(&is - &was))? {
+                    return Err(DatabaseError::Busy.into());
+                }
                 store::upsert(conn, &row)?;
                 store::replace_accounts(conn, &merchant, &subject, &after)?;
+                ended::note(conn, &merchant, &subject, &(&was - &is))?;
+                mark_due(conn, &merchant, &[subject], now)?;
                 let facts = Enrolled { accounts: count(after.len()), subject: person.name().into() };
                 let listed = enrolment.accounts.iter().map(|it| {
                     let (network, account) = (text(&it.network), text(&it.account));
@@ -153,9 +158,11 @@ impl Enrolments {
                 });
                 let fields = object([("accounts", Json::List(listed.collect()))]);
                 events.push(event(&merchant, actor, ENROLLED, &person, (WrittenFacts::of(&facts), Some(fields))));
-                Ok(Some(enrolment))
+                Ok::<_, EnrolmentError>(Some(enrolment))
             })
-            .await
+            .await?;
+        self.clear(&place).await;
+        Ok(enrolment)
     }
 
     /// The person's accounts and consents; none if they are not enrolled.
@@ -215,7 +222,8 @@ impl Enrolments {
             .await
     }
 
-    /// Ends the person's enrolment: their accounts, signals and consents are deleted. True if they were enrolled.
+    /// Ends the person's enrolment: their accounts and consents are deleted, and their signals count no more and are deleted
+    /// afterwards. True if they were enrolled.
     ///
     /// # Errors
     /// [`EnrolmentError`].
@@ -225,24 +233,33 @@ impl Enrolments {
         actor: Actor,
         handle: &SubjectHandle,
     ) -> Result<bool, EnrolmentError> {
+        let place = (merchant.clone(), self.context.keyring.subject_refs(merchant, handle).current);
+        let of = place.clone();
+        let count = move |conn: &mut AnyConnection| count_signals_of(conn, &of.0, &of.1);
+        let signals = self.database.read(count).await?;
         let (merchant, handle, this) = (merchant.clone(), handle.clone(), self.clone());
-        self.ledger
+        let is_ended = self
+            .ledger
             .change(move |conn, events| {
                 let refs = this.context.keyring.subject_refs(&merchant, &handle);
                 let Some(person) = subjects::hold(conn, &this.context.keyring, &merchant, refs)? else {
                     return Ok(false);
                 };
-                if store::find(conn, &merchant, &refs.current)?.is_none() {
-                    return Ok(false);
-                }
-                let Deleted { accounts, signals } = delete(conn, &merchant, &refs.current)?;
+                let Some(accounts) = delete(conn, &merchant, &refs.current)? else { return Ok(false) };
                 // Their scores end with the next run.
                 mark_due(conn, &merchant, &[refs.current], this.context.clock.now())?;
                 let facts = Unenrolled { accounts, signals, subject: person.name().into() };
                 events.push(event(&merchant, actor, UNENROLLED, &person, (WrittenFacts::of(&facts), None)));
-                Ok(true)
+                Ok::<_, EnrolmentError>(true)
             })
-            .await
+            .await?;
+        self.clear(&place).await;
+        Ok(is_ended)
+    }
+
+    /// Deletes what ended links left, after the change that ended them: it stands, so the sweeper does what fails here.
+    async fn clear(&self, (merchant, subject): &(MerchantId, SubjectRef)) {
+        let _ = ended::clear(&self.database, merchant, &[*subject]).await;
     }
 
     /// The row of an account: the one that stands, unless the time for its proof is over or it is proven otherwise.
@@ -276,16 +293,26 @@ impl Enrolments {
     }
 }
 
-/// Deletes all that the person is enrolled with. Their row goes first: feeds that hold it have committed by then.
+/// Deletes all that the person is enrolled with, and notes that their signals are to go; how many accounts that were, and
+/// none if they are not enrolled. Their row goes first: feeds that hold it have committed by then.
 pub(in crate::scores) fn delete(
     conn: &mut AnyConnection,
     merchant: &MerchantId,
     subject: &SubjectRef,
-) -> Result<Deleted, DatabaseError> {
-    store::delete(conn, merchant, subject)?;
+) -> Result<Option<u64>, DatabaseError> {
+    if !store::delete(conn, merchant, subject)? {
+        return Ok(None);
+    }
+    let networks = proven_networks(&store::list_accounts(conn, merchant, subject)?);
     let accounts = count(store::delete_accounts(conn, merchant, subject)?);
-    let signals = count(delete_signals_of(conn, merchant, subject)?);
-    Ok(Deleted { accounts, signals })
+    ended::note(conn, merchant, subject, &networks)?;
+    Ok(Some(accounts))
+}
+
+/// The networks on which an account is proven: only from there signals are taken and count.
+fn proven_networks(accounts: &[AccountRow]) -> BTreeSet<String> {
+    let proven = accounts.iter().filter(|row| row.proof == Proof::Vouched.as_str());
+    proven.map(|row| row.network.clone()).collect()
 }
 
 fn count(number: usize) -> u64 {

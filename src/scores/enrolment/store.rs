@@ -1,7 +1,10 @@
 //! The rows of enrolment.
 
+use std::collections::HashSet;
+
 use diesel::prelude::*;
 
+use super::account::Proof;
 use crate::database::schema::{enrolments, linked_accounts, subjects};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::ids::MerchantId;
@@ -57,6 +60,26 @@ pub(super) fn upsert(conn: &mut AnyConnection, row: &EnrolmentRow) -> Result<()>
         .set(row)
         .execute(c)?);
     Ok(())
+}
+
+/// The networks on which these people have a proven account: each person, and one network. They are held.
+pub(in crate::scores) fn list_linked(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    subjects: &[SubjectRef],
+) -> Result<HashSet<(Vec<u8>, String)>> {
+    let mut linked = HashSet::new();
+    for some in subjects.chunks(500) {
+        let some: Vec<&[u8]> = some.iter().map(|subject| &subject.0[..]).collect();
+        let theirs = linked_accounts::table
+            .filter(linked_accounts::merchant_id.eq(merchant.as_str()))
+            .filter(linked_accounts::subject_ref.eq_any(some))
+            // As `gather.sql` says, too.
+            .filter(linked_accounts::proof.eq(Proof::Vouched.as_str()))
+            .select((linked_accounts::subject_ref, linked_accounts::network));
+        linked.extend(theirs.load::<(Vec<u8>, String)>(conn)?);
+    }
+    Ok(linked)
 }
 
 /// Deletes the person's row; true if there was one. Feeds that write about them have finished, or write nothing more.

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use crate::foundation::entropy::Entropy;
@@ -159,12 +160,12 @@ impl Line {
 
     fn of_json(line: &[u8]) -> Result<Self, LineFault> {
         let text = std::str::from_utf8(line).map_err(|_| LineFault::NotUtf8)?;
-        if !text.contains("\"specversion\"") {
+        if !is_cloud_event(text) {
             return serde_json::from_str(text).map_err(|error| fault_of(&error));
         }
         let event: CloudEvent = serde_json::from_str(text).map_err(|error| fault_of(&error))?;
         if event.specversion != "1.0" {
-            return Err(LineFault::Mistyped);
+            return Err(LineFault::EventVersion);
         }
         let CloudEvent { id, source, subject, time, data, .. } = event;
         let Data { network, signal, at, seen_at, by, object, value } = data;
@@ -203,10 +204,15 @@ impl Line {
         let at = parse_instant(&self.at).ok_or(LineFault::Time("at"))?;
         let seen_at = match &self.seen_at {
             Some(seen_at) => parse_instant(seen_at).ok_or(LineFault::Time("seen_at"))?,
+            // `at` is the day of the object, and of two running counts the one that was seen later stands.
+            None if counted_as == CountedAs::Total => return Err(LineFault::MissingField("seen_at")),
             None => at,
         };
         // A level is that of the moment at which it was seen.
         let at = if counted_as == CountedAs::Level { seen_at } else { at };
+        if seen_at < at {
+            return Err(LineFault::SeenBefore);
+        }
         if at.max(seen_at).duration_since(now) > CLOCK_SKEW {
             return Err(LineFault::Ahead);
         }
@@ -217,6 +223,16 @@ impl Line {
         let Self { network, signal, by, object, .. } = self;
         Ok((subject, key, Delivery { network, signal, counted_as, day: day_of(at), seen_at, by, object, value }))
     }
+}
+
+/// Tells whether an object of JSON is a cloud event: by its own member, not by a text that happens to say so.
+fn is_cloud_event(text: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Envelope {
+        #[serde(default)]
+        specversion: Option<IgnoredAny>,
+    }
+    text.contains("\"specversion\"") && serde_json::from_str(text).is_ok_and(|it: Envelope| it.specversion.is_some())
 }
 
 impl DeliveryKey {
@@ -330,11 +346,15 @@ mod tests {
             (level.replace("V", "\"many\""), "bad_value"),
             (level.replace("V", "[1]"), "wrong_type"),
             (level.replace("V", "null"), "missing_field"),
+            (level.replace("followers", "like_count").replace("V", "7,\"object\":\"p\""), "missing_field"),
+            (ACT.replace("\"by\"", "\"seen_at\":\"2026-11-27T14:31:00Z\",\"by\""), "bad_time"),
+            (r#"{"specversion":"0.3","id":"1","source":"s","type":"t","subject":"cx:1","data":{"network":"x","signal":"y"}}"#.to_owned(), "malformed"),
         ] {
             let fault = json(&line).expect_err(&line);
             assert_eq!(fault.code(), code, "{line}");
             assert!(!fault.to_string().contains("zqx"), "{fault}");
         }
+        assert_eq!(json(&ACT.replace("ann", "specversion")).unwrap().2.by.as_deref(), Some("specversion"));
         for taken in ["0", "1000000000000000000", "\"12\""] {
             assert!(json(&level.replace('V', taken)).is_ok(), "{taken}");
         }

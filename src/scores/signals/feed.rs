@@ -1,11 +1,12 @@
 //! A feed of signals: its lines are hashed under the secrets of those whom they are about, and those of others left.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::delivery::{CountedAs, Delivery, DeliveryKey, DeliveryReader};
+use super::heard;
 use super::store::{self, SignalRow};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::ids::MerchantId;
@@ -14,7 +15,7 @@ use crate::ledger::WriterContext;
 use crate::ledger::write::subjects::open_sealed;
 use crate::scores::Enrolments;
 use crate::scores::computing::store::due::mark_due;
-use crate::scores::enrolment::store::{hold_enrolled, list_enrolled};
+use crate::scores::enrolment::store::{hold_enrolled, list_enrolled, list_linked};
 use crate::scores::error::ScoreError;
 use crate::scores::feed::{Feed, Judged, Place, Read, Written};
 use crate::scores::rows::LineFault;
@@ -82,22 +83,28 @@ impl Feed for SignalFeed {
         }
         let merchant = self.merchant.clone();
         let write = move |conn: &mut AnyConnection| {
-            let people: Vec<SubjectRef> = hashed.people.keys().copied().collect();
+            let mut people: Vec<SubjectRef> = hashed.people.keys().copied().collect();
+            // As everyone locks.
+            people.sort_unstable();
             // Since their secrets were read they may have been erased, and have come back as others.
             let held = hold_enrolled(conn, &merchant, &people)?;
             let held: HashMap<Vec<u8>, String> = held.into_iter().collect();
+            let linked = list_linked(conn, &merchant, &people)?;
             let is_same = |row: &SignalRow| {
                 let was =
                     <[u8; 32]>::try_from(&row.subject_ref[..]).ok().and_then(|it| hashed.people.get(&SubjectRef(it)));
                 was.is_some_and(|was| held.get(&row.subject_ref) == Some(was))
             };
-            let kept = hashed.rows.iter().zip(&hashed.unkeyed).filter(|(row, _)| is_same(row));
+            let is_linked = |row: &SignalRow| linked.contains(&(row.subject_ref.clone(), row.network.clone()));
+            let all_rows = hashed.rows.iter().zip(&hashed.unkeyed);
+            let kept = all_rows.filter(|(row, _)| is_same(row) && is_linked(row));
             let (rows, unkeyed): (Vec<SignalRow>, Vec<bool>) =
                 kept.map(|(row, unkeyed)| (row.clone(), *unkeyed)).unzip();
             let added = store::insert_signals(conn, &merchant, &rows)?;
+            heard::note(conn, &merchant, &rows, now)?;
             if added > 0 {
-                let mut people: Vec<SubjectRef> = hashed.people.keys().copied().collect();
-                people.sort_unstable();
+                let is_kept: HashSet<&[u8]> = rows.iter().map(|row| &row.subject_ref[..]).collect();
+                people.retain(|subject| is_kept.contains(&subject.0[..]));
                 mark_due(conn, &merchant, &people, now)?;
             }
             Ok::<_, DatabaseError>(Written {

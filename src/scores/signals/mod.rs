@@ -1,12 +1,15 @@
 //! Signals: what is known of enrolled people, from which their scores are computed.
 //!
 //! - `delivery`: one line of a feed; `feed`: how lines are hashed and kept; `store`: the rows
+//! - `ended`: signals that count no more, as nothing links them; `heard`: when a network was last heard of
 //!
 //! They count for 90 days (`scoring::observation`), are kept a little longer so that a change since last week can be explained,
 //! and go with the person.
 
 pub mod delivery;
+pub(in crate::scores) mod ended;
 mod feed;
+mod heard;
 pub(in crate::scores) mod store;
 
 use std::time::Duration;
@@ -62,9 +65,10 @@ impl Enrolments {
         Ok(self.database.read(read).await?)
     }
 
-    /// Deletes what is too old to count, again and again until cancelled.
+    /// Deletes what doesn't count any more, again and again until cancelled.
     pub async fn sweep(self, cancel: CancellationToken) {
-        static OUTAGE: Outage = Outage::new("signals that are too old can't be deleted", "they are deleted again");
+        static OUTAGE: Outage =
+            Outage::new("signals that don't count any more can't be deleted", "they are deleted again");
         let mut sweeps = interval(SWEEP_EVERY);
         sweeps.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -78,13 +82,13 @@ impl Enrolments {
         }
     }
 
-    /// Deletes what is too old to count at `now`; how many signals that were.
+    /// Deletes what is too old to count at `now`, and what ended links left; how many signals that were.
     ///
     /// # Errors
     /// The database's; what was deleted by then remains deleted.
     pub async fn sweep_once(&self, now: Timestamp) -> Result<usize, DatabaseError> {
         let before = day_of(now) - KEPT;
-        let mut deleted = 0;
+        let mut deleted = ended::sweep(&self.database).await?;
         loop {
             let delete = move |conn: &mut AnyConnection| store::delete_outlived(conn, before, DELETED_AT_ONCE);
             match self.database.write(delete).await? {

@@ -12,6 +12,9 @@ use crate::statement_of_rows;
 
 type Result<T> = std::result::Result<T, DatabaseError>;
 
+/// The most signals of a person that are counted for an event: more are very many.
+const COUNTED: i64 = 100_000;
+
 /// A signal about a person, as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SignalRow {
@@ -84,16 +87,26 @@ pub(super) fn insert_signals(conn: &mut AnyConnection, merchant: &MerchantId, ro
     Ok(added)
 }
 
-/// Deletes what is kept of a person; how much that was.
-pub(in crate::scores) fn delete_signals_of(
+#[derive(QueryableByName)]
+struct Count {
+    #[diesel(sql_type = BigInt)]
+    number: i64,
+}
+
+/// The number of signals that are kept of a person; above [`COUNTED`] that many.
+pub(in crate::scores) fn count_signals_of(
     conn: &mut AnyConnection,
     merchant: &MerchantId,
     subject: &SubjectRef,
-) -> Result<usize> {
-    let theirs = signals::table
-        .filter(signals::merchant_id.eq(merchant.as_str()))
-        .filter(signals::subject_ref.eq(&subject.0[..]));
-    Ok(diesel::delete(theirs).execute(conn)?)
+) -> Result<u64> {
+    let statement = "SELECT COUNT(*) AS number FROM \
+                     (SELECT 1 FROM signals WHERE merchant_id = $1 AND subject_ref = $2 LIMIT $3) AS counted";
+    let count: Count = crate::on_either!(conn, |c| diesel::sql_query(statement)
+        .bind::<Text, _>(merchant.as_str())
+        .bind::<Binary, _>(&subject.0[..])
+        .bind::<BigInt, _>(COUNTED)
+        .get_result(c)?);
+    Ok(count.number.unsigned_abs())
 }
 
 /// The signals that are held on a person, by network and signal.
@@ -121,13 +134,17 @@ pub(super) fn list_signals_of(
     Ok(rows.into_iter().map(held).collect())
 }
 
-/// Deletes signals of days before `day`, up to `most`; how many there were.
+/// Deletes signals of days before `day`, up to `most`; how many there were. Two who do so at one time don't wait for each
+/// other.
 pub(super) fn delete_outlived(conn: &mut AnyConnection, day: i64, most: i64) -> Result<usize> {
-    crate::on_either!(conn, |c| {
-        let delete = diesel::sql_query(
-            "DELETE FROM signals WHERE (merchant_id, subject_ref, id) IN \
-             (SELECT merchant_id, subject_ref, id FROM signals WHERE day < $1 LIMIT $2)",
-        );
-        Ok(delete.bind::<BigInt, _>(day).bind::<BigInt, _>(most).execute(c)?)
-    })
+    let lock = match conn {
+        AnyConnection::Postgres(_) => " FOR UPDATE SKIP LOCKED",
+        AnyConnection::Sqlite(_) => "",
+    };
+    let delete = diesel::sql_query(format!(
+        "DELETE FROM signals WHERE (merchant_id, subject_ref, id) IN \
+         (SELECT merchant_id, subject_ref, id FROM signals WHERE day < $1 LIMIT $2{lock})"
+    ));
+    let delete = delete.bind::<BigInt, _>(day).bind::<BigInt, _>(most);
+    Ok(crate::on_either!(conn, |c| delete.execute(c)?))
 }

@@ -21,6 +21,8 @@ fn signals_are_imported_and_a_source_is_computed() {
     assert_eq!((&computed["people"], &computed["dry_run"]), (&json!(0), &json!(true)));
     let refused = terminal.refused("score compute klout --merchant cathay", 1);
     assert!(refused[0].contains("there is no computed source `klout`"), "{refused:?}");
+    let refused = terminal.refused("score compute klout --merchant cathay --all", 1);
+    assert!(refused[0].contains("there is no computed source `klout`"), "{refused:?}");
     terminal.write("scores.csv", "subject,value,observed_at\ncx:1,9,2012-05-07T14:32:00Z\n");
     let refused = terminal.refused("score import scores.csv --source influence --merchant cathay", 1);
     assert!(refused[0].contains("is computed"), "{refused:?}");

@@ -40,7 +40,7 @@ pub struct NewAccountBody {
 pub struct AccountsBody {
     #[schema(example = "twitter:ada")]
     subject: String,
-    /// At most 32. None ends it: what was kept of the person for their score is deleted.
+    /// At most 32. None ends it: the signals that were kept of the person for their score are deleted.
     accounts: Vec<NewAccountBody>,
 }
 
@@ -147,8 +147,11 @@ impl From<EnrolmentError> for Problem {
 /// Links these accounts to the person, and no others: only who is enrolled is scored, and only signals about them are
 /// kept. `vouched` is proven at once; for `profile_code` the answer has a code that is to stand in the account's profile,
 /// and for `rel_me` the profile and the person's page link to each other. What is not proven within seven days has failed,
-/// and begins again when it is put again. The accounts are sealed under the person's key, and erased with them. An empty
-/// list ends it: accounts, consents and signals are deleted.
+/// and begins again when it is put again; nothing looks for either proof by itself yet. Signals are kept, and count, only
+/// from networks on which an account is proven: they are deleted with the last one there. The accounts are sealed under the
+/// person's key, and erased with them. An empty list ends it: accounts, consents and signals are deleted; the events that
+/// linked them keep the accounts sealed until the person is erased. 503 while signals are deleted from when a network was
+/// linked before.
 #[utoipa::path(
     tag = "enrolment",
     request_body = AccountsBody,
@@ -187,7 +190,8 @@ pub(crate) async fn search_accounts(
 
 /// End a person's enrolment
 ///
-/// Their accounts, consents and signals are deleted; scores that were computed from them follow with the next run. A POST,
+/// Their accounts, consents and signals are deleted; scores that were computed from them follow with the next run. The events
+/// that linked the accounts keep them sealed until the person is erased. A POST,
 /// as the handle must not stand in a URL, and a DELETE's body may be lost on the way.
 #[utoipa::path(
     tag = "enrolment",

@@ -20,7 +20,7 @@ pub struct SignalImportView {
     accepted: u64,
     /// The same delivery was there already.
     unchanged: u64,
-    /// About people who are not enrolled: not kept.
+    /// About people who are not enrolled, or have no proven account on that network: not kept.
     not_enrolled: u64,
     rejected: u64,
     /// Accepted acts without an `id`: sent again, they would count again.
@@ -41,11 +41,13 @@ impl From<ImportReport> for SignalImportView {
 ///
 /// A stream of NDJSON (`{"subject","network","signal","at","seen_at","by","object","value","id"}` a line), of CSV with
 /// that header, or of cloud events (1.0) in NDJSON, whose `data` has `network`, `signal` and the rest. `at` is when it
-/// happened, or when an object of a running count was made; `seen_at`, when it was observed. What others did says `by`
-/// whom; levels and running counts have a `value`. A delivery with an `id` counts once, however often it is sent; so does a
-/// level or running count without one. Names of others and of objects are kept as keyed hashes only. Good lines are kept, bad
-/// ones are reported by their number; signals about people who are not enrolled are counted, and not kept. It may come
-/// packed, with `Content-Encoding: gzip`.
+/// happened, or when an object of a running count was made; `seen_at`, when it was observed, which such a count always
+/// says. What others did says `by` whom; levels and running counts have a `value`. A delivery with an `id` counts once,
+/// however often it is sent; so does a level or running count without one, while acts without one count again. Names of
+/// others and of objects are kept as keyed hashes only. Good lines are kept, bad ones are reported by their number; signals
+/// about people who are not enrolled, or have no proven account on the network, are counted, and not kept. What comes in
+/// about anyone shows that a network is heard of: that is the `observed_at` of everyone's score. It may come packed, with
+/// `Content-Encoding: gzip`.
 #[utoipa::path(
     tag = "enrolment",
     request_body(

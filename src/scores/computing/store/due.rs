@@ -7,13 +7,17 @@ use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Binary, Text};
 use jiff::Timestamp;
 
-use crate::database::schema::score_due;
+use crate::database::schema::{enrolments, score_due, sources};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::ids::{MerchantId, SourceName};
 use crate::foundation::subject::SubjectRef;
+use crate::scores::score::SourceKind;
 use crate::scoring::observation::day_of;
 
 type Result<T> = std::result::Result<T, DatabaseError>;
+
+/// The most people who are made due in one transaction.
+const MARKED_AT_ONCE: i64 = 2_000;
 
 /// Makes these people due today, for all computed sources of the merchant. `subjects` are sorted: everyone locks in one
 /// order.
@@ -59,22 +63,84 @@ pub(in crate::scores) fn mark_due(
     Ok(())
 }
 
-/// Makes everyone who is enrolled due today for one source: it is new, or computes by another model from now on.
-pub(in crate::scores) fn mark_all_due(
+/// Notes that everyone who is enrolled is to be made due, for one computed source of the merchant or for all; how many sources
+/// that are. They may be millions, so `mark_some_due` does it, in pieces.
+pub(in crate::scores) fn begin_all_due(
     conn: &mut AnyConnection,
     merchant: &MerchantId,
-    source: &SourceName,
-    now: Timestamp,
+    source: Option<&SourceName>,
 ) -> Result<usize> {
+    let of_merchant = sources::merchant_id.eq(merchant.as_str()).and(sources::kind.eq(SourceKind::Computed.as_str()));
+    let begin = sources::due_after.eq(&[][..]);
+    Ok(match source {
+        Some(source) => {
+            let one = sources::table.filter(of_merchant).filter(sources::name.eq(source.as_str()));
+            diesel::update(one).set(begin).execute(conn)?
+        }
+        None => diesel::update(sources::table.filter(of_merchant)).set(begin).execute(conn)?,
+    })
+}
+
+/// Makes the next of those due of whom `begin_all_due` noted that they are to be; false when there are none. Two who do so
+/// at one time do no harm.
+pub(in crate::scores) fn mark_some_due(
+    conn: &mut AnyConnection,
+    (merchant, source): (&MerchantId, &SourceName),
+    now: Timestamp,
+) -> Result<bool> {
+    let row = sources::table.find((merchant.as_str(), source.as_str()));
+    let after: Option<Option<Vec<u8>>> = row.select(sources::due_after).first(conn).optional()?;
+    let Some(after) = after.flatten() else { return Ok(false) };
+    macro_rules! next {
+        () => {
+            enrolments::table
+                .filter(enrolments::merchant_id.eq(merchant.as_str()).and(enrolments::subject_ref.gt(&after)))
+                .order(enrolments::subject_ref)
+                .limit(MARKED_AT_ONCE)
+                .select(enrolments::subject_ref)
+        };
+    }
+    // Held, so that who is erased meanwhile is not made due afterwards.
+    let people: Vec<Vec<u8>> = match conn {
+        AnyConnection::Postgres(c) => next!().for_key_share().load(c)?,
+        AnyConnection::Sqlite(c) => next!().load(c)?,
+    };
+    let last = people.last();
+    let moved = row.filter(sources::due_after.eq(&after));
+    if diesel::update(moved).set(sources::due_after.eq(last)).execute(conn)? == 0 {
+        // Another was faster, or it has begun again.
+        return Ok(true);
+    }
+    let Some(last) = last else { return Ok(false) };
     let statement = "INSERT INTO score_due (merchant_id, source, subject_ref, day, turn) \
-                     SELECT merchant_id, $1, subject_ref, $2, $3 FROM enrolments WHERE merchant_id = $4 \
+                     SELECT merchant_id, $1, subject_ref, $2, $3 FROM enrolments \
+                     WHERE merchant_id = $4 AND subject_ref > $5 AND subject_ref <= $6 \
                      ORDER BY subject_ref ON CONFLICT (merchant_id, source, subject_ref) \
                      DO UPDATE SET day = excluded.day, turn = score_due.turn + 1";
-    Ok(crate::on_either!(conn, |c| diesel::sql_query(statement)
+    crate::on_either!(conn, |c| diesel::sql_query(statement)
         .bind::<Text, _>(source.as_str())
         .bind::<BigInt, _>(day_of(now))
         .bind::<BigInt, _>(now.as_microsecond())
         .bind::<Text, _>(merchant.as_str())
+        .bind::<Binary, _>(&after)
+        .bind::<Binary, _>(last)
+        .execute(c)?);
+    Ok(true)
+}
+
+/// Nobody is due for a source that doesn't compute; how many people were let go.
+pub(in crate::scores) fn delete_some_due(
+    conn: &mut AnyConnection,
+    (merchant, source): (&MerchantId, &SourceName),
+) -> Result<usize> {
+    let statement = "DELETE FROM score_due WHERE merchant_id = $1 AND source = $2 AND subject_ref IN \
+                     (SELECT subject_ref FROM score_due WHERE merchant_id = $1 AND source = $2 \
+                     ORDER BY subject_ref LIMIT $3) AND NOT EXISTS \
+                     (SELECT 1 FROM sources WHERE merchant_id = $1 AND name = $2 AND kind = 'computed')";
+    Ok(crate::on_either!(conn, |c| diesel::sql_query(statement)
+        .bind::<Text, _>(merchant.as_str())
+        .bind::<Text, _>(source.as_str())
+        .bind::<BigInt, _>(MARKED_AT_ONCE)
         .execute(c)?))
 }
 

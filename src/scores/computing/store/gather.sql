@@ -1,8 +1,13 @@
-, kept AS MATERIALIZED (
+, linked AS MATERIALIZED (
+  SELECT l.subject_ref, l.network, MIN(l.linked_at) AS linked_at FROM who
+  JOIN linked_accounts AS l ON l.merchant_id = $1 AND l.subject_ref = who.subject_ref
+  WHERE l.proof = 'vouched' GROUP BY l.subject_ref, l.network
+), kept AS MATERIALIZED (
   SELECT s.subject_ref, s.network, s.signal, s.kind, s.day, s.seen_at, s.actor, s.object, s.value,
     CASE WHEN {today} - s.day < 7 THEN 4 WHEN {today} - s.day < 30 THEN 3 WHEN {today} - s.day < 60 THEN 2 ELSE 1 END AS q
   FROM who JOIN signals AS s ON s.merchant_id = $1 AND s.subject_ref = who.subject_ref
   WHERE s.kind < 3 AND {today} - s.day < 90
+    AND (s.subject_ref, s.network) IN (SELECT subject_ref, network FROM linked)
 ), acts AS MATERIALIZED (
   SELECT subject_ref, network, signal, actor, day, object, q, SUM(CASE WHEN value > 3 THEN 3 ELSE value END) AS n
   FROM kept WHERE kind = 0 GROUP BY subject_ref, network, signal, actor, day, object, q
@@ -29,6 +34,13 @@
   SELECT subject_ref, day FROM acts UNION SELECT subject_ref, day FROM latest WHERE kind = 1 AND nth = 1 AND value > 0
 ), engagers AS (
   SELECT DISTINCT subject_ref, network, actor FROM acts
+), heard AS (
+  SELECT subject_ref, network, linked_at AS at FROM linked
+  UNION ALL
+  SELECT linked.subject_ref, linked.network, h.heard_at FROM linked
+  JOIN heard_networks AS h ON h.merchant_id = $1 AND h.network = linked.network
+  UNION ALL
+  SELECT subject_ref, network, seen_at FROM kept
 )
 SELECT subject_ref, network, signal, 0 AS part, quarters AS of, COUNT(*) AS a, 0 AS b
 FROM people WHERE quarters > 0 GROUP BY subject_ref, network, signal, quarters
@@ -44,7 +56,7 @@ SELECT subject_ref, '', '', 4, 0, COUNT(*), 0 FROM days GROUP BY subject_ref
 UNION ALL
 SELECT subject_ref, '', '', 5, 0, COUNT(*), 0 FROM engagers GROUP BY subject_ref
 UNION ALL
-SELECT subject_ref, network, '', 6, 0, MAX(seen_at), 0 FROM kept GROUP BY subject_ref, network
+SELECT subject_ref, network, '', 6, 0, MAX(at), 0 FROM heard GROUP BY subject_ref, network
 UNION ALL
 SELECT subject_ref, '', '', 7, 0, MIN(CASE WHEN {today} - day < 7 THEN day + 7 WHEN {today} - day < 30 THEN day + 30
   WHEN {today} - day < 60 THEN day + 60 ELSE day + 90 END), 0

@@ -61,7 +61,8 @@ struct GatheredRow {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct GatheredPerson {
     pub activity: Activity,
-    /// When the network that has been silent for longest was last heard of, in microseconds; none without signals.
+    /// When the network that has been silent for longest was last heard of, in microseconds, of those on which an account is
+    /// proven; none without one. No network is taken to be silent since before it was linked.
     pub observed_at: Option<i64>,
     /// The next day on which something counts less, if nothing comes in.
     pub next_day: Option<i64>,

@@ -60,17 +60,20 @@ fn read_model(hash: &str, body: &str) -> Result<Model> {
     if model.hash() == hash { Ok(model) } else { Err(DatabaseError::corrupt("model", "it is not what its hash says")) }
 }
 
-/// The computed sources of all merchants for which anyone is due by `today`.
+/// The sources of all merchants for which anyone is due by `today`, or is still to be made so.
 pub(in crate::scores) fn list_due_sources(
     conn: &mut AnyConnection,
     today: i64,
 ) -> Result<Vec<(MerchantId, SourceName)>> {
-    let rows: Vec<(String, String)> = score_due::table
+    let mut rows: Vec<(String, String)> = score_due::table
         .filter(score_due::day.le(today))
         .select((score_due::merchant_id, score_due::source))
         .distinct()
-        .order((score_due::merchant_id, score_due::source))
         .load(conn)?;
+    let begun = sources::table.filter(sources::due_after.is_not_null()).select((sources::merchant_id, sources::name));
+    rows.extend(begun.load::<(String, String)>(conn)?);
+    rows.sort_unstable();
+    rows.dedup();
     let read = |(merchant, source): (String, String)| {
         let merchant = merchant.parse().map_err(|e| DatabaseError::corrupt("merchant id", e))?;
         Ok((merchant, source.parse().map_err(|e| DatabaseError::corrupt("source name", e))?))

@@ -1,6 +1,7 @@
 //! Computed sources: what comes of signals, for checks, for explanations, and whoever is computed when.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use perkgate::foundation::decimal::Decimal;
@@ -11,13 +12,14 @@ use perkgate::scores::computing::Mode;
 use perkgate::scores::computing::run::{ComputeReport, ComputeRun};
 use perkgate::scores::score::Score;
 use perkgate::scoring::activity::gather;
+use perkgate::scoring::catalog;
 use perkgate::scoring::default_model::default_model;
 use perkgate::scoring::generated;
 use perkgate::scoring::observation::{LIFE, Observation, day_of};
 use perkgate::scoring::score::compute;
 use serde_json::{Value, json};
 
-use super::{codes, enrol, import, run};
+use super::{codes, enrol, import, link, run};
 use crate::support::app::TestApp;
 use crate::support::client::Client;
 
@@ -40,6 +42,12 @@ async fn computed(app: &TestApp, source: &SourceName, mode: Mode) -> ComputeRepo
 
 async fn scores(app: &TestApp, source: &SourceName) -> Vec<(SubjectRef, Score)> {
     app.world.gateway.scores.page(&app.cathay.id, source, None).await.unwrap()
+}
+
+/// Enrols a person by an account on each network.
+async fn enrol_everywhere(client: &Client, subject: &str) {
+    let account = |network| json!({"network": network, "account": "ada", "proof": "vouched"});
+    link(client, subject, catalog::networks().map(account).collect()).await.is(200);
 }
 
 /// A line of a feed, with an id of its own.
@@ -86,7 +94,7 @@ async fn computing_those_who_are_due_is_computing_everyone_byte_for_byte() {
         let people: Vec<Person> = (0..8).map(|nth| person(nth, start)).collect();
         let mut known: BTreeMap<SubjectRef, Vec<Observation>> = BTreeMap::new();
         for person in &people {
-            enrol(&admin, &person.subject).await;
+            enrol_everywhere(&admin, &person.subject).await;
         }
         let (mut looked_at, mut falls) = (0, 0);
         let mut before: Vec<(SubjectRef, Score)> = Vec::new();
@@ -104,12 +112,16 @@ async fn computing_those_who_are_due_is_computing_everyone_byte_for_byte() {
                     }
                 }
             }
-            if has_signals {
-                let report = import(&admin, "application/x-ndjson", feed).await;
-                assert_eq!((&report["rejected"], &report["not_enrolled"]), (&json!(0), &json!(0)), "{report}");
+            // The first of them makes everyone due, as the networks are heard of again, the others those whom they are about.
+            let (first, others) = feed.split_at(feed.find('\n').map_or(0, |at| at + 1));
+            for part in [first, others] {
+                if !part.is_empty() {
+                    let report = import(&admin, "application/x-ndjson", part).await;
+                    assert_eq!((&report["rejected"], &report["not_enrolled"]), (&json!(0), &json!(0)), "{report}");
+                }
+                looked_at += computed(&app, &some, Mode::Write).await.people;
             }
-            looked_at += computed(&app, &some, Mode::Write).await.people;
-            app.world.gateway.scores.compute_all(&app.cathay.id, &all, app.world.now()).await.unwrap();
+            app.world.gateway.scores.compute_all(&app.cathay.id, &all).await.unwrap();
             computed(&app, &all, Mode::Write).await;
             let scores_of_some = scores(&app, &some).await;
             assert_eq!(scores_of_some, scores(&app, &all).await, "day {day}");
@@ -129,14 +141,14 @@ async fn computing_those_who_are_due_is_computing_everyone_byte_for_byte() {
             app.world.pass(86_400);
         }
         assert!(falls > 0, "the test would show it");
-        let everyone = u64::try_from(DAYS).unwrap() * people.len() as u64;
+        let everyone = 2 * u64::try_from(DAYS).unwrap() * people.len() as u64;
         assert!(looked_at < everyone, "{looked_at} of {everyone}");
     }
 }
 
 /// An enrolled person with a life, whose signals are in.
 async fn with_life(app: &TestApp, client: &Client, subject: &str) {
-    enrol(client, subject).await;
+    enrol_everywhere(client, subject).await;
     let now = app.world.now();
     let life = life(7, now).into_iter().filter(|it| day_of(now) - day_of(it.at) < LIFE).collect::<Vec<_>>();
     let feed: String = life.iter().enumerate().map(|(id, it)| line(subject, id, it)).collect();
@@ -226,6 +238,114 @@ async fn one_run_computes_a_source_at_a_time_and_one_that_was_held_up_writes_not
     }
 }
 
+/// A repost of a post of `subject` on the day before the test begins.
+fn repost(subject: &str, id: &str) -> String {
+    let line = json!({"subject": subject, "network": "bluesky", "signal": "repost", "at": "2012-05-07T14:32:00Z",
+                      "by": id, "object": "post-7", "id": id});
+    format!("{line}\n")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_who_cannot_be_computed_is_set_aside_and_the_others_go_on() {
+    for app in TestApp::all().await {
+        let admin = app.admin(&app.cathay).await;
+        let mut feed = String::new();
+        for nth in 0..5 {
+            enrol(&admin, &format!("cx:{nth}")).await;
+            feed += &repost(&format!("cx:{nth}"), "1");
+        }
+        feed += &(json!({"subject": "cx:2", "network": "bluesky", "signal": "followers", "at": "2012-05-07T14:32:00Z",
+                         "value": 7})
+        .to_string()
+            + "\n");
+        import(&admin, "application/x-ndjson", feed).await;
+        // Everyone was enrolled before: they are due all the same.
+        let source = make(&admin, "influence").await;
+        assert_eq!(run(&app.world, "UPDATE signals SET value = -1 WHERE kind = 2").await, 1);
+        let report = computed(&app, &source, Mode::Write).await;
+        assert_eq!((report.people, report.set_aside, report.changed), (5, 1, 4));
+        assert_eq!(computed(&app, &source, Mode::Write).await.people, 0, "until tomorrow");
+        assert_eq!(run(&app.world, "UPDATE signals SET value = 7 WHERE kind = 2").await, 1);
+        app.world.pass(86_400);
+        let report = computed(&app, &source, Mode::Write).await;
+        assert_eq!((report.people, report.set_aside, report.changed), (1, 0, 1));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_with_a_source_stops_that_one_only() {
+    for app in TestApp::all().await {
+        let mut sources = Vec::new();
+        for merchant in [&app.cathay, &app.american] {
+            let admin = app.admin(merchant).await;
+            let source = make(&admin, "influence").await;
+            enrol(&admin, "cx:1").await;
+            import(&admin, "application/x-ndjson", repost("cx:1", "1")).await;
+            sources.push((merchant.id.clone(), source));
+        }
+        let break_one = "UPDATE models SET body = '{}' WHERE merchant_id = (SELECT MIN(merchant_id) FROM models)";
+        assert_eq!(run(&app.world, break_one).await, 1);
+        let orphan = "INSERT INTO score_due SELECT merchant_id, 'unknown', subject_ref, 0, 0 FROM enrolments";
+        assert_eq!(run(&app.world, orphan).await, 2);
+        let (scores, mut failing) = (&app.world.gateway.scores, BTreeSet::new());
+        scores.compute_due(&app.world.gateway.clock, &mut failing).await.unwrap();
+        for of in sources {
+            let computed = scores.page(&of.0, &of.1, None).await.unwrap().len();
+            assert_eq!(computed, usize::from(!failing.contains(&of)));
+        }
+        assert_eq!(failing.len(), 1);
+        assert_eq!(run(&app.world, "DELETE FROM score_due WHERE source = 'unknown'").await, 0);
+        let klout: SourceName = "klout".parse().unwrap();
+        let all = scores.compute_all(&app.cathay.id, &klout).await;
+        assert!(matches!(all, Err(ScoreError::NotComputed(_))));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_broken_off_gives_its_lease_back() {
+    for app in TestApp::all().await {
+        let admin = app.admin(&app.cathay).await;
+        let source = make(&admin, "influence").await;
+        drop(begin(&app, &source, Mode::Write).await.unwrap());
+        let since = Instant::now();
+        while begin(&app, &source, Mode::Write).await.is_err() {
+            assert!(since.elapsed() < Duration::from_secs(30), "it would end by itself only after a minute");
+        }
+    }
+}
+
+/// Nobody noticed the person, but the network is heard of; another is not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_score_is_as_old_as_what_was_heard_of_the_most_silent_linked_network() {
+    for app in TestApp::all().await {
+        let admin = app.admin(&app.cathay).await;
+        let source = make(&admin, "influence").await;
+        for who in ["cx:1", "cx:2"] {
+            enrol(&admin, who).await;
+        }
+        let observed = async || {
+            computed(&app, &source, Mode::Write).await;
+            admin.get("/v1/scores/influence/cx:1").await.is(200)["observed_at"].clone()
+        };
+        import(&admin, "application/x-ndjson", repost("cx:1", "1")).await;
+        let linked_at = observed().await;
+        assert_eq!(linked_at, "2012-05-08T19:00:00Z", "it is silent since then at most");
+        app.world.pass(20 * 86_400);
+        assert_eq!(observed().await, linked_at);
+        let later = repost("cx:2", "2").replace("05-07", "05-28");
+        import(&admin, "application/x-ndjson", later).await;
+        assert_eq!(observed().await, "2012-05-28T14:32:00Z");
+        let account = |network: &str| json!({"network": network, "account": "did:plc:ada", "proof": "vouched"});
+        link(&admin, "cx:1", json!([account("bluesky"), account("mastodon")])).await.is(200);
+        app.world.pass(20 * 86_400);
+        let later = repost("cx:2", "3").replace("05-07", "06-16");
+        import(&admin, "application/x-ndjson", later).await;
+        assert_eq!(observed().await, "2012-05-28T19:00:00Z", "of mastodon nothing was heard since it was linked");
+        link(&admin, "cx:1", json!([account("bluesky")])).await.is(200);
+        assert_eq!(observed().await, "2012-06-16T14:32:00Z");
+    }
+}
+
 fn points(explained: &Value) -> i64 {
     let thousandths = |value: &Value| value.to_string().parse::<Decimal>().unwrap().thousandths();
     let parts = explained["parts"].as_array().unwrap().iter().map(|part| thousandths(&part["points"]));
@@ -263,7 +383,7 @@ async fn ten_thousand_people_are_computed() {
         let until = app.world.now();
         let (mut feed, mut signals) = (String::new(), 0);
         for nth in 0..10_000_usize {
-            enrol(&admin, &format!("cx:{nth}")).await;
+            enrol_everywhere(&admin, &format!("cx:{nth}")).await;
             for (id, it) in generated::person(1, nth as u64, until).iter().take(60).enumerate() {
                 feed += &line(&format!("cx:{nth}"), id, it);
                 signals += 1;

@@ -8,7 +8,7 @@ use flate2::write::GzEncoder;
 use perkgate::database::{DatabaseError, schema};
 use serde_json::{Value, json};
 
-use super::{codes, enrol, import};
+use super::{codes, enrol, import, link, run};
 use crate::support::app::TestApp;
 
 const NDJSON: &str = "application/x-ndjson";
@@ -189,11 +189,57 @@ async fn what_is_too_old_to_count_is_deleted() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn signals_are_kept_from_proven_accounts_only_and_go_with_the_last_of_a_network() {
+    for app in TestApp::all().await {
+        let feeder = app.feeder(&app.cathay).await;
+        let account =
+            |network: &str, proof: &str| json!({"network": network, "account": "did:plc:ada", "proof": proof});
+        let on =
+            |network: &str, id: &str| repost("cx:1", "ann", id).replace("bluesky", network).replace("repost", "reply");
+        link(&feeder, "cx:1", json!([account("bluesky", "vouched"), account("mastodon", "profile_code")]))
+            .await
+            .is(200);
+        let feed = || [on("bluesky", "1"), on("mastodon", "2"), on("threads", "3")].concat();
+        let counts = |report: Value| (report["accepted"].as_u64().unwrap(), report["not_enrolled"].as_u64().unwrap());
+        assert_eq!(counts(import(&feeder, NDJSON, feed()).await), (1, 2));
+        link(&feeder, "cx:1", json!([account("bluesky", "vouched"), account("mastodon", "vouched")])).await.is(200);
+        assert_eq!(counts(import(&feeder, NDJSON, feed()).await), (1, 1));
+        assert_eq!(actors(&app).await.len(), 2);
+        link(&feeder, "cx:1", json!([account("mastodon", "vouched")])).await.is(200);
+        assert_eq!(actors(&app).await.len(), 1, "what was known from bluesky went with the account");
+        link(&feeder, "cx:1", json!([account("mastodon", "vouched"), account("bluesky", "vouched")])).await.is(200);
+        assert_eq!(actors(&app).await.len(), 1);
+        assert_eq!(codes(&app.world), [""; 0]);
+    }
+}
+
+/// The gateway stopped before all was deleted.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_ended_links_left_is_swept_and_nothing_else() {
+    for app in TestApp::all().await {
+        let feeder = app.feeder(&app.cathay).await;
+        for who in ["cx:1", "cx:2"] {
+            enrol(&feeder, who).await;
+            let feed: String = (0..2_500).map(|nth| repost(who, &format!("p{nth}"), &format!("{nth}"))).collect();
+            assert_eq!(import(&feeder, NDJSON, feed).await["accepted"], 2_500);
+        }
+        let end = "INSERT INTO ended_links SELECT merchant_id, subject_ref, network FROM linked_accounts \
+                   ORDER BY subject_ref LIMIT 1";
+        assert_eq!(run(&app.world, end).await, 1);
+        let sweep = async || app.world.gateway.enrolments.sweep_once(app.world.now()).await.unwrap();
+        assert_eq!((sweep().await, sweep().await), (2_500, 0));
+        assert_eq!(run(&app.world, "DELETE FROM ended_links").await, 0);
+        assert_eq!(actors(&app).await.len(), 2_500);
+    }
+}
+
 /// An erasure waits for the chunk of a feed that writes about the same person, and deletes what it wrote.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_left_of_a_person_who_is_erased_while_a_feed_comes_in() {
     for app in TestApp::all().await {
         let (feeder, admin) = (app.feeder(&app.cathay).await, app.admin(&app.cathay).await);
+        admin.post("/v1/sources", &json!({"name": "influence", "kind": "computed"})).await.is(201);
         for round in 0..10 {
             enrol(&feeder, "cx:1").await;
             let feed: String =
@@ -206,6 +252,7 @@ async fn nothing_is_left_of_a_person_who_is_erased_while_a_feed_comes_in() {
             let kept = imported["accepted"].as_u64().unwrap() + imported["not_enrolled"].as_u64().unwrap();
             assert_eq!(kept, 200, "{imported}");
             assert_eq!(actors(&app).await, Vec::<Vec<u8>>::new(), "round {round}");
+            assert_eq!(run(&app.world, "DELETE FROM score_due").await, 0, "round {round}");
         }
         assert_eq!(codes(&app.world), [""; 0]);
     }

@@ -1,0 +1,7 @@
+-- When a merchant's feeds were last heard of a network, about whomever; it moves on once a UTC day.
+CREATE TABLE heard_networks (
+    merchant_id TEXT NOT NULL,
+    network TEXT NOT NULL,
+    heard_at BIGINT NOT NULL,
+    PRIMARY KEY (merchant_id, network)
+);
