@@ -41,7 +41,7 @@ pub trait Summaries: Send + Sync {
         merchant: &'a MerchantId,
     ) -> BoxFuture<'a, Result<(), DatabaseError>>;
 
-    /// What erasing these people changes, if that is so much that the ledger's writer would be kept from its work.
+    /// The changes that erasing these people makes, if that is so much that the ledger's writer would be kept from its work.
     ///
     /// # Errors
     /// The database's.

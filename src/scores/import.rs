@@ -11,16 +11,15 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::database::{Backend, DatabaseError};
-use crate::foundation::clock::Clock;
-use crate::foundation::ids::MerchantId;
-use crate::foundation::subject::{SubjectHandle, SubjectRef, SubjectRefs};
-
 use super::error::ScoreError;
 use super::feed::{Feed, Judged, Place, Written};
 use super::lines::Lines;
 use super::rows::{Format, LineFault};
 use super::score::Source;
+use crate::database::{Backend, DatabaseError};
+use crate::foundation::clock::Clock;
+use crate::foundation::ids::MerchantId;
+use crate::foundation::subject::{SubjectHandle, SubjectRef, SubjectRefs};
 
 /// The most faults that a report lists; it counts them all.
 pub const MAX_ERRORS: usize = 100;

@@ -71,3 +71,22 @@ diesel::table! {
         page -> Nullable<Text>,
     }
 }
+
+diesel::table! {
+    referrals (check_id) {
+        check_id -> Text,
+        merchant_id -> Text,
+        perk_id -> Text,
+        perk -> Text,
+        rule_version -> Integer,
+        subject -> Text,
+        status -> Text,
+        created_at -> BigInt,
+        decided_at -> Nullable<BigInt>,
+        decided_by -> Nullable<Text>,
+        resolved_by -> Nullable<Text>,
+        grant_id -> Nullable<Text>,
+        contested_at -> Nullable<BigInt>,
+        contested_by -> Nullable<Text>,
+    }
+}

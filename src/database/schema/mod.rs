@@ -6,7 +6,7 @@ mod enrolment;
 mod report;
 
 pub use account::{account_links, account_recovery_codes, account_sessions, accounts, log_in_attempts};
-pub use desk::{clerks, devices, overrides, pin_guesses, subject_requests};
+pub use desk::{clerks, devices, overrides, pin_guesses, referrals, subject_requests};
 pub use enrolment::{
     ended_links, enrolments, heard_networks, leases, linked_accounts, models, score_due, signals, sources,
 };
@@ -311,25 +311,6 @@ diesel::table! {
         level -> Integer,
         nth -> BigInt,
         hash -> Binary,
-    }
-}
-
-diesel::table! {
-    referrals (check_id) {
-        check_id -> Text,
-        merchant_id -> Text,
-        perk_id -> Text,
-        perk -> Text,
-        rule_version -> Integer,
-        subject -> Text,
-        status -> Text,
-        created_at -> BigInt,
-        decided_at -> Nullable<BigInt>,
-        decided_by -> Nullable<Text>,
-        resolved_by -> Nullable<Text>,
-        grant_id -> Nullable<Text>,
-        contested_at -> Nullable<BigInt>,
-        contested_by -> Nullable<Text>,
     }
 }
 

@@ -129,7 +129,7 @@ pub(crate) async fn erase(
     }
 }
 
-/// What the erasure changes of the sums, where that is much. If it can't be said, the transaction finds out.
+/// The changes of the sums that the erasure makes, where that is much. If it can't be said, the transaction finds out.
 async fn prepare(context: &WriterContext, erasure: &Erasure) -> Option<PreparedSums> {
     let (means, merchant) = (context.clone(), erasure.merchant.clone());
     let references: Vec<SubjectRef> = erasure.subject.in_order().collect();

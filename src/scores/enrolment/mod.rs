@@ -17,8 +17,8 @@ use tokio::sync::Semaphore;
 
 use super::Scores;
 use super::computing::store::due::mark_due;
-use super::signals::ended;
 use super::signals::store::count_signals_of;
+use super::signals::store::ended;
 use crate::database::{AnyConnection, Database, DatabaseError};
 use crate::foundation::clock::from_micros;
 use crate::foundation::document::{object, text};

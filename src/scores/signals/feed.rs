@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::delivery::{CountedAs, Delivery, DeliveryKey, DeliveryReader};
-use super::heard;
+use super::store::heard;
 use super::store::{self, SignalRow};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::ids::MerchantId;

@@ -1,15 +1,13 @@
 //! Signals: what is known of enrolled people, from which their scores are computed.
 //!
 //! - `delivery`: one line of a feed; `feed`: how lines are hashed and kept; `store`: the rows
-//! - `ended`: signals that count no more, as nothing links them; `heard`: when a network was last heard of
+//! - `store/ended`: signals that count no more, as nothing links them; `store/heard`: when a network was last heard of
 //!
 //! They count for 90 days (`scoring::observation`), are kept a little longer so that a change since last week can be explained,
 //! and go with the person.
 
 pub mod delivery;
-pub(in crate::scores) mod ended;
 mod feed;
-mod heard;
 pub(in crate::scores) mod store;
 
 use std::time::Duration;
@@ -88,7 +86,7 @@ impl Enrolments {
     /// The database's; what was deleted by then remains deleted.
     pub async fn sweep_once(&self, now: Timestamp) -> Result<usize, DatabaseError> {
         let before = day_of(now) - KEPT;
-        let mut deleted = ended::sweep(&self.database).await?;
+        let mut deleted = store::ended::sweep(&self.database).await?;
         loop {
             let delete = move |conn: &mut AnyConnection| store::delete_outlived(conn, before, DELETED_AT_ONCE);
             match self.database.write(delete).await? {

@@ -59,6 +59,9 @@ fn shortest(path: &str, help: &str) -> String {
     if path == "check" {
         line.push_str(" twitter:ada");
     }
+    if path == "device create" {
+        line = line.replace("admin", "kiosk");
+    }
     // What it writes isn't there yet.
     line.replace("--out scores.csv", "--out written.ndjson")
 }

@@ -1,9 +1,8 @@
 //! Forms that come after their session has ended: not done, not lost, and sent only when their person says so.
 
-use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
 use perkgate::access::Role;
-use perkgate::database::{DatabaseError, DatabaseUrl};
+use perkgate::database::DatabaseError;
 use perkgate::ledger::LedgerError;
 
 use super::browser::{Browser, PASSWORD, hidden};
@@ -185,58 +184,5 @@ async fn what_may_have_been_done_is_not_sent_again_unseen() {
     assert!(doubt.text.contains("and look, before you send it once more"), "{}", doubt.text);
     for wrong in ["Idempotency-Key", "Nothing was done", "Send it again"] {
         assert!(!doubt.text.contains(wrong), "{wrong}: {}", doubt.text);
-    }
-}
-
-/// A connection beside the gateway's, holding what ending sessions waits for.
-enum Holding {
-    Postgres(PgConnection),
-    Sqlite(SqliteConnection),
-}
-
-impl Holding {
-    fn sessions(url: &DatabaseUrl) -> Self {
-        match url {
-            DatabaseUrl::Postgres(url) => {
-                let mut conn = PgConnection::establish(url).unwrap();
-                conn.batch_execute("BEGIN; SELECT key_id FROM account_sessions FOR UPDATE").unwrap();
-                Self::Postgres(conn)
-            }
-            DatabaseUrl::Sqlite(path) => {
-                let mut conn = SqliteConnection::establish(path).unwrap();
-                conn.batch_execute("PRAGMA busy_timeout = 5000; BEGIN IMMEDIATE").unwrap();
-                Self::Sqlite(conn)
-            }
-        }
-    }
-
-    fn release(mut self) {
-        match &mut self {
-            Self::Postgres(conn) => conn.batch_execute("ROLLBACK"),
-            Self::Sqlite(conn) => conn.batch_execute("ROLLBACK"),
-        }
-        .unwrap();
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_takes_too_long_is_answered_by_a_page() {
-    // Less than either database lets a statement wait.
-    for app in TestApp::all_with(&[("request_timeout", "2s")]).await {
-        let mut browser = Browser::logged_in(&app, Role::Admin, MEI).await;
-        Browser::logged_in(&app, Role::Auditor, "ann@cathay.example").await;
-        let directory = &app.world.gateway.directory;
-        let ann = directory.find_account(Some(app.cathay.id.clone()), "ann@cathay.example".parse().unwrap());
-        let ann = ann.await.unwrap();
-        let token = browser.form_token().await;
-        let holding = Holding::sessions(&app.world.database.url);
-        // It waits for no ledger, which would have a deadline of its own.
-        let end = format!("/console/accounts/{}/sessions", ann.key);
-        let late = browser.send(&end, &[("form_token", token.as_str())]).await;
-        holding.release();
-        assert_eq!((late.status, late.header("content-type")), (503, "text/html; charset=utf-8"), "{}", late.text);
-        assert!(late.text.contains("We don’t know whether that was done") && late.text.contains(MEI), "{}", late.text);
-        assert!(late.header("content-security-policy").contains("default-src 'none'"));
-        assert!(late.text.contains(late.header("x-request-id")), "{}", late.text);
     }
 }

@@ -146,7 +146,7 @@ impl Summaries for KeptSums {
     }
 }
 
-/// What is stored of the quarters that these people are counted in, with what they count as nobody's.
+/// The stored sums of the quarters that these people are counted in, with what they count as nobody's.
 fn uncounted(
     conn: &mut AnyConnection,
     keyring: &Keyring,

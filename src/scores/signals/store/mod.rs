@@ -1,5 +1,8 @@
 //! The rows of signals.
 
+pub(in crate::scores) mod ended;
+pub(in crate::scores::signals) mod heard;
+
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Binary, Integer, Nullable, Text};
 
@@ -17,7 +20,7 @@ const COUNTED: i64 = 100_000;
 
 /// A signal about a person, as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct SignalRow {
+pub(in crate::scores::signals) struct SignalRow {
     pub merchant_id: String,
     pub subject_ref: Vec<u8>,
     pub id: Vec<u8>,
@@ -51,7 +54,11 @@ statement_of_rows! {
 }
 
 /// Adds those that are not there yet, none twice and in the order of the table; how many were added.
-pub(super) fn insert_signals(conn: &mut AnyConnection, merchant: &MerchantId, rows: &[SignalRow]) -> Result<usize> {
+pub(in crate::scores::signals) fn insert_signals(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    rows: &[SignalRow],
+) -> Result<usize> {
     let conn = match conn {
         AnyConnection::Postgres(conn) => {
             macro_rules! all {
@@ -110,7 +117,7 @@ pub(in crate::scores) fn count_signals_of(
 }
 
 /// The signals that are held on a person, by network and signal.
-pub(super) fn list_signals_of(
+pub(in crate::scores::signals) fn list_signals_of(
     conn: &mut AnyConnection,
     merchant: &MerchantId,
     subject: &SubjectRef,
@@ -136,7 +143,7 @@ pub(super) fn list_signals_of(
 
 /// Deletes signals of days before `day`, up to `most`; how many there were. Two who do so at one time don't wait for each
 /// other.
-pub(super) fn delete_outlived(conn: &mut AnyConnection, day: i64, most: i64) -> Result<usize> {
+pub(in crate::scores::signals) fn delete_outlived(conn: &mut AnyConnection, day: i64, most: i64) -> Result<usize> {
     let lock = match conn {
         AnyConnection::Postgres(_) => " FOR UPDATE SKIP LOCKED",
         AnyConnection::Sqlite(_) => "",

@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 use jiff::Timestamp;
 
-use super::store::SignalRow;
+use super::SignalRow;
 use crate::database::schema::heard_networks;
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::clock::from_micros;
@@ -16,7 +16,7 @@ use crate::scores::computing::store::due;
 use crate::scoring::observation::day_of;
 
 /// Notes that networks were heard of, as these signals say.
-pub(super) fn note(
+pub(in crate::scores::signals) fn note(
     conn: &mut AnyConnection,
     merchant: &MerchantId,
     rows: &[SignalRow],

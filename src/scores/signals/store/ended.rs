@@ -103,7 +103,7 @@ pub(in crate::scores) async fn clear(
 }
 
 /// Deletes what ended links of anyone left; how many signals that were.
-pub(super) async fn sweep(database: &Database) -> Result<usize> {
+pub(in crate::scores) async fn sweep(database: &Database) -> Result<usize> {
     let mut deleted = 0;
     let mut last: Option<EndedLink> = None;
     loop {
