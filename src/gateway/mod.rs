@@ -154,10 +154,7 @@ impl Gateway {
         let catalog = Catalog::new(database.clone(), ledger.clone(), clock.clone(), entropy.clone());
         catalog.reload().await?;
         let cache = CacheConfig { entries: bounds.score_cache_entries, ttl: bounds.score_cache_ttl };
-        let cache = match &redis {
-            None => ScoreCache::memory(&cache, clock.clone()),
-            Some(link) => ScoreCache::tiered(&cache, link.clone(), keyring.cache_key(), clock.clone(), &entropy),
-        };
+        let cache = cache_of(&cache, redis.as_ref(), &keyring, &clock, &entropy);
         let scores = Scores::new(database.clone(), cache);
         let enrolments = Arc::new(Enrolments::beside(&scores, ledger.clone(), context));
         let epochs_heard = redis.as_ref().map(|link| hear_epochs(link, &directory, &catalog, &keys, handle));
@@ -314,6 +311,19 @@ fn links_of(settings: &Settings, checker: &Checker, directory: &Directory) -> Li
 fn requests_of(checker: &Checker) -> SubjectRequests {
     let Checker { catalog, scores, ledger, keyring, clock, entropy, .. } = checker.clone();
     SubjectRequests { ledger, scores, keyring, catalog, clock, entropy }
+}
+
+fn cache_of(
+    config: &CacheConfig,
+    redis: Option<&RedisLink>,
+    keyring: &Keyring,
+    clock: &Clock,
+    entropy: &Entropy,
+) -> ScoreCache {
+    match redis {
+        None => ScoreCache::memory(config, clock.clone()),
+        Some(link) => ScoreCache::tiered(config, link.clone(), keyring.cache_key(), clock.clone(), entropy),
+    }
 }
 
 fn link_to(redis: &settings::Redis, handle: &Handle) -> Result<RedisLink, RedisLinkError> {

@@ -159,13 +159,13 @@ impl fmt::Display for Listed {
 }
 
 #[derive(Serialize)]
-struct Confirmed {
+struct NowWorks {
     device: KeyId,
     label: String,
     confirmed: bool,
 }
 
-impl fmt::Display for Confirmed {
+impl fmt::Display for NowWorks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write_part!(f, "{} works", self.label)
     }
@@ -221,7 +221,7 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, Cli
                 done.map_err(|error| of_device(error, device, &merchant))
             })?;
             let Device { key, .. } = confirmed;
-            invocation.output.show(&Confirmed { device: key.id, label: key.label, confirmed: true })?;
+            invocation.output.show(&NowWorks { device: key.id, label: key.label, confirmed: true })?;
         }
         Action::Remove { of: OfDevice { device, merchant }, confirmation } => {
             let removed = invocation.with_gateway(Needs::Existing, async |gateway| {

@@ -307,7 +307,7 @@ mod tests {
         let event = r#"{"specversion":"1.0","id":"1","source":"/feed","type":"signal","subject":"cx:1","time":"2026-11-27T14:32:00Z","extension":1,
             "data":{"network":"bluesky","signal":"repost","by":"ann","object":"p"}}"#;
         let (_, key, of_event) = json(event).unwrap();
-        assert_eq!((of_event, key.text.as_str()), (delivery, "i/feed\01"));
+        assert_eq!((of_event, key.text.as_str()), (delivery, "i/feed\x001"));
     }
 
     #[test]
@@ -340,13 +340,13 @@ mod tests {
             (ACT.replace("2026-11-27T14:32:00Z", "yesterday"), "bad_time"),
             (ACT.replace("2026-11-27T14:32:00Z", "2026-11-30T12:02:00Z"), "in_future"),
             (ACT.replace("2026-11-27", "2026-09-01"), "too_old"),
-            (level.replace("V", "-1"), "bad_value"),
-            (level.replace("V", "1.5"), "bad_value"),
-            (level.replace("V", "1000000000000000001"), "bad_value"),
-            (level.replace("V", "\"many\""), "bad_value"),
-            (level.replace("V", "[1]"), "wrong_type"),
-            (level.replace("V", "null"), "missing_field"),
-            (level.replace("followers", "like_count").replace("V", "7,\"object\":\"p\""), "missing_field"),
+            (level.replace('V', "-1"), "bad_value"),
+            (level.replace('V', "1.5"), "bad_value"),
+            (level.replace('V', "1000000000000000001"), "bad_value"),
+            (level.replace('V', "\"many\""), "bad_value"),
+            (level.replace('V', "[1]"), "wrong_type"),
+            (level.replace('V', "null"), "missing_field"),
+            (level.replace("followers", "like_count").replace('V', "7,\"object\":\"p\""), "missing_field"),
             (ACT.replace("\"by\"", "\"seen_at\":\"2026-11-27T14:31:00Z\",\"by\""), "bad_time"),
             (r#"{"specversion":"0.3","id":"1","source":"s","type":"t","subject":"cx:1","data":{"network":"x","signal":"y"}}"#.to_owned(), "malformed"),
         ] {

@@ -150,7 +150,7 @@ async fn show(
     let closure = gateway.checker.words_of_closure_behind(merchant, &answer).await;
     let link = answer.check.as_ref().and_then(|check| gateway.links.address(check));
     let words = Words { rule: rule.as_deref(), closure: closure.as_ref(), languages };
-    Ok(HttpResponse::Ok().json(AnswerView::of(answer, words, link, gateway.clock.now())))
+    Ok(HttpResponse::Ok().json(AnswerView::of(answer, words, link.as_deref(), gateway.clock.now())))
 }
 
 /// A grant that nobody saw.

@@ -94,7 +94,7 @@ struct ReasonView {
 }
 
 impl AnswerView {
-    pub(super) fn of(answer: Answer, words: Words<'_>, link: Option<String>, now: Timestamp) -> Self {
+    pub(super) fn of(answer: Answer, words: Words<'_>, link: Option<&str>, now: Timestamp) -> Self {
         let Words { rule, closure, languages } = words;
         let (at, tier_names) = (answer.at, names_of(&answer.decided.reasons));
         let shown = CheckShown::of(answer, false).with_closure(closure, languages);
@@ -125,7 +125,7 @@ impl AnswerView {
             reasons: reasons.into_iter().map(said).collect(),
             next,
             offers,
-            link: link.as_deref().and_then(QrView::of),
+            link: link.and_then(QrView::of),
             check: shown.check,
             grant: shown.grant,
         }

@@ -41,13 +41,16 @@ pub(crate) struct ConfirmedDevice {
     pub confirmed_at: i64,
 }
 
+/// The id of a device's key, its perk, the hash of its secret, and when it was confirmed.
+type DeviceRow = (String, Option<String>, Option<Vec<u8>>, Option<i64>);
+
 /// The devices that act under these keys and were confirmed.
 pub(crate) fn list_devices<'a>(
     conn: &mut AnyConnection,
     keys: impl Iterator<Item = &'a str>,
 ) -> Result<BTreeMap<String, ConfirmedDevice>, DatabaseError> {
     let keys: Vec<&str> = keys.collect();
-    let rows: Vec<(String, Option<String>, Option<Vec<u8>>, Option<i64>)> = devices::table
+    let rows: Vec<DeviceRow> = devices::table
         .filter(devices::key_id.eq_any(keys))
         .select((devices::key_id, devices::perk, devices::secret_hash, devices::confirmed_at))
         .load(conn)?;

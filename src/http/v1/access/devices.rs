@@ -169,7 +169,7 @@ pub(crate) async fn create_device(
         let device = DeviceView::of(device, gateway.clock.now());
         Created::new(None, &NewDeviceView { device, code: code.expose().to_owned(), expires_at })
     };
-    once(&gateway, &caller, "devices", key, request, work).await
+    Box::pin(once(&gateway, &caller, "devices", key, request, work)).await
 }
 
 /// List screens

@@ -83,9 +83,9 @@ pub(in crate::scores) async fn clear(
 ) -> Result<bool> {
     let clearing = async {
         let mut is_clear = true;
-        for subject in subjects.iter().copied() {
+        for subject in subjects {
             let list = || {
-                let merchant = merchant.clone();
+                let (merchant, subject) = (merchant.clone(), *subject);
                 database.read(move |conn: &mut AnyConnection| list_of(conn, &merchant, &subject))
             };
             let links = list().await?;
