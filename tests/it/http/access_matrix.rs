@@ -414,6 +414,7 @@ fn fits(pattern: &str, path: &str) -> bool {
 }
 
 /// Makes everything that `caller` may ask about; `asks` makes the check, so that it is its own.
+#[expect(clippy::too_many_lines, reason = "a list of cases")]
 pub(super) async fn things(app: &TestApp, merchant: &Merchant, caller: &'static str, asks: &Client) -> Things {
     let (gateway, now) = (&app.world.gateway, app.world.now());
     let (scores, influence) = (&gateway.scores, "influence".parse().unwrap());

@@ -375,7 +375,6 @@ async fn an_explanation_adds_up_to_the_score_that_checks_go_by() {
 
 /// How long it takes, by hand: `--ignored`.
 #[tokio::test(flavor = "multi_thread")]
-#[expect(clippy::print_stdout, reason = "it measures, by hand")]
 #[ignore = "a measurement"]
 async fn ten_thousand_people_are_computed() {
     for app in TestApp::all().await {
