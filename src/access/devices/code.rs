@@ -102,12 +102,8 @@ mod tests {
     #[test]
     fn the_words_are_of_the_code_and_of_the_secret() {
         let code = PairingCode::parse("ABCDEFGH").unwrap();
-        let hash = |parts: &[&[u8]]| {
-            let mut out = [0; 32];
-            for (at, byte) in parts.concat().into_iter().enumerate() {
-                out[at % 32] ^= byte.rotate_left(u32::try_from(at % 8).unwrap());
-            }
-            out
+        let hash = |parts: &[&[u8]]| -> [u8; 32] {
+            aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &parts.concat()).as_ref().try_into().unwrap()
         };
         let words = code.words(&[1; 32], hash);
         assert_eq!(words.split(' ').count(), 2);
