@@ -372,35 +372,3 @@ async fn an_explanation_adds_up_to_the_score_that_checks_go_by() {
         app.admin(&app.american).await.get("/v1/scores/influence/cx:1/explain").await.problem(404, "not_found");
     }
 }
-
-/// How long it takes, by hand: `--ignored`.
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "a measurement"]
-async fn ten_thousand_people_are_computed() {
-    for app in TestApp::all().await {
-        let admin = app.admin(&app.cathay).await;
-        let source = make(&admin, "influence").await;
-        let until = app.world.now();
-        let (mut feed, mut signals) = (String::new(), 0);
-        for nth in 0..10_000_usize {
-            enrol_everywhere(&admin, &format!("cx:{nth}")).await;
-            for (id, it) in generated::person(1, nth as u64, until).iter().take(60).enumerate() {
-                feed += &line(&format!("cx:{nth}"), id, it);
-                signals += 1;
-            }
-        }
-        let clock = std::time::Instant::now();
-        assert_eq!(import(&admin, "application/x-ndjson", feed).await["rejected"], 0);
-        let imported = clock.elapsed();
-        let clock = std::time::Instant::now();
-        let report = computed(&app, &source, Mode::Write).await;
-        let full = clock.elapsed();
-        app.world.pass(86_400);
-        let clock = std::time::Instant::now();
-        let next = computed(&app, &source, Mode::Write).await;
-        println!(
-            "{signals} signals: import {imported:?}; full {full:?} {report:?}; next day {:?} {next:?}",
-            clock.elapsed()
-        );
-    }
-}
