@@ -356,6 +356,24 @@ impl Directory {
         self.known.follow_own_change().await;
         Ok(key)
     }
+
+    /// [`Directory::revoke_key`] for a key that stands for what `find` finds, and that isn't over yet.
+    pub(super) async fn revoke_key_of<T: 'static>(
+        &self,
+        find: fn(&mut AnyConnection, &MerchantId, &KeyId) -> Result<Option<T>, DatabaseError>,
+        merchant: MerchantId,
+        id: KeyId,
+        actor: Actor,
+    ) -> Result<ApiKey, AccessError> {
+        let now = self.clock.now();
+        let revoked = self.ledger.change(move |conn, events| {
+            find(conn, &merchant, &id)?.ok_or(AccessError::UnknownKey)?;
+            change::revoke_key(conn, events, Some(&merchant), &id, now, &actor)
+        });
+        let key = revoked.await?;
+        self.known.follow_own_change().await;
+        Ok(key)
+    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,6 @@
     clippy::indexing_slicing,
     reason = "a test that meets the unexpected has failed"
 )]
-#![allow(clippy::large_futures, reason = "a test holds whole gateways")]
 
 mod architecture;
 mod audit;

@@ -119,16 +119,7 @@ impl Directory {
     /// # Errors
     /// [`AccessError::UnknownKey`] for what is no clerk of the merchant, or none any more, or the ledger's.
     pub async fn remove_clerk(&self, merchant: MerchantId, id: KeyId, actor: Actor) -> Result<ApiKey, AccessError> {
-        let now = self.clock.now();
-        let removed = self.ledger.change(move |conn, events| {
-            if store::find(conn, &merchant, &id)?.is_none() {
-                return Err(AccessError::UnknownKey);
-            }
-            change::revoke_key(conn, events, Some(&merchant), &id, now, &actor)
-        });
-        let key = removed.await?;
-        self.known.follow_own_change().await;
-        Ok(key)
+        self.revoke_key_of(store::find, merchant, id, actor).await
     }
 
     /// Lets a clerk whose PIN was wrong too often try again, at every desk, and with another PIN where one is given: then

@@ -318,16 +318,7 @@ impl Directory {
     /// # Errors
     /// [`AccessError::UnknownKey`] for what is no device of the merchant, or none any more, or the ledger's.
     pub async fn remove_device(&self, merchant: MerchantId, id: KeyId, actor: Actor) -> Result<ApiKey, AccessError> {
-        let now = self.clock.now();
-        let removed = self.ledger.change(move |conn, events| {
-            if store::find(conn, &merchant, &id)?.is_none() {
-                return Err(AccessError::UnknownKey);
-            }
-            change::revoke_key(conn, events, Some(&merchant), &id, now, &actor)
-        });
-        let key = removed.await?;
-        self.known.follow_own_change().await;
-        Ok(key)
+        self.revoke_key_of(store::find, merchant, id, actor).await
     }
 
     /// The screen whose browser holds `secret`, as far as the snapshot knows. No I/O.

@@ -413,8 +413,21 @@ fn fits(pattern: &str, path: &str) -> bool {
     pattern.len() == path.len() && pattern.iter().zip(path).all(|(wanted, is)| wanted.starts_with('{') || *wanted == is)
 }
 
+/// Two screens, and the two words that the browser of the first one shows.
+async fn screens(app: &TestApp, merchant: &Merchant, caller: &str) -> ([String; 2], String) {
+    let directory = &app.world.gateway.directory;
+    let make = async || {
+        let new = NewKey::of(Role::Kiosk, Some(merchant.id.clone()), caller);
+        let (device, new) = directory.create_device(new, None, CLI).await.unwrap();
+        (device.key.id.to_string(), new.code)
+    };
+    let ((first, code), (second, _)) = (make().await, make().await);
+    let held = SecretToken::parse(&format!("{:A<43}", format!("{caller}-{}", merchant.slug))).unwrap();
+    let words = directory.pair_device(code.expose(), &held).await.unwrap();
+    ([first, second], words)
+}
+
 /// Makes everything that `caller` may ask about; `asks` makes the check, so that it is its own.
-#[expect(clippy::too_many_lines, reason = "a list of cases")]
 pub(super) async fn things(app: &TestApp, merchant: &Merchant, caller: &'static str, asks: &Client) -> Things {
     let (gateway, now) = (&app.world.gateway, app.world.now());
     let (scores, influence) = (&gateway.scores, "influence".parse().unwrap());
@@ -481,19 +494,7 @@ pub(super) async fn things(app: &TestApp, merchant: &Merchant, caller: &'static 
     }
     let signed_in = asks.post("/v1/desk/sign-in", &json!({"clerk": clerks[0], "pin": PIN})).await;
     let session = (signed_in.status == 200).then(|| signed_in.text_of("session"));
-    let directory = &app.world.gateway.directory;
-    let (mut devices, mut words) = ([const { String::new() }; 2], String::new());
-    for (nth, device) in devices.iter_mut().enumerate() {
-        let new = NewKey::of(Role::Kiosk, Some(merchant.id.clone()), caller);
-        let (made, code) = directory.create_device(new, None, CLI).await.unwrap();
-        *device = made.key.id.to_string();
-        if nth == 0 {
-            let letter = u8::try_from(subject.len() % 26).unwrap() + b'a';
-            let held = format!("{:A<43}", format!("{caller}-{}-{}", merchant.slug, char::from(letter)));
-            let held = SecretToken::parse(&held).unwrap();
-            words = directory.pair_device(code.code.expose(), &held).await.unwrap();
-        }
-    }
+    let (devices, words) = screens(app, merchant, caller).await;
     let spare_key = NewKey::of(Role::Admin, Some(merchant.id.clone()), "spare");
     let (key, _) = app.world.gateway.directory.create_key(spare_key, CLI).await.unwrap();
     Things {

@@ -95,12 +95,12 @@ impl World {
     pub(crate) async fn twin(&self) -> Gateway {
         let settings = self.gateway.settings.as_ref().clone();
         let (clock, entropy) = (self.clock.clone(), Entropy::System);
-        Gateway::build(settings, ISSUER, false, clock, entropy, &Handle::current()).await.unwrap()
+        Box::pin(Gateway::build(settings, ISSUER, false, clock, entropy, &Handle::current())).await.unwrap()
     }
 
     async fn gateway(database: &TestDatabase, settings: &[(&str, &str)], clock: Clock, entropy: Entropy) -> Gateway {
         let settings = Settings::load(&test_sources(database, settings)).unwrap();
-        Gateway::build(settings, ISSUER, false, clock, entropy, &Handle::current()).await.unwrap()
+        Box::pin(Gateway::build(settings, ISSUER, false, clock, entropy, &Handle::current())).await.unwrap()
     }
 
     /// The verifier key of the log of this name.

@@ -79,6 +79,25 @@ struct Made {
     judged: bool,
 }
 
+impl Made {
+    fn new(at: Timestamp, subject: usize, place: Place, party: u64, answer: Answer) -> Self {
+        Self {
+            at,
+            subject,
+            place,
+            party,
+            corrections: Vec::new(),
+            answer,
+            visits: Vec::new(),
+            released: None,
+            voided: None,
+            by_person: false,
+            contests: Vec::new(),
+            judged: false,
+        }
+    }
+}
+
 fn draw<S: Strategy>(runner: &mut TestRunner, strategy: S) -> S::Value {
     strategy.new_tree(runner).unwrap().current()
 }
@@ -118,24 +137,8 @@ async fn judge(world: &World, merchant: &Merchant, admin: &Principal, runner: &m
         Ok(_) if says == 1 => made.contests.extend(is_contest.then_some((now, "upheld"))),
         Ok(answer) => {
             made.contests.extend(is_contest.then_some((now, "overturned")));
-            let (at, subject, place, party) = (now, made.subject, made.place, made.party);
-            let (visits, contests, released, voided) = (Vec::new(), Vec::new(), None, None);
-            let (by_person, judged) = (true, true);
-            let corrections = Vec::new();
-            all.push(Made {
-                at,
-                subject,
-                place,
-                party,
-                corrections,
-                answer,
-                visits,
-                released,
-                voided,
-                by_person,
-                contests,
-                judged,
-            });
+            let granted = Made::new(now, made.subject, made.place, made.party, answer);
+            all.push(Made { by_person: true, judged: true, ..granted });
         }
         // Then it stays open.
         Err(ReferralDecisionError::NoRoom(_)) => {}
@@ -208,24 +211,7 @@ async fn go_on(
         let perk = PERKS[draw(runner, 0..2_usize)].0;
         let asked = Question { context, ..question(perk, &format!("twitter:s{subject}")) };
         let answer = world.check(&kiosks[here], asked).await.unwrap();
-        let (visits, place) = (Vec::new(), PLACES[here]);
-        let (by_person, contests, judged) = (false, Vec::new(), false);
-        let (released, voided) = (None, None);
-        let corrections = Vec::new();
-        all.push(Made {
-            at,
-            subject,
-            place,
-            party,
-            corrections,
-            answer,
-            visits,
-            released,
-            voided,
-            by_person,
-            contests,
-            judged,
-        });
+        all.push(Made::new(at, subject, PLACES[here], party, answer));
         judge(world, merchant, admin, runner, all).await;
         for step in 0..draw(runner, 0..3) {
             world.pass(draw(runner, 1..400_i64));
