@@ -15,7 +15,7 @@ use crate::web::problem::Problem;
 pub(super) const AT: &str = "/console/assets/";
 
 const STYLES: &str = concat!(
-    include_str!("styles/tokens.css"),
+    include_str!("../web/page/styles/tokens.css"),
     include_str!("styles/console.css"),
     include_str!("styles/picture.css"),
     include_str!("styles/live.css"),

@@ -21,6 +21,7 @@ use crate::eligibility::checker::Checker;
 use crate::eligibility::exporter::Exporter;
 use crate::eligibility::issuer::Issuer;
 use crate::eligibility::links::Links;
+use crate::eligibility::links::own::OwnAnswers;
 use crate::eligibility::occupancy::Floor;
 use crate::eligibility::occupancy::sample::Samples;
 use crate::eligibility::picture::Pictures;
@@ -72,6 +73,7 @@ pub struct Gateway {
     pub today: Arc<Today>,
     pub live: Arc<Live>,
     pub links: Arc<Links>,
+    pub own_answers: Arc<OwnAnswers>,
     pub requests: Arc<SubjectRequests>,
     pub simulator: Simulator,
     pub backtester: Backtester,
@@ -180,6 +182,8 @@ impl Gateway {
         };
         let links = Arc::new(links_of(&settings, &checker, &directory));
         let requests = Arc::new(requests_of(&checker));
+        let own_answers =
+            Arc::new(OwnAnswers { links: links.clone(), checker: checker.clone(), requests: requests.clone() });
         let floor = Floor::new(catalog.clone(), ledger.clone(), clock.clone(), entropy.clone(), handle.clone());
         let today = Arc::new(Today::new(catalog.clone(), ledger.clone(), clock.clone()));
         let live = Arc::new(Live::new(ledger.clone(), handle.clone()));
@@ -208,6 +212,7 @@ impl Gateway {
             today,
             live,
             links,
+            own_answers,
             requests,
             simulator,
             backtester,

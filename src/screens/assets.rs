@@ -15,6 +15,8 @@ use crate::web::problem::Problem;
 pub(super) const AT: &str = "/screens/assets/";
 
 const STYLES: &str = concat!(include_str!("styles/base.css"), include_str!("styles/kiosk.css"));
+/// The page of a person is on paper, as the console is.
+const PERSON: &str = concat!(include_str!("../web/page/styles/tokens.css"), include_str!("styles/my.css"));
 /// Scripts without imports: what two pages share stands in both.
 const KIOSK: &str = concat!(
     include_str!("scripts/words.js"),
@@ -37,6 +39,7 @@ static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
     let languages = messages::files().map(|(name, text)| Asset::new(AT, name, "application/json", &text));
     let own = [
         Asset::new(AT, "screens.css", "text/css; charset=utf-8", STYLES),
+        Asset::new(AT, "my.css", "text/css; charset=utf-8", PERSON),
         Asset::new(AT, "kiosk.js", script, &lean(KIOSK)),
         Asset::new(AT, "wall.js", script, &lean(WALL)),
         Asset::new(AT, "pair.js", script, &lean(PAIR)),
@@ -53,6 +56,11 @@ pub(super) fn address(name: &str) -> &'static str {
 /// The address of the styles.
 pub(super) fn styles() -> &'static str {
     address("screens.css")
+}
+
+/// The address of the styles of a person's page.
+pub(super) fn person_styles() -> &'static str {
+    address("my.css")
 }
 
 /// The address of the icon.

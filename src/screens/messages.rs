@@ -4,7 +4,8 @@
 //! `key.today`, and one for another day, `key.day`.
 //!
 //! A page begins with one of them, and then fetches the others, so that who stands at a kiosk can change the language at
-//! any time, also while the gateway is away.
+//! any time, also while the gateway is away. The page of a person is written by the server, with `words`: what only that
+//! one says (`my.`, `date.`) is fetched by none.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -15,16 +16,22 @@ use super::assets;
 use crate::access::devices::Screen;
 
 /// A language: its tag, its own name, the name of its file in a browser, and what it says.
-struct Language {
-    tag: &'static str,
-    name: &'static str,
+pub(super) struct Language {
+    pub tag: &'static str,
+    pub name: &'static str,
     file: &'static str,
     is_right_to_left: bool,
     text: &'static str,
 }
 
+impl Language {
+    pub(super) const fn dir(&self) -> &'static str {
+        if self.is_right_to_left { "rtl" } else { "ltr" }
+    }
+}
+
 /// In the order in which they are offered. The first has every key: the others are held to it.
-const LANGUAGES: [Language; 6] = [
+pub(super) const LANGUAGES: [Language; 6] = [
     language("en", "English", "en.json", include_str!("messages/en.txt")),
     language("zh-Hant", "繁體中文", "zh-Hant.json", include_str!("messages/zh-Hant.txt")),
     language("zh-Hans", "简体中文", "zh-Hans.json", include_str!("messages/zh-Hans.txt")),
@@ -40,7 +47,7 @@ const fn language(tag: &'static str, name: &'static str, file: &'static str, tex
 /// One sentence, or one a plural category.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-enum Said {
+pub(super) enum Said {
     Always(&'static str),
     ByNumber(BTreeMap<&'static str, &'static str>),
 }
@@ -53,6 +60,13 @@ struct Offered {
     dir: &'static str,
     at: &'static str,
 }
+
+/// What begins the keys that the server alone says.
+const OF_THE_SERVER: [&str; 2] = ["my.", "date."];
+
+/// What each language says, in their order.
+pub(super) static SAID: LazyLock<Vec<BTreeMap<&'static str, Said>>> =
+    LazyLock::new(|| LANGUAGES.iter().map(|language| read(language.text)).collect());
 
 /// The lines of a file. Lines without a text are passed over; a test finds them.
 fn read(text: &'static str) -> BTreeMap<&'static str, Said> {
@@ -73,7 +87,11 @@ fn read(text: &'static str) -> BTreeMap<&'static str, Said> {
 
 /// The file of each language, by its name, as pages read it.
 pub(super) fn files() -> impl Iterator<Item = (&'static str, String)> {
-    LANGUAGES.iter().map(|it| (it.file, serde_json::to_string(&read(it.text)).unwrap_or_default()))
+    let is_fetched = |key: &str| !OF_THE_SERVER.iter().any(|own| key.starts_with(own));
+    LANGUAGES.iter().zip(SAID.iter()).map(move |(language, said)| {
+        let fetched: BTreeMap<_, _> = said.iter().filter(|(key, _)| is_fetched(key)).collect();
+        (language.file, serde_json::to_string(&fetched).unwrap_or_default())
+    })
 }
 
 /// The languages, as a page has them.
@@ -81,7 +99,7 @@ static OFFERED: LazyLock<String> = LazyLock::new(|| {
     let offered = LANGUAGES.iter().map(|it| Offered {
         tag: it.tag,
         name: it.name,
-        dir: if it.is_right_to_left { "rtl" } else { "ltr" },
+        dir: it.dir(),
         at: assets::address(it.file),
     });
     serde_json::to_string(&offered.collect::<Vec<_>>()).unwrap_or_default()

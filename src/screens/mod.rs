@@ -3,8 +3,10 @@
 //!
 //! - `routes`: every page; `door`: the way of every request here; `caller`: which screen asks
 //! - `pair`: a code becomes a screen; `kiosk`: a person asks for a perk; `wall`: how full it is
+//! - `my`: the page of a person about their answer, by its link
 //! - `later`: desks and doors, while their pages are not built
-//! - `place`: what a screen shows of its perk; `assets`: styles and scripts; `messages`: what they say, by language
+//! - `place`: what a screen shows of its perk; `assets`: styles and scripts; `messages`: what they say, by language,
+//!   which `words` says where the server does
 //!
 //! To add a language: its file in `messages/`, and its line in `messages.rs`; a test refuses it until it is complete.
 
@@ -14,9 +16,11 @@ mod door;
 mod kiosk;
 mod later;
 mod messages;
+mod my;
 mod pair;
 mod place;
 mod routes;
 mod wall;
+mod words;
 
 pub use routes::mount;

@@ -5,7 +5,7 @@ use actix_web::web::{self, ServiceConfig};
 
 use super::door::{attend_screen, get_nothing};
 use super::kiosk::{self, ask};
-use super::{assets, later, pair, wall};
+use super::{assets, later, my, pair, wall};
 
 /// Adds the pages of the screens.
 pub fn mount(config: &mut ServiceConfig) {
@@ -47,6 +47,17 @@ pub fn mount(config: &mut ServiceConfig) {
             web::scope("/door")
                 .wrap(from_fn(attend_screen))
                 .service(later::get_door)
+                .default_service(web::to(get_nothing)),
+        )
+        .service(
+            web::scope("/my")
+                .wrap(from_fn(my::attend_person))
+                .service(my::get_why)
+                .service(my::post_contest)
+                .service(my::get_record)
+                .service(my::post_record)
+                .service(my::get_erasure)
+                .service(my::post_erasure)
                 .default_service(web::to(get_nothing)),
         )
         .service(

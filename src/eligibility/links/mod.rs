@@ -4,6 +4,8 @@
 //! The hash is held to before anything is looked up: who tries links out costs the database nothing, and of those that are
 //! bent, invented or too old nobody learns which.
 
+pub mod own;
+
 use std::sync::Arc;
 
 use aws_lc_rs::constant_time;

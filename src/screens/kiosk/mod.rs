@@ -2,7 +2,7 @@
 //! what a person may see of an answer.
 
 pub(super) mod ask;
-mod view;
+pub(super) mod view;
 
 use actix_web::http::header;
 use actix_web::web::Data;

@@ -8,7 +8,7 @@ use crate::decision::decide::Decision;
 use crate::decision::reason::{Reason, ReasonCode};
 use crate::eligibility::checker::Answer;
 use crate::eligibility::shown::check::CheckShown;
-use crate::eligibility::shown::explanation::{GuestsShown, OfferShown, ReasonShown};
+use crate::eligibility::shown::explanation::{GuestsShown, NameShown, OfferShown, ReasonShown};
 use crate::foundation::decimal::Decimal;
 use crate::foundation::ids::{CheckId, GrantId};
 use crate::foundation::language::Languages;
@@ -24,7 +24,7 @@ const MOST_REASONS: usize = 2;
 /// The form of an answer, each with a screen of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-enum Form {
+pub(in crate::screens) enum Form {
     Granted,
     Refused,
     /// Time alone changes it.
@@ -39,7 +39,7 @@ enum Form {
 /// Those whose uses of a limit are counted together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-enum CountsFor {
+pub(in crate::screens) enum CountsFor {
     /// The person who asks, or their pass.
     Person,
     /// Everyone who comes.
@@ -48,20 +48,20 @@ enum CountsFor {
 
 /// Where the words of an answer are from, and the languages to say them in.
 #[derive(Clone, Copy)]
-pub(super) struct Words<'a> {
+pub(in crate::screens) struct Words<'a> {
     pub rule: Option<&'a Rule>,
     pub closure: Option<&'a Messages>,
     pub languages: &'a Languages,
 }
 
 #[derive(Serialize)]
-pub(super) struct AnswerView {
-    form: Form,
+pub(in crate::screens) struct AnswerView {
+    pub form: Form,
     check: Option<CheckId>,
     grant: Option<GrantId>,
     /// The name of the tier that was granted.
-    tier: Option<String>,
-    guests: Option<GuestsShown>,
+    pub tier: Option<String>,
+    pub guests: Option<GuestsShown>,
     at: Timestamp,
     until: Option<Timestamp>,
     /// When a grant has ended, where that is known.
@@ -70,31 +70,41 @@ pub(super) struct AnswerView {
     now: Timestamp,
     /// The token, to be scanned at the door.
     code: Option<QrView>,
-    reasons: Vec<ReasonView>,
-    next: Option<Timestamp>,
-    offers: Vec<OfferShown>,
+    pub reasons: Vec<ReasonView>,
+    pub next: Option<Timestamp>,
+    pub offers: Vec<OfferShown>,
     /// The address of the person's own page, to be scanned.
     link: Option<QrView>,
 }
 
 #[derive(Serialize)]
-struct ReasonView {
-    code: String,
+pub(in crate::screens) struct ReasonView {
+    pub code: String,
     /// The name of the tier that it is about.
-    tier: Option<String>,
-    wanted: Option<i64>,
+    pub tier: Option<String>,
+    pub wanted: Option<i64>,
     /// Whole points; none where it may not be known.
-    gap: Option<i64>,
-    next: Option<Timestamp>,
+    pub gap: Option<i64>,
+    pub next: Option<Timestamp>,
     /// Those whose uses a limit counts together, where one was reached.
-    limit: Option<CountsFor>,
+    pub limit: Option<CountsFor>,
     /// The rule's own words, and their language.
-    message: Option<String>,
-    language: Option<String>,
+    pub message: Option<String>,
+    pub language: Option<String>,
+}
+
+impl CountsFor {
+    /// The wire form.
+    pub(in crate::screens) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Person => "person",
+            Self::House => "house",
+        }
+    }
 }
 
 impl AnswerView {
-    pub(super) fn of(answer: Answer, words: Words<'_>, link: Option<&str>, now: Timestamp) -> Self {
+    pub(in crate::screens) fn of(answer: Answer, words: Words<'_>, link: Option<&str>, now: Timestamp) -> Self {
         let Words { rule, closure, languages } = words;
         let (at, tier_names) = (answer.at, names_of(&answer.decided.reasons));
         let shown = CheckShown::of(answer, false).with_closure(closure, languages);
@@ -103,8 +113,10 @@ impl AnswerView {
         let code = shown.token.as_deref().and_then(QrView::of_long);
         let form = form_of(&shown, next, code.is_some());
         let name_of = |id: &str| {
-            let of_rule =
-                rule.and_then(|rule| rule.tiers().iter().find(|tier| tier.id == id)).map(|tier| tier.name.clone());
+            let of_rule = rule.and_then(|rule| rule.tier(id)).map(|tier| {
+                let said = NameShown::of(tier.names.as_ref(), languages);
+                said.map_or_else(|| tier.name.clone(), |said| said.name)
+            });
             of_rule.or_else(|| tier_names.iter().find(|(known, _)| known == id).map(|(_, name)| name.clone()))
         };
         let is_granted = decision == Decision::Granted;

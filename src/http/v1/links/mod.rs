@@ -13,23 +13,19 @@ use utoipa::ToSchema;
 
 use super::checks::explanation::{GuestsView, NameView, OfferView};
 use crate::decision::decide::Decision;
-use crate::eligibility::checker::{Answer, CheckError};
 use crate::eligibility::links::Linked;
+use crate::eligibility::links::own::OwnAnswer;
 use crate::eligibility::shown::check::CheckShown;
 use crate::eligibility::shown::explanation::{GuestsShown, NameShown, OfferShown};
 use crate::foundation::field_error::FieldError;
-use crate::foundation::ids::{self, EventId, PerkSlug};
+use crate::foundation::ids::{self, PerkSlug};
 use crate::gateway::Gateway;
 use crate::http::enumerations;
 use crate::http::openapi::problems::{
     ProblemsOfBody, ProblemsOfContests, ProblemsOfLinks, ProblemsOfNames, ProblemsOfPruning,
 };
-use crate::ledger::LedgerError;
-use crate::ledger::cases::contest::{Contest, ContestError, ContestStatus, MAX_REASON, Objection};
-use crate::ledger::cases::model::{Referral, ReferralStatus};
-use crate::ledger::cases::requests::PERSON;
-use crate::ledger::read::objections;
-use crate::telemetry::meters;
+use crate::ledger::cases::contest::{ContestStatus, MAX_REASON};
+use crate::ledger::cases::model::ReferralStatus;
 use crate::web::address;
 use crate::web::extract::{Body, GuestLanguages, Path};
 use crate::web::problem::{Kind, Problem};
@@ -126,16 +122,13 @@ pub(crate) async fn get_own_answer(
     languages: GuestLanguages,
 ) -> Result<HttpResponse, Problem> {
     let linked = follow(&req, &gateway, &state, &link).await?;
-    let answer = gateway.checker.find_check(&linked.merchant, &linked.check).await?.ok_or_else(leads_nowhere)?;
-    let case = case_of(&gateway, &linked, &answer).await?;
-    let is_overridden = answer.decided.decision == Decision::Denied && is_overridden(&gateway, &linked).await?;
+    let own = gateway.own_answers.read(&linked).await?.ok_or_else(leads_nowhere)?;
+    let (can_be_contested, contest, referral) = (own.can_be_contested(), own.contest(), own.referral());
+    let OwnAnswer { answer, deciding, closure, requests, .. } = own;
     let decided_at = answer.at;
-    let deciding = gateway.checker.rule_behind(&linked.merchant, &answer).await;
-    let closure = gateway.checker.words_of_closure_behind(&linked.merchant, &answer).await;
     let shown = CheckShown::of(answer, false).for_guests(deciding.as_ref().map(|it| &*it.rule), &languages.0);
     let shown = shown.with_closure(closure.as_ref(), &languages.0);
     let spoken = shown.guest_languages().join(", ");
-    let contest = case.as_ref().filter(|case| case.contest.is_some()).map(|case| ContestStatus::of(case.status));
     let mut response = guarded(HttpResponse::Ok());
     response.insert_header((header::VARY, "Accept-Language"));
     if !spoken.is_empty() {
@@ -153,10 +146,10 @@ pub(crate) async fn get_own_answer(
         offers: shown.offers,
         next_eligible_at: shown.next_eligible_at,
         guests: shown.guests,
-        can_be_contested: shown.decision == Decision::Denied && case.is_none() && !is_overridden,
+        can_be_contested,
         contest,
-        referral: case.filter(|case| case.contest.is_none()).map(|case| case.status),
-        requests: requests::shown_of(&gateway, &linked).await?,
+        referral,
+        requests: requests.into_iter().map(OwnRequestView::from).collect(),
         link_expires_at: linked.expires_at,
     }))
 }
@@ -188,29 +181,8 @@ pub(crate) async fn create_own_contest(
     let reason = ids::label(&body.into_inner().reason, MAX_REASON);
     let reason = reason
         .map_err(|error| Problem::invalid(vec![FieldError::at("/reason", "invalid_value", error.to_string())]))?;
-    let at = gateway.clock.now();
-    let event = EventId::new(at, &gateway.entropy);
-    let objection =
-        Objection { merchant: linked.merchant.id.clone(), check: linked.check.clone(), event, at, by: PERSON, reason };
-    let repeated = objection.clone();
-    let case = match gateway.ledger.contest(objection).await {
-        Ok(Contest::Opened(case)) => {
-            meters().contests.count(["opened"]);
-            case
-        }
-        Ok(Contest::Added(case)) => {
-            meters().contests.count(["added"]);
-            case
-        }
-        // Perhaps by this link, whose answer was lost. Another reason must not seem to have been heard.
-        Err(error @ ContestError::AlreadyContested) => {
-            let is_repeated = objections::is_repeated(gateway.ledger.reader(), repeated).await?;
-            let known = gateway.ledger.reader().case_of(&linked.merchant.id, &linked.check).await?;
-            known.filter(|case| is_repeated && case.contested_by(&linked.check) == Some(PERSON.role)).ok_or(error)?
-        }
-        Err(error) => return Err(error.into()),
-    };
-    Ok(guarded(HttpResponse::Created()).json(OwnContestView { contest: ContestStatus::of(case.status) }))
+    let contest = gateway.own_answers.contest(&linked, reason).await?;
+    Ok(guarded(HttpResponse::Created()).json(OwnContestView { contest }))
 }
 
 /// The check of a link. Each request counts against its address, as nobody has a key here.
@@ -218,23 +190,7 @@ async fn follow(req: &HttpRequest, gateway: &Gateway, state: &State, link: &str)
     let peer = req.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
     let client = address::client(peer, req.headers(), &gateway.settings.server.trusted_proxies);
     state.limits.take_link(client)?;
-    gateway.links.find(link).await?.ok_or_else(leads_nowhere)
-}
-
-/// The case that an answer belongs to, if a person decides or decided about it.
-async fn case_of(gateway: &Gateway, linked: &Linked, answer: &Answer) -> Result<Option<Referral>, LedgerError> {
-    let (merchant, check) = (&linked.merchant.id, &linked.check);
-    match answer.decided.decision {
-        Decision::Referred => {
-            gateway.ledger.reader().referral_of(merchant, answer.joins.as_ref().unwrap_or(check)).await
-        }
-        Decision::Denied => gateway.ledger.reader().case_of(merchant, check).await,
-        Decision::Granted => Ok(None),
-    }
-}
-
-async fn is_overridden(gateway: &Gateway, linked: &Linked) -> Result<bool, CheckError> {
-    Ok(gateway.ledger.reader().find_override(&linked.merchant.id, &linked.check).await?.is_some())
+    gateway.own_answers.find(link).await?.ok_or_else(leads_nowhere)
 }
 
 /// The one answer to links that are bent, invented or too old. It doesn't repeat them.

@@ -7,13 +7,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{follow, guarded};
-use crate::eligibility::links::Linked;
+use crate::eligibility::links::own::OwnRequest;
 use crate::gateway::Gateway;
 use crate::http::enumerations;
 use crate::http::openapi::problems::{
     ProblemsOfBody, ProblemsOfLinks, ProblemsOfNames, ProblemsOfPruning, ProblemsOfRequests,
 };
-use crate::ledger::LedgerError;
 use crate::ledger::cases::requests::{RequestKind, RequestStatus, SubjectRequest};
 use crate::web::extract::{Body, Path};
 use crate::web::problem::Problem;
@@ -46,20 +45,11 @@ pub struct OwnRequestView {
     carried_out_at: Option<Timestamp>,
 }
 
-/// A request as its person may see it.
-pub(super) async fn shown(gateway: &Gateway, request: SubjectRequest) -> Result<OwnRequestView, LedgerError> {
-    let carried_out_at = gateway.requests.carried_out_at(&request, gateway.clock.now()).await?;
-    let SubjectRequest { kind, status, asked_at, .. } = request;
-    Ok(OwnRequestView { kind, status, asked_at, carried_out_at })
-}
-
-/// Those that were made by a link.
-pub(super) async fn shown_of(gateway: &Gateway, linked: &Linked) -> Result<Vec<OwnRequestView>, LedgerError> {
-    let mut all = Vec::new();
-    for request in gateway.requests.list_by(&linked.merchant.id, &linked.check).await? {
-        all.push(shown(gateway, request).await?);
+impl From<OwnRequest> for OwnRequestView {
+    fn from(own: OwnRequest) -> Self {
+        let SubjectRequest { kind, status, asked_at, .. } = own.request;
+        Self { kind, status, asked_at, carried_out_at: own.carried_out_at }
     }
-    Ok(all)
 }
 
 /// Ask for one's record, or to be erased
@@ -89,7 +79,7 @@ pub(crate) async fn create_own_request(
 ) -> Result<HttpResponse, Problem> {
     let linked = follow(&req, &gateway, &state, &link).await?;
     let kind = body.into_inner().kind;
-    let (request, is_new) = gateway.requests.make(&linked.merchant.id, &linked.check, kind).await?;
-    let view = shown(&gateway, request).await?;
+    let (request, is_new) = gateway.own_answers.ask(&linked, kind).await?;
+    let view = OwnRequestView::from(request);
     Ok(guarded(if is_new { HttpResponse::Created() } else { HttpResponse::Ok() }).json(view))
 }
