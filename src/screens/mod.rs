@@ -3,7 +3,7 @@
 //!
 //! - `routes`: every page; `door`: the way of every request here; `caller`: which screen asks
 //! - `pair`: a code becomes a screen; `kiosk`: a person asks for a perk; `wall`: how full it is
-//! - `later`: desks and doors, while their pages are not built
+//! - `gate`: a phone at a door; `later`: desks, while their page is not built
 //! - `place`: what a screen shows of its perk; `assets`: styles and scripts; `messages`: what they say, by language
 //!
 //! To add a language: its file in `messages/`, and its line in `messages.rs`; a test refuses it until it is complete.
@@ -11,6 +11,7 @@
 mod assets;
 mod caller;
 mod door;
+mod gate;
 mod kiosk;
 mod later;
 mod messages;
