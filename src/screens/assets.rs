@@ -6,7 +6,7 @@ use actix_web::http::header::{self, IfNoneMatch};
 use actix_web::{HttpRequest, HttpResponse, get, web};
 use serde_json::json;
 
-use super::{gate, messages};
+use super::messages;
 use crate::web::extract::Path;
 use crate::web::page::assets::{Asset, lean};
 use crate::web::problem::Problem;
@@ -135,7 +135,7 @@ pub(super) async fn get_worker() -> HttpResponse {
 /// The same for a door.
 #[get("/worker.js")]
 pub(super) async fn get_gate_worker() -> HttpResponse {
-    worker(gate::AT, gate_version(), &[gate_styles(), gate_script(), icon()])
+    worker("/door", gate_version(), &[gate_styles(), gate_script(), icon()])
 }
 
 fn worker(page: &str, version: &str, shell: &[&str]) -> HttpResponse {
@@ -156,7 +156,7 @@ pub(super) async fn get_manifest() -> HttpResponse {
 
 #[get("/manifest.json")]
 pub(super) async fn get_gate_manifest() -> HttpResponse {
-    manifest(gate::AT, "Door", "standalone")
+    manifest("/door", "Door", "standalone")
 }
 
 fn manifest(page: &str, name: &str, display: &str) -> HttpResponse {

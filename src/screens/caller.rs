@@ -91,9 +91,8 @@ pub(super) fn paired(req: &HttpRequest) -> Result<Arc<Screen>, Problem> {
 /// A 403 otherwise.
 pub(super) fn require_page(req: &HttpRequest, screen: &Screen) -> Result<(), Problem> {
     let sent = req.headers().get(PAGE_TOKEN).map_or(&[][..], |value| value.as_bytes());
-    constant_time::verify_slices_are_equal(sent, screen.page_token.as_bytes()).map_err(|_| {
-        Problem::new(Kind::Forbidden, "This did not come from the page of this screen. Load it again.")
-    })
+    constant_time::verify_slices_are_equal(sent, screen.page_token.as_bytes())
+        .map_err(|_| Problem::new(Kind::Forbidden, "This did not come from the page of this screen. Load it again."))
 }
 
 fn screen_of(req: &HttpRequest) -> Result<AtPlace, Problem> {

@@ -68,11 +68,9 @@ pub(in crate::screens) async fn post_redeem(
     let deadline = Instant::now() + PATIENCE;
     let merchant = screen.merchant()?;
     let RedeemBody { token, attempt } = body.into_inner();
-    let attempt = label(&attempt, MAX_ATTEMPT).map_err(|error| {
-        Problem::invalid(vec![FieldError::at("/attempt", "invalid_value", error.to_string())])
-    })?;
-    let redeem =
-        gateway.redeemer.redeem(&screen.principal, merchant, &token, name_of(&screen), attempt, deadline);
+    let attempt = label(&attempt, MAX_ATTEMPT)
+        .map_err(|error| Problem::invalid(vec![FieldError::at("/attempt", "invalid_value", error.to_string())]))?;
+    let redeem = gateway.redeemer.redeem(&screen.principal, merchant, &token, name_of(&screen), attempt, deadline);
     let view = match Box::pin(redeem).await {
         Ok(spent) => {
             let admitted = admitted_by(&gateway, &screen, &spent).await;

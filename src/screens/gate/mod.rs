@@ -20,9 +20,6 @@ use crate::access::Role;
 use crate::web::page::{page, see_other};
 use crate::web::problem::Problem;
 
-/// Where its page is.
-pub(super) const AT: &str = "/door";
-
 #[derive(Template)]
 #[template(path = "gate.html", config = "src/screens/askama.toml")]
 struct GatePage {

@@ -20,7 +20,7 @@ use crate::tokens::Jwks;
 use crate::web::extract::Params;
 use crate::web::problem::{Kind, Problem};
 
-/// The most perks whose terms are told. Of one beyond them a door shows ids instead of names.
+/// The most perks whose terms a door is given. Of one beyond them it shows ids instead of names.
 const MOST_PERKS: usize = 100;
 
 /// A door's state.
@@ -74,11 +74,10 @@ pub(in crate::screens) async fn get_state(
 ) -> Result<HttpResponse, Problem> {
     let merchant = screen.merchant()?;
     gateway.directory.note_device(merchant.id.clone(), screen.principal.key.clone(), &query.page);
-    let audience = screen
-        .principal
-        .audience
-        .as_deref()
-        .ok_or_else(|| Problem::new(Kind::Forbidden, "This door opens for nobody: pair it again, with an audience."))?;
+    let audience =
+        screen.principal.audience.as_deref().ok_or_else(|| {
+            Problem::new(Kind::Forbidden, "This door opens for nobody: pair it again, with an audience.")
+        })?;
     let keys = Jwks::new(gateway.keyring.token_keys().iter().map(|key| *key.public_key())).to_json();
     let now = gateway.clock.now();
     Ok(HttpResponse::Ok().json(DoorView {
@@ -97,14 +96,14 @@ pub(in crate::screens) async fn get_state(
 /// The terms of the perks whose tokens name this audience. One that can't be read is left out: its tokens open all the
 /// same.
 async fn terms_of(gateway: &Gateway, merchant: &Merchant, audience: &str, now: Timestamp) -> Vec<PerkTerms> {
-    let mut told = Vec::new();
+    let mut terms = Vec::new();
     for slug in gateway.catalog.some_open_perks(&merchant.id, MOST_PERKS) {
         let Ok(perk) = gateway.catalog.open_perk(&merchant.id, &slug).await else { continue };
         let Ok(deciding) = gateway.catalog.deciding(&merchant.id, &perk, now).await else { continue };
         let token = deciding.rule.token();
         if token.audience == audience {
-            told.push(PerkTerms::of(slug, &deciding.rule, !token.single_use));
+            terms.push(PerkTerms::of(slug, &deciding.rule, !token.single_use));
         }
     }
-    told
+    terms
 }

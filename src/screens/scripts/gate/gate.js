@@ -22,6 +22,7 @@ function changed() {
 async function refresh() {
   try {
     [waiting, today] = [await waits(), await recall("today")];
+    noteWaiting(waiting);
     storage.fault = false;
   } catch {
     storage.fault = true;

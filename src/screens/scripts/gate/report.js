@@ -4,8 +4,8 @@ const BATCH = 50;
 
 const waits = () => within(["queue"], "readonly", (of) => done(of("queue").count()));
 
-async function nextBatch() {
-  const [keys, sealed] = await within(["queue"], "readonly", async (of) => [await done(of("queue").getAllKeys(null, BATCH)), await done(of("queue").getAll(null, BATCH))]);
+async function nextBatch(most) {
+  const [keys, sealed] = await within(["queue"], "readonly", async (of) => [await done(of("queue").getAllKeys(null, most)), await done(of("queue").getAll(null, most))]);
   return Promise.all(keys.map(async (key, nth) => ({ key, entry: await unseal(sealed[nth]) })));
 }
 
@@ -47,11 +47,20 @@ async function settle(batch, results) {
 /** Reports all that waits, as long as the gateway takes it. Returns the status of an answer that ended it. */
 function report() {
   return navigator.locks.request("door report", { ifAvailable: true }, async (lock) => {
-    while (lock) {
-      const batch = await nextBatch();
+    for (let most = BATCH; lock; ) {
+      const batch = await nextBatch(most);
       if (batch.length === 0) return null;
       const items = batch.filter(({ entry }) => entry).map(({ entry: { token, attempt, at } }) => ({ token, attempt, at }));
       const reply = items.length ? await callDoor("/door/late", { body: JSON.stringify({ items }), patience: 20_000 }) : { status: 200, value: { results: [] } };
+      if (reply?.status === 422 && most > 1) {
+        // A gateway may take fewer at once, by its rate.
+        most = Math.ceil(most / 2);
+        continue;
+      }
+      if (reply?.status === 429) {
+        await sleep(Math.max(1, reply.wait) * 1_000);
+        continue;
+      }
       if (reply?.status !== 200) return reply?.status ?? null;
       await settle(batch, reply.value.results);
       changed();

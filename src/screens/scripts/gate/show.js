@@ -140,11 +140,11 @@ function showOff() {
 
 function warnings() {
   const all = [];
-  if (offlineSince && door) all.push(["Tokens are checked here alone.", `Their signature and time are. Tokens that the lounge took back since ${timeOf(door.at)}, and entries at other doors, can’t be known here.`]);
+  if (offlineSince && door) all.push(["Only signature and time are checked.", `Tokens that the lounge took back since ${timeOf(door.at)} aren’t known here, nor who came in at other doors.`]);
   if (offlineSince && !door) all.push(["This door has no keys yet.", "It has to reach the gateway once before it can check anything alone."]);
   if (!isAble) all.push(["This browser can’t check signatures.", "While the gateway is away, nobody can be let in here: use a newer browser."]);
   if (storage.fault) all.push(["This browser keeps nothing for this page.", "While the gateway is away, nobody can be let in here. Leave the private window, or free some storage."]);
-  else if (!storage.persisted) all.push(["The browser may empty this page’s storage.", "Install the page on this phone. Until then, what waits to be sent could be lost when storage is short."]);
+  else if (!storage.persisted) all.push(["Install this page on the phone.", "Until then the browser may delete what waits to be sent when storage is short."]);
   if (storage.isShort) all.push(["The storage of this phone is nearly full.", "Free some: what waits to be sent is kept there."]);
   return all.map(([words, more]) => el("li", { class: "warn" }, el("b", {}, words), more));
 }
@@ -183,7 +183,7 @@ function showNews({ notes, sent }) {
   const doubles = notes.filter(({ kind }) => kind === "duplicate").length;
   const twice = doubles ? `, ${counted(doubles, "was a duplicate", "were duplicates")}` : "";
   const title = sent.entries ? `Back online. ${counted(sent.entries, "entry", "entries")} sent${twice}.` : "Storage was emptied.";
-  const others = sent.counted ? `${doubles ? `Duplicates are in the log. The other ${sent.counted}` : `All ${sent.counted}`} ${sent.counted === 1 ? "is" : "are"} counted: ${counted(sent.people, "person", "people")}.` : null;
+  const others = sent.counted ? `${doubles ? `Tell the lounge: duplicates are kept nowhere else. The other ${sent.counted}` : `All ${sent.counted}`} ${sent.counted === 1 ? "is" : "are"} counted: ${counted(sent.people, "person", "people")}.` : null;
   show("news", {
     look: "list",
     say: [head(title)],

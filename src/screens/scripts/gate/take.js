@@ -128,10 +128,10 @@ async function decide(token, claims, fault) {
     }
     look();
   }
-  if (fault) return { no: fault, claims };
-  if (claims.online_only) return { ask: "online_only" };
   // The phone's clock was set back since the gateway was asked: nothing can be said of times.
   if (gatewayTime() < door.at - APART * 1_000) return { ask: "clock" };
+  if (fault) return { no: fault, claims };
+  if (claims.online_only) return { ask: "online_only" };
   if (begun.isLoose) return { ask: "storage" };
   const taken = await takeAlone(token, claims, begun.attempt).catch(() => null);
   if (!taken) return { ask: "storage" };
