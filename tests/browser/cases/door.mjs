@@ -274,7 +274,7 @@ export const tests = {
     await shows(page, await tokenOf(t, merchant), "Let in 1");
     await page.evaluate(() => new Promise((done, fail) => Object.assign(indexedDB.deleteDatabase("perkgate-door"), { onsuccess: done, onerror: fail })));
     await says(page, "Storage was emptied.");
-    assert.match(await page.locator("main").innerText(), /1 entry is lost\s+The browser emptied this page’s storage: it waited to be sent since \d\d:\d\d\. Tell the lounge\./);
+    assert.match(await page.locator("main").innerText(), /1 entry is lost\s+The browser emptied this page’s storage: it waited to be sent since \d\d:\d\d\. Who came in before may come in again\. Tell the lounge\./);
     await isRight(page, "emptied");
     // It goes on, under another key.
     await shows(page, await tokenOf(t, merchant), "Let in 1");

@@ -126,6 +126,8 @@ document.addEventListener("paste", (event) => {
   if (view.name !== "typing") scanned(event.clipboardData.getData("text"));
 });
 addEventListener("online", () => look());
+// A phone that was asleep has looked at nothing meanwhile.
+document.addEventListener("visibilitychange", () => document.hidden || look());
 isAble = await canCheck();
 storage = { ...storage, ...(await askToKeep()) };
 await takeUp();

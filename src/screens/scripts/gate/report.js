@@ -15,7 +15,8 @@ function noteOf(entry, result) {
   const about = { at: Date.parse(entry.at), tier: entry.tier, people: entry.people };
   if (result.outcome === "duplicate") return { kind: "duplicate", ...about, door: result.door, first: Date.parse(result.redeemed_at) };
   if (result.outcome === "refused") return { kind: "refused", ...about, detail: result.detail };
-  return result.meanwhile ? { kind: "meanwhile", ...about, meanwhile: result.meanwhile } : null;
+  // That its time is over by now is nothing: they came in while it was good.
+  return ["voided", "released", "key_revoked"].includes(result.meanwhile) ? { kind: "meanwhile", ...about, meanwhile: result.meanwhile } : null;
 }
 
 async function settle(batch, results) {

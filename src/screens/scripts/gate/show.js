@@ -164,15 +164,15 @@ async function ready() {
   if (read && view === own) showNews(read);
 }
 
-const ENDED = { voided: "The lounge had taken its grant back by then.", released: "They had left by then.", key_revoked: "The key that signed it was withdrawn by then.", expired: "Its time was over by then." };
+const ENDED = { voided: "The lounge had taken its grant back by then.", released: "They had left by then.", key_revoked: "The key that signed it was withdrawn by then." };
 
 function newsItem(note) {
-  if (note.kind === "lost") return el("li", { class: "warn" }, el("b", {}, `${counted(note.count, "entry is", "entries are")} lost`), `The browser emptied this page’s storage: ${note.count === 1 ? "it" : "they"} waited to be sent since ${timeOf(note.since)}. Tell the lounge.`);
+  if (note.kind === "lost") return el("li", { class: "warn" }, el("b", {}, `${counted(note.count, "entry is", "entries are")} lost`), `The browser emptied this page’s storage: ${note.count === 1 ? "it" : "they"} waited to be sent since ${timeOf(note.since)}. Who came in before may come in again. Tell the lounge.`);
   if (note.kind === "unread") return el("li", { class: "warn" }, el("b", {}, "An entry could not be read"), "The key that sealed it is not in this browser any more. Tell the lounge.");
   const about = el("b", {}, `${timeOf(note.at)}, ${note.tier}, ${counted(note.people, "person", "people")}`);
   if (note.kind === "duplicate") return el("li", {}, about, `Let in here offline. The same token came in at door ${note.door} at ${timeOf(note.first)}.`);
   if (note.kind === "refused") return el("li", {}, about, `Let in here offline, and not counted. ${note.detail}`);
-  return el("li", {}, about, `Let in here offline. ${ENDED[note.meanwhile] ?? ""}`);
+  return el("li", {}, about, `Let in here offline. ${ENDED[note.meanwhile]}`);
 }
 
 let shownNews = "";
