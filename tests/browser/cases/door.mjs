@@ -182,6 +182,28 @@ export const tests = {
     assert.equal(await redeemed(merchant), 2);
   },
 
+  async "a report whose answer is lost is sent again, in order, and in smaller parts where a gateway asks for that"(t) {
+    const merchant = await loungeWithDoors(t);
+    const { page } = await door(t, merchant);
+    const tokens = [await tokenOf(t, merchant), await tokenOf(t, merchant), await tokenOf(t, merchant)];
+    await network(page, false);
+    for (const token of tokens) await shows(page, token, "Let in 1");
+    await button(page, "Scan the next").click();
+    const sent = [];
+    await page.route("**/door/late", async (route) => {
+      const { items } = route.request().postDataJSON();
+      if (items.length > 1) return route.fulfill({ status: 422, contentType: "application/problem+json", body: "{}" });
+      sent.push(tokens.indexOf(items[0].token));
+      const reply = await route.fetch();
+      return sent.length === 1 ? route.abort() : route.fulfill({ response: reply });
+    });
+    await network(page, true);
+    await says(page, "Back online. 3 entries sent.");
+    assert.deepEqual(sent, [0, 0, 1, 2]);
+    assert.match(await page.locator("main").innerText(), /All 3 are counted: 3 people\./);
+    assert.equal(await redeemed(merchant), 3);
+  },
+
   async "two tabs let one token in once, and report it once"(t) {
     const merchant = await loungeWithDoors(t);
     const { page } = await door(t, merchant);
