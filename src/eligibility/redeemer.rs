@@ -7,7 +7,7 @@ use crate::access::{Merchant, Principal, Role};
 use crate::foundation::clock::Clock;
 use crate::foundation::entropy::Entropy;
 use crate::foundation::ids::{EventId, PerkSlug};
-use crate::ledger::door::{RedeemEntry, Redeemed, Redemption};
+use crate::ledger::door::{EarlierRedemption, RedeemEntry, Redeemed, Redemption};
 use crate::ledger::grants::ending::{ReturnError, RevokedGrants};
 use crate::ledger::idempotency::replay::GrantState;
 use crate::ledger::{Ledger, LedgerError, PublishedKeys};
@@ -19,7 +19,7 @@ use crate::tokens::{TokenError, Verifier, scanned};
 #[derive(Debug, thiserror::Error)]
 pub enum RedeemError {
     #[error("the token was redeemed before")]
-    AlreadyRedeemed,
+    AlreadyRedeemed(EarlierRedemption),
     #[error(transparent)]
     Token(#[from] TokenError),
     #[error(transparent)]
@@ -106,7 +106,7 @@ impl Redeemer {
         meters().redemptions.count([redeemed.as_str()]);
         match redeemed {
             Redeemed::Accepted(redemption) => Ok(Spent::of(redemption, claims)),
-            Redeemed::AlreadyRedeemed(_) => Err(RedeemError::AlreadyRedeemed),
+            Redeemed::AlreadyRedeemed(first) => Err(RedeemError::AlreadyRedeemed(first)),
             Redeemed::Refused(objection) => Err(objection.into()),
             // Signed by us and not in the ledger: another gateway with our key, or a lost database.
             Redeemed::Unknown | Redeemed::RefusedLate(_) => Err(TokenError::BadSignature.into()),

@@ -8,7 +8,7 @@ use crate::web::problem::{Kind, Problem};
 impl From<RedeemError> for Problem {
     fn from(error: RedeemError) -> Self {
         match error {
-            RedeemError::AlreadyRedeemed => Self::new(
+            RedeemError::AlreadyRedeemed(_) => Self::new(
                 Kind::AlreadyRedeemed,
                 "This token was spent at another door, with another key, or in another attempt.",
             ),

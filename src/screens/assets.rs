@@ -31,6 +31,18 @@ const KIOSK: &str = concat!(
 const WALL: &str =
     concat!(include_str!("scripts/words.js"), include_str!("scripts/draw.js"), include_str!("scripts/wall.js"));
 const PAIR: &str = include_str!("scripts/pair.js");
+const GATE_STYLES: &str = concat!(include_str!("styles/base.css"), include_str!("styles/gate.css"));
+const GATE: &str = concat!(
+    include_str!("scripts/gate/page.js"),
+    include_str!("scripts/draw.js"),
+    include_str!("scripts/read.js"),
+    include_str!("scripts/gate/check.js"),
+    include_str!("scripts/gate/store.js"),
+    include_str!("scripts/gate/take.js"),
+    include_str!("scripts/gate/report.js"),
+    include_str!("scripts/gate/show.js"),
+    include_str!("scripts/gate/gate.js"),
+);
 const WORKER: &str = include_str!("scripts/worker.js");
 const ICON: &str = include_str!("styles/icon.svg");
 
@@ -43,6 +55,8 @@ static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
         Asset::new(AT, "kiosk.js", script, &lean(KIOSK)),
         Asset::new(AT, "wall.js", script, &lean(WALL)),
         Asset::new(AT, "pair.js", script, &lean(PAIR)),
+        Asset::new(AT, "gate.css", "text/css; charset=utf-8", GATE_STYLES),
+        Asset::new(AT, "gate.js", script, &lean(GATE)),
         Asset::new(AT, "icon.svg", "image/svg+xml", ICON),
     ];
     own.into_iter().chain(languages).collect()
@@ -83,9 +97,29 @@ pub(super) fn pair_script() -> &'static str {
     address("pair.js")
 }
 
-/// The version of the kiosk's page: the hash that its script is served under.
+/// The address of the styles of doors.
+pub(super) fn gate_styles() -> &'static str {
+    address("gate.css")
+}
+
+/// The address of the door's script.
+pub(super) fn gate_script() -> &'static str {
+    address("gate.js")
+}
+
+/// The version of the kiosk's page.
 pub(super) fn version() -> &'static str {
-    kiosk_script().strip_prefix(AT).and_then(|rest| rest.split('/').next()).unwrap_or_default()
+    version_of(kiosk_script())
+}
+
+/// The version of the door's page.
+pub(super) fn gate_version() -> &'static str {
+    version_of(gate_script())
+}
+
+/// The version of a page: the hash that its script is served under.
+fn version_of(script: &'static str) -> &'static str {
+    script.strip_prefix(AT).and_then(|rest| rest.split('/').next()).unwrap_or_default()
 }
 
 #[get("/assets/{hash}/{name}")]
@@ -103,25 +137,44 @@ pub(super) async fn get_asset(
 #[get("/worker.js")]
 pub(super) async fn get_worker() -> HttpResponse {
     let languages = messages::files().map(|(name, _)| address(name));
-    let shell: Vec<&str> = [styles(), kiosk_script(), address("icon.svg")].into_iter().chain(languages).collect();
-    let text = WORKER.replace("__SHELL__", &json!(shell).to_string()).replace("__VERSION__", version());
+    worker("/kiosk", version(), &[styles(), kiosk_script(), icon()].into_iter().chain(languages).collect::<Vec<_>>())
+}
+
+/// The same for a door.
+#[get("/worker.js")]
+pub(super) async fn get_gate_worker() -> HttpResponse {
+    worker("/door", gate_version(), &[gate_styles(), gate_script(), icon()])
+}
+
+fn worker(page: &str, version: &str, shell: &[&str]) -> HttpResponse {
+    let text = WORKER.replace("__SHELL__", &json!(shell).to_string());
+    let text = text.replace("__VERSION__", version).replace("__PAGE__", page);
     HttpResponse::Ok()
         .content_type("text/javascript; charset=utf-8")
         // It stands for the page itself, which is no folder.
-        .insert_header(("service-worker-allowed", "/kiosk"))
+        .insert_header(("service-worker-allowed", page))
         .insert_header((header::CACHE_CONTROL, "no-cache"))
         .body(text)
 }
 
 #[get("/manifest.json")]
 pub(super) async fn get_manifest() -> HttpResponse {
+    manifest("/kiosk", "Kiosk", "fullscreen")
+}
+
+#[get("/manifest.json")]
+pub(super) async fn get_gate_manifest() -> HttpResponse {
+    manifest("/door", "Door", "standalone")
+}
+
+fn manifest(page: &str, name: &str, display: &str) -> HttpResponse {
     let manifest = json!({
-        "name": "perkgate kiosk",
-        "short_name": "Kiosk",
-        "id": "/kiosk",
-        "start_url": "/kiosk",
-        "scope": "/kiosk",
-        "display": "fullscreen",
+        "name": format!("perkgate {}", name.to_lowercase()),
+        "short_name": name,
+        "id": page,
+        "start_url": page,
+        "scope": page,
+        "display": display,
         "background_color": "#101a21",
         "theme_color": "#101a21",
         "icons": [{ "src": address("icon.svg"), "sizes": "any", "type": "image/svg+xml", "purpose": "any" }],
@@ -141,10 +194,16 @@ mod tests {
     }
 
     #[test]
+    fn the_shell_of_a_door_is_small() {
+        let shell = GATE_STYLES.len() + lean(GATE).len() + ICON.len();
+        assert!(shell <= 80_000, "{shell}");
+    }
+
+    #[test]
     fn every_asset_has_an_address_of_its_own() {
         for asset in ASSETS.iter() {
             assert!(asset.address.starts_with(AT) && asset.address.ends_with(asset.name), "{}", asset.address);
         }
-        assert_eq!(version().len(), 16);
+        assert_eq!((version().len(), gate_version().len()), (16, 16));
     }
 }

@@ -71,13 +71,32 @@ fn visitor_of(req: &HttpRequest) -> Visitor {
     extensions.get::<Stranger>().map_or(Visitor::Unknown, |Stranger(secret)| Visitor::Stranger(secret.clone()))
 }
 
-fn screen_of(req: &HttpRequest) -> Result<AtPlace, Problem> {
-    let Visitor::Screen(screen) = visitor_of(req) else {
-        return Err(Problem::new(
+/// The screen that asks, of any role.
+///
+/// # Errors
+/// A 401 where the browser is none.
+pub(super) fn paired(req: &HttpRequest) -> Result<Arc<Screen>, Problem> {
+    match visitor_of(req) {
+        Visitor::Screen(screen) => Ok(screen),
+        Visitor::Stranger(_) | Visitor::Unknown => Err(Problem::new(
             Kind::MissingKey,
             "This browser is no screen of a lounge, or was signed off: pair it at /pair.",
-        ));
-    };
+        )),
+    }
+}
+
+/// Passes where the request brings the token of this screen's page.
+///
+/// # Errors
+/// A 403 otherwise.
+pub(super) fn require_page(req: &HttpRequest, screen: &Screen) -> Result<(), Problem> {
+    let sent = req.headers().get(PAGE_TOKEN).map_or(&[][..], |value| value.as_bytes());
+    constant_time::verify_slices_are_equal(sent, screen.page_token.as_bytes())
+        .map_err(|_| Problem::new(Kind::Forbidden, "This did not come from the page of this screen. Load it again."))
+}
+
+fn screen_of(req: &HttpRequest) -> Result<AtPlace, Problem> {
+    let screen = paired(req)?;
     // A door stands elsewhere, and has a page of its own.
     if matches!(screen.principal.role, Role::Kiosk | Role::Desk) {
         Ok(AtPlace(screen))
@@ -113,13 +132,7 @@ impl FromRequest for FromPage {
 
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(screen_of(req).and_then(|screen| {
-            let sent = req.headers().get(PAGE_TOKEN).map_or(&[][..], |value| value.as_bytes());
-            if constant_time::verify_slices_are_equal(sent, screen.page_token.as_bytes()).is_err() {
-                return Err(Problem::new(
-                    Kind::Forbidden,
-                    "This did not come from the page of this screen. Load it again.",
-                ));
-            }
+            require_page(req, &screen)?;
             Ok(Self(screen))
         }))
     }

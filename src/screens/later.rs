@@ -1,4 +1,4 @@
-//! `/desk` and `/door`: what screens of these roles show while their pages are not built.
+//! `/desk`: what screens of this role show while their page is not built.
 
 use actix_web::{HttpRequest, HttpResponse, get};
 use askama::Template;
@@ -35,9 +35,4 @@ fn later(req: &HttpRequest, visitor: Visitor, role: Role, title: &'static str) -
 #[get("")]
 pub(super) async fn get_desk(req: HttpRequest, visitor: Visitor) -> Result<HttpResponse, Problem> {
     later(&req, visitor, Role::Desk, "This screen is a desk.")
-}
-
-#[get("")]
-pub(super) async fn get_door(req: HttpRequest, visitor: Visitor) -> Result<HttpResponse, Problem> {
-    later(&req, visitor, Role::Door, "This screen is a door.")
 }

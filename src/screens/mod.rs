@@ -4,7 +4,7 @@
 //! - `routes`: every page; `door`: the way of every request here; `caller`: which screen asks
 //! - `pair`: a code becomes a screen; `kiosk`: a person asks for a perk; `wall`: how full it is
 //! - `my`: the page of a person about their answer, by its link
-//! - `later`: desks and doors, while their pages are not built
+//! - `gate`: a phone at a door; `later`: desks, while their page is not built
 //! - `place`: what a screen shows of its perk; `assets`: styles and scripts; `messages`: what they say, by language,
 //!   which `words` says where the server does
 //!
@@ -13,6 +13,7 @@
 mod assets;
 mod caller;
 mod door;
+mod gate;
 mod kiosk;
 mod later;
 mod messages;

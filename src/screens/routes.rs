@@ -5,7 +5,7 @@ use actix_web::web::{self, ServiceConfig};
 
 use super::door::{attend_screen, get_nothing};
 use super::kiosk::{self, ask};
-use super::{assets, later, my, pair, wall};
+use super::{assets, gate, later, my, pair, wall};
 
 /// Adds the pages of the screens.
 pub fn mount(config: &mut ServiceConfig) {
@@ -46,7 +46,12 @@ pub fn mount(config: &mut ServiceConfig) {
         .service(
             web::scope("/door")
                 .wrap(from_fn(attend_screen))
-                .service(later::get_door)
+                .service(gate::get_door)
+                .service(gate::state::get_state)
+                .service(gate::ask::post_redeem)
+                .service(gate::ask::post_late)
+                .service(assets::get_gate_worker)
+                .service(assets::get_gate_manifest)
                 .default_service(web::to(get_nothing)),
         )
         .service(

@@ -60,7 +60,7 @@ function clock(zone) {
 
 /** A call of this page; null where nothing came back. */
 async function call(path, { body, key, patience = 8_000 } = {}) {
-  const headers = { "perkgate-page": page.page, "accept-language": language.tag };
+  const headers = { "perkgate-page": page.page, "accept-language": document.documentElement.lang };
   if (key) headers["idempotency-key"] = key;
   if (body) headers["content-type"] = "application/json";
   const abort = new AbortController();

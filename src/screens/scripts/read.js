@@ -43,9 +43,9 @@ async function codesOfCamera() {
 const HELD_FOR = 3_000;
 
 /** Reads codes from the camera: each is taken once. Fails where the camera may not be used. Returns what shows its picture. */
-async function listenToCamera(formats, taken) {
+async function listenToCamera(formats, taken, facingMode = "user") {
   const detector = new BarcodeDetector({ formats });
-  const stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "user", width: { max: 1280 }, height: { max: 720 } } });
+  const stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode, width: { max: 1280 }, height: { max: 720 } } });
   const show = () => {
     const video = el("video", { class: "k-video", playsinline: true, "aria-hidden": "true" });
     Object.assign(video, { muted: true, srcObject: stream });

@@ -1,8 +1,8 @@
-// Keeps the shell of the kiosk, so that it begins without a network. Nothing else is kept: no state, no answer, nobody,
+// Keeps the shell of a page, so that it begins without a network. Nothing else is kept: no state, no answer, nobody,
 // and not what makes the page this screen's: that comes with the page of the network.
-const NAME = "kiosk-__VERSION__";
+const PAGE = "__PAGE__";
+const NAME = `${PAGE}-__VERSION__`;
 const SHELL = __SHELL__;
-const PAGE = "/kiosk";
 
 self.addEventListener("install", (event) => {
   event.waitUntil(caches.open(NAME).then((cache) => cache.addAll(SHELL)).then(() => self.skipWaiting()));
@@ -10,7 +10,7 @@ self.addEventListener("install", (event) => {
 
 self.addEventListener("activate", (event) => {
   const begin = async () => {
-    for (const name of await caches.keys()) if (name !== NAME) await caches.delete(name);
+    for (const name of await caches.keys()) if (name.startsWith(`${PAGE}-`) && name !== NAME) await caches.delete(name);
     await self.clients.claim();
     // The page that brought this worker did not come through it.
     await fetch(PAGE).then(keep).catch(() => {});

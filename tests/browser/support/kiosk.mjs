@@ -49,12 +49,12 @@ function send(gateway, path, value) {
 }
 
 /** A new screen of the merchant, without a browser: what was made, and its code. */
-export const newScreen = (merchant, label = "SFO A12") =>
-  merchant.api("POST", "/v1/devices", { role: "kiosk", label, location: "SFO-A", kiosk: "A12", perk: merchant.perk, airports: ["SFO"] });
+export const newScreen = (merchant, more = { role: "kiosk", kiosk: "A12", perk: merchant.perk, airports: ["SFO"] }) =>
+  merchant.api("POST", "/v1/devices", { label: "SFO A12", location: "SFO-A", ...more });
 
 /** A cookie of a screen that works. */
-export async function pairedCookie(t, merchant) {
-  const { device, code } = await newScreen(merchant);
+export async function pairedCookie(t, merchant, more) {
+  const { device, code } = await newScreen(merchant, more);
   const secret = createHash("sha256").update(device).digest("base64url");
   const { status, value } = await send(t.gateway, "/pair", { code, device_secret: secret });
   if (status !== 200) throw new Error(`pairing: ${status} ${JSON.stringify(value)}`);
@@ -65,7 +65,12 @@ export async function pairedCookie(t, merchant) {
 /** A kiosk's page that waits for someone. What fails there on purpose is not watched where `watched` is false. */
 export async function kiosk(t, merchant, { watched = true, ...options } = {}) {
   const { device, cookie } = await pairedCookie(t, merchant);
-  const more = { viewport: { width: 1080, height: 1920 }, serviceWorkers: "block", ...options };
+  return { page: await screenPage(t, "/kiosk", cookie, watched, { viewport: { width: 1080, height: 1920 }, ...options }), device };
+}
+
+/** The page of a screen that has this cookie. */
+export async function screenPage(t, path, cookie, watched, options) {
+  const more = { serviceWorkers: "block", ...options };
   let page;
   if (watched) {
     page = await t.page(undefined, more);
@@ -76,9 +81,9 @@ export async function kiosk(t, merchant, { watched = true, ...options } = {}) {
     page = await context.newPage();
   }
   await page.context().addCookies([cookie]);
-  await page.goto("/kiosk");
-  await page.locator("h1").waitFor();
-  return { page, device };
+  await page.goto(path);
+  await page.locator("h1").first().waitFor();
+  return page;
 }
 
 /** Holds something under the reader: many keys in a moment, however slow this machine is. */

@@ -172,7 +172,7 @@ impl House {
         };
         let told = match &answer {
             Ok(_) => "in",
-            Err(RedeemError::AlreadyRedeemed) => "already",
+            Err(RedeemError::AlreadyRedeemed(_)) => "already",
             Err(RedeemError::Token(TokenError::Voided)) => "voided",
             Err(RedeemError::Token(TokenError::Released)) => "released",
             Err(RedeemError::Token(TokenError::Expired)) => "expired",

@@ -458,7 +458,7 @@ async fn live_on(
                 let spent = world.gateway.redeemer.redeem(kiosk, merchant, &visit.token, door, attempt, deadline).await;
                 match spent {
                     Ok(_) => made.redeemed = made.redeemed.or(Some(now)),
-                    Err(RedeemError::AlreadyRedeemed | RedeemError::Token(_)) => {}
+                    Err(RedeemError::AlreadyRedeemed(_) | RedeemError::Token(_)) => {}
                     Err(error) => panic!("{error}"),
                 }
             }

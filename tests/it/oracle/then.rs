@@ -168,7 +168,7 @@ impl House {
                 let deadline = question("nothing", "nobody").deadline;
                 let redeemer = &self.world.gateway.redeemer;
                 match redeemer.redeem(&self.kiosks[0].0, &self.merchant, token, door, attempt, deadline).await {
-                    Ok(_) | Err(RedeemError::AlreadyRedeemed | RedeemError::Token(_)) => {}
+                    Ok(_) | Err(RedeemError::AlreadyRedeemed(_) | RedeemError::Token(_)) => {}
                     Err(error) => panic!("{error}"),
                 }
             }

@@ -2,15 +2,13 @@
 
 use diesel::RunQueryDsl as _;
 use perkgate::access::{NewKey, Role};
-use perkgate::audit::Request;
 use perkgate::database::DatabaseError;
-use perkgate::foundation::entropy::Entropy;
 use serde_json::{Value, json};
 
-use super::screen::{Screen, attribute, secret};
+use super::screen::{Screen, attribute, findings, secret};
 use crate::support::app::TestApp;
 use crate::support::client::Client;
-use crate::support::world::{CLI, World};
+use crate::support::world::CLI;
 
 const RULE: &str = r#"{"at_least":40,"score":"klout"}"#;
 
@@ -21,11 +19,6 @@ async fn make(admin: &Client) -> Value {
 
 fn text(value: &Value, member: &str) -> String {
     value[member].as_str().unwrap_or_else(|| panic!("no {member} in {value}")).to_owned()
-}
-
-fn findings(world: &World) -> Vec<String> {
-    let report = perkgate::audit::verify(&world.database.open(), &Request::default(), &Entropy::System, &mut |_| {});
-    report.unwrap().findings.listed().iter().map(ToString::to_string).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

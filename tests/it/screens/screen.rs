@@ -3,12 +3,14 @@
 use perkgate::access::accounts::SecretToken;
 use perkgate::access::devices::{Device, NewCode};
 use perkgate::access::{NewKey, Role};
+use perkgate::audit::Request;
+use perkgate::foundation::entropy::Entropy;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::app::TestApp;
 use crate::support::client::{Client, Reply};
-use crate::support::world::CLI;
+use crate::support::world::{CLI, World};
 
 /// The secret that a browser makes, by a letter.
 pub(super) fn secret(letter: char) -> String {
@@ -37,9 +39,23 @@ impl Screen {
         Self::paired(app, new, letter).await.1
     }
 
+    /// A door of the first merchant that works.
+    pub(super) async fn door(app: &TestApp, letter: char) -> (Device, Self) {
+        let new = NewKey {
+            audience: Some("sfo-lounge".into()),
+            location: Some("SFO-A".into()),
+            kiosk: Some(letter.into()),
+            ..NewKey::of(Role::Door, Some(app.cathay.id.clone()), "SFO-A, at the door")
+        };
+        Self::paired(app, new, letter).await
+    }
+
     pub(super) async fn paired(app: &TestApp, new: NewKey, letter: char) -> (Device, Self) {
         let directory = &app.world.gateway.directory;
-        let perk = (new.role != Role::Door).then(|| "sfo-lounge".parse().unwrap());
+        let (home, perk) = match new.role {
+            Role::Door => ("/door", None),
+            _ => ("/kiosk", Some("sfo-lounge".parse().unwrap())),
+        };
         let merchant = new.merchant.clone().unwrap();
         let (device, NewCode { code, .. }) = directory.create_device(new, perk, CLI).await.unwrap();
         let held = SecretToken::parse(&secret(letter)).unwrap();
@@ -47,7 +63,7 @@ impl Screen {
         let device = directory.confirm_device(merchant, device.key.id, &words, CLI).await.unwrap();
         let mut screen = Self::new(app);
         screen.cookie = Some(format!("perkgate-device={}", secret(letter)));
-        let page = screen.open("/kiosk").await;
+        let page = screen.open(home).await;
         if page.status == 200 {
             screen.page_token = attribute(&page.text, "data-page");
         }
@@ -92,4 +108,11 @@ impl Screen {
 pub(super) fn attribute(page: &str, name: &str) -> String {
     let at = page.split_once(&format!("{name}=\"")).unwrap_or_else(|| panic!("no {name} in {page}")).1;
     at.split_once('"').unwrap().0.to_owned()
+}
+
+/// All that the verifier finds.
+#[track_caller]
+pub(super) fn findings(world: &World) -> Vec<String> {
+    let report = perkgate::audit::verify(&world.database.open(), &Request::default(), &Entropy::System, &mut |_| {});
+    report.unwrap().findings.listed().iter().map(ToString::to_string).collect()
 }

@@ -235,7 +235,7 @@ async fn go_on(
                     let spent = redeemer.redeem(&kiosks[door], merchant, &token, "door".into(), attempt, deadline);
                     match spent.await {
                         Ok(_) => made.visits.push((now, PLACES[door])),
-                        Err(RedeemError::AlreadyRedeemed | RedeemError::Token(_)) => {}
+                        Err(RedeemError::AlreadyRedeemed(_) | RedeemError::Token(_)) => {}
                         Err(error) => panic!("{error}"),
                     }
                 }

@@ -191,7 +191,7 @@ async fn of_an_undo_and_a_door_at_once_one_wins() {
                     let spent = gateway.redeemer.redeem(kiosk, cathay, token, "A".into(), attempt, deadline).await;
                     return match spent {
                         Ok(_) => "redeemed",
-                        Err(RedeemError::AlreadyRedeemed | RedeemError::Token(TokenError::Voided)) => "",
+                        Err(RedeemError::AlreadyRedeemed(_) | RedeemError::Token(TokenError::Voided)) => "",
                         Err(other) => panic!("{other}"),
                     };
                 }
