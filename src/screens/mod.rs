@@ -4,7 +4,7 @@
 //! - `routes`: every page; `door`: the way of every request here; `caller`: which screen asks
 //! - `pair`: a code becomes a screen; `kiosk`: a person asks for a perk; `wall`: how full it is
 //! - `later`: desks and doors, while their pages are not built
-//! - `place`: what a screen shows of its perk; `assets`: styles and scripts; `messages`: what they say, by language
+//! - `place`: what a screen shows of its perk; `reading`: what is scanned or typed; `assets`: styles and scripts; `messages`: what they say, by language
 //!
 //! To add a language: its file in `messages/`, and its line in `messages.rs`; a test refuses it until it is complete.
 
@@ -16,6 +16,7 @@ mod later;
 mod messages;
 mod pair;
 mod place;
+mod reading;
 mod routes;
 mod wall;
 

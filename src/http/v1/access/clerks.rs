@@ -13,7 +13,7 @@ use crate::access::role::permit::{ListClerks, ManageClerks, SignIn};
 use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::KeyId;
 use crate::gateway::Gateway;
-use crate::http::once::{Created, once};
+use crate::web::once::{Created, once};
 use crate::http::openapi::problems::{
     ProblemsOfBody, ProblemsOfClerks, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfSignIn,
 };

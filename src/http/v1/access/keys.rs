@@ -12,7 +12,7 @@ use crate::foundation::ids::{KeyId, MerchantSlug};
 use crate::foundation::web_origin::WebOrigin;
 use crate::gateway::Gateway;
 use crate::http::enumerations;
-use crate::http::once::{Created, once};
+use crate::web::once::{Created, once};
 use crate::http::openapi::problems::{
     ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfQuery, ProblemsOfRevoking,
 };

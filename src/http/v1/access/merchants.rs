@@ -10,7 +10,7 @@ use crate::access::Merchant;
 use crate::access::role::permit::ManageMerchants;
 use crate::foundation::ids::{MerchantId, MerchantSlug};
 use crate::gateway::Gateway;
-use crate::http::once::{Created, once};
+use crate::web::once::{Created, once};
 use crate::http::openapi::problems::{
     ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfQuery, ProblemsOfTaken,
 };

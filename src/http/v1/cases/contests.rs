@@ -17,7 +17,7 @@ use crate::foundation::ids::MAX_NOTE;
 use crate::foundation::ids::{self, CheckId, EventId, GrantId, PerkSlug};
 use crate::gateway::Gateway;
 use crate::http::enumerations;
-use crate::http::once::{Created, once, once_read_back};
+use crate::web::once::{Created, once, once_read_back};
 use crate::http::openapi::problems::{
     ProblemsOfBody, ProblemsOfContests, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfPruning,
     ProblemsOfQuery, ProblemsOfRulings,

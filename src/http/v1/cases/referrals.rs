@@ -18,7 +18,7 @@ use crate::foundation::ids::{self, CheckId, GrantId, PerkSlug};
 use crate::foundation::json::Json;
 use crate::gateway::Gateway;
 use crate::http::enumerations;
-use crate::http::once::{Created, once_read_back};
+use crate::web::once::{Created, once_read_back};
 use crate::http::openapi::problems::{
     ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfPruning, ProblemsOfQuery,
     ProblemsOfRulings,

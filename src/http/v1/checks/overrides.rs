@@ -17,7 +17,7 @@ use crate::eligibility::overrides::{OverrideError, OverrideRequest, Overrider};
 use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::{self, CheckId, GrantId, MAX_NOTE, PerkSlug};
 use crate::gateway::Gateway;
-use crate::http::once::{Created, once_read_back};
+use crate::web::once::{Created, once_read_back};
 use crate::http::openapi::problems::{
     ProblemsOfActing, ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfOverrides,
     ProblemsOfPruning, ProblemsOfQuery,

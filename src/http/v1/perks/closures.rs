@@ -14,7 +14,7 @@ use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::{ClosureId, PerkSlug};
 use crate::foundation::json::Json;
 use crate::gateway::Gateway;
-use crate::http::once::{Created, once};
+use crate::web::once::{Created, once};
 use crate::http::openapi::problems::{
     ProblemsOfActing, ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfRetired,
 };

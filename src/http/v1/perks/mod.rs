@@ -28,7 +28,7 @@ use crate::foundation::ids::{self, MAX_NOTE, MerchantId, NameError, PerkSlug};
 use crate::foundation::json::Json;
 use crate::gateway::Gateway;
 use crate::http::enumerations;
-use crate::http::once::{Created, once};
+use crate::web::once::{Created, once};
 use crate::http::openapi::problems::{
     ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfQuery, ProblemsOfTaken,
 };

@@ -18,7 +18,7 @@ use crate::foundation::ids::{MerchantId, PerkSlug};
 use crate::foundation::json::Json;
 use crate::gateway::Gateway;
 use crate::http::enumerations;
-use crate::http::once::{Created, once};
+use crate::web::once::{Created, once};
 use crate::http::openapi::problems::{
     ProblemsOfBody, ProblemsOfDrafts, ProblemsOfEdits, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames,
     ProblemsOfQuery, ProblemsOfRetired,

@@ -12,7 +12,7 @@ use crate::foundation::ids::SourceName;
 use crate::foundation::period::Period;
 use crate::gateway::Gateway;
 use crate::http::enumerations;
-use crate::http::once::{Created, once};
+use crate::web::once::{Created, once};
 use crate::http::openapi::problems::{ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfTaken};
 use crate::scores::score::{Source, SourceKind};
 use crate::web::auth::Authorized;

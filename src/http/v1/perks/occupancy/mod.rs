@@ -14,7 +14,7 @@ use crate::eligibility::occupancy::{ExpectedRelease, Occupancy, OccupancyRequest
 use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::{self, MAX_LABEL, MAX_NOTE, OccupancyId, PerkSlug};
 use crate::gateway::Gateway;
-use crate::http::once::{Created, once};
+use crate::web::once::{Created, once};
 use crate::http::openapi::problems::{
     ProblemsOfActing, ProblemsOfBody, ProblemsOfCounting, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames,
     ProblemsOfOccupancy, ProblemsOfQuery,
