@@ -29,6 +29,9 @@ const KIOSK: &str = concat!(
 const WALL: &str =
     concat!(include_str!("scripts/words.js"), include_str!("scripts/draw.js"), include_str!("scripts/wall.js"));
 const PAIR: &str = include_str!("scripts/pair.js");
+/// The desk is the console's sister: light by day, with the same tokens.
+const DESK_STYLES: &str = concat!(include_str!("../console/styles/tokens.css"), include_str!("styles/desk.css"));
+const DESK: &str = include_str!("scripts/desk.js");
 const WORKER: &str = include_str!("scripts/worker.js");
 const ICON: &str = include_str!("styles/icon.svg");
 
@@ -40,6 +43,8 @@ static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
         Asset::new(AT, "kiosk.js", script, &lean(KIOSK)),
         Asset::new(AT, "wall.js", script, &lean(WALL)),
         Asset::new(AT, "pair.js", script, &lean(PAIR)),
+        Asset::new(AT, "desk.css", "text/css; charset=utf-8", DESK_STYLES),
+        Asset::new(AT, "desk.js", script, &lean(DESK)),
         Asset::new(AT, "icon.svg", "image/svg+xml", ICON),
     ];
     own.into_iter().chain(languages).collect()
@@ -75,9 +80,28 @@ pub(super) fn pair_script() -> &'static str {
     address("pair.js")
 }
 
+/// The address of the desk's styles.
+pub(super) fn desk_styles() -> &'static str {
+    address("desk.css")
+}
+
+/// The address of the desk's script.
+pub(super) fn desk_script() -> &'static str {
+    address("desk.js")
+}
+
 /// The version of the kiosk's page: the hash that its script is served under.
 pub(super) fn version() -> &'static str {
-    kiosk_script().strip_prefix(AT).and_then(|rest| rest.split('/').next()).unwrap_or_default()
+    hash_of(kiosk_script())
+}
+
+/// The version of the desk's page.
+pub(super) fn desk_version() -> &'static str {
+    hash_of(desk_script())
+}
+
+fn hash_of(address: &'static str) -> &'static str {
+    address.strip_prefix(AT).and_then(|rest| rest.split('/').next()).unwrap_or_default()
 }
 
 #[get("/assets/{hash}/{name}")]
@@ -130,6 +154,13 @@ mod tests {
         let largest = messages::files().map(|(_, text)| text.len()).max().unwrap();
         let shell = STYLES.len() + lean(KIOSK).len() + largest + ICON.len();
         assert!(shell <= 80_000, "{shell}");
+    }
+
+    #[test]
+    fn the_first_view_of_a_desk_is_small() {
+        // Beside them a page with two codes, of which each has some ten thousand letters.
+        let files = DESK_STYLES.len() + lean(DESK).len() + ICON.len();
+        assert!(files <= 40_000, "{files}");
     }
 
     #[test]

@@ -90,9 +90,10 @@ async fn admit(req: &ServiceRequest) -> Result<(), Problem> {
 /// Gives a refusal a page where a browser asked for one; scripts read the problem itself.
 fn show_refusal(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
     let status = response.status();
-    let accept = response.request().headers().get(header::ACCEPT);
-    let wants_page = accept.is_some_and(|accept| accept.as_bytes().starts_with(b"text/html"));
-    if !wants_page || !(status.is_client_error() || status.is_server_error()) {
+    let begins = |value: Option<&HeaderValue>| value.is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
+    let wants_page = begins(response.request().headers().get(header::ACCEPT));
+    let is_page = begins(response.headers().get(header::CONTENT_TYPE));
+    if !wants_page || is_page || !(status.is_client_error() || status.is_server_error()) {
         return response;
     }
     let problem = response.response().error().and_then(Error::as_error::<Problem>);

@@ -1,4 +1,4 @@
-//! `/desk` and `/door`: what screens of these roles show while their pages are not built.
+//! `/door`: what doors show while their page is not built.
 
 use actix_web::{HttpRequest, HttpResponse, get};
 use askama::Template;
@@ -30,11 +30,6 @@ fn later(req: &HttpRequest, visitor: Visitor, role: Role, title: &'static str) -
     };
     let device = screen.principal.key.to_string();
     Ok(renewed(req, page(&LaterPage { styles: assets::styles(), icon: assets::icon(), title, device })?))
-}
-
-#[get("")]
-pub(super) async fn get_desk(req: HttpRequest, visitor: Visitor) -> Result<HttpResponse, Problem> {
-    later(&req, visitor, Role::Desk, "This screen is a desk.")
 }
 
 #[get("")]

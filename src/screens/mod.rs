@@ -3,13 +3,14 @@
 //!
 //! - `routes`: every page; `door`: the way of every request here; `caller`: which screen asks
 //! - `pair`: a code becomes a screen; `kiosk`: a person asks for a perk; `wall`: how full it is
-//! - `later`: desks and doors, while their pages are not built
+//! - `desk`: someone at a counter asks for guests; `later`: doors, while their page is not built
 //! - `place`: what a screen shows of its perk; `reading`: what is scanned or typed; `assets`: styles and scripts; `messages`: what they say, by language
 //!
 //! To add a language: its file in `messages/`, and its line in `messages.rs`; a test refuses it until it is complete.
 
 mod assets;
 mod caller;
+mod desk;
 mod door;
 mod kiosk;
 mod later;

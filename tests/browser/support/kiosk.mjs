@@ -49,12 +49,12 @@ function send(gateway, path, value) {
 }
 
 /** A new screen of the merchant, without a browser: what was made, and its code. */
-export const newScreen = (merchant, label = "SFO A12") =>
-  merchant.api("POST", "/v1/devices", { role: "kiosk", label, location: "SFO-A", kiosk: "A12", perk: merchant.perk, airports: ["SFO"] });
+export const newScreen = (merchant, label = "SFO A12", more = {}) =>
+  merchant.api("POST", "/v1/devices", { role: "kiosk", label, location: "SFO-A", kiosk: "A12", perk: merchant.perk, airports: ["SFO"], ...more });
 
 /** A cookie of a screen that works. */
-export async function pairedCookie(t, merchant) {
-  const { device, code } = await newScreen(merchant);
+export async function pairedCookie(t, merchant, more) {
+  const { device, code } = await newScreen(merchant, undefined, more);
   const secret = createHash("sha256").update(device).digest("base64url");
   const { status, value } = await send(t.gateway, "/pair", { code, device_secret: secret });
   if (status !== 200) throw new Error(`pairing: ${status} ${JSON.stringify(value)}`);
