@@ -147,7 +147,7 @@ pub(in crate::screens) async fn get_check(
     let frame = Frame::load(&gateway, &desk).await;
     match Box::pin(Shower { gateway: &gateway, desk: &desk, languages: &languages.0 }.show(&check)).await {
         Ok(shown) => page(&shown.into_page(frame)),
-        Err(problem) => refuse(frame, problem, None).await,
+        Err(problem) => refuse(frame, problem, None),
     }
 }
 
@@ -249,7 +249,8 @@ impl Shown {
         let (by_hand, paid) = (&self.view.by_override, &self.view.by_payment);
         let by_hand = by_hand.as_ref().map(|opening| self.opening(opening, &frame));
         let paid = paid.as_ref().map(|opening| self.opening(opening, &frame));
-        let limits = self.view.limits.iter().map(|limit| {
+        // The limits of the rule itself: what is left by hand is said where it is done.
+        let limits = self.view.limits.iter().filter(|limit| !limit.id.starts_with('_')).map(|limit| {
             let reset = limit.resets_at.map(|at| format!(", again at {}", frame.moment(at).text)).unwrap_or_default();
             format!("{}: {} left{reset}", limit.id, limit.remaining)
         });

@@ -170,7 +170,7 @@ impl DeskForm {
             Ok(address) => see_other(&address),
             Err(problem) => {
                 let frame = Frame::load(gateway, &self.desk).await;
-                Box::pin(refuse(frame, problem, Some(self))).await?
+                refuse(frame, problem, Some(self))?
             }
         };
         if let Some(session) = &self.session {
@@ -218,7 +218,7 @@ pub(super) fn may_pass(kind: Kind) -> bool {
 }
 
 /// A page that says what was not done, in the place of the problem itself, which is logged as every other.
-pub(super) async fn refuse(frame: Frame, problem: Problem, form: Option<&DeskForm>) -> Result<HttpResponse, Problem> {
+pub(super) fn refuse(frame: Frame, problem: Problem, form: Option<&DeskForm>) -> Result<HttpResponse, Problem> {
     let kind = problem.kind;
     let asks_pin = matches!(kind, Kind::ClerkRequired | Kind::ClerkSessionInvalid | Kind::WrongPin);
     let doesnt_fit = kind == Kind::InvalidRequest;
@@ -232,12 +232,17 @@ pub(super) async fn refuse(frame: Frame, problem: Problem, form: Option<&DeskFor
         Kind::Unavailable => "The gateway can’t do this right now",
         Kind::InvalidRequest => "Something doesn’t fit",
         Kind::NotFound => "There is nothing here",
+        Kind::OtherLocation => "Not from this desk",
         other => other.title(),
     };
     let detail = match kind {
         Kind::InDoubt => "The database went away meanwhile. Send it again: it is done once at most.".to_owned(),
         Kind::Unavailable => "Nothing was done. What you typed is kept here: send it again in a moment.".to_owned(),
         Kind::NotFound => "Nothing of this desk is at this address.".to_owned(),
+        Kind::OtherLocation => "This is about more than this desk’s own place: an admin can do it.".to_owned(),
+        Kind::PreconditionFailed => "It has changed since this page was made: go back, and look again.".to_owned(),
+        Kind::AlreadyOverridden => "They were let in before: go back, and see the grant.".to_owned(),
+        Kind::IdempotencyKeyReused => "This page has done something else before: go back, and do it there.".to_owned(),
         _ => escape::line(&problem.detail).into_owned(),
     };
     let again = form.filter(|_| asks_pin || doesnt_fit || may_pass(kind));

@@ -75,6 +75,8 @@ pub(super) struct InsideView {
     pub high: u64,
     /// Those who leave soon by themselves, and by when.
     pub leaving: Option<(u64, Moment)>,
+    /// The count is this desk's to correct.
+    pub is_own: bool,
 }
 
 /// A place that is closed.
@@ -86,7 +88,7 @@ pub(super) struct ClosedView {
 }
 
 impl InsideView {
-    fn of(it: &Occupancy, zone: &TimeZone, now: Timestamp) -> Self {
+    fn of(it: &Occupancy, is_own: bool, zone: &TimeZone, now: Timestamp) -> Self {
         let soon = now.saturating_add(SOON).unwrap_or(Timestamp::MAX);
         let leaving: Vec<_> = it.expected_releases.iter().filter(|release| release.by <= soon).collect();
         let count = leaving.iter().map(|release| release.count).sum();
@@ -96,6 +98,7 @@ impl InsideView {
             capacity: it.capacity,
             free: it.free,
             high: it.capacity.saturating_mul(9) / 10,
+            is_own,
             leaving: leaving.last().map(|last| (count, Moment::of(last.by, zone, now))),
         }
     }
@@ -179,7 +182,10 @@ impl Frame {
         }
         let asked = PlaceAsked { perk: slug.clone(), location: None, own: desk.principal.location.clone() };
         match gateway.floor.occupancy(merchant, &asked).await {
-            Ok(found) => self.inside = Some(InsideView::of(&found, &self.zone, self.now)),
+            Ok(found) => {
+                let is_own = desk.require_all_of(found.location.as_deref()).is_ok();
+                self.inside = Some(InsideView::of(&found, is_own, &self.zone, self.now));
+            }
             Err(OccupancyRequestError::NoOccupancy(_)) => {}
             Err(_) => self.is_away = true,
         }
@@ -216,6 +222,11 @@ impl Frame {
 
     pub(super) const fn now(&self) -> Timestamp {
         self.now
+    }
+
+    /// The count can be corrected here.
+    pub(super) fn may_count(&self) -> bool {
+        self.inside.as_ref().is_some_and(|inside| inside.is_own)
     }
 
     /// Someone has to sign in before they can do what clerks do.

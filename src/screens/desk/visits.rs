@@ -118,7 +118,7 @@ pub(in crate::screens) async fn get_inside(
     let frame = Frame::load(&gateway, &looking.0).await;
     match Box::pin(list_visits(&gateway, &looking.0, &frame, query.cursor.as_deref(), PAGE)).await {
         Ok((visits, next)) => page(&InsidePage { frame, visits, next }),
-        Err(problem) => refuse(frame, problem, None).await,
+        Err(problem) => refuse(frame, problem, None),
     }
 }
 

@@ -25,7 +25,10 @@ function tellAway(isAway) {
 async function fetchPage(path, options = {}) {
   try {
     const reply = await fetch(path, { ...options, headers: { accept: "text/html", ...options.headers }, cache: "no-store", signal: AbortSignal.timeout(PATIENCE) });
-    if (reply.status === 401) location.assign("/pair");
+    if (reply.status === 401) {
+      location.assign("/pair");
+      return new Promise(() => {});
+    }
     const isPage = reply.headers.get("content-type")?.startsWith("text/html");
     if (!isPage) return null;
     return { status: reply.status, url: reply.url, page: new DOMParser().parseFromString(await reply.text(), "text/html") };

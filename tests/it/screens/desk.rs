@@ -20,11 +20,11 @@ const RULE: &str = r#"{
     "score": {"source": "klout"},
     "tiers": [{"id": "main", "name": "Main lounge", "when": {"attr": "score", "op": "gte", "value": 40},
                "guests": {"free": 1, "max": 2, "under": 2}}],
-    "limits": [{"id": "seats", "scope": ["perk"], "max": 20, "cost": "party", "window": {"concurrent": {"max_stay": "PT4H"}}}],
+    "limits": [{"id": "seats", "scope": ["location"], "max": 20, "cost": "party", "window": {"concurrent": {"max_stay": "PT4H"}}}],
     "override": {"reasons": ["irregular_operations", "courtesy"], "max": 1, "window": {"calendar": "day"}},
     "paid": {"max": 2, "window": {"calendar": "day"}},
     "otherwise": {"offers": [{"text": {"en": "A day pass"}, "price": {"amount": "59.00", "currency": "USD"}}]},
-    "token": {"audience": "sfo-lounge", "ttl": "PT30M"}
+    "token": {"audience": "sfo-lounge", "ttl": "PT30M", "online_only": true}
 }"#;
 
 /// A desk in a browser: its cookies, and the page that it shows.
@@ -209,7 +209,7 @@ async fn an_evening_by_forms() {
         assert_eq!((again.status, again.header("location")), (303, granted.as_str()));
         assert_eq!(desk.open(&granted).await.status, 200, "{}", desk.page);
         says(&desk.page, "Main lounge</h1>");
-        says(&desk.page, "Undo until");
+        says(&desk.page, "class=\"undo\"");
         desk.open(&bob).await;
         says(&desk.page, &format!("href=\"{granted}\""));
 
@@ -262,9 +262,8 @@ async fn an_evening_by_forms() {
         desk.ask("twitter:eve").await;
         says(&desk.page, "The place is closed</h1>");
         says(&desk.page, "We clean.");
-        let closed =
-            desk.make(&format!("{dan}/paid"), &[("reference", "T4-20932"), ("amount", "59"), ("currency", "USD")]);
-        let closed = closed.await;
+        let bill = [("reference", "T4-20932"), ("amount", "59"), ("currency", "USD")];
+        let closed = desk.make(&format!("{dan}/paid"), &bill).await;
         assert_eq!(closed.status, 409, "{}", closed.text);
         let closure = hidden(&desk.page, "closure");
         desk.act("/desk/open", &[("closure", closure.as_str())]).await;
