@@ -4,8 +4,8 @@
 //! - `routes`: every page; `door`: the way of every request here, and the form of its refusal
 //! - `cookie`: where a session is held
 //! - `caller`: who asks, by their session; `form`: what they send, with the proof that one of our pages sent it
-//! - `frame`: what stands around every page; `words`: instants and numbers as pages say them; `icon`, `assets`: pictures,
-//!   styles and scripts
+//! - `frame`: what stands around every page; `words`: instants and numbers as pages say them; `assets`: styles and
+//!   scripts
 //! - `addresses`: where a log-in comes back to; `kept`: a form that came after its session had ended
 //! - `today`, `waiting`, `log`: what happens, what waits for a person, what happened
 //! - `log_in`, `links`, `account`, `keys`, `accounts`, `settings`, `operator`, `perks`, `picture`, `reports`: the pages; `refusals`: errors
@@ -34,7 +34,6 @@ mod cookie;
 mod door;
 mod form;
 mod frame;
-mod icon;
 mod kept;
 mod keys;
 mod links;
@@ -51,4 +50,5 @@ mod today;
 mod waiting;
 mod words;
 
+use crate::web::page::icon;
 pub use routes::mount;

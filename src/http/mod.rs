@@ -24,7 +24,6 @@ pub mod health;
 pub(crate) mod metrics_page;
 pub mod middleware;
 mod ndjson;
-pub mod once;
 #[cfg(test)]
 mod once_tests;
 pub mod openapi;

@@ -43,6 +43,9 @@ const GATE: &str = concat!(
     include_str!("scripts/gate/show.js"),
     include_str!("scripts/gate/gate.js"),
 );
+/// The desk is the console's sister: light by day, with the same tokens.
+const DESK_STYLES: &str = concat!(include_str!("../web/page/styles/tokens.css"), include_str!("styles/desk.css"));
+const DESK: &str = include_str!("scripts/desk.js");
 const WORKER: &str = include_str!("scripts/worker.js");
 const ICON: &str = include_str!("styles/icon.svg");
 
@@ -57,6 +60,8 @@ static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
         Asset::new(AT, "pair.js", script, &lean(PAIR)),
         Asset::new(AT, "gate.css", "text/css; charset=utf-8", GATE_STYLES),
         Asset::new(AT, "gate.js", script, &lean(GATE)),
+        Asset::new(AT, "desk.css", "text/css; charset=utf-8", DESK_STYLES),
+        Asset::new(AT, "desk.js", script, &lean(DESK)),
         Asset::new(AT, "icon.svg", "image/svg+xml", ICON),
     ];
     own.into_iter().chain(languages).collect()
@@ -95,6 +100,21 @@ pub(super) fn wall_script() -> &'static str {
 /// The address of the script that pairs a browser.
 pub(super) fn pair_script() -> &'static str {
     address("pair.js")
+}
+
+/// The address of the desk's styles.
+pub(super) fn desk_styles() -> &'static str {
+    address("desk.css")
+}
+
+/// The address of the desk's script.
+pub(super) fn desk_script() -> &'static str {
+    address("desk.js")
+}
+
+/// The version of the desk's page.
+pub(super) fn desk_version() -> &'static str {
+    version_of(desk_script())
 }
 
 /// The address of the styles of doors.
@@ -197,6 +217,13 @@ mod tests {
     fn the_shell_of_a_door_is_small() {
         let shell = GATE_STYLES.len() + lean(GATE).len() + ICON.len();
         assert!(shell <= 80_000, "{shell}");
+    }
+
+    #[test]
+    fn the_first_view_of_a_desk_is_small() {
+        // Beside them a page with two codes, of which each has some ten thousand letters.
+        let files = DESK_STYLES.len() + lean(DESK).len() + ICON.len();
+        assert!(files <= 40_000, "{files}");
     }
 
     #[test]

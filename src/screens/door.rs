@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpResponse};
@@ -91,13 +90,10 @@ async fn admit(req: &ServiceRequest) -> Result<(), Problem> {
 /// Gives a refusal a page where a browser asked for one; scripts read the problem itself.
 fn show_refusal(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
     let status = response.status();
-    let wants_page = response.request().method() == Method::GET
-        && response
-            .request()
-            .headers()
-            .get(header::ACCEPT)
-            .is_some_and(|accept| accept.as_bytes().starts_with(b"text/html"));
-    if !wants_page || !(status.is_client_error() || status.is_server_error()) {
+    let begins = |value: Option<&HeaderValue>| value.is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
+    let wants_page = begins(response.request().headers().get(header::ACCEPT));
+    let is_page = begins(response.headers().get(header::CONTENT_TYPE));
+    if !wants_page || is_page || !(status.is_client_error() || status.is_server_error()) {
         return response;
     }
     let problem = response.response().error().and_then(Error::as_error::<Problem>);

@@ -3,23 +3,24 @@
 //!
 //! - `routes`: every page; `door`: the way of every request here; `caller`: which screen asks
 //! - `pair`: a code becomes a screen; `kiosk`: a person asks for a perk; `wall`: how full it is
+//! - `desk`: someone at a counter asks for guests; `gate`: a phone at a door
 //! - `my`: the page of a person about their answer, by its link
-//! - `gate`: a phone at a door; `later`: desks, while their page is not built
-//! - `place`: what a screen shows of its perk; `assets`: styles and scripts; `messages`: what they say, by language,
-//!   which `words` says where the server does
+//! - `place`: what a screen shows of its perk; `reading`: what is scanned or typed; `assets`: styles and scripts;
+//!   `messages`: what they say, by language, which `words` says where the server does
 //!
 //! To add a language: its file in `messages/`, and its line in `messages.rs`; a test refuses it until it is complete.
 
 mod assets;
 mod caller;
+mod desk;
 mod door;
 mod gate;
 mod kiosk;
-mod later;
 mod messages;
 mod my;
 mod pair;
 mod place;
+mod reading;
 mod routes;
 mod wall;
 mod words;

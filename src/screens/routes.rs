@@ -3,9 +3,10 @@
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
 
+use super::desk::{acts, answer, ask as ask_at_desk, place, sign, visits};
 use super::door::{attend_screen, get_nothing};
 use super::kiosk::{self, ask};
-use super::{assets, gate, later, my, pair, wall};
+use super::{assets, desk, gate, my, pair, wall};
 
 /// Adds the pages of the screens.
 pub fn mount(config: &mut ServiceConfig) {
@@ -40,7 +41,23 @@ pub fn mount(config: &mut ServiceConfig) {
         .service(
             web::scope("/desk")
                 .wrap(from_fn(attend_screen))
-                .service(later::get_desk)
+                .service(desk::get_desk)
+                .service(desk::get_side)
+                .service(ask_at_desk::post_check)
+                .service(answer::get_check)
+                .service(acts::post_override)
+                .service(acts::post_paid)
+                .service(acts::post_undo)
+                .service(acts::post_guests)
+                .service(visits::get_inside)
+                .service(visits::post_release)
+                .service(place::get_count)
+                .service(place::post_count)
+                .service(place::get_close)
+                .service(place::post_close)
+                .service(place::post_open)
+                .service(sign::post_sign_in)
+                .service(sign::post_sign_off)
                 .default_service(web::to(get_nothing)),
         )
         .service(

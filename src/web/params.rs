@@ -6,7 +6,7 @@ use std::future::{Ready, ready};
 use std::ops::Deref;
 
 use actix_web::dev::Payload;
-use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::header;
 use actix_web::{FromRequest, HttpRequest, web};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -145,6 +145,12 @@ impl IdempotencyKey {
     pub fn into_inner(self) -> Option<String> {
         self.0
     }
+
+    /// The key that a field of a form holds.
+    pub(crate) fn of_text(text: &str) -> Result<Self, Problem> {
+        let fits = (1..=255).contains(&text.len()) && text.bytes().all(|b| (b' '..=b'~').contains(&b));
+        if fits { Ok(Self(Some(text.to_owned()))) } else { Err(bad_idempotency_key()) }
+    }
 }
 
 impl FromRequest for IdempotencyKey {
@@ -153,13 +159,9 @@ impl FromRequest for IdempotencyKey {
 
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
         let mut sent = req.headers().get_all("idempotency-key");
-        let fits = |value: &HeaderValue| {
-            let text = value.to_str().ok().filter(|text| (1..=255).contains(&text.len()))?;
-            text.bytes().all(|b| (b' '..=b'~').contains(&b)).then(|| text.to_owned())
-        };
         ready(match (sent.next(), sent.next()) {
             (None, _) => Ok(Self(None)),
-            (Some(value), None) => fits(value).map(|text| Self(Some(text))).ok_or_else(bad_idempotency_key),
+            (Some(value), None) => Self::of_text(value.to_str().unwrap_or_default()),
             (Some(_), Some(_)) => Err(bad_idempotency_key()),
         })
     }

@@ -162,6 +162,22 @@ export const STATES = [
   },
 ];
 
+/** Asks at a desk for someone, and waits for what it says. */
+const asked = (who, title) => async (page) => {
+  await page.fill("#scan", who);
+  await page.getByRole("button", { name: "Check", exact: true }).click();
+  await page.getByRole("heading", { level: 1, name: title }).waitFor();
+};
+
+/** The desk's pages, which stand at other addresses than the console's. */
+const DESK = [
+  { name: "a desk", who: "desk", path: "/desk" },
+  { name: "a desk's answer", who: "desk", path: "/desk", act: asked("twitter:nobody-knows", /^Not admitted/) },
+  { name: "who is inside, at a desk", who: "desk", path: "/desk/inside" },
+  { name: "the count of a desk", who: "desk", path: "/desk/count" },
+  { name: "closing a place at a desk", who: "desk", path: "/desk/close" },
+];
+
 /** An address with ids in the place of its braces. */
 export function addressOf(template, ids) {
   return template.replace(/\{(\w+)\}/g, (_, name) => {
@@ -180,7 +196,7 @@ export function everything(world) {
     await act?.(page);
   };
   const pages = PAGES.flatMap(({ who, addresses }) => addresses.map((path) => ({ name: path, who, open: opens(path) })));
-  return [...pages, ...STATES.map(({ name, who, path, act }) => ({ name, who, open: opens(path, act) }))];
+  return [...pages, ...[...STATES, ...DESK].map(({ name, who, path, act }) => ({ name, who, open: opens(path, act) }))];
 }
 
 /** Opens all of it in one window for each person, and gives each page to `look`. */

@@ -10,8 +10,6 @@ use super::view::{AnswerView, Words};
 use crate::decision::decide::Decision;
 use crate::decision::facts::Context;
 use crate::eligibility::checker::{Answer, Question};
-use crate::foundation::boarding_pass::BoardingPass;
-use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::{CheckId, GrantId};
 use crate::foundation::language::Languages;
 use crate::gateway::Gateway;
@@ -21,18 +19,12 @@ use crate::ledger::grants::undo::{UndoReason, Undoing};
 use crate::rules::tier::party::Party;
 use crate::screens::caller::FromPage;
 use crate::screens::place::perk_of;
+use crate::screens::reading::{MOST_PEOPLE, read_person, unreadable};
 use crate::web::extract::{Body, GuestLanguages, IdempotencyKey};
 use crate::web::problem::{Kind, Problem};
 
 /// The time after which the page asks again by itself.
 const PATIENCE: Duration = Duration::from_secs(8);
-
-/// The most people who come together.
-const MOST_PEOPLE: u64 = 100;
-
-/// The form of a boarding pass: its first letter and number of legs, and the least that it says.
-const PASS_BEGINS: &str = "M";
-const SHORTEST_PASS: usize = 58;
 
 /// A text that was scanned or typed, and how many come.
 #[derive(Deserialize)]
@@ -60,12 +52,7 @@ pub(in crate::screens) async fn post_check(
     })?;
     let idempotency = Some(gateway.ledger.idempotency(&key, body.hash()));
     let AskBody { read, people } = body.into_inner();
-    let text = read.trim_matches(['\r', '\n', '\t']);
-    let boarding_pass = read_pass(text)?;
-    let subject = match &boarding_pass {
-        Some(pass) => gateway.keyring.visitor(&merchant.id, pass),
-        None => text.parse().map_err(|_| unreadable("/read", "bad_subject", "this names nobody"))?,
-    };
+    let (subject, boarding_pass) = read_person(&read, &gateway.keyring, merchant)?;
     let people = people.unwrap_or(1);
     if !(1..=MOST_PEOPLE).contains(&people) {
         return Err(unreadable("/people", "invalid_value", "from 1 to 100 people come together"));
@@ -81,22 +68,6 @@ pub(in crate::screens) async fn post_check(
     };
     let answer = Box::pin(gateway.checker.check(&screen.principal, merchant, question)).await?;
     show(&gateway, &screen, answer, &languages.0).await
-}
-
-/// A boarding pass, where the text is one.
-fn read_pass(text: &str) -> Result<Option<BoardingPass>, Problem> {
-    let is_pass = text.starts_with(PASS_BEGINS)
-        && text.as_bytes().get(1).is_some_and(u8::is_ascii_digit)
-        && text.len() >= SHORTEST_PASS;
-    if !is_pass {
-        return Ok(None);
-    }
-    let bad = |error: &dyn std::fmt::Display| unreadable("/read", "bad_boarding_pass", &error.to_string());
-    text.parse().map(Some).map_err(|error| bad(&error))
-}
-
-fn unreadable(path: &'static str, code: &'static str, detail: &str) -> Problem {
-    Problem::invalid(vec![FieldError::at(path, code, detail)])
 }
 
 /// A check that the screen made.

@@ -2,11 +2,12 @@
 //!
 //! - `arrival`: what every door of pages asks first; `transport`: over which connections they are answered
 //! - `cookie`: what a browser holds
-//! - `assets`: styles and scripts; `qr`: codes to scan
+//! - `assets`: styles and scripts; `qr`: codes to scan; `icon`: pictures in a line of text
 
 pub(crate) mod arrival;
 pub(crate) mod assets;
 pub(crate) mod cookie;
+pub(crate) mod icon;
 pub(crate) mod qr;
 pub(crate) mod transport;
 

@@ -1,5 +1,7 @@
 // Merchants with what their pages show, and the people who look at them.
 
+import { createHash } from "node:crypto";
+
 import { Gateway } from "./gateway.mjs";
 
 export const PASSWORD = "a horse of another colour";
@@ -31,6 +33,18 @@ const rule = (main, first, audience, names = ["Main lounge", "First lounge"]) =>
   ],
   token: { audience, ttl: "PT30M" },
 });
+
+/** A screen that is paired. */
+export class Screen {
+  constructor(gateway, secret) {
+    Object.assign(this, { gateway, secret, cookie: `perkgate-device=${secret}` });
+  }
+
+  /** The secret, as a browser's context takes it. */
+  cookies() {
+    return [{ name: "perkgate-device", value: this.secret, url: this.gateway.url, httpOnly: true, sameSite: "Strict" }];
+  }
+}
 
 /** Someone with an account, logged in. */
 export class Person {
@@ -77,6 +91,16 @@ export class Merchant {
     const reply = await this.gateway.send(new URL(link).pathname, form);
     if (reply.status !== 303) throw new Error(`the link of ${name}: ${reply.status} ${reply.text}`);
     return new Person(this.gateway, name, role, cookieOf(reply));
+  }
+
+  /** A new desk of the merchant's perk. */
+  async desk() {
+    const { device, code } = await this.api("POST", "/v1/devices", { role: "desk", label: "SFO desk", location: "SFO-A", perk: this.ids.perk });
+    const secret = createHash("sha256").update(device).digest("base64url");
+    const headers = { "content-type": "application/json", "sec-fetch-site": "same-origin" };
+    const { text } = await this.gateway.ask("POST", "/pair", { headers, body: JSON.stringify({ code, device_secret: secret }) });
+    await this.api("POST", `/v1/devices/${device}/confirm`, { words: JSON.parse(text).words });
+    return new Screen(this.gateway, secret);
   }
 
   /** An address of a link that sets a password. */
@@ -140,6 +164,7 @@ export class World {
       operator: await this.cathay.person("operator"),
       stranger: await this.american.person("admin"),
       newcomer: await this.newcomer.person("admin"),
+      desk: await this.cathay.desk(),
       nobody: new Person(gateway, undefined, undefined, undefined),
     };
     const { path } = await this.cathay.invitation("auditor");

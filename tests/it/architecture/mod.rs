@@ -71,7 +71,7 @@ type IsHome = fn(&SourceFile) -> bool;
 /// Where a crate may be named, by path.
 const HOMES: [(&str, IsHome); 18] = [
     ("argon2", |file| file.path == "access/accounts/password.rs"),
-    ("askama", |file| matches!(file.room(), "console" | "screens") || file.path == "web/page/mod.rs"),
+    ("askama", |file| matches!(file.room(), "console" | "screens") || file.path.starts_with("web/page/")),
     ("diesel", |file| file.room() == "database" || is_store(file)),
     ("diesel_migrations", |file| file.room() == "database"),
     ("qrcode", |file| file.path == "web/page/qr.rs"),

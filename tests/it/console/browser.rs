@@ -7,6 +7,7 @@ use reqwest::Method;
 
 use crate::support::app::TestApp;
 use crate::support::client::{Client, Reply};
+pub(super) use crate::support::page::{encoded, hidden};
 use crate::support::world::CLI;
 
 pub(super) const PASSWORD: &str = "a horse of another colour";
@@ -15,15 +16,6 @@ pub(super) const PASSWORD: &str = "a horse of another colour";
 pub(super) struct Browser {
     pub client: Client,
     pub cookie: Option<String>,
-}
-
-/// A form's fields, encoded.
-pub(super) fn encoded(fields: &[(&str, &str)]) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_');
-    let text = |text: &str| {
-        text.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect::<String>()
-    };
-    fields.iter().map(|(name, value)| format!("{}={}", text(name), text(value))).collect::<Vec<_>>().join("&")
 }
 
 impl Browser {
@@ -83,13 +75,6 @@ impl Browser {
     pub(super) async fn form_token(&self) -> String {
         hidden(&self.open("/console/account").await.into_text(), "form_token")
     }
-}
-
-/// The value of a hidden field.
-#[track_caller]
-pub(super) fn hidden(page: &str, name: &str) -> String {
-    let at = page.split_once(&format!("name=\"{name}\" value=\"")).unwrap_or_else(|| panic!("no {name} in {page}")).1;
-    at.split_once('"').unwrap().0.to_owned()
 }
 
 /// Makes an account, and the link by which its person sets a password.

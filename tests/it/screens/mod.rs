@@ -1,5 +1,7 @@
-//! The screens from outside: how a browser becomes one, what it may do, and what a person is answered at a kiosk.
+//! The screens from outside: how a browser becomes one, what it may do, what a person is answered at a kiosk, and
+//! what is done at a desk.
 
+mod desk;
 mod door;
 mod kiosk;
 mod pairing;

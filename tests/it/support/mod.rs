@@ -6,6 +6,7 @@ pub(crate) mod client;
 pub(crate) mod contract;
 pub(crate) mod databases;
 pub(crate) mod event_stream;
+pub(crate) mod page;
 pub(crate) mod ports;
 pub(crate) mod proxy;
 pub(crate) mod receiver;

@@ -13,12 +13,12 @@ use crate::access::role::permit::{ListClerks, ManageClerks, SignIn};
 use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::KeyId;
 use crate::gateway::Gateway;
-use crate::http::once::{Created, once};
 use crate::http::openapi::problems::{
     ProblemsOfBody, ProblemsOfClerks, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfSignIn,
 };
 use crate::web::auth::Authorized;
 use crate::web::extract::{Body, IdempotencyKey, Path};
+use crate::web::once::{Created, once};
 use crate::web::problem::{Kind, Problem};
 
 /// A clerk, without the PIN.

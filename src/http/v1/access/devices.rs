@@ -12,10 +12,10 @@ use crate::access::{NewKey, Role};
 use crate::foundation::ids::{KeyId, PerkSlug};
 use crate::gateway::Gateway;
 use crate::http::enumerations;
-use crate::http::once::{Created, once};
 use crate::http::openapi::problems::{ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames};
 use crate::web::auth::Authorized;
 use crate::web::extract::{Body, IdempotencyKey, Path};
+use crate::web::once::{Created, once};
 use crate::web::problem::Problem;
 
 /// A screen in a browser.

@@ -12,13 +12,13 @@ use crate::foundation::ids::{KeyId, MerchantSlug};
 use crate::foundation::web_origin::WebOrigin;
 use crate::gateway::Gateway;
 use crate::http::enumerations;
-use crate::http::once::{Created, once};
 use crate::http::openapi::problems::{
     ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfQuery, ProblemsOfRevoking,
 };
 use crate::http::v1::perks::WarningView;
 use crate::web::auth::Authorized;
 use crate::web::extract::{Body, IdempotencyKey, PageLimit, Params, Path};
+use crate::web::once::{Created, once};
 use crate::web::problem::Problem;
 
 /// A key, without its secret.

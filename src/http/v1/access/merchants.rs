@@ -10,12 +10,12 @@ use crate::access::Merchant;
 use crate::access::role::permit::ManageMerchants;
 use crate::foundation::ids::{MerchantId, MerchantSlug};
 use crate::gateway::Gateway;
-use crate::http::once::{Created, once};
 use crate::http::openapi::problems::{
     ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfQuery, ProblemsOfTaken,
 };
 use crate::web::auth::Authorized;
 use crate::web::extract::{Body, IdempotencyKey, PageLimit, Params, Path};
+use crate::web::once::{Created, once};
 use crate::web::problem::Problem;
 
 /// A merchant.

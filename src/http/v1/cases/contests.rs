@@ -17,7 +17,6 @@ use crate::foundation::ids::MAX_NOTE;
 use crate::foundation::ids::{self, CheckId, EventId, GrantId, PerkSlug};
 use crate::gateway::Gateway;
 use crate::http::enumerations;
-use crate::http::once::{Created, once, once_read_back};
 use crate::http::openapi::problems::{
     ProblemsOfBody, ProblemsOfContests, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfPruning,
     ProblemsOfQuery, ProblemsOfRulings,
@@ -28,6 +27,7 @@ use crate::ledger::cases::model::Referral;
 use crate::telemetry::meters;
 use crate::web::auth::Authorized;
 use crate::web::extract::{Body, IdempotencyKey, PageLimit, Params, Path};
+use crate::web::once::{Created, once, once_read_back};
 use crate::web::problem::Problem;
 
 /// A refusal that was contested.

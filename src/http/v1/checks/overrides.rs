@@ -17,7 +17,6 @@ use crate::eligibility::overrides::{OverrideError, OverrideRequest, Overrider};
 use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::{self, CheckId, GrantId, MAX_NOTE, PerkSlug};
 use crate::gateway::Gateway;
-use crate::http::once::{Created, once_read_back};
 use crate::http::openapi::problems::{
     ProblemsOfActing, ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfOverrides,
     ProblemsOfPruning, ProblemsOfQuery,
@@ -27,6 +26,7 @@ use crate::ledger::cases::overrides::Overridden;
 use crate::web::auth::Authorized;
 use crate::web::clerk::{Acting, elsewhere};
 use crate::web::extract::{Body, IdempotencyKey, PageLimit, Params, Path};
+use crate::web::once::{Created, once_read_back};
 use crate::web::problem::{Kind, Problem};
 
 /// Why someone is let in all the same.

@@ -14,7 +14,6 @@ use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::{ClosureId, PerkSlug};
 use crate::foundation::json::Json;
 use crate::gateway::Gateway;
-use crate::http::once::{Created, once};
 use crate::http::openapi::problems::{
     ProblemsOfActing, ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfRetired,
 };
@@ -23,6 +22,7 @@ use crate::scores::score::parse_instant;
 use crate::web::auth::Authorized;
 use crate::web::clerk::Acting;
 use crate::web::extract::{Body, IdempotencyKey, Path};
+use crate::web::once::{Created, once};
 use crate::web::problem::Problem;
 
 /// A place to close.

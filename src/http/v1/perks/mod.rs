@@ -28,7 +28,6 @@ use crate::foundation::ids::{self, MAX_NOTE, MerchantId, NameError, PerkSlug};
 use crate::foundation::json::Json;
 use crate::gateway::Gateway;
 use crate::http::enumerations;
-use crate::http::once::{Created, once};
 use crate::http::openapi::problems::{
     ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfQuery, ProblemsOfTaken,
 };
@@ -39,6 +38,7 @@ use crate::perks::purpose::{Purpose, PurposeError};
 use crate::rules::rule::Rule;
 use crate::web::auth::Authorized;
 use crate::web::extract::{Body, IdempotencyKey, PageLimit, Params, Path};
+use crate::web::once::{Created, once};
 use crate::web::problem::{Problem, sentence};
 use rules::RuleView;
 

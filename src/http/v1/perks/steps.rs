@@ -12,13 +12,13 @@ use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::PerkSlug;
 use crate::gateway::Gateway;
 use crate::http::enumerations;
-use crate::http::once::{Created, once};
 use crate::http::openapi::problems::{
     ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames, ProblemsOfSteps,
 };
 use crate::perks::perk::PerkStatus;
 use crate::web::auth::Authorized;
 use crate::web::extract::{Body, IdempotencyKey, Path};
+use crate::web::once::{Created, once};
 use crate::web::preconditions::Optional;
 use crate::web::problem::Problem;
 

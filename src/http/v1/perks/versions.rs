@@ -18,7 +18,6 @@ use crate::foundation::ids::{MerchantId, PerkSlug};
 use crate::foundation::json::Json;
 use crate::gateway::Gateway;
 use crate::http::enumerations;
-use crate::http::once::{Created, once};
 use crate::http::openapi::problems::{
     ProblemsOfBody, ProblemsOfDrafts, ProblemsOfEdits, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames,
     ProblemsOfQuery, ProblemsOfRetired,
@@ -26,6 +25,7 @@ use crate::http::openapi::problems::{
 use crate::perks::perk::{Made, NewVersion, RuleVersion};
 use crate::web::auth::Authorized;
 use crate::web::extract::{Body, IdempotencyKey, PageLimit, Params, Path};
+use crate::web::once::{Created, once};
 use crate::web::preconditions::IfMatch;
 use crate::web::problem::Problem;
 

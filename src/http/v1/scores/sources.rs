@@ -12,11 +12,11 @@ use crate::foundation::ids::SourceName;
 use crate::foundation::period::Period;
 use crate::gateway::Gateway;
 use crate::http::enumerations;
-use crate::http::once::{Created, once};
 use crate::http::openapi::problems::{ProblemsOfBody, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfTaken};
 use crate::scores::score::{Source, SourceKind};
 use crate::web::auth::Authorized;
 use crate::web::extract::{Body, IdempotencyKey};
+use crate::web::once::{Created, once};
 use crate::web::problem::Problem;
 
 /// A source with the two ends of its scale, both of which belong to it.

@@ -14,7 +14,6 @@ use crate::eligibility::occupancy::{ExpectedRelease, Occupancy, OccupancyRequest
 use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::{self, MAX_LABEL, MAX_NOTE, OccupancyId, PerkSlug};
 use crate::gateway::Gateway;
-use crate::http::once::{Created, once};
 use crate::http::openapi::problems::{
     ProblemsOfActing, ProblemsOfBody, ProblemsOfCounting, ProblemsOfIdempotency, ProblemsOfKeys, ProblemsOfNames,
     ProblemsOfOccupancy, ProblemsOfQuery,
@@ -23,6 +22,7 @@ use crate::ledger::occupancy::{MOST, OccupancyError};
 use crate::web::auth::Authorized;
 use crate::web::clerk::Acting;
 use crate::web::extract::{Body, IdempotencyKey, Params, Path};
+use crate::web::once::{Created, once};
 use crate::web::problem::{Kind, Problem};
 
 /// The place that is meant.

@@ -6,7 +6,7 @@ use askama::filters::HtmlSafe;
 
 /// A picture in the line of text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Icon {
+pub(crate) enum Icon {
     Tick,
     Cross,
     Clock,
@@ -15,6 +15,11 @@ pub(super) enum Icon {
     Person,
     Warning,
     Lock,
+    Search,
+    Undo,
+    Fewer,
+    More,
+    About,
 }
 
 impl Icon {
@@ -28,11 +33,16 @@ impl Icon {
             Self::Person => r#"<circle cx="12" cy="8" r="4"/><path d="M4 21c0-5 3.5-7 8-7s8 2 8 7"/>"#,
             Self::Warning => r#"<path d="M12 3 2 20.5h20L12 3Z"/><path d="M12 10v4.5M12 17.6v.1"/>"#,
             Self::Lock => r#"<path d="M6 11V8a6 6 0 0 1 12 0v3M4 11h16v10H4z"/>"#,
+            Self::Search => r#"<circle cx="10.5" cy="10.5" r="6.5"/><path d="M15.5 15.5 21 21"/>"#,
+            Self::Undo => r#"<path d="M9 14 4 9l5-5"/><path d="M4 9h10a6 6 0 0 1 0 12h-3"/>"#,
+            Self::Fewer => r#"<path d="M5 12h14"/>"#,
+            Self::More => r#"<path d="M12 5v14M5 12h14"/>"#,
+            Self::About => r#"<circle cx="12" cy="12" r="9"/><path d="M12 11v5.5M12 7.6v.1"/>"#,
         }
     }
 
     /// The class that colours it among sentences.
-    pub(super) const fn class(self) -> &'static str {
+    pub(crate) const fn class(self) -> &'static str {
         match self {
             Self::Tick => " ok",
             Self::Cross => " bad",

@@ -1,0 +1,141 @@
+//! `/desk/inside`: who is inside, as far as a desk may see: when they came, by which tier, and how many.
+
+use actix_web::web::Data;
+use actix_web::{HttpResponse, get, post};
+use askama::Template;
+use jiff::SignedDuration;
+use serde::Deserialize;
+
+use super::caller::AtDesk;
+use super::form::{DeskForm, Looking, refuse};
+use super::frame::Frame;
+use super::words::Moment;
+use crate::eligibility::grants::GrantStatus;
+use crate::foundation::ids::GrantId;
+use crate::gateway::Gateway;
+use crate::ledger::entry::Actor;
+use crate::ledger::grants::ending::Leaving;
+use crate::ledger::read::browse::EventFilter;
+use crate::ledger::read::lists::ListedGrant;
+use crate::rules::occupancy::House;
+use crate::screens::place::perk_of;
+use crate::web::extract::{Params, Path};
+use crate::web::page::icon::Icon;
+use crate::web::page::page;
+use crate::web::problem::Problem;
+
+/// The visits on a page.
+const PAGE: usize = 50;
+
+/// The longest time back that is looked at, where no limit says how long guests may stay.
+const A_DAY: SignedDuration = SignedDuration::from_hours(24);
+
+/// A visit, by what the log says in the clear.
+pub(super) struct VisitView {
+    pub grant: String,
+    pub at: Moment,
+    pub tier: String,
+    pub people: u64,
+    pub charged: u64,
+    /// A door has taken the token.
+    pub is_redeemed: bool,
+}
+
+#[derive(Template)]
+#[template(path = "desk_inside.html", config = "src/screens/askama.toml")]
+struct InsidePage {
+    frame: Frame,
+    visits: Vec<VisitView>,
+    next: Option<String>,
+}
+
+/// The place on the list where it goes on.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::screens) struct InsideQuery {
+    cursor: Option<String>,
+}
+
+/// Those who hold a place and have not left, the last to come first; and where the list goes on.
+pub(super) async fn list_visits(
+    gateway: &Gateway,
+    desk: &AtDesk,
+    frame: &Frame,
+    cursor: Option<&str>,
+    most: usize,
+) -> Result<(Vec<VisitView>, Option<String>), Problem> {
+    let merchant = desk.merchant()?;
+    let perk = perk_of(gateway, desk, merchant)?;
+    let active = gateway.catalog.open_perk(&merchant.id, &perk).await?;
+    let deciding = gateway.catalog.deciding(&merchant.id, &active, frame.now()).await?;
+    let rule = &deciding.rule;
+    let house = House::around(rule, desk.principal.location.as_deref()).ok();
+    let longest = house.map_or(A_DAY, |house| SignedDuration::from_micros(house.max_stay.micros()));
+    // Someone may come in as late as their token ends, and be inside from then on.
+    let from = frame.now().checked_sub(longest.saturating_add(A_DAY)).ok();
+    let filter = EventFilter { perk: Some(perk.to_string()), location: desk.place(), from, ..EventFilter::default() };
+    let name_of = |id: &str| rule.tier(id).map_or_else(|| id.to_owned(), |tier| tier.name.clone());
+    let is_inside = |grant: &ListedGrant| {
+        let came = grant.redeemed_at.first().copied();
+        let status = gateway.checker.grant_status(&grant.kid, grant.end, grant.expires_at, came.is_some()).0;
+        match came {
+            Some(came) if status == GrantStatus::Redeemed => frame.now().duration_since(came) < longest,
+            _ => status == GrantStatus::Active,
+        }
+    };
+    let mut visits = Vec::new();
+    let mut next = cursor.map(str::to_owned);
+    // Few of a page may be inside still: one more is looked at before the list is short.
+    for _ in 0..2 {
+        let reader = gateway.ledger.reader();
+        let found = reader.list_grants(&merchant.id, filter.clone(), None, next.as_deref(), most).await?;
+        let inside = found.items.into_iter().filter(is_inside).map(|grant| {
+            let came = grant.corrected.unwrap_or(grant.granted);
+            VisitView {
+                at: frame.moment(grant.check.at),
+                tier: grant.check.tier.as_deref().map(name_of).unwrap_or_default(),
+                people: came.party,
+                charged: came.guests.map_or(0, |guests| guests.charged),
+                is_redeemed: !grant.redeemed_at.is_empty(),
+                grant: grant.grant.to_string(),
+            }
+        });
+        visits.extend(inside);
+        next = found.next;
+        if visits.len() >= most || next.is_none() {
+            break;
+        }
+    }
+    Ok((visits, next))
+}
+
+#[get("/inside")]
+pub(in crate::screens) async fn get_inside(
+    looking: Looking,
+    gateway: Data<Gateway>,
+    query: Params<InsideQuery>,
+) -> Result<HttpResponse, Problem> {
+    let frame = Frame::load(&gateway, &looking.0).await;
+    match Box::pin(list_visits(&gateway, &looking.0, &frame, query.cursor.as_deref(), PAGE)).await {
+        Ok((visits, next)) => page(&InsidePage { frame, visits, next }),
+        Err(problem) => refuse(frame, problem, None),
+    }
+}
+
+/// Says that a guest has left. Again, it changes nothing.
+#[post("/grants/{grant}/release")]
+pub(in crate::screens) async fn post_release(
+    form: DeskForm,
+    gateway: Data<Gateway>,
+    grant: Path<GrantId>,
+) -> Result<HttpResponse, Problem> {
+    let released = async {
+        let principal = &form.desk.principal;
+        let actor = Actor { key: Some(principal.key.clone()), role: principal.role.as_str() };
+        let (location, kiosk) = (principal.location.clone(), principal.kiosk.clone());
+        let leaving = Leaving { actor, location, kiosk, audience: None };
+        gateway.ledger.release_grant(&form.desk.merchant()?.id, &grant, leaving).await?;
+        Ok(if form.text("from") == "inside" { "/desk/inside" } else { "/desk?done=left" }.to_owned())
+    };
+    form.conclude(&gateway, released.await).await
+}
