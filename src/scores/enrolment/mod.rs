@@ -309,6 +309,15 @@ pub(in crate::scores) fn delete(
     Ok(Some(accounts))
 }
 
+/// True if the person is enrolled: their scores may have a history then.
+pub(in crate::scores) fn is_enrolled(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    subject: &SubjectRef,
+) -> Result<bool, DatabaseError> {
+    Ok(store::find(conn, merchant, subject)?.is_some())
+}
+
 /// The networks on which an account is proven: only from there signals are taken and count.
 fn proven_networks(accounts: &[AccountRow]) -> BTreeSet<String> {
     let proven = accounts.iter().filter(|row| row.proof == Proof::Vouched.as_str());
