@@ -115,7 +115,7 @@ async fn what_is_kept_goes_with_the_score_with_the_person_and_with_time() {
         put(&app, &admin, json!(50)).await;
         app.world.pass(DAY);
         put(&app, &admin, json!(60)).await;
-        app.world.pass(399 * DAY);
+        app.world.pass(398 * DAY);
         let sweep = async || app.world.gateway.enrolments.sweep_once(app.world.now()).await.unwrap();
         let kept = async || admin.post("/v1/subjects/record", &person).await.is(200)["score_history"].clone();
         sweep().await;
