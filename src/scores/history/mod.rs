@@ -50,7 +50,7 @@ pub struct Changes {
 }
 
 impl History {
-    /// Of stretches in any order. Those that began later come before those that overlap them, and days that are kept no
+    /// Puts stretches, given in any order, into theirs. Those that began later come before those that overlap them, and days that are kept no
     /// more are left out.
     #[must_use]
     pub fn new(today: i64, mut stretches: Vec<Stretch>) -> Self {

@@ -6,12 +6,13 @@ use jiff::Timestamp;
 
 use super::Stretch;
 use crate::database::rows::in_powers_of_two;
-use crate::database::schema::{score_history, scores};
+use crate::database::schema::{score_history, scores, sources};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::clock::from_micros;
 use crate::foundation::decimal::Decimal;
 use crate::foundation::ids::{MerchantId, SourceName};
 use crate::foundation::subject::{SubjectRef, SubjectRefs};
+use crate::scores::score::SourceKind;
 use crate::scoring::observation::day_of;
 use crate::statement_of_rows;
 
@@ -35,7 +36,7 @@ statement_of_rows! {
 }
 
 /// Keeps the scores that stood at the end of a day before `now`'s, ahead of what is written or deleted in the same transaction.
-/// `subjects` are sorted: their rows are locked, so that whoever erases one of them finds what is kept here.
+/// `subjects` are sorted: their rows are locked, so that an erasure of one of them finds what is kept here.
 pub(in crate::scores) fn keep(
     conn: &mut AnyConnection,
     (merchant, source): (&MerchantId, &SourceName),
@@ -127,6 +128,23 @@ pub(in crate::scores) fn delete(
         .filter(score_history::merchant_id.eq(merchant.as_str()).and(score_history::source.eq(source.as_str())))
         .filter(score_history::subject_ref.eq(&subject.0[..]));
     Ok(diesel::delete(theirs).execute(conn)? > 0)
+}
+
+/// Deletes the person's history from all computed sources, as they are scored no more.
+pub(in crate::scores) fn delete_computed(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    subject: &SubjectRef,
+) -> Result<()> {
+    let computed: Vec<String> = sources::table
+        .filter(sources::merchant_id.eq(merchant.as_str()).and(sources::kind.eq(SourceKind::Computed.as_str())))
+        .select(sources::name)
+        .load(conn)?;
+    for name in computed {
+        let source = name.parse().map_err(|e| DatabaseError::corrupt("source name", e))?;
+        delete(conn, merchant, &source, subject)?;
+    }
+    Ok(())
 }
 
 /// Deletes what ended before `day`, up to `most` rows; how many there were. Two who do so at one time don't wait for each

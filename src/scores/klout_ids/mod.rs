@@ -67,7 +67,7 @@ fn make(
     source: &SourceName,
     new: &NewKloutId,
 ) -> Result<Option<i64>, DatabaseError> {
-    // Held, so that whoever deletes it finds the number.
+    // Held, so that its deletion finds the number.
     let mut has_score = false;
     for reference in new.subject.in_order() {
         has_score |= hold_score(conn, merchant, source, &reference)?;

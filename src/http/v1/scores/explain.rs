@@ -55,7 +55,7 @@ pub struct ScoreExplanationView {
     /// The points that a little more would add, the most first.
     steps: Vec<ScoreStepView>,
     percentile: PercentileView,
-    /// Of the score that checks go by.
+    /// The differences of the score that checks go by to earlier ones.
     changes: ChangesView,
 }
 

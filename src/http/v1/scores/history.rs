@@ -71,7 +71,7 @@ pub struct ChangesView {
 #[derive(Serialize, ToSchema)]
 #[schema(as = ScoreDay)]
 pub struct ScoreDayView {
-    /// Of UTC.
+    /// A UTC day.
     #[schema(value_type = String, format = Date, example = "2026-11-22")]
     day: Date,
     #[schema(value_type = f64, example = 47.25)]

@@ -30,11 +30,7 @@ async fn of_each_day_the_last_value_is_kept_and_the_rest_is_told_from_them() {
         {
           "source":"klout",
           "subject":"twitter:ada",
-          "changes":{
-            "day":null,
-            "week":null,
-            "month":null
-          },
+          "changes":{"day":null,"week":null,"month":null},
           "low":null,
           "high":null,
           "days":[]
@@ -54,27 +50,10 @@ async fn of_each_day_the_last_value_is_kept_and_the_rest_is_told_from_them() {
         {
           "source":"klout",
           "subject":"twitter:ada",
-          "changes":{
-            "day":5.75,
-            "week":7.25,
-            "month":7.25
-          },
+          "changes":{"day":5.75,"week":7.25,"month":7.25},
           "low":40,
           "high":47.25,
-          "days":[
-            {
-              "day":"2012-06-05",
-              "value":40
-            },
-            {
-              "day":"2012-06-06",
-              "value":41.5
-            },
-            {
-              "day":"2012-06-07",
-              "value":47.25
-            }
-          ]
+          "days":[{"day":"2012-06-05","value":40},{"day":"2012-06-06","value":41.5},{"day":"2012-06-07","value":47.25}]
         }
         "#);
         assert_eq!(values(&feeder, 400).await.len(), 31);
@@ -133,7 +112,7 @@ async fn days_are_asked_for_in_numbers_and_readers_may() {
     let reader = app.role(&app.cathay, Role::Reader).await;
     for days in ["0", "401", "-1", "+7", "x", "", "1e2", "99999999999999999999"] {
         let refused = reader.get(&format!("{HISTORY}?days={days}")).await.spot(422, "invalid_request");
-        assert_eq!(refused, ("/days".to_owned(), "invalid_value".to_owned()), "{days}");
+        assert_eq!(refused, ("days".to_owned(), "invalid_value".to_owned()), "{days}");
     }
     reader.get(HISTORY).await.is(200);
     reader.get("/v1/scores/kred/twitter:ada/history").await.problem(404, "not_found");
