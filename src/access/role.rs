@@ -23,16 +23,18 @@ pub enum Role {
     Auditor,
     /// Serves guests at a counter: asks for one person at a time, and mends what came of it.
     Desk,
+    /// Reads scores and how they came about, here and in the way of Klout's API.
+    Reader,
 }
 
 /// A name that is no role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a role is `operator`, `admin`, `kiosk`, `door`, `feeder`, `auditor` or `desk`")]
+#[error("a role is `operator`, `admin`, `kiosk`, `door`, `feeder`, `auditor`, `desk` or `reader`")]
 pub struct UnknownRole;
 
 impl Role {
-    pub const ALL: [Self; 7] =
-        [Self::Operator, Self::Admin, Self::Kiosk, Self::Door, Self::Feeder, Self::Auditor, Self::Desk];
+    pub const ALL: [Self; 8] =
+        [Self::Operator, Self::Admin, Self::Kiosk, Self::Door, Self::Feeder, Self::Auditor, Self::Desk, Self::Reader];
 
     /// The role's name on the wire and in the database.
     #[must_use]
@@ -45,6 +47,7 @@ impl Role {
             Self::Feeder => "feeder",
             Self::Auditor => "auditor",
             Self::Desk => "desk",
+            Self::Reader => "reader",
         }
     }
 
@@ -68,7 +71,7 @@ impl Role {
         match self {
             Self::Operator => matches!(other, Self::Operator | Self::Admin),
             Self::Admin => other.has_merchant(),
-            Self::Kiosk | Self::Door | Self::Feeder | Self::Auditor | Self::Desk => false,
+            Self::Kiosk | Self::Door | Self::Feeder | Self::Auditor | Self::Desk | Self::Reader => false,
         }
     }
 }
@@ -142,7 +145,7 @@ permissions! {
     /// Give one's own merchant another name and time zone.
     ChangeMerchant = [Admin];
     /// See what one's own key is.
-    ReadOwnKey = [Operator, Admin, Kiosk, Door, Feeder, Auditor, Desk];
+    ReadOwnKey = [Operator, Admin, Kiosk, Door, Feeder, Auditor, Desk, Reader];
     /// Make, list and revoke keys (whose: `Role::may_manage`).
     ManageKeys = [
         Operator("operator keys, and a merchant's admin keys"),
@@ -186,8 +189,10 @@ permissions! {
     Introspect = [Admin, Kiosk, Desk, Door("its own audience only")];
     /// Put, delete and import scores; import attributes of people; enrol them, and import signals.
     WriteScores = [Admin, Feeder];
-    /// See a score's value.
-    ReadScores = [Admin, Feeder, Auditor];
+    /// See a score's value, its history and how it came about.
+    ReadScores = [Admin, Feeder, Auditor, Reader];
+    /// See scores in the way of Klout's API, whose requests have their key in the address.
+    ReadAsKlout = [Reader];
     /// Reports, audit events, exports and proofs.
     Audit = [Admin, Auditor];
     /// Answer a person who asks what is held on them, or to be erased.
@@ -207,36 +212,37 @@ mod tests {
                 format!("{marks} {p:?}")
             })
             .collect();
-        // operator, admin, kiosk, door, feeder, auditor, desk
+        // operator, admin, kiosk, door, feeder, auditor, desk, reader
         assert_eq!(
             lines,
             [
-                "+...... ManageMerchants",
-                ".+..... ChangeMerchant",
-                "+++++++ ReadOwnKey",
-                "++..... ManageKeys",
-                ".+..... ManageClerks",
-                ".+..... ManageDevices",
-                ".+....+ ListClerks",
-                "......+ SignIn",
-                ".+..... ManagePerks",
-                ".+....+ CountInside",
-                ".+..... ManageSources",
-                ".+....+ ClosePlaces",
-                ".++...+ Check",
-                ".+....+ SeeChecks",
-                ".+....+ Override",
-                ".+...++ ListOverrides",
-                ".+++..+ Redeem",
-                ".+..... Decide",
-                ".+++..+ Release",
-                ".+..... Void",
-                ".+..... RevokeTokens",
-                ".+++..+ Introspect",
-                ".+..+.. WriteScores",
-                ".+..++. ReadScores",
-                ".+...+. Audit",
-                ".+..... AnswerSubjects",
+                "+....... ManageMerchants",
+                ".+...... ChangeMerchant",
+                "++++++++ ReadOwnKey",
+                "++...... ManageKeys",
+                ".+...... ManageClerks",
+                ".+...... ManageDevices",
+                ".+....+. ListClerks",
+                "......+. SignIn",
+                ".+...... ManagePerks",
+                ".+....+. CountInside",
+                ".+...... ManageSources",
+                ".+....+. ClosePlaces",
+                ".++...+. Check",
+                ".+....+. SeeChecks",
+                ".+....+. Override",
+                ".+...++. ListOverrides",
+                ".+++..+. Redeem",
+                ".+...... Decide",
+                ".+++..+. Release",
+                ".+...... Void",
+                ".+...... RevokeTokens",
+                ".+++..+. Introspect",
+                ".+..+... WriteScores",
+                ".+..++.+ ReadScores",
+                ".......+ ReadAsKlout",
+                ".+...+.. Audit",
+                ".+...... AnswerSubjects",
             ]
         );
     }
@@ -247,7 +253,7 @@ mod tests {
         assert_eq!(managed(Role::Operator), [Role::Operator, Role::Admin]);
         assert_eq!(
             managed(Role::Admin),
-            [Role::Admin, Role::Kiosk, Role::Door, Role::Feeder, Role::Auditor, Role::Desk]
+            [Role::Admin, Role::Kiosk, Role::Door, Role::Feeder, Role::Auditor, Role::Desk, Role::Reader]
         );
         assert_eq!(managed(Role::Kiosk), []);
     }

@@ -1,17 +1,18 @@
-//! `perkgate score`: imports a feed of scores, shows one score.
+//! `perkgate score`: imports a feed of scores, computes them, shows one and its history.
 
 use std::fmt;
 use std::path::PathBuf;
 
 use clap::Subcommand;
 use jiff::Timestamp;
+use jiff::civil::Date;
 use serde::Serialize;
 
 use super::error::CliError;
 use super::feed::{self, FeedFile, FeedFormat, format_of};
 use super::once::{self, MerchantFlag, Needs};
 use super::output::progress::Counting;
-use super::output::{counted, write_part};
+use super::output::{counted, write_line, write_part};
 use super::{Completion, Invocation};
 use crate::foundation::decimal::Decimal;
 use crate::foundation::ids::{MerchantId, SourceName};
@@ -19,9 +20,11 @@ use crate::foundation::subject::SubjectHandle;
 use crate::gateway::Gateway;
 use crate::scores::computing::Mode;
 use crate::scores::computing::run::{ComputeProgress, ComputeReport};
+use crate::scores::history::{Changes, KEPT_DAYS};
 use crate::scores::import::ImportConfig;
 use crate::scores::score::SourceKind;
 use crate::scores::{ScoreError, Source};
+use crate::scoring::observation::date_of;
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -65,6 +68,21 @@ enum Action {
         /// Compute everyone who is enrolled, not only those who are due.
         #[arg(long, conflicts_with = "dry_run")]
         all: bool,
+    },
+    /// Show the values that a score had, day by day.
+    ///
+    /// The value at the end of each UTC day on which there was a score, as far back as 400 days.
+    History {
+        /// The person: `network:handle` or a member number.
+        #[arg(value_name = "SUBJECT")]
+        subject: SubjectHandle,
+        #[arg(long, value_name = "NAME", help = "Where the score comes from")]
+        source: SourceName,
+        #[command(flatten)]
+        merchant: MerchantFlag,
+        /// The last so many days, today among them.
+        #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(i64).range(1..=KEPT_DAYS))]
+        days: i64,
     },
     /// Show the score of a subject as it stands in the database.
     Show {
@@ -119,6 +137,48 @@ impl fmt::Display for Shown {
     }
 }
 
+#[derive(Serialize)]
+struct HistoryShown {
+    source: SourceName,
+    subject: String,
+    changes: ChangesShown,
+    low: Option<Decimal>,
+    high: Option<Decimal>,
+    days: Vec<HistoryDay>,
+}
+
+#[derive(Serialize)]
+struct ChangesShown {
+    day: Option<Decimal>,
+    week: Option<Decimal>,
+    month: Option<Decimal>,
+}
+
+#[derive(Serialize)]
+struct HistoryDay {
+    day: Date,
+    value: Decimal,
+}
+
+impl fmt::Display for HistoryShown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { source, subject, changes, low, high, days } = self;
+        for HistoryDay { day, value } in days {
+            write_line!(f, "{day}  {value}")?;
+        }
+        for (days, change) in [("a day", changes.day), ("a week", changes.week), ("a month", changes.month)] {
+            if let Some(change) = change {
+                let sign = if change > Decimal::default() { "+" } else { "" };
+                write_line!(f, "Changed by {sign}{change} in {days}")?;
+            }
+        }
+        match (low, high) {
+            (Some(low), Some(high)) => write_part!(f, "From {low} to {high} in 90 days"),
+            _ => write_part!(f, "{subject} has had no score from `{source}` in 90 days"),
+        }
+    }
+}
+
 pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, CliError> {
     match args.action {
         Action::Import { file, source, merchant, format } => {
@@ -152,6 +212,27 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, Cli
                 Ok(*run.report())
             })?;
             invocation.output.show(&Computed { dry_run, report })?;
+            Ok(Completion::Succeeded)
+        }
+        Action::History { subject, source, merchant, days } => {
+            let history = invocation.with_gateway(Needs::Existing, async |gateway| {
+                let (merchant, source) = whose(gateway, &merchant, &source).await?;
+                let references = gateway.keyring.subject_refs(&merchant, &subject);
+                let now = gateway.clock.now();
+                Ok(gateway.scores.history(&merchant, &source.name, references, now).await.map_err(ScoreError::from)?)
+            })?;
+            let days = history.last(days).map(|(day, value)| HistoryDay { day: date_of(day), value }).collect();
+            let (low, high) = history.extremes().unzip();
+            let subject = subject.as_str().to_owned();
+            let Changes { day, week, month } = history.changes();
+            invocation.output.show(&HistoryShown {
+                source,
+                subject,
+                changes: ChangesShown { day, week, month },
+                low,
+                high,
+                days,
+            })?;
             Ok(Completion::Succeeded)
         }
         Action::Show { subject, source, merchant } => {

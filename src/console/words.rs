@@ -72,6 +72,7 @@ pub(super) fn role_words(role: crate::access::Role) -> &'static str {
         Role::Door => "Door",
         Role::Feeder => "Feeder",
         Role::Desk => "Desk",
+        Role::Reader => "Reader",
     }
 }
 

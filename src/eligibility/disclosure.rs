@@ -3,11 +3,9 @@
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use super::subject_access::{ExplainedEvent, HeldOnPerson, PersonalRecord};
-use crate::foundation::clock::from_seconds;
 use crate::foundation::decimal::Decimal;
 use crate::foundation::ids::SourceName;
 use crate::foundation::json::Json;
@@ -18,7 +16,9 @@ use crate::scores::attributes::AttributeHeld;
 use crate::scores::enrolment::Consents;
 use crate::scores::enrolment::account::LinkedAccount;
 use crate::scores::erasing::ScoreHeld;
+use crate::scores::history::Stretch;
 use crate::scores::signals::SignalHeld;
+use crate::scoring::observation::date_of;
 
 /// The result of an erasure. It doesn't repeat who it was.
 #[derive(Debug, Serialize)]
@@ -54,6 +54,11 @@ pub struct DisclosedRecord {
     pub since: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scores: Option<Vec<DisclosedScore>>,
+    /// The values that stood before, of 400 days; none where there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub score_history: Option<Vec<DisclosedStretch>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub klout_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attributes: Option<Vec<DisclosedAttribute>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -88,6 +93,15 @@ pub struct DisclosedScore {
     pub value: Decimal,
     pub observed_at: Timestamp,
     pub recorded_at: Timestamp,
+}
+
+/// A value that a score had, and the UTC days at whose end it stood.
+#[derive(Debug, Serialize)]
+pub struct DisclosedStretch {
+    pub source: SourceName,
+    pub value: Decimal,
+    pub first_day: Date,
+    pub last_day: Date,
 }
 
 /// An attribute that is kept.
@@ -154,6 +168,9 @@ impl DisclosedRecord {
         let consents = enrolment.map(|it| it.consents);
         let of_some = held.as_ref().map(|held| &held.signals).filter(|signals| !signals.is_empty());
         let signals = of_some.map(|signals| signals.iter().map(DisclosedSignals::from).collect());
+        let of_some = held.as_ref().map(|held| &held.score_history).filter(|history| !history.is_empty());
+        let score_history = of_some.map(|history| history.iter().map(DisclosedStretch::from).collect());
+        let klout_id = held.as_ref().and_then(|held| held.klout_id).map(|id| id.to_string());
         let (scores, limits) = held.map(|HeldOnPerson { scores, limits, .. }| (scores, limits)).unzip();
         let record = Self {
             subject: subject.as_str().to_owned(),
@@ -161,6 +178,8 @@ impl DisclosedRecord {
             former_pseudonym: person.as_ref().and_then(|person| person.former.as_ref()).map(name),
             since: person.map(|person| person.since),
             scores: scores.map(|scores| scores.into_iter().map(DisclosedScore::from).collect()),
+            score_history,
+            klout_id,
             attributes,
             accounts,
             consents,
@@ -214,6 +233,13 @@ impl From<ScoreHeld> for DisclosedScore {
     }
 }
 
+impl From<&(SourceName, Stretch)> for DisclosedStretch {
+    fn from((source, stretch): &(SourceName, Stretch)) -> Self {
+        let Stretch { first_day, last_day, value } = *stretch;
+        Self { source: source.clone(), value, first_day: date_of(first_day), last_day: date_of(last_day) }
+    }
+}
+
 impl From<&LinkedAccount> for DisclosedAccount {
     fn from(linked: &LinkedAccount) -> Self {
         let LinkedAccount { network, account, state, linked_at, .. } = linked;
@@ -224,8 +250,7 @@ impl From<&LinkedAccount> for DisclosedAccount {
 impl From<&SignalHeld> for DisclosedSignals {
     fn from(held: &SignalHeld) -> Self {
         let SignalHeld { network, signal, number, first_day, last_day } = held;
-        let day = |day: i64| TimeZone::UTC.to_datetime(from_seconds(day.saturating_mul(86_400))).date();
-        let (first_day, last_day) = (day(*first_day), day(*last_day));
+        let (first_day, last_day) = (date_of(*first_day), date_of(*last_day));
         Self { network: network.clone(), signal: signal.clone(), number: *number, first_day, last_day }
     }
 }

@@ -11,7 +11,7 @@ use crate::access::Merchant;
 use crate::database::DatabaseError;
 use crate::decision::reason::Reason;
 use crate::decision::remedy::remedy;
-use crate::foundation::ids::PerkSlug;
+use crate::foundation::ids::{PerkSlug, SourceName};
 use crate::foundation::subject::SubjectHandle;
 use crate::keyring::Keyring;
 use crate::ledger::entry::Actor;
@@ -23,6 +23,7 @@ use crate::perks::error::PerkError;
 use crate::scores::attributes::AttributeHeld;
 use crate::scores::enrolment::{Enrolment, EnrolmentError};
 use crate::scores::erasing::ScoreHeld;
+use crate::scores::history::Stretch;
 use crate::scores::signals::SignalHeld;
 use crate::scores::{Enrolments, ScoreError, Scores};
 
@@ -52,6 +53,10 @@ pub struct PersonalRecord {
 #[derive(Debug, Clone)]
 pub struct HeldOnPerson {
     pub scores: Vec<ScoreHeld>,
+    /// The values that stood before, the earliest of a source first.
+    pub score_history: Vec<(SourceName, Stretch)>,
+    /// The number by which clients of Klout's API know them, if they have one.
+    pub klout_id: Option<i64>,
     pub attributes: Vec<AttributeHeld>,
     pub limits: Vec<LimitHeld>,
     /// None where they are not enrolled.
@@ -132,9 +137,20 @@ impl SubjectAccess {
             let pruned_before = self.ledger.reader().pruned_before(&merchant.id).await?;
             let attributes = self.scores.attributes().held_on(&merchant.id, references).await?;
             let scores = self.scores.held_on(&merchant.id, references).await?;
+            let score_history = self.scores.history_held_on(&merchant.id, references).await?;
+            let klout_id = self.scores.klout_id_of(&merchant.id, references).await?;
             let enrolment = self.enrolments.find(&merchant.id, handle).await?;
             let signals = self.enrolments.signals_of(&merchant.id, references).await?;
-            Some(HeldOnPerson { scores, attributes, limits, enrolment, signals, pruned_before })
+            Some(HeldOnPerson {
+                scores,
+                score_history,
+                klout_id,
+                attributes,
+                limits,
+                enrolment,
+                signals,
+                pruned_before,
+            })
         };
         let Some(person) = person else {
             if cursor.is_some() {

@@ -9,6 +9,7 @@ use actix_web::{App, Error, HttpRequest, HttpResponse, web};
 use utoipa_actix_web::AppExt;
 
 use super::documents::Documents;
+use super::klout;
 use super::middleware::allowed_methods::{AllowedMethods, refuse};
 use super::routes::{routes, undocumented};
 use crate::gateway::Gateway;
@@ -35,6 +36,7 @@ pub fn app(
         .configure(routes)
         .into_app()
         .configure(undocumented)
+        .configure(klout::mount)
         .configure(beside)
         .default_service(web::to(refuse_unrouted))
         .wrap(from_fn(attend))

@@ -21,6 +21,7 @@ mod door_errors;
 mod enumerations;
 mod error_mapping;
 pub mod health;
+mod klout;
 pub(crate) mod metrics_page;
 pub mod middleware;
 mod ndjson;

@@ -20,7 +20,7 @@ use super::v1::grants::lists as grant_lists;
 use super::v1::perks::{
     approvals, backtests, closures, diff, occupancy, picture, simulations, steps, version_steps, versions,
 };
-use super::v1::scores::{explain, sources};
+use super::v1::scores::{explain, history, sources};
 use super::v1::{attributes, audit, checks, grants, links, perks, reports, scores, subject_requests, subjects, tokens};
 use super::well_known::{get_jwks, get_log_keys};
 use crate::access::role::permit::{
@@ -135,6 +135,7 @@ pub fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>) 
                 .service(permitted(WriteScores, scores::put_score))
                 .service(permitted(ReadScores, scores::get_score))
                 .service(permitted(ReadScores, explain::get_score_explanation))
+                .service(permitted(ReadScores, history::get_score_history))
                 .service(permitted(WriteScores, scores::delete_score))
                 .service(permitted(ManageSources, sources::create_source))
                 .service(permitted(ManageSources, sources::list_sources))

@@ -8,6 +8,8 @@ use super::computing::store::due::delete_due_of;
 use super::enrolment;
 use super::error::ScoreError;
 use super::handle::Scores;
+use super::history::{self, Stretch};
+use super::klout_ids;
 use super::memory::ScoreKey;
 use super::score::Score;
 use super::signals::store::count_signals_of;
@@ -54,6 +56,30 @@ impl Scores {
         Ok(held)
     }
 
+    /// The values that the person's scores had before those that stand, the earliest of a source first.
+    ///
+    /// # Errors
+    /// [`ScoreError::Database`].
+    pub async fn history_held_on(
+        &self,
+        merchant: &MerchantId,
+        subject: SubjectRefs,
+    ) -> Result<Vec<(SourceName, Stretch)>, ScoreError> {
+        let sources = self.source_names(merchant).await?;
+        let merchant = merchant.clone();
+        let read = move |conn: &mut AnyConnection| {
+            let mut held = Vec::new();
+            for source in sources {
+                for reference in subject.in_order() {
+                    let kept = history::store::list_kept(conn, (&merchant, &source), &reference)?;
+                    held.extend(kept.into_iter().map(|stretch| (source.clone(), stretch)));
+                }
+            }
+            Ok::<_, DatabaseError>(held)
+        };
+        Ok(self.database.read(read).await?)
+    }
+
     /// Erases a person: their scores from all the merchant's sources, their attributes and their
     /// enrolment, with what the ledger holds on them, in
     /// one transaction. Their signals say nothing any more then, as the secret they are hashed under is destroyed; they
@@ -90,9 +116,13 @@ impl Scores {
                     delete_due_of(conn, &of, reference)?;
                 }
                 for ScoreKey { merchant, source, subject } in &rows {
-                    forgotten.scores += u64::from(store::delete_score(conn, merchant, source, subject)?);
+                    let was_there = store::delete_score(conn, merchant, source, subject)?;
+                    // One that ended leaves a history only.
+                    let had_been = history::store::delete(conn, merchant, source, subject)?;
+                    forgotten.scores += u64::from(was_there || had_been);
                 }
                 for reference in &people {
+                    klout_ids::store::delete(conn, &of, reference)?;
                     let deleted = attributes::store::delete_values_of(conn, &of, reference)?;
                     forgotten.attributes += u64::try_from(deleted).unwrap_or(u64::MAX);
                 }

@@ -19,10 +19,12 @@ use super::attributes::Attributes;
 use super::cache::{FORGOTTEN_AT_ONCE, ScoreCache, to_the_end};
 use super::error::ScoreError;
 use super::following::Follower;
+use super::history;
 use super::import::{Import, ImportConfig, LARGE_IMPORTS};
+use super::klout_ids;
 use super::lookups::Lookups;
 use super::memory::ScoreKey;
-use super::score::{PutOutcome, Score, Source, SourceKind};
+use super::score::{KLOUT, PutOutcome, Score, Source, SourceKind};
 use super::score_feed::ScoreFeed;
 use super::store;
 use super::store::epochs::bump_epochs;
@@ -138,6 +140,7 @@ impl Scores {
                         }
                     }
                     let new = [(row.subject, score)];
+                    history::store::keep(conn, (&row.merchant, &row.source), &[&row.subject], now)?;
                     if store::upsert_scores(conn, &row.merchant, &row.source, &new, now)? == 1 {
                         bump_epochs(conn, [&row.subject])?;
                         return Ok(PutOutcome::Accepted);
@@ -154,7 +157,7 @@ impl Scores {
         .await
     }
 
-    /// Removes a score; whether there was one. The next look-up finds none.
+    /// Removes a score with its history; whether there was one. The next look-up finds none.
     ///
     /// # Errors
     /// [`ScoreError::Database`].
@@ -173,6 +176,10 @@ impl Scores {
                 let mut was_there = false;
                 for row in &rows {
                     was_there |= store::delete_score(conn, &row.merchant, &row.source, &row.subject)?;
+                    history::store::delete(conn, &row.merchant, &row.source, &row.subject)?;
+                    if row.source.as_str() == KLOUT {
+                        klout_ids::store::delete(conn, &row.merchant, &row.subject)?;
+                    }
                 }
                 bump_epochs(conn, rows.iter().map(|row| &row.subject))?;
                 Ok::<_, DatabaseError>(was_there)
@@ -211,6 +218,9 @@ impl Scores {
                 .map(|(subject, _)| ScoreKey { merchant: merchant.clone(), source: source.clone(), subject: *subject })
                 .collect();
             let write = move |conn: &mut AnyConnection| {
+                let mut subjects: Vec<&SubjectRef> = chunk.iter().map(|(subject, _)| subject).collect();
+                subjects.sort_unstable();
+                history::store::keep(conn, (&merchant, &source), &subjects, now)?;
                 let written = store::upsert_scores(conn, &merchant, &source, &chunk, now)?;
                 bump_epochs(conn, chunk.iter().filter(|_| written > 0).map(|(subject, _)| subject))?;
                 Ok::<_, DatabaseError>(written)

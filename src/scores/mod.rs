@@ -5,7 +5,8 @@
 //! - `kept`: what the caches keep, and under which keys
 //! - `lookups`: what the caches lack, asked of the database together; `gathering`: how questions come together
 //! - `attributes`: what else is kept of people, in the same way
-//! - `computing`: scores from signals by a model
+//! - `computing`: scores from signals by a model; `history`: the values that scores had, day by day
+//! - `klout_ids`: by which numbers clients of Klout's API know people
 //! - `enrolment`: the people who are scored by what is known of them; `signals`: what is known
 //! - `import`, `feed` (of which kind, such as `score_feed`), `lines`, `table`, `rows`: a feed of scores, or of what else is kept of people; `erasing`: the scores of one person shown, and erased
 //!
@@ -19,7 +20,7 @@
 //! knows a name, and no error repeats one.
 //!
 //! Who locks several rows of this room does so in the order of `subjects`, `enrolments` (people in the order of their
-//! references), `linked_accounts`, `ended_links`, `signals`, `heard_networks`, `sources`, `score_due`, `scores`, attributes,
+//! references), `linked_accounts`, `ended_links`, `signals`, `heard_networks`, `sources`, `score_due`, `scores`, `score_history`, `klout_ids`, attributes,
 //! `epochs`; a run holds its lease first.
 //!
 //! To read another kind of feed, add a [`rows::Format`] and its arm in [`rows::RowReader`]; to keep
@@ -38,8 +39,10 @@ pub mod following;
 pub mod freshness;
 mod gathering;
 mod handle;
+pub mod history;
 pub mod import;
 pub mod kept;
+pub mod klout_ids;
 pub mod lines;
 mod lookups;
 pub mod memory;

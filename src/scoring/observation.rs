@@ -1,6 +1,10 @@
 //! One signal, as it was seen on one day.
 
 use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
+use crate::foundation::clock::from_seconds;
 
 /// The most that a level, a running count or one delivery may say: more is a mistake of the sender.
 pub const LARGEST_VALUE: u64 = 1_000_000_000_000_000_000;
@@ -29,6 +33,12 @@ pub struct Observation {
 #[must_use]
 pub fn day_of(at: Timestamp) -> i64 {
     at.as_second().div_euclid(86_400)
+}
+
+/// The date of a day that is counted from 1970 on.
+#[must_use]
+pub fn date_of(day: i64) -> Date {
+    TimeZone::UTC.to_datetime(from_seconds(day.saturating_mul(86_400))).date()
 }
 
 /// The quarters in which an act counts so many days afterwards: all four in the first week, none from the 90th day on.

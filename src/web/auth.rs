@@ -14,7 +14,7 @@ use actix_web::web::Data;
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest};
 
 use super::address;
-use super::cors::{Readable, require_origin};
+use super::cors::require_origin;
 use super::problem::{Kind, Problem};
 use super::rate_limit::Allowance;
 use super::state::State;
@@ -31,11 +31,12 @@ pub async fn require_key(
     req: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    match admit(&req).await {
-        Ok((principal, allowance, readable)) => {
-            tracing::Span::current().record("principal", principal.key.as_str());
-            req.extensions_mut().insert(principal);
-            req.extensions_mut().insert(readable);
+    let admitted = match bearer(req.headers()) {
+        Ok(secret) => admit(req.request(), secret).await,
+        Err(refused) => Err(refused.into()),
+    };
+    match admitted {
+        Ok(allowance) => {
             let mut response = next.call(req).await?.map_into_boxed_body();
             if let Some(allowance) = allowance {
                 allowance.write(response.headers_mut());
@@ -46,11 +47,14 @@ pub async fn require_key(
     }
 }
 
-async fn admit(req: &ServiceRequest) -> Result<(Arc<Principal>, Option<Allowance>, Readable), Problem> {
+/// Lets the key into the request, if it is known and has not asked too often: it is the caller from then on.
+///
+/// # Errors
+/// [`Problem`].
+pub async fn admit(req: &HttpRequest, secret: &str) -> Result<Option<Allowance>, Problem> {
     let (Some(gateway), Some(state)) = (req.app_data::<Data<Gateway>>(), req.app_data::<Data<State>>()) else {
         return Err(Problem::new(Kind::Internal, "The door was built without its gateway."));
     };
-    let secret = bearer(req.headers())?;
     let now = gateway.clock.now();
     let principal = match gateway.directory.recognize(secret, now) {
         Ok(principal) => principal,
@@ -68,7 +72,10 @@ async fn admit(req: &ServiceRequest) -> Result<(Arc<Principal>, Option<Allowance
     };
     let allowance = state.limits.take(&principal.key)?;
     let readable = require_origin(req.headers(), gateway, &principal)?;
-    Ok((principal, allowance, readable))
+    tracing::Span::current().record("principal", principal.key.as_str());
+    req.extensions_mut().insert(principal);
+    req.extensions_mut().insert(readable);
+    Ok(allowance)
 }
 
 /// The key, from the one place where it may stand (RFC 6750 §2.1): a query lands in logs.

@@ -99,6 +99,20 @@ impl TryFrom<String> for VersionNumber {
     }
 }
 
+/// A number of days, 1 to 400; query parameters come as text.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(try_from = "String")]
+pub struct DayCount(pub i64);
+
+impl TryFrom<String> for DayCount {
+    type Error = &'static str;
+    fn try_from(text: String) -> Result<Self, &'static str> {
+        let number =
+            text.parse().ok().filter(|number| (1..=400).contains(number) && text.bytes().all(|b| b.is_ascii_digit()));
+        number.map(Self).ok_or("give a number of days from 1 to 400")
+    }
+}
+
 /// Why a text with a NUL is refused: PostgreSQL's text can't hold one, SQLite's can, and one answer on every database
 /// is better than a failure on one. Not so in forms: a token that holds one is one that is not alive.
 pub(crate) const NUL: &str = "a NUL character (U+0000) can't stand in any text here: leave it out";

@@ -203,7 +203,7 @@ async fn show(gateway: &Gateway, url: String, once: bool) -> Result<Show, CliErr
         match role {
             Role::Kiosk | Role::Desk => key.location = Some("SFO-A".to_owned()),
             Role::Door => key.audience = Some("sfo-lounge".to_owned()),
-            Role::Operator | Role::Admin | Role::Feeder | Role::Auditor => {}
+            Role::Operator | Role::Admin | Role::Feeder | Role::Auditor | Role::Reader => {}
         }
         let (_, secret) = gateway.directory.create_key(key, ACTOR).await?;
         keys.push((role.as_str().to_owned(), secret.expose().to_owned()));

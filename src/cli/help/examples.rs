@@ -150,6 +150,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         &["perkgate report grants --group-by week", "perkgate report grants --format html -o grants.html"],
     ),
     ("score compute", &["perkgate score compute influence --merchant cathay --dry-run"]),
+    ("score history", &["perkgate score history twitter:ada --source klout --days 90"]),
     ("score import", &["perkgate score import scores.csv --source klout --merchant cathay"]),
     ("score show", &["perkgate score show twitter:ada --source klout"]),
     ("serve", &["perkgate serve", "perkgate serve --listen 0.0.0.0:8080 --issuer https://perks.example.com"]),

@@ -17,7 +17,7 @@ use crate::access::Merchant;
 use crate::database::followed::POLL_EVERY;
 use crate::eligibility::disclosure::{
     DisclosedAccount, DisclosedAttribute, DisclosedEvent, DisclosedLimit, DisclosedRecord, DisclosedScore,
-    DisclosedSignals, ErasureOutcome,
+    DisclosedSignals, DisclosedStretch, ErasureOutcome,
 };
 use crate::foundation::boarding_pass::BoardingPass;
 use crate::foundation::ids::MerchantId;
@@ -183,6 +183,12 @@ impl fmt::Display for RecordView {
         }
         for DisclosedScore { source, value, observed_at, recorded_at } in record.scores.iter().flatten() {
             write_line!(f, "Score {value} from `{source}`, observed {observed_at}, written {recorded_at}")?;
+        }
+        for DisclosedStretch { source, value, first_day, last_day } in record.score_history.iter().flatten() {
+            write_line!(f, "Score {value} from `{source}`, from {first_day} to {last_day}")?;
+        }
+        if let Some(id) = &record.klout_id {
+            write_line!(f, "Known as {id} to clients of Klout's API")?;
         }
         for DisclosedAttribute { attribute, value, valid_until, recorded_at } in record.attributes.iter().flatten() {
             write_part!(f, "Attribute `{attribute}` {}", value.canonical())?;

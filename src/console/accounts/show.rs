@@ -43,7 +43,7 @@ fn other_role(account: &Account) -> Option<Role> {
     match account.role {
         Role::Admin => Some(Role::Auditor),
         Role::Auditor => Some(Role::Admin),
-        Role::Operator | Role::Kiosk | Role::Door | Role::Feeder | Role::Desk => None,
+        Role::Operator | Role::Kiosk | Role::Door | Role::Feeder | Role::Desk | Role::Reader => None,
     }
 }
 

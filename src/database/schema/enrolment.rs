@@ -94,3 +94,23 @@ diesel::table! {
         held_until -> BigInt,
     }
 }
+
+diesel::table! {
+    score_history (merchant_id, source, subject_ref, first_day) {
+        merchant_id -> Text,
+        source -> Text,
+        subject_ref -> Binary,
+        first_day -> BigInt,
+        last_day -> BigInt,
+        value -> BigInt,
+    }
+}
+
+diesel::table! {
+    klout_ids (merchant_id, id) {
+        merchant_id -> Text,
+        id -> BigInt,
+        subject_ref -> Binary,
+        sealed -> Binary,
+    }
+}

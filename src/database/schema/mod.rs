@@ -8,7 +8,8 @@ mod report;
 pub use account::{account_links, account_recovery_codes, account_sessions, accounts, log_in_attempts};
 pub use desk::{clerks, devices, overrides, pin_guesses, referrals, subject_requests};
 pub use enrolment::{
-    ended_links, enrolments, heard_networks, leases, linked_accounts, models, score_due, signals, sources,
+    ended_links, enrolments, heard_networks, klout_ids, leases, linked_accounts, models, score_due, score_history,
+    signals, sources,
 };
 pub use report::{report_heads, report_people, report_quarters};
 
@@ -350,6 +351,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     ended_links,
     enrolments,
     heard_networks,
+    klout_ids,
     leases,
     linked_accounts,
     models,
@@ -370,6 +372,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     sources,
     attributes_seen,
     score_due,
+    score_history,
     scores,
     signals,
     subjects,

@@ -6,6 +6,7 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::Data;
 use actix_web::{HttpResponse, post};
 use jiff::Timestamp;
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -126,6 +127,13 @@ pub struct RecordView {
     since: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     scores: Option<Vec<ScoreHeldView>>,
+    /// The values that stood before, of 400 days. Absent where there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    score_history: Option<Vec<StretchHeldView>>,
+    /// The number by which clients of Klout's API know them. Absent where they have none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "635263")]
+    klout_id: Option<String>,
     /// Absent where there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
     attributes: Option<Vec<AttributeHeldView>>,
@@ -166,6 +174,22 @@ pub struct ScoreHeldView {
     /// When it was written here.
     #[schema(value_type = String, format = DateTime)]
     recorded_at: Timestamp,
+}
+
+/// A value that a score had before.
+#[derive(ToSchema)]
+#[schema(as = ScoreStretchHeld)]
+#[expect(dead_code, reason = "describes what `eligibility::disclosure` writes")]
+pub struct StretchHeldView {
+    #[schema(value_type = String, example = "klout")]
+    source: SourceName,
+    #[schema(value_type = f64, example = 45.5)]
+    value: Decimal,
+    /// The first UTC day at whose end it stood.
+    #[schema(value_type = String, format = Date, example = "2026-11-20")]
+    first_day: Date,
+    #[schema(value_type = String, format = Date, example = "2026-11-21")]
+    last_day: Date,
 }
 
 /// An attribute that is kept.

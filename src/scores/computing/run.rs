@@ -17,7 +17,9 @@ use crate::foundation::ids::{MerchantId, SourceName};
 use crate::foundation::subject::SubjectRef;
 use crate::scores::Scores;
 use crate::scores::cache::to_the_end;
+use crate::scores::enrolment;
 use crate::scores::error::ScoreError;
+use crate::scores::history;
 use crate::scores::memory::ScoreKey;
 use crate::scores::score::Score;
 use crate::scores::store::epochs::bump_epochs;
@@ -334,9 +336,15 @@ fn write_change(
     let is_same = |subject: &SubjectRef| held.get(subject) == seen.get(subject);
     new.retain(|(subject, _)| is_same(subject));
     ended.retain(is_same);
+    let mut touched: Vec<&SubjectRef> = new.iter().map(|(subject, _)| subject).chain(&ended).collect();
+    touched.sort_unstable();
+    history::store::keep(conn, of, &touched, now)?;
     store::replace_scores(conn, of, &new, now)?;
     for subject in &ended {
         delete_score(conn, of.0, of.1, subject)?;
+        if !enrolment::is_enrolled(conn, of.0, subject)? {
+            history::store::delete(conn, of.0, of.1, subject)?;
+        }
     }
     bump_epochs(conn, new.iter().map(|(subject, _)| subject).chain(&ended))?;
     let mut postponed = 0;

@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 
 use super::Scores;
 use super::computing::store::due::mark_due;
+use super::history;
 use super::signals::store::count_signals_of;
 use super::signals::store::ended;
 use crate::database::{AnyConnection, Database, DatabaseError};
@@ -248,6 +249,7 @@ impl Enrolments {
                 let Some(accounts) = delete(conn, &merchant, &refs.current)? else { return Ok(false) };
                 // Their scores end with the next run.
                 mark_due(conn, &merchant, &[refs.current], this.context.clock.now())?;
+                history::store::delete_computed(conn, &merchant, &refs.current)?;
                 let facts = Unenrolled { accounts, signals, subject: person.name().into() };
                 events.push(event(&merchant, actor, UNENROLLED, &person, (WrittenFacts::of(&facts), None)));
                 Ok::<_, EnrolmentError>(true)
@@ -307,6 +309,15 @@ pub(in crate::scores) fn delete(
     let accounts = count(store::delete_accounts(conn, merchant, subject)?);
     ended::note(conn, merchant, subject, &networks)?;
     Ok(Some(accounts))
+}
+
+/// True if the person is enrolled: their scores may have a history then.
+pub(in crate::scores) fn is_enrolled(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    subject: &SubjectRef,
+) -> Result<bool, DatabaseError> {
+    Ok(store::find(conn, merchant, subject)?.is_some())
 }
 
 /// The networks on which an account is proven: only from there signals are taken and count.

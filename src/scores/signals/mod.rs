@@ -21,6 +21,7 @@ pub use store::SignalHeld;
 
 use super::enrolment::Enrolments;
 use super::error::ScoreError;
+use super::history;
 use super::import::Import;
 use super::rows::Format;
 use crate::database::{AnyConnection, DatabaseError};
@@ -80,11 +81,12 @@ impl Enrolments {
         }
     }
 
-    /// Deletes what is too old to count at `now`, and what ended links left; how many signals that were.
+    /// Deletes what is too old to count at `now`, what ended links left, and the days of scores' histories that are kept no more; how many signals that were.
     ///
     /// # Errors
     /// The database's; what was deleted by then remains deleted.
     pub async fn sweep_once(&self, now: Timestamp) -> Result<usize, DatabaseError> {
+        history::sweep(&self.database, now).await?;
         let before = day_of(now) - KEPT;
         let mut deleted = store::ended::sweep(&self.database).await?;
         loop {

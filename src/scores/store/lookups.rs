@@ -28,6 +28,26 @@ pub fn find_score(
     Ok(row.map(score))
 }
 
+/// True if a score stands; it is held until the transaction ends: nobody deletes it meanwhile.
+pub fn hold_score(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    source: &SourceName,
+    subject: &SubjectRef,
+) -> Result<bool, DatabaseError> {
+    macro_rules! query {
+        () => {
+            scores::table.find((merchant.as_str(), source.as_str(), &subject.0[..])).select(scores::value)
+        };
+    }
+    let found: Option<i64> = match conn {
+        AnyConnection::Postgres(c) => query!().for_share().first(c).optional()?,
+        // A writer to SQLite is alone.
+        AnyConnection::Sqlite(c) => query!().first(c).optional()?,
+    };
+    Ok(found.is_some())
+}
+
 /// The score that stands for a person, under the first of their references that has one.
 pub fn find_current(
     conn: &mut AnyConnection,

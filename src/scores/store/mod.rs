@@ -3,7 +3,7 @@
 pub mod epochs;
 mod lookups;
 
-pub use lookups::{find_current, find_score, find_scores};
+pub use lookups::{find_current, find_score, find_scores, hold_score};
 
 use std::collections::HashMap;
 

@@ -40,6 +40,14 @@ fn an_import_keeps_the_good_lines_and_lists_the_bad_ones() {
         shown,
         json!({"source": "klout", "subject": "twitter:ada", "value": 47.25, "observed_at": "2012-05-08T09:00:00Z"})
     );
+    let history = terminal.ask("score history TWITTER:ada --source klout --merchant cathay");
+    assert_eq!((&history["high"], &history["changes"]["day"]), (&json!(47.25), &json!(null)));
+    assert_eq!(history["days"].as_array().map(Vec::len), Some(1));
+    let read = terminal.read("score history twitter:ada --source klout --merchant cathay --days 400");
+    assert!(read.contains("  47.25") && read.contains("From 47.25 to 47.25 in 90 days"), "{read}");
+    let none = terminal.read("score history twitter:eve --source klout --merchant cathay");
+    assert!(none.contains("has had no score from `klout`"), "{none}");
+    terminal.refused("score history twitter:ada --source klout --merchant cathay --days 401", 2);
     let absent = terminal.refused("score show twitter:eve --source klout --merchant cathay", 1);
     assert_eq!(
         absent,

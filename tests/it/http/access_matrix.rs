@@ -281,6 +281,7 @@ pub(super) const SAMPLES: &[Sample] = &[
     sample("get_score_explanation", Foreign::Nothing, |it| {
         get(format!("/v1/scores/influence/put-{}/explain", it.caller))
     }),
+    sample("get_score_history", Foreign::Nothing, |it| get(format!("/v1/scores/klout/put-{}/history", it.caller))),
     sample("import_scores", Foreign::Nothing, |_| {
         (Method::POST, "/v1/scores/klout/import".into(), Value::String("subject,value,observed_at\n".into()))
     }),
@@ -580,6 +581,7 @@ fn every_operation_has_a_sample_that_reaches_it() {
             "update_merchant",
             "put_score",
             "get_score_explanation",
+            "get_score_history",
             "import_scores",
             "put_attribute",
             "get_attribute",

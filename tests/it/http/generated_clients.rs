@@ -15,7 +15,7 @@ fn document() -> String {
 
 /// All that the program said, which must have succeeded.
 #[track_caller]
-fn output(command: &mut Command) -> String {
+pub(super) fn output(command: &mut Command) -> String {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let (said, complained) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{command:?}\n{said}\n{complained}");

@@ -11,6 +11,7 @@ mod connections;
 mod cors;
 mod generated_clients;
 mod hostile_text;
+mod klout;
 mod malformed;
 mod openapi;
 mod stopping;

@@ -7,6 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::find_source;
+use super::history::ChangesView;
 use crate::access::role::permit::ReadScores;
 use crate::foundation::clock::from_micros;
 use crate::foundation::decimal::Decimal;
@@ -54,6 +55,8 @@ pub struct ScoreExplanationView {
     /// The points that a little more would add, the most first.
     steps: Vec<ScoreStepView>,
     percentile: PercentileView,
+    /// The differences of the score that checks go by to earlier ones.
+    changes: ChangesView,
 }
 
 /// The points that one measure of a signal contributed.
@@ -138,8 +141,9 @@ pub(crate) async fn get_score_explanation(
     let subject = read_subject(&subject)?;
     let model = gateway.scores.model_of(merchant, &source).await?;
     let model = model.ok_or_else(|| ScoreError::NotComputed(source.clone()))?;
-    let reference = gateway.keyring.subject_refs(merchant, &subject).current;
-    let person = gateway.scores.gather(merchant, reference, gateway.clock.now()).await?;
+    let (references, now) = (gateway.keyring.subject_refs(merchant, &subject), gateway.clock.now());
+    let person = gateway.scores.gather(merchant, references.current, now).await?;
+    let history = gateway.scores.history(merchant, &source, references, now).await?;
     let computed = compute(&model, &person.activity);
     let value = computed.as_ref().map(|it| it.score);
     let (below, of) = gateway.scores.rank(merchant, &source, value.unwrap_or_default()).await?;
@@ -153,6 +157,7 @@ pub(crate) async fn get_score_explanation(
         parts: computed.as_ref().map(parts).unwrap_or_default().into_iter().map(ScorePartView::from).collect(),
         steps: steps.map(ScoreStepView::from).collect(),
         percentile: PercentileView { below, of },
+        changes: history.changes().into(),
         subject: subject.as_str().to_owned(),
         source,
     }))

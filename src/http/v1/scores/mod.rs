@@ -2,6 +2,7 @@
 
 pub mod explain;
 pub mod feed;
+pub mod history;
 pub mod sources;
 
 use actix_web::web::{Data, Payload};
@@ -119,6 +120,8 @@ pub(crate) async fn get_score(
 }
 
 /// Delete a score
+///
+/// With its history.
 #[utoipa::path(
     tag = "scores",
     params(

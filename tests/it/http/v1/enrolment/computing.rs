@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
+use perkgate::access::Role;
 use perkgate::foundation::decimal::Decimal;
 use perkgate::foundation::ids::SourceName;
 use perkgate::foundation::subject::SubjectRef;
@@ -368,7 +369,31 @@ async fn an_explanation_adds_up_to_the_score_that_checks_go_by() {
         assert_eq!(explained["percentile"], json!({"below": 0, "of": 1}));
         let steps = explained["steps"].as_array().unwrap();
         assert!(!steps.is_empty() && steps[0]["words"].as_str().unwrap().starts_with("10 more people"), "{explained}");
+        assert_eq!(explained["changes"], json!({"day": null, "week": null, "month": null}), "there was none before");
         auditor.get("/v1/scores/klout/cx:1/explain").await.problem(404, "not_found");
         app.admin(&app.american).await.get("/v1/scores/influence/cx:1/explain").await.problem(404, "not_found");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_computed_score_has_a_history_until_the_person_leaves() {
+    for app in TestApp::all().await {
+        let (admin, reader) = (app.admin(&app.cathay).await, app.role(&app.cathay, Role::Reader).await);
+        let source = make(&admin, "influence").await;
+        with_life(&app, &admin, "cx:1").await;
+        computed(&app, &source, Mode::Write).await;
+        let history = async || reader.get("/v1/scores/influence/cx:1/history?days=400").await.is(200);
+        let first = reader.get("/v1/scores/influence/cx:1").await.is(200)["value"].clone();
+        assert_eq!(history().await["days"], json!([{"day": "2012-05-08", "value": first}]));
+        // Long enough that all ages away.
+        app.world.pass(100 * 86_400);
+        let report = computed(&app, &source, Mode::Write).await;
+        assert_eq!(report.ended, 1);
+        let ended = history().await;
+        let days = ended["days"].as_array().unwrap();
+        assert_eq!((days.len(), &days[99]["value"], &ended["changes"]["day"]), (100, &first, &Value::Null));
+        admin.post("/v1/subjects/accounts/delete", &json!({"subject": "cx:1"})).await.is(204);
+        computed(&app, &source, Mode::Write).await;
+        assert_eq!(history().await["days"].as_array().map(Vec::len), Some(0), "with the person");
     }
 }
