@@ -44,7 +44,7 @@ function put(page) {
   const [own, other] = [at("ask"), page.getElementById("ask")];
   own.replaceChildren(...other.childNodes);
   document.title = page.title;
-  at("said").textContent = at("shown").querySelector("h1")?.closest("div,section")?.innerText ?? "";
+  at("said").textContent = [...at("shown").querySelectorAll(".note.good, .verdict, .panel > h1")].map((it) => it.innerText).join(" ");
   const wanted = at("shown").querySelector("[autofocus]") ?? at("scan");
   wanted.focus();
   if (wanted === at("scan")) wanted.select();
@@ -109,6 +109,13 @@ function countDown() {
   }
 }
 
+// A finger or a mouse on the side holds it as it is; where there is no mouse, what was touched last counts as nothing.
+const hasMouse = matchMedia("(hover: hover)");
+let isPressed = false;
+document.addEventListener("pointerdown", () => (isPressed = true));
+for (const end of ["pointerup", "pointercancel"]) document.addEventListener(end, () => (isPressed = false));
+const isHeld = (part) => isPressed || part.contains(document.activeElement) || (hasMouse.matches && part.matches(":hover"));
+
 /** Who is inside, as it changes; never under a finger. */
 async function look() {
   if (document.hidden) return;
@@ -119,9 +126,8 @@ async function look() {
   tellAway(false);
   if (came.status >= 400) return location.reload();
   const made = came.page.body;
-  const isHeld = at("side").contains(document.activeElement) || at("side").matches(":hover");
   // The token of a page is the same on each of them: two that say the same are the same.
-  if (!isHeld && made.innerHTML.trim() !== at("side").innerHTML.trim()) at("side").replaceChildren(...made.childNodes);
+  if (!isHeld(at("side")) && made.innerHTML.trim() !== at("side").innerHTML.trim()) at("side").replaceChildren(...made.childNodes);
   if (document.querySelector("[data-waits]") && document.activeElement === at("scan") && at("scan").value === "") await show(location.pathname);
 }
 

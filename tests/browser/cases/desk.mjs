@@ -69,6 +69,9 @@ async function signIn(page, press) {
   await page.locator("#who .name").waitFor();
 }
 
+/** Waits until the page says that this was done. */
+const notes = (page, words) => page.locator("#shown .note").getByText(words).waitFor();
+
 const inside = (page) => page.locator("#side .occ .vh").innerText();
 
 async function axeFindsNothing(page, name) {
@@ -132,7 +135,7 @@ async function evening(t, { options, press }) {
   await page.fill("#delta", "-1");
   await page.fill("#why", "One left by the other door.");
   await press(page, button(page, "Correct the count"));
-  await page.getByText("The count is corrected.").waitFor();
+  await notes(page, "The count is corrected.");
   assert.equal(await inside(page), "1");
   await press(page, page.getByRole("link", { name: "All visits" }));
   await says(page, "Who is inside");
@@ -146,11 +149,11 @@ async function evening(t, { options, press }) {
   await scan(page, press, "twitter:rich");
   await says(page, "The place is closed");
   await press(page, button(page, "Open it now"));
-  await page.getByText("The place is open again.").waitFor();
+  await notes(page, "The place is open again.");
   await scan(page, press, "twitter:rich");
   await says(page, "First lounge");
   await press(page, page.locator("#who button"));
-  await page.getByText("You are signed off.").waitFor();
+  await notes(page, "You are signed off.");
   assert.equal(await page.locator("#who button").count(), 0);
 }
 
@@ -279,7 +282,7 @@ export const tests = {
     }
     await page.goto("/desk/close");
     await button(page, "Close the place").click();
-    await page.getByText("The place is closed.").waitFor();
+    await notes(page, "The place is closed.");
     await axeFindsNothing(page, "closed");
   },
 

@@ -457,3 +457,28 @@ async fn what_was_typed_is_there_while_the_database_is_away() {
     desk.act("/desk/count", &[("attempt", "one"), ("delta", "3"), ("why", "Three came.")]).await;
     assert_eq!(desk.inside().await, 4);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_person_decides_is_shown_at_the_desk_that_asked() {
+    for app in TestApp::all().await {
+        let rule = r#"{"score":{"source":"klout","on_missing":"refer"},"tiers":[{"id":"main","name":"Main lounge",
+            "when":{"attr":"score","op":"gte","value":40}}],"token":{"audience":"sfo-lounge","ttl":"PT30M"}}"#;
+        app.lounge(rule, "50").await;
+        let admin = app.admin(&app.cathay).await;
+        let mut desk = Desk::new(&app, 'a').await;
+        for (who, decision, title) in [
+            ("twitter:new", json!({"decision": "grant", "tier": "main", "note": "in person"}), "Main lounge</h1>"),
+            ("twitter:old", json!({"decision": "deny", "note": "nobody"}), "Not admitted: a person said no</h1>"),
+        ] {
+            let asked = desk.ask(who).await;
+            says(&desk.page, "A person decides this</h1>");
+            says(&desk.page, "data-waits");
+            let check = asked.rsplit_once('/').unwrap().1;
+            let decided = admin.post(&format!("/v1/referrals/{check}/decide"), &decision).await;
+            assert!(decided.status < 300, "{}", decided.text);
+            desk.open(&asked).await;
+            says(&desk.page, title);
+            assert!(!desk.page.contains("data-waits") && !desk.page.contains("in person"), "{}", desk.page);
+        }
+    }
+}
