@@ -75,6 +75,16 @@ pub(super) struct Running {
 impl Running {
     /// Binds first: the issuer is the address when none is given.
     pub(super) async fn start(settings: Settings, migrate: bool, invocation: &Invocation) -> Result<Self, CliError> {
+        Self::start_with(settings, migrate, invocation, false).await
+    }
+
+    /// The same; with `own_links` people's links lead to this very address when no base is given.
+    pub(super) async fn start_with(
+        mut settings: Settings,
+        migrate: bool,
+        invocation: &Invocation,
+        own_links: bool,
+    ) -> Result<Self, CliError> {
         let bind = |name, address: SocketAddr| {
             let bound = TcpListener::bind(address).and_then(|socket| {
                 socket.set_nonblocking(true)?;
@@ -85,6 +95,9 @@ impl Running {
         let listener = bind("listen", settings.server.listen)?;
         let address = listener.local_addr()?;
         let issuer = settings.server.issuer_at(address);
+        if own_links {
+            settings.server.link_base.get_or_insert_with(|| format!("http://{address}"));
+        }
         // Recorded whether or not anyone listens: the listener may come with the next start only.
         let recorded = Metrics::start()?;
         let metrics = match settings.server.metrics_listen {

@@ -184,10 +184,10 @@ pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<Completion, Cl
 async fn start(stage: &Stage, invocation: &Invocation) -> Result<Running, CliError> {
     let mut settings = stage.settings.clone();
     let asked = settings.is_given(&table::LISTEN);
-    match Running::start(settings.clone(), stage.dir.is_none(), invocation).await {
+    match Running::start_with(settings.clone(), stage.dir.is_none(), invocation, true).await {
         Err(CliError::Listen { error, .. }) if !asked && error.kind() == std::io::ErrorKind::AddrInUse => {
             settings.server.listen.set_port(0);
-            Running::start(settings, stage.dir.is_none(), invocation).await
+            Running::start_with(settings, stage.dir.is_none(), invocation, true).await
         }
         started => started,
     }

@@ -4,5 +4,6 @@
 mod desk;
 mod door;
 mod kiosk;
+mod my;
 mod pairing;
 mod screen;
