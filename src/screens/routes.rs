@@ -3,7 +3,7 @@
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
 
-use super::desk::{acts, answer, ask as ask_at_desk, place, sign, visits};
+use super::desk::{acts, answer, ask as ask_at_desk, inside, place, sign};
 use super::door::{attend_screen, get_nothing};
 use super::kiosk::{self, ask};
 use super::{assets, desk, gate, my, pair, wall};
@@ -49,8 +49,8 @@ pub fn mount(config: &mut ServiceConfig) {
                 .service(acts::post_paid)
                 .service(acts::post_undo)
                 .service(acts::post_guests)
-                .service(visits::get_inside)
-                .service(visits::post_release)
+                .service(inside::get_inside)
+                .service(inside::post_release)
                 .service(place::get_count)
                 .service(place::post_count)
                 .service(place::get_close)

@@ -94,7 +94,7 @@ struct OpeningView {
     left: u64,
     resets: Option<Moment>,
     until: Moment,
-    /// What is asked of guests who pay.
+    /// The price of the first offer that has one, with its currency.
     price: Option<(String, String)>,
 }
 

@@ -33,7 +33,7 @@ const PIN: &str = "pin";
 /// The field by which sending it again is known.
 const ATTEMPT: &str = "attempt";
 
-/// What is typed, by its field, with its label: it can be mended where something doesn't fit.
+/// The fields that are typed, with their labels: they can be mended where something doesn't fit.
 const TYPED: [(&str, &str); 8] = [
     ("reference", "Reference of the payment"),
     ("amount", "Price"),

@@ -4,7 +4,7 @@
 //! - `caller`: the desk and the clerk who acts at it; `form`: what is sent, and how it comes back when it isn't done
 //! - `frame`: what stands around each page; `words`: how it says instants and codes
 //! - `ask`: a person is asked for; `answer`: what a desk may see of it; `acts`: override, paid entry, undo, who came
-//! - `visits`: who is inside; `place`: the count is corrected, the place is closed; `sign`: a clerk signs in and off
+//! - `visits`, `inside`: who is inside; `place`: the count is corrected, the place is closed; `sign`: a clerk signs in and off
 //!
 //! Nothing of a person is in an address: what is scanned is posted, and shown by the id of its check.
 
@@ -14,9 +14,10 @@ pub(super) mod ask;
 mod caller;
 mod form;
 mod frame;
+pub(super) mod inside;
 pub(super) mod place;
 pub(super) mod sign;
-pub(super) mod visits;
+mod visits;
 mod words;
 
 use actix_web::web::Data;
@@ -59,7 +60,7 @@ pub(super) struct DoneQuery {
     done: String,
 }
 
-/// What was done, in words.
+/// The words for an act that was done.
 fn words_of(done: &str) -> Option<&'static str> {
     Some(match done {
         "left" => "They have left, and their place is free.",
