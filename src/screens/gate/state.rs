@@ -1,4 +1,4 @@
-//! What a door's page has to know in order to check tokens alone.
+//! The keys and the terms by which a door's page checks tokens alone.
 
 use std::collections::BTreeMap;
 
