@@ -121,7 +121,7 @@ enum Command {
     Score(score::Args),
     /// Import what others did with people who are enrolled.
     Signal(signal::Args),
-    /// Show, check, compare and fit models of scores, and take a score apart.
+    /// Show, check, compare, fit and publish models of scores, and take a score apart.
     Model(model::Args),
     /// Erase a person, or tell them what is held on them.
     Subject(subject::Args),

@@ -63,7 +63,7 @@ struct SourceView {
 
 impl From<Source> for SourceView {
     fn from(source: Source) -> Self {
-        let Source { name, minimum: min, maximum: max, refresh, kind, model } = source;
+        let Source { name, minimum: min, maximum: max, refresh, kind, model, .. } = source;
         Self { name, min, max, refresh, kind: kind.as_str(), model }
     }
 }

@@ -20,6 +20,7 @@ use crate::ledger::cases::requests::{RequestKind as Wanted, RequestStatus as Req
 use crate::ledger::door::Meanwhile;
 use crate::ledger::events::KINDS;
 use crate::ledger::grants::undo::UndoReason as Undoing;
+use crate::perks::models::ModelStatus as StatusOfModel;
 use crate::perks::perk::{PerkStatus as Offer, VersionStatus as Stage};
 use crate::perks::purpose::Purpose as Declared;
 use crate::perks::schema;
@@ -81,6 +82,8 @@ enumerations! {
     AccountState = words(&StateOfAccount::ALL.map(StateOfAccount::as_str));
     /// The side of a signal that counts: by how many people, on what was noticed most, the account's standing.
     Measure = words(&MeasureOfSignal::ALL.map(MeasureOfSignal::as_str));
+    /// Where a model of a source is.
+    ModelStatus = words(&StatusOfModel::ALL.map(StatusOfModel::as_str));
     /// The way in which scores of a source come about.
     SourceKind = words(&KindOfSource::ALL.map(KindOfSource::as_str));
     /// The declared purpose of a perk.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::value::RawValue;
 
+use super::against::Against;
 use super::checked::Checked;
 use super::findings::{At, FindingPlace, Findings, Wrong};
 use super::fingerprints::Fingerprints;
@@ -27,6 +28,7 @@ use super::tables::pruned::Pruned;
 use super::tables::redemptions::{Redemptions, SINGLE};
 use super::tables::referrals::Referrals;
 use super::tables::rules::Rules;
+use super::tables::scored::models::Models;
 use super::tables::subjects::Subjects;
 use crate::audit::reader::body::{Body, EndFacts, Facts, PerkFacts, Unreadable, read};
 use crate::audit::reader::guests::{CorrectedFacts, CorrectionFacts};
@@ -47,14 +49,6 @@ pub(crate) struct ExpectedState {
     newest: Option<i64>,
 }
 
-/// The records that grants and redemptions are held against.
-enum Against {
-    /// The tables of a database.
-    Tables { grants: Box<Grants>, redemptions: Redemptions },
-    /// Each other, there being nothing else.
-    Events(GrantLifecycles),
-}
-
 /// The expected state of one log.
 pub(crate) struct ExpectedLog<'a> {
     log: &'a Identity,
@@ -67,6 +61,7 @@ pub(crate) struct ExpectedLog<'a> {
     parties: PartiesSoFar,
     undoable: Undoable,
     rules: Rules,
+    models: Models,
     approvals: Approvals,
     keys: Keys,
     gateway_keys: GatewayKeys,
@@ -104,6 +99,7 @@ impl ExpectedState {
             parties: PartiesSoFar::new(self.fingerprints.clone()),
             undoable: Undoable::new(self.fingerprints.clone()),
             rules: Rules::default(),
+            models: Models::default(),
             approvals: Approvals::default(),
             keys: Keys::default(),
             gateway_keys: GatewayKeys::default(),
@@ -339,6 +335,7 @@ impl ExpectedLog<'_> {
             kind if kind.starts_with("rule.") => {
                 self.rules.take(at, body, &read(facts)?, &self.approvals, self.gaps.is_part(), findings);
             }
+            "source.created" | "model.published" => self.models.take(&read(facts)?),
             "key.created" => {
                 self.approvals.key_created(body);
                 self.keys.created(body, read(facts)?);
@@ -389,6 +386,7 @@ impl ExpectedLog<'_> {
         let referrals = self.referrals.close(conn, name, merchant, &gaps, findings)?;
         (checked.rules, checked.referrals) = (checked.rules + rules.rows, checked.referrals + referrals.rows);
         checked.unheld += rules.unheld + referrals.unheld;
+        self.models.close(conn, name, merchant, gaps.is_part(), findings)?;
         self.closures.close(conn, name, merchant, gaps.is_part(), findings)?;
         self.overrides.close(conn, name, merchant, &gaps, findings)?;
         self.ends.close(conn, name, merchant, gaps.any(), findings)?;

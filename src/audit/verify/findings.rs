@@ -186,6 +186,8 @@ wrongs! {
     Incoherent { reason: &'static str } = "event_incoherent", "the event contradicts itself: {reason}";
     Enrolment { subject: String, part: &'static str } = "enrolment_mismatch",
         "the enrolment of {subject} is not what the events make of it: {part}";
+    Model { name: String, part: &'static str } = "model_mismatch",
+        "the model of the source {name} is not what the events make of it: {part}";
     Closure { closure: String, part: &'static str } = "closure_mismatch",
         "the closure {closure} is not what the events make of it: {part}";
     Request { request: String, part: &'static str } = "subject_request_mismatch",

@@ -1,5 +1,6 @@
 //! The verification of a whole database: one snapshot, all logs, all tables.
 
+mod against;
 pub mod checked;
 pub(crate) mod expected_state;
 pub mod findings;

@@ -14,6 +14,8 @@ use crate::ledger::grants::ending::ReturnError;
 use crate::ledger::occupancy::OccupancyError;
 use crate::ledger::write::gateway_keys::RotationError;
 use crate::perks::error::PerkError;
+use crate::perks::models::ModelError;
+use crate::scores::ScoreError;
 
 impl From<PerkError> for CliError {
     fn from(error: PerkError) -> Self {
@@ -21,6 +23,19 @@ impl From<PerkError> for CliError {
             PerkError::NotFound(perk) => Self::UnknownPerk(perk),
             PerkError::VersionNotFound { perk, version } => Self::UnknownVersion { perk, version },
             other => Self::Perk(other),
+        }
+    }
+}
+
+impl From<ModelError> for CliError {
+    fn from(error: ModelError) -> Self {
+        match error {
+            ModelError::Unfit(errors) => Self::Faulty(errors),
+            ModelError::NotComputed(source) => Self::Score(ScoreError::NotComputed(source)),
+            ModelError::NotSubmitted | ModelError::Unknown => Self::Absent { kind: "model", id: String::new() },
+            ModelError::Perk(error) => error.into(),
+            ModelError::Ledger(error) => error.into(),
+            ModelError::Database(error) => error.into(),
         }
     }
 }

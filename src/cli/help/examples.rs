@@ -104,6 +104,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("migrate", &["perkgate migrate", "perkgate migrate --database-url sqlite:perkgate.db"]),
     ("model diff", &["perkgate model diff model-7.json model-8.json"]),
     ("model lint", &["perkgate model lint model.json"]),
+    ("model publish", &["perkgate model publish model.json --source influence --merchant cathay"]),
     ("model show", &["perkgate model show", "perkgate model show model.json --json"]),
     ("openapi", &["perkgate openapi", "perkgate openapi --schema"]),
     ("perk backtest", &["perkgate perk backtest sfo-lounge --from 2026-11-01T00:00:00Z -f lounge.yaml"]),

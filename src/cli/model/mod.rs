@@ -1,4 +1,5 @@
-//! `perkgate model`: models of scores as files (lint, diff, fit), and a score taken apart. It needs no gateway.
+//! `perkgate model`: models of scores as files (lint, diff, fit), and a score taken apart, without a gateway; and publishing
+//! one.
 
 mod explain;
 mod files;
@@ -11,10 +12,13 @@ use clap::Subcommand;
 use serde::Serialize;
 
 use super::error::CliError;
+use super::once::{self, ACTOR, MerchantFlag, Needs};
 use super::output::{table, write_block, write_line, write_part};
 use super::{Completion, Invocation};
 use crate::foundation::count::counted_as;
 use crate::foundation::decimal::Decimal;
+use crate::foundation::ids::SourceName;
+use crate::perks::models::{GRACE_DAYS, LONGEST_GRACE};
 use crate::scoring::diff::diff;
 use crate::scoring::model::Model;
 
@@ -45,6 +49,21 @@ enum Action {
     },
     /// Fit a draft to a population: the full value of each signal, and the curve.
     Fit(fit::Args),
+    /// Publish a model: a computed source computes by it from now on, for everyone.
+    ///
+    /// Where the merchant asks for four eyes, it waits until someone has approved it over HTTP.
+    Publish {
+        #[arg(value_name = "FILE", help = "The model, JSON or YAML; `-` is standard input")]
+        model: PathBuf,
+        /// A computed source.
+        #[arg(long, value_name = "NAME")]
+        source: SourceName,
+        #[command(flatten)]
+        merchant: MerchantFlag,
+        /// For how many days the model before counts too, where it makes a score the better one.
+        #[arg(long, value_name = "N", default_value_t = GRACE_DAYS, value_parser = clap::value_parser!(u16).range(0..=i64::from(LONGEST_GRACE)))]
+        grace_days: u16,
+    },
     /// Take a person's score apart: what each signal contributes, and what a little more would add.
     Explain(explain::Args),
 }
@@ -80,6 +99,23 @@ impl fmt::Display for Shown {
 
 fn thousandths(number: u64) -> String {
     Decimal::from_thousandths(i64::try_from(number).unwrap_or(i64::MAX)).to_string()
+}
+
+#[derive(Serialize)]
+struct Published {
+    source: SourceName,
+    model: String,
+    status: &'static str,
+}
+
+impl fmt::Display for Published {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { source, model, status } = self;
+        match *status {
+            "submitted" => write_part!(f, "The model {model} waits for someone else to approve it for `{source}`"),
+            _ => write_part!(f, "`{source}` computes by the model {model} from now on"),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -125,6 +161,15 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, Cli
         Action::Lint { model } => {
             let model = files::sound_model(&model)?;
             invocation.output.show(&Linted { hash: model.hash() })?;
+        }
+        Action::Publish { model, source, merchant, grace_days } => {
+            let json = files::sound_model(&model)?.to_json();
+            let published = invocation.with_gateway(Needs::Existing, async |gateway| {
+                let merchant = once::merchant(gateway, &merchant).await?.id;
+                Ok(gateway.catalog.submit_model(&merchant, ACTOR, &source, (&json, grace_days)).await?)
+            })?;
+            let (model, status) = (published.hash, published.status.as_str());
+            invocation.output.show(&Published { source, model, status })?;
         }
         Action::Diff { before, after } => {
             let of = |path| files::model(path).map_err(|error| CliError::NoAnswer(Box::new(error)));

@@ -11,6 +11,8 @@ diesel::table! {
         kind -> Text,
         model -> Nullable<Text>,
         due_after -> Nullable<Binary>,
+        grace_model -> Nullable<Text>,
+        grace_until -> Nullable<BigInt>,
     }
 }
 
@@ -112,5 +114,18 @@ diesel::table! {
         id -> BigInt,
         subject_ref -> Binary,
         sealed -> Binary,
+    }
+}
+
+diesel::table! {
+    source_models (merchant_id, source, hash) {
+        merchant_id -> Text,
+        source -> Text,
+        hash -> Text,
+        submitted_by -> Text,
+        submitted_at -> BigInt,
+        grace_days -> BigInt,
+        approved_by -> Nullable<Text>,
+        published -> Bool,
     }
 }

@@ -9,7 +9,7 @@ pub use account::{account_links, account_recovery_codes, account_sessions, accou
 pub use desk::{clerks, devices, overrides, pin_guesses, referrals, subject_requests};
 pub use enrolment::{
     ended_links, enrolments, heard_networks, klout_ids, leases, linked_accounts, models, score_due, score_history,
-    signals, sources,
+    signals, source_models, sources,
 };
 pub use report::{report_heads, report_people, report_quarters};
 
@@ -373,6 +373,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     attributes_seen,
     score_due,
     score_history,
+    source_models,
     scores,
     signals,
     subjects,

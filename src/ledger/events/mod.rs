@@ -45,7 +45,7 @@ use crate::tlog::merkle;
 pub const VERSION: i64 = 1;
 
 /// Every kind of event that is written. None is ever taken out: logs hold them for good.
-pub const KINDS: [&str; 67] = [
+pub const KINDS: [&str; 69] = [
     "account.attached",
     "account.link_made",
     "account.reset",
@@ -81,6 +81,8 @@ pub const KINDS: [&str; 67] = [
     "merchant.created",
     "merchant.renamed",
     "merchant.rezoned",
+    "model.published",
+    "model.submitted",
     "occupancy.corrected",
     "perk.created",
     "perk.paused",

@@ -56,6 +56,14 @@ facts! {
         value_type: Option<Text<'a>>,
     }
 
+    /// The facts of `model.submitted` and `model.published`, which are about a source: the model by its hash.
+    pub struct ModelChanged<'a> {
+        /// Until when the model before counts too: `model.published` only, where it does.
+        grace_until: Option<Timestamp>,
+        model: Text<'a>,
+        source: Text<'a>,
+    }
+
     /// The facts of `source.created`.
     pub struct SourceCreated<'a> {
         /// Absent where feeders push.

@@ -124,6 +124,30 @@ pub(super) fn require_approval(
     }
 }
 
+/// Passes when the merchant doesn't ask for four eyes, or `actor` is someone else than `first`, who asked `since`.
+pub(super) fn require_another_in(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    first: &str,
+    since: Timestamp,
+    actor: &Actor,
+) -> Result<(), PerkError> {
+    if !is_required(conn, merchant)? {
+        return Ok(());
+    }
+    if actor.key.is_none() {
+        return Err(PerkError::NoPerson);
+    }
+    let person = name_of(actor);
+    if is_same_person(conn, merchant, first, &person)? {
+        return Err(PerkError::SelfApproval);
+    }
+    if is_younger(conn, merchant, &person, Some(since.as_microsecond()))? {
+        return Err(PerkError::YoungKey);
+    }
+    Ok(())
+}
+
 impl Catalog {
     /// Returns the merchant's requirement as it is now.
     ///
@@ -171,23 +195,8 @@ impl Catalog {
         since: Timestamp,
         actor: &Actor,
     ) -> Result<(), PerkError> {
-        let (merchant, first, person) = (merchant.clone(), first.to_owned(), name_of(actor));
-        let is_nobody = actor.key.is_none();
-        let read = move |conn: &mut AnyConnection| {
-            if !is_required(conn, &merchant)? {
-                return Ok(());
-            }
-            if is_nobody {
-                return Err(PerkError::NoPerson);
-            }
-            if is_same_person(conn, &merchant, &first, &person)? {
-                return Err(PerkError::SelfApproval);
-            }
-            if is_younger(conn, &merchant, &person, Some(since.as_microsecond()))? {
-                return Err(PerkError::YoungKey);
-            }
-            Ok(())
-        };
+        let (merchant, first, actor) = (merchant.clone(), first.to_owned(), actor.clone());
+        let read = move |conn: &mut AnyConnection| require_another_in(conn, &merchant, &first, since, &actor);
         self.database.read(read).await
     }
 

@@ -1,7 +1,7 @@
 //! Computing scores: from the signals of enrolled people, by the model of a source, to rows that are written as feeders'
 //! are, so that caches hear of them alike.
 //!
-//! - `sources`: making such a source; `run`: a run, chunk by chunk
+//! - `sources`: making such a source; `publishing`: another model for one; `run`: a run, chunk by chunk
 //! - `store`: models, who is due, what is known of them, and what is written
 //!
 //! A score depends on its own person's signals and the model only (`scoring`), and changes on days that are known before:
@@ -9,6 +9,7 @@
 //! one in which everyone is due. It can be broken off anywhere: who was computed is due no more, who was not still is.
 //! No check waits for it.
 
+pub mod publishing;
 pub mod run;
 mod sources;
 pub mod store;
@@ -29,8 +30,10 @@ use crate::foundation::clock::Clock;
 use crate::foundation::decimal::Decimal;
 use crate::foundation::ids::{MerchantId, SourceName};
 use crate::foundation::subject::SubjectRef;
+use crate::scoring::activity::Activity;
 use crate::scoring::model::Model;
 use crate::scoring::observation::day_of;
+use crate::scoring::score::{Computed, compute};
 use crate::telemetry::Outage;
 use store::due;
 use store::gathering::{self, GatheredPerson};
@@ -47,6 +50,27 @@ pub enum Mode {
     DryRun,
 }
 
+/// The models by which a source computes: a score is the better of what they make.
+#[derive(Debug, Clone)]
+pub struct Models {
+    pub current: Model,
+    /// The one before, for a while after another was published.
+    pub before: Option<Model>,
+}
+
+impl Models {
+    /// The score by the model that makes the better one, with that model; none where nothing is known that counts.
+    #[must_use]
+    pub fn compute(&self, activity: &Activity) -> Option<(&Model, Computed<'_>)> {
+        let of = |model| compute(model, activity).map(|computed| (model, computed));
+        let before = self.before.as_ref().and_then(of);
+        match (of(&self.current), before) {
+            (Some(current), Some(before)) => Some(if before.1.score > current.1.score { before } else { current }),
+            (current, before) => current.or(before),
+        }
+    }
+}
+
 impl Scores {
     /// Begins to compute a source for those who are due at `clock`'s now.
     ///
@@ -59,9 +83,9 @@ impl Scores {
         mode: Mode,
         clock: Clock,
     ) -> Result<ComputeRun, ScoreError> {
-        let model = self.model_of(merchant, source).await?;
-        let model = model.ok_or_else(|| ScoreError::NotComputed(source.clone()))?;
-        ComputeRun::begin(self.clone(), (merchant.clone(), source.clone()), model, mode, clock).await
+        let models = self.models_of(merchant, source, clock.now()).await?;
+        let models = models.ok_or_else(|| ScoreError::NotComputed(source.clone()))?;
+        ComputeRun::begin(self.clone(), (merchant.clone(), source.clone()), models, mode, clock).await
     }
 
     /// Makes everyone who is enrolled due for a source: the next run does so, and computes everyone again.
@@ -77,13 +101,18 @@ impl Scores {
         }
     }
 
-    /// The model by which a source computes; none for one that doesn't compute.
+    /// The models by which a source computes at `now`; none for one that doesn't compute.
     ///
     /// # Errors
     /// The database's.
-    pub async fn model_of(&self, merchant: &MerchantId, source: &SourceName) -> Result<Option<Model>, DatabaseError> {
+    pub async fn models_of(
+        &self,
+        merchant: &MerchantId,
+        source: &SourceName,
+        now: Timestamp,
+    ) -> Result<Option<Models>, DatabaseError> {
         let (merchant, source) = (merchant.clone(), source.clone());
-        self.database.read(move |conn| store::find_model_of(conn, &merchant, &source)).await
+        self.database.read(move |conn| store::find_models_of(conn, &merchant, &source, now)).await
     }
 
     /// One person's signals, as they count on the day of `now`.
@@ -149,8 +178,8 @@ impl Scores {
         clock: &Clock,
         failing: &mut BTreeSet<(MerchantId, SourceName)>,
     ) -> Result<(), ScoreError> {
-        let today = day_of(clock.now());
-        let list = move |conn: &mut AnyConnection| store::list_due_sources(conn, today);
+        let now = clock.now();
+        let list = move |conn: &mut AnyConnection| store::list_due_sources(conn, now);
         for (merchant, source) in self.database.read(list).await? {
             let outcome = self.compute_source(&merchant, &source, clock).await;
             let of = (merchant, source);

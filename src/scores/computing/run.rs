@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tokio::runtime::Handle;
 
-use super::Mode;
 use super::store::gathering::{self, GatheredPerson};
 use super::store::{self, due, lease};
+use super::{Mode, Models};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::clock::{Clock, from_micros};
 use crate::foundation::decimal::Decimal;
@@ -24,9 +24,7 @@ use crate::scores::memory::ScoreKey;
 use crate::scores::score::Score;
 use crate::scores::store::epochs::bump_epochs;
 use crate::scores::store::{delete_score, list_scores};
-use crate::scoring::model::Model;
 use crate::scoring::observation::day_of;
-use crate::scoring::score::compute;
 
 /// The people of the first chunk, and of the largest: between them it goes by the time that one takes.
 const FIRST_CHUNK: i64 = 64;
@@ -75,7 +73,7 @@ impl ComputeReport {
 pub struct ComputeRun {
     scores: Scores,
     of: (MerchantId, SourceName),
-    model: Model,
+    models: Models,
     mode: Mode,
     clock: Clock,
     today: i64,
@@ -109,7 +107,7 @@ impl ComputeRun {
     pub(super) async fn begin(
         scores: Scores,
         of: (MerchantId, SourceName),
-        model: Model,
+        models: Models,
         mode: Mode,
         clock: Clock,
     ) -> Result<Self, ScoreError> {
@@ -117,7 +115,10 @@ impl ComputeRun {
         let today = day_of(now);
         loop {
             let of = of.clone();
-            let mark = move |conn: &mut AnyConnection| due::mark_some_due(conn, (&of.0, &of.1), now);
+            let mark = move |conn: &mut AnyConnection| {
+                store::end_grace(conn, (&of.0, &of.1), now)?;
+                due::mark_some_due(conn, (&of.0, &of.1), now)
+            };
             if !scores.database.write(mark).await? {
                 break;
             }
@@ -135,7 +136,7 @@ impl ComputeRun {
             }
         };
         let report = ComputeReport::default();
-        Ok(Self { scores, of, model, mode, clock, today, lease, after: Vec::new(), most: FIRST_CHUNK, due, report })
+        Ok(Self { scores, of, models, mode, clock, today, lease, after: Vec::new(), most: FIRST_CHUNK, due, report })
     }
 
     /// The report on what was done so far.
@@ -230,7 +231,7 @@ impl ComputeRun {
             ComputeReport { people: u64::try_from(turns.len()).unwrap_or(u64::MAX), ..ComputeReport::default() };
         for (subject, turn) in turns {
             let person = people.get(&subject).unwrap_or(&nobody);
-            let value = compute(&self.model, &person.activity).map(|computed| computed.score);
+            let value = self.models.compute(&person.activity).map(|(_, computed)| computed.score);
             let score = value.zip(person.observed_at).map(|(value, at)| Score::new(value, from_micros(at)));
             match (score, before.get(&subject)) {
                 (Some(score), Some(known)) if score == *known => {}

@@ -33,6 +33,8 @@ struct SourceRow {
     refresh_seconds: Option<i64>,
     kind: String,
     model: Option<String>,
+    grace_model: Option<String>,
+    grace_until: Option<i64>,
 }
 
 impl TryFrom<SourceRow> for Source {
@@ -49,6 +51,7 @@ impl TryFrom<SourceRow> for Source {
                 .find(|kind| kind.as_str() == row.kind)
                 .ok_or_else(|| DatabaseError::corrupt("kind of a source", &row.kind))?,
             model: row.model,
+            grace: row.grace_model.zip(row.grace_until.map(from_micros)),
         })
     }
 }

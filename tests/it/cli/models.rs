@@ -105,3 +105,20 @@ fn a_model_is_fitted_on_people_and_written_over_nothing() {
         terminal.refused("model fit draft.json --signals few.ndjson --population few --out few.json", 1).join("\n");
     assert!(few.contains("at least 1000 people"), "{few}");
 }
+
+#[test]
+fn a_model_is_published_for_a_computed_source() {
+    let terminal = Terminal::new();
+    terminal.ask("merchant create cathay --name 'Cathay Pacific'");
+    terminal.ask("source create influence --merchant cathay --computed");
+    let mut model = terminal.ask("model show")["model"].clone();
+    model["name"] = json!("ours");
+    terminal.write("ours.json", &model.to_string());
+    let published = terminal.ask("model publish ours.json --source influence --merchant cathay --grace-days 0");
+    assert_eq!((&published["source"], &published["status"]), (&json!("influence"), &json!("published")));
+    assert_eq!(published["model"], terminal.ask("model lint ours.json")["hash"]);
+    let read = terminal.read("model publish ours.json --source influence --merchant cathay");
+    assert!(read.contains("computes by the model"), "the same again: {read}");
+    terminal.refused("model publish ours.json --source klout --merchant cathay", 1);
+    terminal.refused("model publish ours.json --source influence --merchant cathay --grace-days 367", 2);
+}

@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 use perkgate::access::accounts::SecretToken;
 use perkgate::access::{Merchant, NewKey, Role};
 use perkgate::http::openapi;
+use perkgate::scoring::default_model::default_model;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -326,6 +327,19 @@ pub(super) const SAMPLES: &[Sample] = &[
     sample("create_source", Foreign::Nothing, |it| {
         (Method::POST, "/v1/sources".into(), json!({"name": format!("source-{}", it.caller), "min": 0, "max": 9}))
     }),
+    // Each merchant has a source of this name.
+    sample("create_model", Foreign::Nothing, |_| {
+        let model: Value = serde_json::from_str(&default_model().unwrap().to_json().canonical()).unwrap();
+        (Method::POST, "/v1/sources/influence/models".into(), json!({"model": model}))
+    }),
+    sample("list_models", Foreign::Nothing, |_| get("/v1/sources/influence/models".into())),
+    sample("get_model_diff", Foreign::Nothing, |_| {
+        get(format!("/v1/sources/influence/models/{}/diff", default_model().unwrap().hash()))
+    }),
+    sample("approve_model", Foreign::Nothing, |_| {
+        let path = format!("/v1/sources/influence/models/{}/approve", default_model().unwrap().hash());
+        (Method::POST, path, Value::Null)
+    }),
     sample("list_sources", Foreign::Nothing, |_| get("/v1/sources".into())),
     sample("create_merchant", Foreign::Nothing, |it| {
         (Method::POST, "/v1/merchants".into(), json!({"slug": format!("shop-{}", it.caller), "name": "Shop"}))
@@ -582,6 +596,10 @@ fn every_operation_has_a_sample_that_reaches_it() {
             "put_score",
             "get_score_explanation",
             "get_score_history",
+            "create_model",
+            "list_models",
+            "get_model_diff",
+            "approve_model",
             "import_scores",
             "put_attribute",
             "get_attribute",

@@ -53,6 +53,7 @@ const WITH_BODY: &[(&str, &str)] = &[
     ("POST", "/v1/subjects/accounts/delete"),
     ("PUT", "/v1/subjects/consents"),
     ("POST", "/v1/sources"),
+    ("POST", "/v1/sources/a/models"),
     ("POST", "/v1/keys"),
     ("POST", "/v1/merchants"),
     ("PATCH", "/v1/merchants/cathay"),

@@ -12,7 +12,7 @@ use perkgate::ledger::events::gateway_keys::{KeyBegun, KeyWithdrawn};
 use perkgate::ledger::events::logs::{EventsPruned, LogExported};
 use perkgate::ledger::events::occupancy::OccupancyCorrected;
 use perkgate::ledger::events::perks::{
-    ApprovalsChanged, AttributeChanged, PerkChanged, PlaceClosed, SourceCreated, VersionChanged,
+    ApprovalsChanged, AttributeChanged, ModelChanged, PerkChanged, PlaceClosed, SourceCreated, VersionChanged,
 };
 use perkgate::ledger::events::redemption::TokenRedeemed;
 use perkgate::ledger::events::subjects::{
@@ -56,6 +56,7 @@ pub(super) fn rewritten(kind: &str, body: &str) -> Result<String, EventError> {
         "key.created" | "key.revoked" => again::<KeyChanged<'_>>(body),
         "gateway_key.created" | "gateway_key.rotated" => again::<KeyBegun<'_>>(body),
         "gateway_key.revoked" => again::<KeyWithdrawn<'_>>(body),
+        "model.submitted" | "model.published" => again::<ModelChanged<'_>>(body),
         "source.created" => again::<SourceCreated<'_>>(body),
         kind if kind.starts_with("attribute.") => again::<AttributeChanged<'_>>(body),
         "occupancy.corrected" => again::<OccupancyCorrected<'_>>(body),
@@ -112,6 +113,8 @@ fn what_is_written_of_attributes_of_erasures_with_them_and_of_who_is_inside_has_
             "source.created",
             r#""kind":"computed","maximum":100,"minimum":1,"model":"sha256:0","refresh":"P1D","source":"influence""#,
         ),
+        ("model.published", r#""grace_until":"2012-06-07T19:00:00Z","model":"sha256:0","source":"influence""#),
+        ("model.submitted", r#""model":"sha256:0","source":"influence""#),
         ("source.created", r#""maximum":1000,"minimum":1,"source":"kred""#),
         ("subject.enrolled", r#""accounts":2,"subject":"sub_1""#),
         ("subject.unenrolled", r#""accounts":2,"signals":60,"subject":"sub_1""#),

@@ -395,7 +395,7 @@ async fn restored_from(read: impl Fn(String) -> String) -> Vec<(TestApp, Answers
 }
 
 /// Kinds that came after the builds whose databases are kept here: `event_types` has their bytes.
-const NEWER: [&str; 19] = [
+const NEWER: [&str; 21] = [
     "account.attached",
     "account.link_made",
     "account.reset",
@@ -408,6 +408,8 @@ const NEWER: [&str; 19] = [
     "clerk.reset",
     "device.confirmed",
     "merchant.renamed",
+    "model.published",
+    "model.submitted",
     "occupancy.corrected",
     "subject.consented",
     "subject.enrolled",

@@ -86,3 +86,21 @@ pub(crate) fn list_closures(conn: &mut AnyConnection, merchant: &str) -> Result<
         ))
         .load(conn)?)
 }
+
+/// A source's row: its name, its model, the one before, and until when that counts too.
+pub(crate) type SourceModelRow = (String, Option<String>, Option<String>, Option<i64>);
+
+/// The merchant's sources with their models.
+pub(crate) fn list_source_models(conn: &mut AnyConnection, merchant: &str) -> Result<Vec<SourceModelRow>> {
+    use crate::database::schema::sources;
+    Ok(sources::table
+        .filter(sources::merchant_id.eq(merchant))
+        .select((sources::name, sources::model, sources::grace_model, sources::grace_until))
+        .load(conn)?)
+}
+
+/// The merchant's models by their hashes, each in its canonical form.
+pub(crate) fn list_models(conn: &mut AnyConnection, merchant: &str) -> Result<Vec<(String, String)>> {
+    use crate::database::schema::models;
+    Ok(models::table.filter(models::merchant_id.eq(merchant)).select((models::hash, models::body)).load(conn)?)
+}

@@ -4,8 +4,8 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::enrolments::{EnrolmentFacts, Enrolments};
 use super::requests::Requests;
+use super::scored::enrolments::{EnrolmentFacts, Enrolments};
 use crate::audit::reader::body::{Body, Unreadable, read};
 use crate::audit::reader::instant::Instant;
 use crate::audit::reader::text::Text;

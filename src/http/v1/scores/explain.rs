@@ -18,7 +18,6 @@ use crate::http::openapi::problems::{ProblemsOfKeys, ProblemsOfNames};
 use crate::http::v1::checks::read_subject;
 use crate::scores::ScoreError;
 use crate::scoring::explain::{Part, Step, parts, steps};
-use crate::scoring::score::compute;
 use crate::web::auth::Authorized;
 use crate::web::extract::Path;
 use crate::web::problem::Problem;
@@ -44,7 +43,7 @@ pub struct ScoreExplanationView {
     /// When the network that has been silent for longest was last heard of.
     #[schema(value_type = Option<String>, format = DateTime)]
     observed_at: Option<Timestamp>,
-    /// The hash of the model.
+    /// The hash of the model. For a while after another was published, the one before where that makes the better score.
     #[schema(example = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
     model: String,
     /// Number of days of the last 90 on which others acted.
@@ -139,15 +138,15 @@ pub(crate) async fn get_score_explanation(
     let merchant = &caller.merchant()?.id;
     let source = find_source(&gateway, merchant, &source).await?.name;
     let subject = read_subject(&subject)?;
-    let model = gateway.scores.model_of(merchant, &source).await?;
-    let model = model.ok_or_else(|| ScoreError::NotComputed(source.clone()))?;
     let (references, now) = (gateway.keyring.subject_refs(merchant, &subject), gateway.clock.now());
     let person = gateway.scores.gather(merchant, references.current, now).await?;
     let history = gateway.scores.history(merchant, &source, references, now).await?;
-    let computed = compute(&model, &person.activity);
+    let models = gateway.scores.models_of(merchant, &source, now).await?;
+    let models = models.ok_or_else(|| ScoreError::NotComputed(source.clone()))?;
+    let (model, computed) = models.compute(&person.activity).map_or((&models.current, None), |(by, it)| (by, Some(it)));
     let value = computed.as_ref().map(|it| it.score);
     let (below, of) = gateway.scores.rank(merchant, &source, value.unwrap_or_default()).await?;
-    let steps = steps(&model, &person.activity, A_LITTLE).into_iter().take(MOST_STEPS);
+    let steps = steps(model, &person.activity, A_LITTLE).into_iter().take(MOST_STEPS);
     Ok(HttpResponse::Ok().json(ScoreExplanationView {
         value,
         observed_at: value.and(person.observed_at).map(from_micros),

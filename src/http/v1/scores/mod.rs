@@ -3,6 +3,7 @@
 pub mod explain;
 pub mod feed;
 pub mod history;
+pub mod models;
 pub mod sources;
 
 use actix_web::web::{Data, Payload};

@@ -2,6 +2,7 @@
 
 use actix_web::web::Data;
 use actix_web::{HttpResponse, get, post};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -59,12 +60,27 @@ pub struct SourceView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
     model: Option<String>,
+    /// The model before, which counts too where it makes the better score, for a while after another was published.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    grace: Option<GraceView>,
+}
+
+/// A model that counts for a while yet.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Grace)]
+pub struct GraceView {
+    /// Its hash.
+    #[schema(example = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
+    model: String,
+    #[schema(value_type = String, format = DateTime)]
+    until: Timestamp,
 }
 
 impl From<Source> for SourceView {
     fn from(source: Source) -> Self {
-        let Source { name, minimum: min, maximum: max, refresh, kind, model } = source;
-        Self { name, min, max, refresh, kind: kind.as_str(), model }
+        let Source { name, minimum: min, maximum: max, refresh, kind, model, grace } = source;
+        let grace = grace.map(|(model, until)| GraceView { model, until });
+        Self { name, min, max, refresh, kind: kind.as_str(), model, grace }
     }
 }
 

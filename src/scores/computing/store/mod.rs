@@ -11,6 +11,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Binary, Text};
 use jiff::Timestamp;
 
+use super::Models;
 use crate::database::rows::in_powers_of_two;
 use crate::database::schema::{models, score_due, scores, sources};
 use crate::database::{AnyConnection, DatabaseError};
@@ -20,6 +21,7 @@ use crate::foundation::json::Json;
 use crate::foundation::subject::SubjectRef;
 use crate::scores::score::Score;
 use crate::scoring::model::Model;
+use crate::scoring::observation::day_of;
 use crate::statement_of_rows;
 
 type Result<T> = std::result::Result<T, DatabaseError>;
@@ -35,22 +37,70 @@ pub(in crate::scores) fn insert_model(conn: &mut AnyConnection, merchant: &Merch
     Ok(())
 }
 
-/// The model by which a source computes.
-pub(in crate::scores) fn find_model_of(
+/// A model of the merchant.
+pub(in crate::scores) fn find_model(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    hash: &str,
+) -> Result<Option<Model>> {
+    let body: Option<String> =
+        models::table.find((merchant.as_str(), hash)).select(models::body).first(conn).optional()?;
+    body.map(|body| read_model(hash, &body)).transpose()
+}
+
+/// The models by which a source computes at `now`; none for one that doesn't compute.
+pub(in crate::scores) fn find_models_of(
     conn: &mut AnyConnection,
     merchant: &MerchantId,
     source: &SourceName,
-) -> Result<Option<Model>> {
-    let found: Option<(String, String)> = sources::table
-        .inner_join(
-            models::table
-                .on(models::merchant_id.eq(sources::merchant_id).and(sources::model.eq(models::hash.nullable()))),
-        )
-        .filter(sources::merchant_id.eq(merchant.as_str()).and(sources::name.eq(source.as_str())))
-        .select((models::hash, models::body))
+    now: Timestamp,
+) -> Result<Option<Models>> {
+    type Row = (Option<String>, Option<String>, Option<i64>);
+    let row: Option<Row> = sources::table
+        .find((merchant.as_str(), source.as_str()))
+        .select((sources::model, sources::grace_model, sources::grace_until))
         .first(conn)
         .optional()?;
-    found.map(|(hash, body)| read_model(&hash, &body)).transpose()
+    let Some((Some(current), before, until)) = row else { return Ok(None) };
+    let mut find = |hash: &str| {
+        find_model(conn, merchant, hash)?.ok_or_else(|| DatabaseError::corrupt("model", "there is none of its hash"))
+    };
+    let before = before.filter(|_| until.is_some_and(|until| until > now.as_microsecond()));
+    Ok(Some(Models { current: find(&current)?, before: before.map(|hash| find(&hash)).transpose()? }))
+}
+
+/// The source computes by this model, and until then by the one before too.
+pub(super) fn set_model(
+    conn: &mut AnyConnection,
+    (merchant, source): (&MerchantId, &SourceName),
+    hash: &str,
+    grace_until: Option<Timestamp>,
+) -> Result<()> {
+    let row = sources::table.find((merchant.as_str(), source.as_str()));
+    let until = grace_until.map(Timestamp::as_microsecond);
+    let new = (sources::model.eq(hash), sources::grace_until.eq(until));
+    if until.is_some() {
+        diesel::update(row).set((sources::grace_model.eq(sources::model), new)).execute(conn)?;
+    } else {
+        diesel::update(row).set((sources::grace_model.eq(None::<String>), new)).execute(conn)?;
+    }
+    Ok(())
+}
+
+/// Ends a grace that is over: everyone is due, as the model before counts no more.
+pub(in crate::scores) fn end_grace(
+    conn: &mut AnyConnection,
+    (merchant, source): (&MerchantId, &SourceName),
+    now: Timestamp,
+) -> Result<()> {
+    let over = sources::table
+        .filter(sources::merchant_id.eq(merchant.as_str()).and(sources::name.eq(source.as_str())))
+        .filter(sources::grace_until.le(now.as_microsecond()));
+    let none = (sources::grace_model.eq(None::<String>), sources::grace_until.eq(None::<i64>));
+    if diesel::update(over).set(none).execute(conn)? > 0 {
+        due::begin_all_due(conn, merchant, Some(source))?;
+    }
+    Ok(())
 }
 
 /// A stored model is what its hash says, or it computes nothing.
@@ -60,17 +110,20 @@ fn read_model(hash: &str, body: &str) -> Result<Model> {
     if model.hash() == hash { Ok(model) } else { Err(DatabaseError::corrupt("model", "it is not what its hash says")) }
 }
 
-/// The sources of all merchants for which anyone is due by `today`, or is still to be made so.
+/// The sources of all merchants for which anyone is due by `now`, or is still to be made so.
 pub(in crate::scores) fn list_due_sources(
     conn: &mut AnyConnection,
-    today: i64,
+    now: Timestamp,
 ) -> Result<Vec<(MerchantId, SourceName)>> {
     let mut rows: Vec<(String, String)> = score_due::table
-        .filter(score_due::day.le(today))
+        .filter(score_due::day.le(day_of(now)))
         .select((score_due::merchant_id, score_due::source))
         .distinct()
         .load(conn)?;
-    let begun = sources::table.filter(sources::due_after.is_not_null()).select((sources::merchant_id, sources::name));
+    let is_over = sources::grace_until.le(now.as_microsecond());
+    let begun = sources::table
+        .filter(sources::due_after.is_not_null().or(is_over))
+        .select((sources::merchant_id, sources::name));
     rows.extend(begun.load::<(String, String)>(conn)?);
     rows.sort_unstable();
     rows.dedup();

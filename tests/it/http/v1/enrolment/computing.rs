@@ -35,7 +35,7 @@ async fn begin(app: &TestApp, source: &SourceName, mode: Mode) -> Result<Compute
     app.world.gateway.scores.compute(&app.cathay.id, source, mode, app.world.gateway.clock.clone()).await
 }
 
-async fn computed(app: &TestApp, source: &SourceName, mode: Mode) -> ComputeReport {
+pub(super) async fn computed(app: &TestApp, source: &SourceName, mode: Mode) -> ComputeReport {
     let mut run = begin(app, source, mode).await.unwrap();
     while run.step().await.unwrap().is_some() {}
     *run.report()
@@ -148,7 +148,7 @@ async fn computing_those_who_are_due_is_computing_everyone_byte_for_byte() {
 }
 
 /// An enrolled person with a life, whose signals are in.
-async fn with_life(app: &TestApp, client: &Client, subject: &str) {
+pub(super) async fn with_life(app: &TestApp, client: &Client, subject: &str) {
     enrol_everywhere(client, subject).await;
     let now = app.world.now();
     let life = life(7, now).into_iter().filter(|it| day_of(now) - day_of(it.at) < LIFE).collect::<Vec<_>>();

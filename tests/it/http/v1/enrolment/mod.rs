@@ -1,6 +1,7 @@
 //! `/v1/subjects/accounts`, `/v1/subjects/consents` and `/v1/signals/import`: who is scored, and what is known of them.
 
 mod computing;
+mod models;
 mod signals;
 
 use perkgate::audit::Request;

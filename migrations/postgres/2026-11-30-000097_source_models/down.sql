@@ -1,0 +1,3 @@
+ALTER TABLE sources DROP COLUMN grace_until;
+ALTER TABLE sources DROP COLUMN grace_model;
+DROP TABLE source_models;

@@ -1,0 +1,15 @@
+-- Models that were handed in for a computed source, by hash: one that two people must look at waits for its approval.
+CREATE TABLE source_models (
+    merchant_id TEXT NOT NULL,
+    source TEXT NOT NULL,
+    hash TEXT NOT NULL,
+    submitted_by TEXT NOT NULL,
+    submitted_at INTEGER NOT NULL,
+    grace_days INTEGER NOT NULL,
+    approved_by TEXT,
+    published INTEGER NOT NULL,
+    PRIMARY KEY (merchant_id, source, hash)
+) STRICT, WITHOUT ROWID;
+-- Until when the model before counts too, where it makes a score the better one.
+ALTER TABLE sources ADD COLUMN grace_model TEXT;
+ALTER TABLE sources ADD COLUMN grace_until INTEGER;

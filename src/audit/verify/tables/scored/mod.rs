@@ -1,0 +1,4 @@
+//! Who is scored, and by which models.
+
+pub(crate) mod enrolments;
+pub(crate) mod models;
