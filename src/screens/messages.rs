@@ -96,12 +96,8 @@ pub(super) fn files() -> impl Iterator<Item = (&'static str, String)> {
 
 /// The languages, as a page has them.
 static OFFERED: LazyLock<String> = LazyLock::new(|| {
-    let offered = LANGUAGES.iter().map(|it| Offered {
-        tag: it.tag,
-        name: it.name,
-        dir: it.dir(),
-        at: assets::address(it.file),
-    });
+    let offered =
+        LANGUAGES.iter().map(|it| Offered { tag: it.tag, name: it.name, dir: it.dir(), at: assets::address(it.file) });
     serde_json::to_string(&offered.collect::<Vec<_>>()).unwrap_or_default()
 });
 

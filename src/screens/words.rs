@@ -208,7 +208,9 @@ mod tests {
         assert_eq!(gap("en", 3), "Your score is *3 points short* of the 40 that Main asks for.");
         assert!(gap("es", 1).contains("falta 1 punto*") && gap("es", 2).contains("faltan 2 puntos"));
         assert!(gap("ar", 1).contains("نقطة واحدة") && gap("ar", 2).contains("نقطتان"));
-        assert!(gap("ar", 3).contains("3 نقاط") && gap("ar", 11).contains("11 نقطة") && gap("ar", 103).contains("نقاط"));
+        assert!(
+            gap("ar", 3).contains("3 نقاط") && gap("ar", 11).contains("11 نقطة") && gap("ar", 103).contains("نقاط")
+        );
         assert!(gap("ja", 1).contains("1 点"));
     }
 

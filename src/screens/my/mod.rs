@@ -179,8 +179,7 @@ pub(super) async fn post_contest(
             show_why(&gateway, &reader, StatusCode::CONFLICT, (None, String::new())).await
         }
         // The page says how it stands.
-        Ok(_)
-        | Err(ContestError::NotRefused(_) | ContestError::Decided { .. } | ContestError::Overridden { .. }) => {
+        Ok(_) | Err(ContestError::NotRefused(_) | ContestError::Decided { .. } | ContestError::Overridden { .. }) => {
             Ok(see_other(&reader.at(Tab::Why)))
         }
         Err(error) => Err(error.into()),

@@ -330,9 +330,8 @@ fn welcome(shown: &AnswerView, expires_at: Option<Timestamp>, frame: &Frame) -> 
         Some(guests) if guests.free > 0 => counted("kiosk.granted.free", guests.free),
         _ => say.text("kiosk.granted.alone"),
     };
-    let code = expires_at.map(|until| {
-        if frame.now < until { frame.at("my.granted.until", until) } else { say.text("my.granted.over") }
-    });
+    let code = expires_at
+        .map(|until| if frame.now < until { frame.at("my.granted.until", until) } else { say.text("my.granted.over") });
     let tier = shown.tier.clone().map(Sentence::plain);
     tier.into_iter().chain([Some(party), code].into_iter().flatten().map(Sentence::plain)).collect()
 }

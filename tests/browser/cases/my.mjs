@@ -22,8 +22,10 @@ const says = (page, words) => page.getByRole("heading", { level: 1, name: words 
 
 const pathOf = ({ link }) => new URL(link).pathname;
 
-async function axeFindsNothing(page, name) {
-  for (const [mode, colorScheme, width] of [["day", "light", 390], ["night", "dark", 390], ["narrow", "light", 320], ["wide", "light", 1280]]) {
+const MODES = [["day", "light", 320], ["night", "dark", 390], ["wide", "light", 1280]];
+
+async function axeFindsNothing(page, name, modes = MODES) {
+  for (const [mode, colorScheme, width] of modes) {
     await page.emulateMedia({ colorScheme });
     await page.setViewportSize({ width, height: 844 });
     await page.evaluate(AXE);
@@ -44,12 +46,13 @@ export const tests = {
     const [refused, granted, far] = [await ask("short"), await ask("ada"), await ask("poor")].map(pathOf);
     const early = pathOf(await ask("ada"));
     for (const [tag, locale] of Object.entries(LANGUAGES)) {
-      const page = await t.page(undefined, { locale, javaScriptEnabled: true });
+      const page = await t.page(undefined, { locale });
       for (const path of [refused, granted, far, early, `${refused}/record`, `${refused}/erasure`]) {
         await page.goto(path);
         assert.equal(await page.getAttribute("html", "lang"), tag);
         assert.doesNotMatch(await page.locator("body").innerText(), /\bmy\.|\bkiosk\.|\breason\.|\bdate\.|[{}]/, `${tag} ${path}`);
-        await axeFindsNothing(page, `${tag} ${path.replace(/chk_\w+\.\w+/, "…")}`);
+        // What differs by language alone is its width and its direction.
+        await axeFindsNothing(page, `${tag} ${path.replace(/chk_\w+\.\w+/, "…")}`, tag === "en" || tag === "ar" ? MODES : MODES.slice(0, 1));
       }
       await page.context().close();
     }
@@ -74,7 +77,7 @@ export const tests = {
     await page.getByText("Cathay Pacific has not decided yet.").waitFor();
     await page.getByRole("link", { name: "Erase me" }).click();
     await go(page, button(page, "Ask to be erased"));
-    await page.getByText("It is carried out").waitFor();
+    await page.getByText("at the earliest").waitFor();
     await page.getByRole("link", { name: "العربية" }).click();
     assert.equal(await page.getAttribute("html", "dir"), "rtl");
     await page.getByRole("link", { name: "لماذا" }).click();

@@ -55,23 +55,28 @@ async fn a_refusal_says_why_and_what_would_change_it_and_nothing_else() {
         let before = app.footprint().await;
         let page = open(&guest, &path, "en-GB").await;
         assert_eq!(page.status, 200, "{}", page.text);
-        says(&page, &[
-            "Why you were not let in",
-            "<b>3 points short</b> of the 40 that Main lounge asks for",
-            "A score of 40 or more.",
-            "Waiting alone does not change it.",
-            "A day pass",
-            "USD 59.00",
-            "Ask a person to look again",
-            "SFO lounge",
-            "lang=\"en\" dir=\"ltr\"",
-        ]);
+        says(
+            &page,
+            &[
+                "Why you were not let in",
+                "<b>3 points short</b> of the 40 that Main lounge asks for",
+                "A score of 40 or more.",
+                "Waiting alone does not change it.",
+                "A day pass",
+                "USD 59.00",
+                "Ask a person to look again",
+                "SFO lounge",
+                "lang=\"en\" dir=\"ltr\"",
+            ],
+        );
         for secret in ["ada", "37.25", "token", "key_", "<script", "style="] {
             assert!(!page.text.contains(secret), "{secret}: {}", page.text);
         }
         let header = |name: &str| page.header(name).to_owned();
         assert_eq!([header("cache-control"), header("referrer-policy")], ["no-store", "no-referrer"]);
-        assert!(header("content-security-policy").contains("default-src 'none'") && header("x-frame-options") == "DENY");
+        assert!(
+            header("content-security-policy").contains("default-src 'none'") && header("x-frame-options") == "DENY"
+        );
         for (languages, words) in [
             ("zh-TW", &["未能入場的原因", "lang=\"zh-Hant\""][..]),
             ("zh-CN", &["未能入场的原因"]),
