@@ -61,10 +61,10 @@ struct Offered {
     at: &'static str,
 }
 
-/// What begins the keys that the server alone says.
+/// The beginnings of the keys that the server alone says.
 const OF_THE_SERVER: [&str; 2] = ["my.", "date."];
 
-/// What each language says, in their order.
+/// The words of each language, in their order.
 pub(super) static SAID: LazyLock<Vec<BTreeMap<&'static str, Said>>> =
     LazyLock::new(|| LANGUAGES.iter().map(|language| read(language.text)).collect());
 

@@ -1,4 +1,4 @@
-//! What the server itself says to a person in their language: the twin of `scripts/words.js`. Numbers are in Latin digits
+//! The server speaks to a person in their language: the twin of `scripts/words.js`. Numbers are in Latin digits
 //! in every language, as on an airport's boards.
 
 use std::collections::BTreeMap;

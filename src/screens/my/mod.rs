@@ -120,7 +120,7 @@ struct RefusalPage {
     icon: &'static str,
     title: &'static str,
     lead: &'static str,
-    /// What is wrong, in English, where we have no words for it.
+    /// The fault, in English, where we have no words for it.
     detail: String,
 }
 

@@ -1,4 +1,4 @@
-//! What the pages of a person show: an answer in their words, and what became of their wishes.
+//! The pages of a person: an answer in their words, and what became of their wishes.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -36,7 +36,7 @@ pub(super) enum Tab {
 }
 
 impl Tab {
-    /// What stands behind the link.
+    /// The end of its address, behind the link.
     pub(super) const fn path(self) -> &'static str {
         match self {
             Self::Why => "",
@@ -63,7 +63,7 @@ pub(super) struct Way {
     pub tag: &'static str,
 }
 
-/// What stands on each of the pages.
+/// The parts that each of the pages has.
 pub(super) struct Frame {
     pub say: Speaker,
     pub styles: &'static str,
@@ -223,7 +223,7 @@ pub(super) struct Why {
     pub sentences: Vec<Sentence>,
     pub gap: Option<Gap>,
     pub score: Option<ScoreRead>,
-    /// What would change it; none where nothing is to be changed.
+    /// The ways to another answer; none where nothing is to be changed.
     pub changes: Vec<Sentence>,
     pub offers: Vec<OfferShown>,
     pub can_be_contested: bool,
@@ -318,7 +318,7 @@ const fn of_referral(status: ReferralStatus) -> &'static str {
     }
 }
 
-/// What is said to those who were let in.
+/// The words for those who were let in.
 fn welcome(shown: &AnswerView, expires_at: Option<Timestamp>, frame: &Frame) -> Vec<Sentence> {
     let say = frame.say;
     let counted = |key: &str, count: u64| {

@@ -59,6 +59,9 @@ fn shortest(path: &str, help: &str) -> String {
     if path == "check" {
         line.push_str(" twitter:ada");
     }
+    if path == "model publish" {
+        line = line.replace("scores.csv", "model.json");
+    }
     if path == "device create" {
         line = line.replace("admin", "kiosk");
     }
@@ -100,6 +103,7 @@ fn what_a_commands_help_names_it_reads() {
     let terminal = Terminal::new();
     terminal.write("lounge.json", super::terminal::LOUNGE);
     terminal.write("scores.csv", "subject,value,observed_at\n");
+    terminal.write("model.json", &terminal.ask("model show")["model"].to_string());
     terminal.write("report.json", r#"{"items":[{}]}"#);
     let mut all = BTreeSet::new();
     leaves(&terminal, "", &mut all);

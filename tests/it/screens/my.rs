@@ -197,7 +197,8 @@ async fn a_link_that_leads_nowhere_is_said_in_the_persons_language() {
         app.lounge(RULE, "37.25").await;
         let (kiosk, guest) = (app.kiosk().await, app.anonymous());
         let path = path_of(&ask(&kiosk, "twitter:ada").await);
-        let bent = format!("{}0", &path[..path.len() - 1]).replace(".0", ".1");
+        let (head, last) = path.split_at(path.len() - 1);
+        let bent = format!("{head}{}", if last == "0" { "1" } else { "0" });
         for wrong in [bent.as_str(), "/my/x", &format!("/my/{}", "x".repeat(2000)), "/my/%3Cscript%3E"] {
             for tab in ["", "/record", "/erasure"] {
                 let page = open(&guest, &format!("{wrong}{tab}"), "es").await;

@@ -1,9 +1,12 @@
 //! `/v1/sources/{source}/models`: the models by which a computed source computes.
 
+use std::collections::BTreeMap;
+
 use actix_web::web::Data;
 use actix_web::{HttpResponse, get, post};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::access::role::permit::ManageSources;
@@ -23,7 +26,7 @@ use crate::web::problem::{Kind, Problem, sentence};
 #[serde(deny_unknown_fields)]
 pub struct ModelBody {
     /// As `perkgate model show` prints the shipped one.
-    #[schema(value_type = Object)]
+    #[schema(value_type = BTreeMap<String, Value>)]
     model: Json,
     /// The days for which the model before counts too, where it makes a score the better one: 30 unless given, at most 366.
     #[schema(value_type = Option<u16>, maximum = 366, example = 30)]
