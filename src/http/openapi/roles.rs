@@ -82,7 +82,7 @@ mod tests {
     fn a_sentence_names_the_roles_and_what_each_is_bound_to() {
         for (permission, wanted) in [
             (Permission::ManagePerks, "Roles: admin."),
-            (Permission::ReadScores, "Roles: admin, feeder, auditor."),
+            (Permission::ReadScores, "Roles: admin, feeder, auditor, reader."),
             (Permission::Redeem, "Roles: admin, kiosk, desk, door (its own audience only)."),
             (
                 Permission::ManageKeys,
