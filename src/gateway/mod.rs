@@ -180,10 +180,8 @@ impl Gateway {
             clock: clock.clone(),
             entropy: entropy.clone(),
         };
-        let links = Arc::new(links_of(&settings, &checker, &directory));
-        let requests = Arc::new(requests_of(&checker));
-        let own_answers =
-            Arc::new(OwnAnswers { links: links.clone(), checker: checker.clone(), requests: requests.clone() });
+        let (links, requests) = (Arc::new(links_of(&settings, &checker, &directory)), Arc::new(requests_of(&checker)));
+        let own_answers = Arc::new(own_answers_of(&checker, &links, &requests));
         let floor = Floor::new(catalog.clone(), ledger.clone(), clock.clone(), entropy.clone(), handle.clone());
         let today = Arc::new(Today::new(catalog.clone(), ledger.clone(), clock.clone()));
         let live = Arc::new(Live::new(ledger.clone(), handle.clone()));
@@ -310,6 +308,11 @@ fn links_of(settings: &Settings, checker: &Checker, directory: &Directory) -> Li
         ledger: checker.ledger.clone(),
         clock: checker.clock.clone(),
     }
+}
+
+/// The answers of people, by their links.
+fn own_answers_of(checker: &Checker, links: &Arc<Links>, requests: &Arc<SubjectRequests>) -> OwnAnswers {
+    OwnAnswers { links: links.clone(), checker: checker.clone(), requests: requests.clone() }
 }
 
 /// The requests that people make about themselves.

@@ -165,8 +165,7 @@ fn names(text: &str) -> impl Iterator<Item = &str> {
 fn plural(tag: &str, number: i64) -> &'static str {
     let number = number.unsigned_abs();
     match tag {
-        "en" if number == 1 => "one",
-        "es" if number == 1 => "one",
+        "en" | "es" if number == 1 => "one",
         "es" if number != 0 && number.is_multiple_of(1_000_000) => "many",
         "ar" => match (number, number % 100) {
             (0, _) => "zero",

@@ -44,11 +44,13 @@ struct Score {
 
 /// Null where no score is known of that day: 0 would say that nothing changed.
 #[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
 struct Deltas {
-    day_change: Option<Decimal>,
-    week_change: Option<Decimal>,
-    month_change: Option<Decimal>,
+    #[serde(rename = "dayChange")]
+    day: Option<Decimal>,
+    #[serde(rename = "weekChange")]
+    week: Option<Decimal>,
+    #[serde(rename = "monthChange")]
+    month: Option<Decimal>,
 }
 
 #[derive(Serialize)]
@@ -61,17 +63,20 @@ struct ScoreWithDelta {
 
 /// Nobody's influence is known here: it is said of no one.
 #[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
 struct Influence {
-    my_influencers: [(); 0],
-    my_influencees: [(); 0],
-    my_influencers_count: u8,
-    my_influencees_count: u8,
+    #[serde(rename = "myInfluencers")]
+    influencers: [(); 0],
+    #[serde(rename = "myInfluencees")]
+    influencees: [(); 0],
+    #[serde(rename = "myInfluencersCount")]
+    influencers_count: u8,
+    #[serde(rename = "myInfluenceesCount")]
+    influencees_count: u8,
 }
 
 impl From<Changes> for Deltas {
     fn from(Changes { day, week, month }: Changes) -> Self {
-        Self { day_change: day, week_change: week, month_change: month }
+        Self { day, week, month }
     }
 }
 
@@ -137,7 +142,7 @@ pub(super) async fn get_influence(
     id: Path<String>,
 ) -> Result<HttpResponse, Problem> {
     find_known(&gateway, &caller.merchant()?.id, &id).await?;
-    let nobody = Influence { my_influencers: [], my_influencees: [], my_influencers_count: 0, my_influencees_count: 0 };
+    let nobody = Influence { influencers: [], influencees: [], influencers_count: 0, influencees_count: 0 };
     Ok(HttpResponse::Ok().json(nobody))
 }
 

@@ -156,13 +156,11 @@ impl Frame {
             frame.closed = closed_of(desk, active, &frame.zone, now);
         }
         // The first question to the database: while it is away, no page waits for a second one.
-        match gateway.directory.list_clerks(merchant.id.clone()).await {
-            Ok(clerks) => frame.set_clerks(desk.clerk(gateway).await.as_ref().map(KeyId::as_str), clerks),
-            Err(_) => {
-                frame.is_away = true;
-                return frame;
-            }
-        }
+        let Ok(clerks) = gateway.directory.list_clerks(merchant.id.clone()).await else {
+            frame.is_away = true;
+            return frame;
+        };
+        frame.set_clerks(desk.clerk(gateway).await.as_ref().map(KeyId::as_str), clerks);
         frame.read_place(gateway, desk, merchant, &slug).await;
         frame
     }

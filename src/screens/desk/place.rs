@@ -70,7 +70,7 @@ async fn correct(form: &mut DeskForm, gateway: &Gateway) -> Result<String, Probl
         gateway.floor.correct(merchant, &asked, actor, (delta, reason)).await?;
         Ok("/desk?done=corrected".to_owned())
     };
-    form.once(gateway, work).await
+    Box::pin(form.once(gateway, work)).await
 }
 
 #[get("/close")]
@@ -100,7 +100,7 @@ async fn close(form: &mut DeskForm, gateway: &Gateway) -> Result<String, Problem
         gateway.catalog.close_place(&merchant.id, actor, &perk, new).await?;
         Ok("/desk?done=closed".to_owned())
     };
-    form.once(gateway, work).await
+    Box::pin(form.once(gateway, work)).await
 }
 
 /// An hour and minute of the place's clock, the next one that comes; or a day with it.

@@ -99,12 +99,11 @@ impl Frame {
         let of_merchant = || TimeZone::get(&merchant.time_zone).unwrap_or(TimeZone::UTC);
         let zone = rule.map_or_else(of_merchant, |rule| rule.time_zone().clone());
         let named = NameShown::of(rule.and_then(|rule| rule.names()), &reader.languages).map(|it| it.name);
-        let perk = match named {
-            Some(name) => name,
-            None => {
-                let found = gateway.catalog.find_perk(&merchant.id, &answer.perk).await;
-                found.map_or_else(|_| answer.perk.to_string(), |perk| perk.name)
-            }
+        let perk = if let Some(name) = named {
+            name
+        } else {
+            let found = gateway.catalog.find_perk(&merchant.id, &answer.perk).await;
+            found.map_or_else(|_| answer.perk.to_string(), |perk| perk.name)
         };
         let title = match tab {
             Tab::Why => String::new(),
@@ -194,7 +193,7 @@ pub(super) struct ScoreRead {
 
 /// Something that is known of a person's wish.
 pub(super) struct Asked {
-    pub asked: String,
+    pub when: String,
     pub state: String,
     pub due: Option<String>,
     /// True if they may ask once more.
@@ -207,7 +206,7 @@ impl Asked {
         let is_pending = matches!(request.status, RequestStatus::Open | RequestStatus::Confirmed);
         let due = carried_out_at.filter(|_| is_pending && request.kind == RequestKind::Erasure);
         Self {
-            asked: frame.at("my.request.asked", request.asked_at),
+            when: frame.at("my.request.asked", request.asked_at),
             state: frame.of_merchant(&format!("my.request.{}", request.status.as_str())),
             due: due.map(|due| frame.at("my.request.due", due)),
             is_over: request.status == RequestStatus::Declined,

@@ -1,12 +1,9 @@
 //! `/v1/sources/{source}/models`: the models by which a computed source computes.
 
-use std::collections::BTreeMap;
-
 use actix_web::web::Data;
 use actix_web::{HttpResponse, get, post};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::access::role::permit::ManageSources;
