@@ -30,6 +30,20 @@ pub struct ModelBody {
     grace_days: Option<u16>,
 }
 
+/// The hash of a model, as an address names it.
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct ModelHash(String);
+
+impl TryFrom<String> for ModelHash {
+    type Error = &'static str;
+    fn try_from(text: String) -> Result<Self, &'static str> {
+        let digits = text.strip_prefix("sha256:").unwrap_or_default();
+        let is_hash = digits.len() == 64 && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        if is_hash { Ok(Self(text)) } else { Err("give the hash of a model: sha256: and 64 hexadecimal digits") }
+    }
+}
+
 /// A model of a source.
 #[derive(Serialize, ToSchema)]
 #[schema(as = SourceModel)]
@@ -159,10 +173,10 @@ pub struct ModelDifferencesView {
 pub(crate) async fn get_model_diff(
     caller: Authorized<ManageSources>,
     gateway: Data<Gateway>,
-    path: Path<(SourceName, String)>,
+    path: Path<(SourceName, ModelHash)>,
 ) -> Result<HttpResponse, Problem> {
     let (source, model) = path.into_inner();
-    let (before, changes) = gateway.catalog.compare_model(&caller.merchant()?.id, &source, &model).await?;
+    let (before, changes) = gateway.catalog.compare_model(&caller.merchant()?.id, &source, &model.0).await?;
     let changes = changes.into_iter().map(|it| ModelChangeView { part: it.part, sentence: it.sentence }).collect();
     Ok(HttpResponse::Ok().json(ModelDifferencesView { before, changes }))
 }
@@ -183,9 +197,9 @@ pub(crate) async fn get_model_diff(
 pub(crate) async fn approve_model(
     caller: Authorized<ManageSources>,
     gateway: Data<Gateway>,
-    path: Path<(SourceName, String)>,
+    path: Path<(SourceName, ModelHash)>,
 ) -> Result<HttpResponse, Problem> {
     let (source, model) = path.into_inner();
-    let made = gateway.catalog.approve_model(&caller.merchant()?.id, caller.actor(), &source, &model).await?;
+    let made = gateway.catalog.approve_model(&caller.merchant()?.id, caller.actor(), &source, &model.0).await?;
     Ok(HttpResponse::Ok().json(SourceModelView::from(made)))
 }
