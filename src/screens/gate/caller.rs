@@ -9,6 +9,7 @@ use actix_web::{FromRequest, HttpRequest};
 
 use crate::access::devices::Screen;
 use crate::access::{Merchant, Role};
+use crate::eligibility::late_reports::MAX_DOOR;
 use crate::screens::caller::{paired, require_page};
 use crate::web::problem::{Kind, Problem};
 
@@ -52,5 +53,7 @@ impl FromRequest for FromDoor {
 pub(super) fn name_of(screen: &Screen) -> String {
     let principal = &screen.principal;
     let place: Vec<_> = [&principal.location, &principal.kiosk].into_iter().filter_map(Option::as_deref).collect();
-    if place.is_empty() { principal.key.to_string() } else { place.join("-") }
+    let name = place.join("-");
+    // A name that is too long for an event is none: what this door reports must be taken.
+    if name.is_empty() || name.chars().nth(MAX_DOOR).is_some() { principal.key.to_string() } else { name }
 }

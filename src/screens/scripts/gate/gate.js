@@ -3,6 +3,8 @@ const LOOKS = { online: 10_000, offline: 5_000 };
 
 let waiting = 0;
 let today = null;
+/** The latest time that was seen since the gateway was asked. */
+let latest = 0;
 let camera = null;
 let isAble = true;
 let storage = { persisted: true, isShort: false, fault: false };
@@ -73,15 +75,22 @@ function look() {
 async function lookOnce() {
   const reply = await callDoor(`/door/state?page=${page.version}`);
   if (reply?.status === 401) return void showOff();
-  if (reply?.status === 200) {
+  // It is there, and has much to do. Whatever else answers in its place says nothing of keys.
+  if (reply?.status === 429) return refresh();
+  if (reply?.status === 200 && reply.value?.keys?.keys) {
     const since = offlineSince;
     // The time by the gateway's clock, with which the phone's was compared just now.
     door = { ...reply.value, at: gatewayTime() };
+    latest = door.at;
     offlineSince = null;
     await keep("state", { door, skew }).catch(() => {});
     if (since) await keep("offline", null).catch(() => {});
     if (since && view.name === "ready") ready();
-    if (door.version && door.version !== page.version && view.name === "ready") return location.reload();
+    // Once a version: while two of them answer at one address, each would ask for the other.
+    if (door.version && door.version !== page.version && view.name === "ready" && sessionStorage.getItem("version") !== door.version) {
+      sessionStorage.setItem("version", door.version);
+      return location.reload();
+    }
     report().then((status) => status === 401 && showOff()).catch(() => {});
   } else if (!offlineSince) {
     offlineSince = gatewayTime();
@@ -119,6 +128,7 @@ async function takeUp() {
   if (!kept) return;
   ({ door, skew } = kept);
   offlineSince = (await recall("offline").catch(() => null)) ?? null;
+  latest = Math.max(door.at, (await recall("latest").catch(() => null)) ?? 0);
 }
 
 listenToScanner(taken);
@@ -134,6 +144,7 @@ await takeUp();
 await refresh();
 await ready();
 setInterval(tick, 500);
+setInterval(() => { latest = Math.max(latest, gatewayTime()); }, 5_000);
 await look();
 follow();
 const keepTidy = () => tidy().catch(() => {});

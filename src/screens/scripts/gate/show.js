@@ -84,6 +84,8 @@ const ASK = {
   online_only: () => ["Only while online", "Tokens of this kind are checked by the gateway, which can’t be reached: ask at the desk."],
   clock: () => ["This phone’s clock is wrong", "It was set back, so that no time can be checked here: ask at the desk."],
   storage: () => ["Nothing can be kept here", "The browser has no storage left for it, and the gateway can’t be reached: ask at the desk."],
+  old_keys: () => ["Its keys are too old", "This door has not reached the gateway for three days, and can’t know which keys are still good: ask at the desk."],
+  busy: () => ["The gateway is busy", "It takes no more questions of this door just now: scan again in a moment, or ask at the desk."],
   full: () => ["This door’s list is full", `${counted(door.most, "entry waits", "entries wait")} to be sent. Until then: ask at the desk.`],
 };
 
@@ -132,6 +134,8 @@ function showAsk({ ask }) {
 }
 
 function showOff() {
+  // Without its keys it is no door again by a reload. What waits is kept.
+  keep("state", null).catch(() => {});
   const more = waiting ? `${counted(waiting, "entry waits", "entries wait")} in this browser. Pair it again as a door, and they are sent.` : "Pair it again to go on.";
   show("off", { look: "ask", say: [SHAPES.ask(), head("Signed off"), line("what", `At ${timeOf(gatewayTime())}`), line("more", `This door was signed off. ${more}`)], acts: [el("a", { class: "o-btn", href: "/pair" }, "Pair it again")] });
 }

@@ -22,8 +22,12 @@ function waited() {
 
 function noteWaiting(count) {
   const { since } = waited();
-  if (count === 0) localStorage.removeItem(WAITING);
-  else localStorage.setItem(WAITING, JSON.stringify({ count, since: since ?? gatewayTime() }));
+  try {
+    if (count === 0) localStorage.removeItem(WAITING);
+    else localStorage.setItem(WAITING, JSON.stringify({ count, since: since ?? gatewayTime() }));
+  } catch {
+    // It is a mark beside what is kept, and undoes nothing that is.
+  }
 }
 
 function open() {
@@ -37,7 +41,7 @@ function open() {
       const { count, since } = waited();
       // It is new, and yet some waited: the browser has emptied it.
       if (count > 0) notes.add({ kind: "lost", count, since });
-      localStorage.removeItem(WAITING);
+      noteWaiting(0);
     };
     request.onsuccess = () => {
       const db = request.result;

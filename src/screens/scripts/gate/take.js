@@ -1,6 +1,8 @@
 // A token that someone shows: spent online, else kept until it can be reported. Its attempt is stored before it is first
 // sent, so that neither a lost answer nor a reload makes a second entry of it.
 const A_DAY = 86_400_000;
+/** A door that has heard of no key that was withdrawn for longer believes none. */
+const LONGEST_ALONE = 3 * A_DAY;
 const ASKS_FOR = 2_500;
 
 const termsOf = ({ perk }) => door?.perks.find((it) => it.perk === perk);
@@ -44,6 +46,11 @@ function wasAnswered(claims, answer) {
       of("taken").put({ in: Date.parse(answer.redeemed_at), until: forgetAt(claims) }, claims.jti);
     } else if (known?.in) {
       of("taken").put({ ...known, asking: undefined }, claims.jti);
+    } else if (answer.outcome === "used") {
+      // What is known to be spent opens nothing here when nobody can be asked.
+      of("taken").put({ in: Date.parse(answer.redeemed_at), door: answer.door, until: forgetAt(claims) }, claims.jti);
+    } else if (answer.code in ENDED) {
+      of("taken").put({ ended: answer.code, until: forgetAt(claims) }, claims.jti);
     } else {
       of("taken").delete(claims.jti);
     }
@@ -58,13 +65,14 @@ async function takeAlone(token, claims, attempt) {
   const sealed = await seal(entry);
   const taken = await within(["kept", "taken", "queue"], "readwrite", async (of) => {
     const known = await done(of("taken").get(claims.jti));
-    if (known?.in && !isReusable(claims)) return { before: known };
+    if (known?.ended || (known?.in && !isReusable(claims))) return { before: known };
     // The key went with the database, after this was sealed: nobody could read it.
     if ((await done(of("kept").get("key")))?.id !== sealed.by) throw new DOMException("the key is another one", "DataError");
     const waiting = await done(of("queue").count());
     if (waiting >= door.most) return { isFull: true };
     of("queue").add(sealed);
     of("taken").put({ in: at, waits: true, until: forgetAt(claims) }, claims.jti);
+    of("kept").put(at, "latest");
     await countIn(of, at, people);
     return { waiting: waiting + 1, at };
   });
@@ -74,29 +82,39 @@ async function takeAlone(token, claims, attempt) {
 
 /** A page from the worker's shell has no token of its own yet; neither has one that was loaded before the last start. */
 async function freshPage() {
-  const reply = await fetch("/door", { cache: "no-store", redirect: "error" }).catch(() => null);
+  const reply = await fetch("/door", { cache: "no-store", redirect: "error", signal: AbortSignal.timeout(5_000) }).catch(() => null);
   if (!reply?.ok) return false;
   const loaded = new DOMParser().parseFromString(await reply.text(), "text/html").body.dataset;
   page.page = loaded.page;
   return true;
 }
 
-/** Calls with the token of the page, which is fetched again where it is another one by now. */
+/**
+ * Calls with the token of the page, which is fetched again where it is another one by now. A browser that is refused all
+ * the same is no door any more, as one that was signed off.
+ */
 async function callDoor(path, more) {
-  const reply = await call(path, more);
-  return reply?.status === 403 && (await freshPage()) ? call(path, more) : reply;
+  let reply = await call(path, more);
+  if (reply?.status === 403 && (await freshPage())) reply = await call(path, more);
+  return reply?.status === 403 ? { ...reply, status: 401 } : reply;
 }
 
 /** Asks twice, with one attempt; null where the gateway could not be asked. */
 async function redeem(token, attempt) {
+  let isBusy = false;
   for (let nth = 0; nth < 2; nth += 1) {
     const reply = await callDoor("/door/redeem", { body: JSON.stringify({ token, attempt }), patience: ASKS_FOR });
     if (reply?.status === 200) return reply.value;
     if (reply?.status === 401) return { outcome: "off" };
-    // It is over its rate, or asks to come back later: this door goes on alone.
-    if (reply && reply.status < 500) return null;
+    if (reply?.status === 429) {
+      // It is there, and has much to do: a door that went on alone would let in what another one has taken.
+      isBusy = true;
+      if (nth === 0) await sleep(Math.min(2, Math.max(1, reply.wait)) * 1_000);
+    } else if (reply && reply.status < 500) {
+      return null;
+    }
   }
-  return null;
+  return isBusy ? { outcome: "busy" } : null;
 }
 
 /** What to say to who shows this. */
@@ -123,13 +141,14 @@ async function decide(token, claims, fault) {
   if (!offlineSince) {
     const answer = await redeem(token, begun.attempt);
     if (answer) {
-      if (answer.outcome !== "off") await wasAnswered(claims, answer);
+      if (!["off", "busy"].includes(answer.outcome)) await wasAnswered(claims, answer);
       return answerOf(answer, claims);
     }
     look();
   }
   // The phone's clock was set back since the gateway was asked: nothing can be said of times.
-  if (gatewayTime() < door.at - APART * 1_000) return { ask: "clock" };
+  if (gatewayTime() < Math.max(door.at, latest) - APART * 1_000) return { ask: "clock" };
+  if (gatewayTime() - door.at > LONGEST_ALONE) return { ask: "old_keys" };
   if (fault) return { no: fault, claims };
   if (claims.online_only) return { ask: "online_only" };
   if (begun.isLoose) return { ask: "storage" };
@@ -140,10 +159,14 @@ async function decide(token, claims, fault) {
   return { yes: "alone", claims, people: claims.party ?? 1, waiting: taken.waiting, at: taken.at };
 }
 
-const usedHere = (before) => ({ no: "used", door: door.door, at: before.in, isHere: true });
+function usedHere(before) {
+  if (before.ended) return { no: before.ended };
+  return { no: "used", door: before.door ?? door.door, at: before.in, isHere: !before.door };
+}
 
 function answerOf(answer, claims) {
   if (answer.outcome === "off") return { off: true };
+  if (answer.outcome === "busy") return { ask: "busy" };
   if (answer.outcome === "used") return { no: "used", door: answer.door, at: Date.parse(answer.redeemed_at) };
   if (answer.outcome === "refused") return { no: answer.code, claims };
   return { yes: "online", claims: claims ?? answer, people: answer.party, guests: answer.guests, at: Date.parse(answer.redeemed_at) };
