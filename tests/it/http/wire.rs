@@ -25,7 +25,7 @@ async fn an_unknown_path_is_404_and_another_method_is_405_with_the_ones_that_wor
       "request_id":"req_…"
     }
     "#);
-    for path in ["/", "/v2/checks", "/%00", "/%E2%80%AE", "/openapi.json/x", "/.well-known/openid-configuration"] {
+    for path in ["/", "/v3/checks", "/%00", "/%E2%80%AE", "/openapi.json/x", "/.well-known/openid-configuration"] {
         anyone.get(path).await.problem(404, "not_found");
     }
     admin.get("/v1/nothing").await.problem(404, "not_found");
