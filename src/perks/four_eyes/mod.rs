@@ -124,6 +124,16 @@ pub(super) fn require_approval(
     }
 }
 
+/// True if `by` is someone else than `first`, who asked `since`, and was there before.
+pub(super) fn is_anothers(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    by: &str,
+    (first, since): (&str, i64),
+) -> Result<bool, DatabaseError> {
+    Ok(!is_same_person(conn, merchant, first, by)? && !is_younger(conn, merchant, by, Some(since))?)
+}
+
 /// Passes when the merchant doesn't ask for four eyes, or `actor` is someone else than `first`, who asked `since`.
 pub(super) fn require_another_in(
     conn: &mut AnyConnection,

@@ -124,9 +124,14 @@ impl Catalog {
                 };
                 let known = store::find(conn, &merchant, &source, &row.hash)?;
                 let is_current = current.as_deref() == Some(&*row.hash);
-                let waits = four_eyes::is_required(conn, &merchant)?
-                    && !is_current
-                    && known.as_ref().is_none_or(|known| known.approved_by.is_none());
+                // An approval from before two were asked for counts only if it was another's.
+                let is_approved = match &known {
+                    Some(SubmissionRow { approved_by: Some(by), submitted_by, submitted_at, .. }) => {
+                        four_eyes::is_anothers(conn, &merchant, by, (submitted_by, *submitted_at))?
+                    }
+                    _ => false,
+                };
+                let waits = four_eyes::is_required(conn, &merchant)? && !is_current && !is_approved;
                 let row = match known {
                     // One that was in use unapproved, and is handed in again, is looked at now.
                     Some(known) if !(waits && known.published) => known,

@@ -32,10 +32,12 @@ statement_of_rows! {
     ") INSERT INTO score_history (merchant_id, source, subject_ref, first_day, last_day, value) \
      SELECT old.merchant_id, old.source, old.subject_ref, old.recorded_at / 86400000000, wanted.today - 1, old.value \
      FROM wanted CROSS JOIN scores AS old WHERE old.merchant_id = wanted.merchant_id AND old.source = wanted.source \
-     AND old.subject_ref = wanted.subject_ref AND old.recorded_at < wanted.today * 86400000000 ON CONFLICT DO NOTHING"
+     AND old.subject_ref = wanted.subject_ref AND old.recorded_at < wanted.today * 86400000000 ON CONFLICT (merchant_id, source, subject_ref, first_day) \
+     DO UPDATE SET last_day = excluded.last_day, value = excluded.value"
 }
 
 /// Keeps the scores that stood at the end of a day before `now`'s, ahead of what is written or deleted in the same transaction.
+/// The days of one that is then sent unchanged grow by the next call.
 /// `subjects` are sorted: their rows are locked, so that an erasure of one of them finds what is kept here.
 pub(in crate::scores) fn keep(
     conn: &mut AnyConnection,
@@ -52,7 +54,8 @@ pub(in crate::scores) fn keep(
                  SELECT $1, $2, old.subject_ref, old.recorded_at / 86400000000, $4 - 1, old.value \
                  FROM unnest($3) AS wanted (subject_ref) CROSS JOIN LATERAL (SELECT subject_ref, value, recorded_at \
                  FROM scores WHERE merchant_id = $1 AND source = $2 AND subject_ref = wanted.subject_ref \
-                 AND recorded_at < $4 * 86400000000 LIMIT 1 FOR UPDATE) AS old ON CONFLICT DO NOTHING",
+                 AND recorded_at < $4 * 86400000000 LIMIT 1 FOR UPDATE) AS old ON CONFLICT (merchant_id, source, subject_ref, first_day) \
+     DO UPDATE SET last_day = excluded.last_day, value = excluded.value",
             )
             .bind::<Text, _>(merchant.as_str())
             .bind::<Text, _>(source.as_str())
