@@ -80,7 +80,7 @@ async fn a_refusal_says_why_and_what_would_change_it_and_nothing_else() {
         for (languages, words) in [
             ("zh-TW", &["未能入場的原因", "lang=\"zh-Hant\""][..]),
             ("zh-CN", &["未能入场的原因"]),
-            ("es-MX", &["Por qué no puede pasar", "faltan 3 puntos", "Un pase de día"]),
+            ("es-MX", &["Por qué no se le permitió pasar", "faltan 3 puntos", "Un pase de día"]),
             ("ja", &["ご入場いただけない理由", "サンフランシスコのラウンジ"]),
             ("ar", &["dir=\"rtl\"", "3 نقاط"]),
             ("fr", &["Why you were not let in"]),
@@ -89,7 +89,7 @@ async fn a_refusal_says_why_and_what_would_change_it_and_nothing_else() {
         }
         // What was chosen on the page goes on with it.
         let chosen = open(&guest, &format!("{path}?lang=es"), "ja").await;
-        says(&chosen, &["Por qué no puede pasar", "/record?lang=es", "/contest?lang=es"]);
+        says(&chosen, &["Por qué no se le permitió pasar", "/record?lang=es", "/contest?lang=es"]);
         for tab in ["/record", "/erasure"] {
             assert_eq!(open(&guest, &format!("{path}{tab}"), "en").await.status, 200);
         }
