@@ -245,7 +245,7 @@ mod tests {
         assert_eq!(said("en", "2026-11-28T22:31:00Z"), "You asked on Saturday at 14:31.");
         assert_eq!(said("en", "2026-12-20T22:31:00Z"), "You asked on 20 December at 14:31.");
         assert_eq!(said("es", "2026-12-20T22:31:00Z"), "Lo pidió el 20 de diciembre a las 14:31 h.");
-        assert_eq!(said("ja", "2026-12-20T22:31:00Z"), "12月20日 14:31 にお申し込みになりました。");
+        assert_eq!(said("ja", "2026-12-20T22:31:00Z"), "12月20日 14:31 にご依頼いただきました。");
         assert_eq!(speaker("en").instant(now, &zone), "Friday 27 November 2026, 14:32");
         assert_eq!(speaker("zh-Hant").instant(now, &zone), "2026年11月27日 星期五 14:32");
         assert_eq!(speaker("ja").instant(now, &zone), "2026年11月27日(金曜日) 14:32");

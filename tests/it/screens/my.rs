@@ -81,7 +81,7 @@ async fn a_refusal_says_why_and_what_would_change_it_and_nothing_else() {
             ("zh-TW", &["未能入場的原因", "lang=\"zh-Hant\""][..]),
             ("zh-CN", &["未能入场的原因"]),
             ("es-MX", &["Por qué no se le permitió pasar", "faltan 3 puntos", "Un pase de día"]),
-            ("ja", &["ご入場いただけない理由", "サンフランシスコのラウンジ"]),
+            ("ja", &["ご入場いただけなかった理由", "サンフランシスコのラウンジ"]),
             ("ar", &["dir=\"rtl\"", "3 نقاط"]),
             ("fr", &["Why you were not let in"]),
         ] {
