@@ -1,16 +1,22 @@
 //! The place of a screen: its perk, whom it lets in, until when it is open, and how full it is.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::assets;
+use super::messages::LANGUAGES;
 use crate::access::Merchant;
 use crate::access::devices::Screen;
 use crate::eligibility::today::PerkState;
 use crate::foundation::ids::PerkSlug;
+use crate::foundation::language::Languages;
 use crate::gateway::Gateway;
 use crate::perks::perk::Perk;
+use crate::rules::messages::Messages;
 use crate::rules::rule::Rule;
+use crate::rules::tier::Tier;
 use crate::web::problem::{Kind, Problem};
 
 /// The version of the page that a screen shows.
@@ -46,6 +52,8 @@ pub(super) struct PlaceView {
 #[derive(Serialize)]
 struct TierView {
     name: String,
+    /// By language, where it is not the plain one.
+    names: BTreeMap<&'static str, String>,
     /// Guests who cost nothing.
     free: Option<u64>,
 }
@@ -107,7 +115,18 @@ pub(super) async fn look(
 fn tiers(rule: &Rule) -> Vec<TierView> {
     let mut tiers: Vec<_> = rule.tiers().iter().collect();
     tiers.sort_by_key(|tier| std::cmp::Reverse(tier.rank));
-    tiers.iter().map(|tier| TierView { name: tier.name.clone(), free: tier.guests.map(|terms| terms.free) }).collect()
+    let view = |tier: &&Tier| TierView {
+        name: tier.name.clone(),
+        names: tier.names.as_ref().map(spoken).unwrap_or_default(),
+        free: tier.guests.map(|terms| terms.free),
+    };
+    tiers.iter().map(view).collect()
+}
+
+/// A name in each language that the screens speak and the rule has.
+fn spoken(names: &Messages) -> BTreeMap<&'static str, String> {
+    let name = |tag| Some((tag, names.choose(&Languages::of_header(tag))?.text.to_owned()));
+    LANGUAGES.iter().filter_map(|language| name(language.tag)).collect()
 }
 
 fn words_of(state: PerkState) -> (&'static str, Option<Timestamp>) {

@@ -226,8 +226,8 @@ pub(super) struct Why {
     pub changes: Vec<Sentence>,
     pub offers: Vec<OfferShown>,
     pub can_be_contested: bool,
-    /// The key of how a case stands that a person decides.
-    pub case: Option<&'static str>,
+    /// The keys of the heading and of the text of how a case stands that a person decides.
+    pub case: Option<(&'static str, &'static str)>,
     pub is_contested: bool,
 }
 
@@ -254,10 +254,12 @@ impl Why {
         let words = Words { rule, closure: closure.as_ref(), languages };
         let shown = AnswerView::of(answer, words, None, frame.now);
         let case = match (contest, referral) {
-            (Some(contest), _) => Some(of_contest(contest)),
-            (None, Some(referral)) => Some(of_referral(referral)),
-            (None, None) => is_overridden.then_some("my.overridden"),
+            (Some(contest), _) => Some(("my.contest.title", of_contest(contest))),
+            (None, Some(ReferralStatus::Open)) => Some(("my.title.waiting", "my.contest.open")),
+            (None, Some(referral)) => Some(("my.title.decided", of_referral(referral))),
+            (None, None) => is_overridden.then_some(("my.title.decided", "my.overridden")),
         };
+        let is_decided = referral.is_some_and(|status| status != ReferralStatus::Open);
         let bare = |title: &'static str, is_granted: bool, sentences: Vec<Sentence>| Self {
             title,
             is_granted,
@@ -281,6 +283,7 @@ impl Why {
         let sentences = shown.reasons.iter().map(|reason| sentence_of(reason, frame)).collect();
         let gap = shown.reasons.iter().find_map(|reason| gap_of(reason, say));
         let title = match shown.form {
+            Form::Waiting if is_decided => "my.title.decided",
             Form::Waiting => "my.title.waiting",
             Form::Early => "my.title.early",
             _ => "my.title.refused",
@@ -312,7 +315,7 @@ const fn of_referral(status: ReferralStatus) -> &'static str {
     match status {
         ReferralStatus::Open => "my.contest.open",
         ReferralStatus::Granted => "my.contest.overturned",
-        ReferralStatus::Denied => "my.contest.upheld",
+        ReferralStatus::Denied => "my.referral.denied",
         ReferralStatus::Closed => "my.contest.closed",
     }
 }

@@ -2,7 +2,7 @@
 
 function sentenceOf(reason, zone) {
   if (reason.message) return el("span", { lang: reason.language }, reason.message);
-  const said = { tier: reason.tier ?? "", wanted: reason.wanted, gap: reason.gap };
+  const said = { tier: (reason.tier ?? "").replaceAll("*", "∗"), wanted: reason.wanted, gap: reason.gap };
   let key = `reason.${reason.code}`;
   if (reason.limit && has(`${key}.${reason.limit}`)) key += `.${reason.limit}`;
   if (!has(key)) key = "reason.other";

@@ -37,7 +37,7 @@ function pictureOfPass() {
 
 function boardOf() {
   if (!place) return [];
-  const rows = place.tiers.map((tier) => el("div", {}, el("b", {}, tier.name), tier.free !== null && el("span", { class: "r" }, text("kiosk.idle.free", { count: tier.free }))));
+  const rows = place.tiers.map((tier) => el("div", {}, el("b", {}, tier.names[language.tag] ?? tier.name), tier.free !== null && el("span", { class: "r" }, text("kiosk.idle.free", { count: tier.free }))));
   const inside = place.capacity === null ? "" : ` ${text("kiosk.idle.inside", { inside: place.inside, capacity: place.capacity })}`;
   return [el("div", { class: "k-board" }, rows), el("p", { class: "k-open" }, `${hoursOf(place)}${inside}`)];
 }

@@ -40,7 +40,8 @@ function speak(chosen) {
   document.documentElement.dir = chosen.dir;
 }
 
-const numbersOf = () => `${language.tag}-u-nu-latn`;
+// English as it is written where most lounges are: the day before the month, as the server says it.
+const numbersOf = () => `${language.tag === "en" ? "en-GB" : language.tag}-u-nu-latn`;
 
 function number(value) {
   return new Intl.NumberFormat(numbersOf()).format(value);
@@ -67,7 +68,8 @@ function textAt(key, at, zone) {
   const now = gatewayTime();
   const dayOf = (it) => new Intl.DateTimeFormat("en-CA", { timeZone: zone }).format(it);
   if (dayOf(at) === dayOf(now)) return text(`${key}.today`, { time: time(at, zone) });
-  const parts = at - now < 6 * 86_400_000 ? { weekday: "long" } : { day: "numeric", month: "long" };
+  const days = Math.round((Date.parse(dayOf(at)) - Date.parse(dayOf(now))) / 86_400_000);
+  const parts = days < 6 ? { weekday: "long" } : { day: "numeric", month: "long" };
   return text(`${key}.day`, { day: new Intl.DateTimeFormat(numbersOf(), { ...parts, timeZone: zone }).format(at), time: time(at, zone) });
 }
 
