@@ -341,6 +341,7 @@ diesel::table! {
 
 // The pairs that some query joins, and no others: a compiler takes seconds over all of them.
 diesel::allow_tables_to_appear_in_same_query!(accounts, api_keys);
+diesel::allow_tables_to_appear_in_same_query!(checkpoints, logs);
 diesel::allow_tables_to_appear_in_same_query!(clerks, api_keys);
 diesel::allow_tables_to_appear_in_same_query!(devices, api_keys);
 diesel::allow_tables_to_appear_in_same_query!(closures, perks);
