@@ -18,9 +18,9 @@ pub enum ScoreError {
     SourceExists(SourceName),
     #[error("the source `{0}` is computed: nobody else writes its scores")]
     Computed(SourceName),
-    #[error("there is no computed source `{0}`")]
+    #[error("there is no computed source `{0}`; `perkgate source create NAME --computed` makes one")]
     NotComputed(SourceName),
-    #[error("another run of this source is under way, and does the same")]
+    #[error("another run of this source is under way, and does the same; one that was cut off is over within a minute")]
     UnderWay,
     /// Shared by those who waited for one look-up.
     #[error(transparent)]

@@ -46,7 +46,7 @@ use crate::telemetry::Outage;
 pub const KIND: &str = SUBJECT_ERASED;
 
 /// The tables that name people, or say of a few of them what was sealed.
-const TABLES: &str = "subjects, report_quarters, report_people";
+const TABLES: &str = "subjects, klout_ids, report_quarters, report_people";
 
 /// The time a request waits for the database to get rid of what deleted rows left behind, and the time
 /// one try takes afterwards: a vacuum that is cut off has done a part, and the next one goes on.

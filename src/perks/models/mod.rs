@@ -75,7 +75,7 @@ pub struct SourceModel {
 pub enum ModelError {
     #[error("the model doesn't fit")]
     Unfit(Vec<FieldError>),
-    #[error("there is no computed source `{0}`")]
+    #[error("there is no computed source `{0}`; `perkgate source create NAME --computed` makes one")]
     NotComputed(SourceName),
     #[error("no model of this hash waits for approval")]
     NotSubmitted,

@@ -237,14 +237,15 @@ fn is_cloud_event(text: &str) -> bool {
 
 impl DeliveryKey {
     fn of(line: &Line, kind: SignalKind, (at, seen_at, value): (Timestamp, Timestamp, u64), entropy: &Entropy) -> Self {
-        if let Some(id) = &line.id {
-            return Self { text: format!("i{id}"), is_known_again: true };
+        let Line { network, signal, object, id, .. } = line;
+        if let Some(id) = id {
+            // A post may have one id for all that is counted of it, and networks number their own.
+            return Self { text: format!("i{network}\0{signal}\0{id}"), is_known_again: true };
         }
         if kind == SignalKind::Count {
             return Self { text: format!("r{}", hex(&entropy.bytes::<16>())), is_known_again: false };
         }
         // A level or a running count that says the same of the same instant is the same.
-        let Line { network, signal, object, .. } = line;
         let object = object.as_deref().unwrap_or_default();
         let text = format!("o{network}\0{signal}\0{}\0{}\0{value}\0{object}", day_of(at), seen_at.as_microsecond());
         Self { text, is_known_again: true }
@@ -299,7 +300,7 @@ mod tests {
     #[test]
     fn the_three_forms_say_the_same() {
         let (subject, key, delivery) = json(ACT).unwrap();
-        assert_eq!((subject.as_str(), key.text.as_str(), key.is_known_again), ("cx:1", "i1", true));
+        assert_eq!((subject.as_str(), key.text.as_str(), key.is_known_again), ("cx:1", "ibluesky\0repost\x001", true));
         assert_eq!((delivery.counted_as, delivery.value, delivery.by.as_deref()), (CountedAs::Act, 1, Some("ann")));
         let row = "1,cx:1,bluesky,repost,2026-11-27T14:32:00Z,ann,p";
         let table = read(Format::Csv, &["id,subject,network,signal,at,by,object", row]).unwrap();
@@ -307,7 +308,7 @@ mod tests {
         let event = r#"{"specversion":"1.0","id":"1","source":"/feed","type":"signal","subject":"cx:1","time":"2026-11-27T14:32:00Z","extension":1,
             "data":{"network":"bluesky","signal":"repost","by":"ann","object":"p"}}"#;
         let (_, key, of_event) = json(event).unwrap();
-        assert_eq!((of_event, key.text.as_str()), (delivery, "i/feed\x001"));
+        assert_eq!((of_event, key.text.as_str()), (delivery, "ibluesky\0repost\0/feed\x001"));
     }
 
     #[test]

@@ -228,7 +228,6 @@ pub(super) struct Why {
     pub can_be_contested: bool,
     /// The keys of the heading and of the text of how a case stands that a person decides.
     pub case: Option<(&'static str, &'static str)>,
-    pub is_contested: bool,
 }
 
 impl Why {
@@ -270,7 +269,6 @@ impl Why {
             offers: Vec::new(),
             can_be_contested: false,
             case: None,
-            is_contested: false,
         };
         if decision == Decision::Granted {
             let over = |key: &str, at: Timestamp| vec![Sentence::plain(frame.at(key, at))];
@@ -296,7 +294,6 @@ impl Why {
             offers: shown.offers,
             can_be_contested,
             case,
-            is_contested: contest.is_some(),
             ..bare(title, false, sentences)
         }
     }

@@ -147,9 +147,18 @@ async fn delete_all(database: &Database, link: &EndedLink) -> Result<usize> {
     }
 }
 
-/// Deletes the next signals of an ended link, and the link's end when none is left; the ids that were deleted.
+/// Deletes the next signals of an ended link, and the link's end when none is left; the ids that were deleted. None where
+/// another has deleted the rest: the network may be linked again by now, and what has come in since counts.
 fn delete_some(conn: &mut AnyConnection, link: &EndedLink, after: &[u8]) -> Result<Vec<Vec<u8>>> {
     let EndedLink { merchant_id, subject_ref, network } = link;
+    let end = ended_links::table.find((merchant_id, subject_ref, network));
+    let stands: Option<String> = match conn {
+        AnyConnection::Postgres(c) => end.select(ended_links::network).for_update().first(c).optional()?,
+        AnyConnection::Sqlite(c) => end.select(ended_links::network).first(c).optional()?,
+    };
+    if stands.is_none() {
+        return Ok(Vec::new());
+    }
     macro_rules! theirs {
         () => {
             signals::table.filter(signals::merchant_id.eq(merchant_id)).filter(signals::subject_ref.eq(subject_ref))
@@ -165,11 +174,7 @@ fn delete_some(conn: &mut AnyConnection, link: &EndedLink, after: &[u8]) -> Resu
                 .select(signals::id)
         };
     }
-    let ids: Vec<Vec<u8>> = match conn {
-        // Another who deletes them is let be.
-        AnyConnection::Postgres(c) => next!().for_update().skip_locked().load(c)?,
-        AnyConnection::Sqlite(c) => next!().load(c)?,
-    };
+    let ids: Vec<Vec<u8>> = next!().load(conn)?;
     for some in ids.chunks(500) {
         crate::on_either!(conn, |c| diesel::delete(theirs!().filter(signals::id.eq_any(some))).execute(c)?);
     }
@@ -177,9 +182,53 @@ fn delete_some(conn: &mut AnyConnection, link: &EndedLink, after: &[u8]) -> Resu
         let left =
             theirs!().filter(signals::network.eq(network)).select(signals::id).first::<Vec<u8>>(conn).optional()?;
         if left.is_none() {
-            let end = ended_links::table.find((merchant_id, subject_ref, network));
             diesel::delete(end).execute(conn)?;
         }
     }
     Ok(ids)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A list of ended links may be old by the time it is worked off: the link may be made anew.
+    #[test]
+    fn what_came_in_since_a_network_was_linked_again_is_let_be() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", directory.path().join("perkgate.db").display()).parse().unwrap();
+        let database = Database::connect(&url, 1).unwrap();
+        database.migrate().unwrap();
+        let merchant: MerchantId = "mer_018f3c2e7b7a7000800000000000abcd".parse().unwrap();
+        let (subject, network) = (SubjectRef([7; 32]), "bluesky".to_owned());
+        let link = EndedLink {
+            merchant_id: merchant.as_str().to_owned(),
+            subject_ref: subject.0.to_vec(),
+            network: network.clone(),
+        };
+        let work = |conn: &mut AnyConnection| {
+            crate::on_either!(conn, |c| {
+                diesel::insert_into(signals::table)
+                    .values((
+                        signals::merchant_id.eq(merchant.as_str()),
+                        signals::subject_ref.eq(&subject.0[..]),
+                        signals::id.eq(&[1_u8; 16][..]),
+                        signals::network.eq(&network),
+                        signals::signal.eq("followers"),
+                        signals::kind.eq(2),
+                        signals::day.eq(20_000),
+                        signals::seen_at.eq(1),
+                        signals::value.eq(7),
+                    ))
+                    .execute(c)?
+            });
+            assert_eq!(delete_some(conn, &link, &[])?, Vec::<Vec<u8>>::new());
+            note(conn, &merchant, &subject, &BTreeSet::from([network.clone()]))?;
+            assert_eq!(delete_some(conn, &link, &[])?.len(), 1);
+            assert_eq!(delete_some(conn, &link, &[])?.len(), 0);
+            assert!(list_of(conn, &merchant, &subject)?.is_empty());
+            Ok::<_, DatabaseError>(())
+        };
+        database.write_blocking(work).unwrap();
+    }
 }

@@ -51,9 +51,13 @@ async fn only_who_is_enrolled_is_kept_and_each_delivery_once() {
         };
         assert_eq!(first, report(2, 1, 1));
         assert_eq!(import(&feeder, NDJSON, feed.concat()).await, report(0, 3, 1));
+        // A post has one id for all that is counted of it.
+        let like = repost("cx:1", "ann", "1").replace("repost", "like");
+        assert_eq!(import(&feeder, NDJSON, like.clone()).await, report(1, 0, 0));
+        assert_eq!(import(&feeder, NDJSON, like).await, report(0, 1, 0));
         // Of one person liking both, nobody can tell.
         let actors = actors(&app).await;
-        assert!(actors.len() == 2 && actors[0] != actors[1] && actors[0].len() == 16);
+        assert!(actors.len() == 3 && actors[0] != actors[2] && actors[0].len() == 16);
         // Another merchant's people are others.
         let stranger = app.feeder(&app.american).await;
         assert_eq!(import(&stranger, NDJSON, feed.concat()).await, report(0, 1, 3));
