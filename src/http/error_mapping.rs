@@ -219,7 +219,12 @@ impl From<ScoreError> for Problem {
             ScoreError::Source(SourceFault::Reserved) | ScoreError::SourceExists(_) => {
                 Self::new(Kind::from(&error), "There is a source of this name already.")
             }
-            ScoreError::Computed(_) | ScoreError::NotComputed(_) | ScoreError::UnderWay => {
+            ScoreError::Computed(_)
+            | ScoreError::NotComputed(_)
+            | ScoreError::UnderWay
+            | ScoreError::Held(_)
+            | ScoreError::NotHeld
+            | ScoreError::HeldDecided(_) => {
                 Self::new(Kind::from(&error), sentence(&error.to_string()))
             }
             // Shared by all who waited for one look-up, so it can't be moved out.

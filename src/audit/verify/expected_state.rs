@@ -335,7 +335,11 @@ impl ExpectedLog<'_> {
             kind if kind.starts_with("rule.") => {
                 self.rules.take(at, body, &read(facts)?, &self.approvals, self.gaps.is_part(), findings);
             }
-            "source.created" | "model.published" => self.models.take(&read(facts)?),
+            "source.created" | "model.submitted" | "model.published" => {
+                let asked = (&self.approvals, self.gaps.any());
+                self.models.take(at, body, &read(facts)?, asked, findings);
+            }
+            "source.guard_changed" => self.models.guarded(&read(facts)?),
             "key.created" => {
                 self.approvals.key_created(body);
                 self.keys.created(body, read(facts)?);
