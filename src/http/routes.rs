@@ -20,7 +20,7 @@ use super::v1::grants::lists as grant_lists;
 use super::v1::perks::{
     approvals, backtests, closures, diff, occupancy, picture, simulations, steps, version_steps, versions,
 };
-use super::v1::scores::{explain, history, models, sources};
+use super::v1::scores::{explain, held, history, models, sources};
 use super::v1::{attributes, audit, checks, grants, links, perks, reports, scores, subject_requests, subjects, tokens};
 use super::well_known::{get_jwks, get_log_keys};
 use crate::access::role::permit::{

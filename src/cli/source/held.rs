@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::cli::error::CliError;
 use crate::cli::once::{self, ACTOR, MerchantFlag, Needs};
-use crate::cli::output::{counted, write_line, write_part};
+use crate::cli::output::{counted_as, write_line, write_part};
 use crate::cli::{Completion, Invocation};
 use crate::foundation::decimal::Decimal;
 use crate::foundation::field_error::FieldError;
@@ -66,7 +66,7 @@ impl fmt::Display for HeldView {
         let Self { id, source, kind, state, compared, up, down, largest, points, .. } = self;
         let moved = up + down;
         write_line!(f, "{id}  a {kind} of `{source}`, {state}")?;
-        let people = counted(*compared, "person");
+        let people = counted_as(*compared, "person", "people");
         write_line!(f, "  would move {moved} of {people} with a score by more than {points}: {up} up, {down} down")?;
         write_line!(f, "  by {largest} at most")?;
         if let Some(MostCommon { value, people }) = &self.most_common {

@@ -45,7 +45,7 @@ use crate::tlog::merkle;
 pub const VERSION: i64 = 1;
 
 /// Every kind of event that is written. None is ever taken out: logs hold them for good.
-pub const KINDS: [&str; 69] = [
+pub const KINDS: [&str; 74] = [
     "account.attached",
     "account.link_made",
     "account.reset",

@@ -1,7 +1,7 @@
 //! Computing scores: from the signals of enrolled people, by the model of a source, to rows that are written as feeders'
 //! are, so that caches hear of them alike.
 //!
-//! - `sources`: making such a source; `publishing`: another model for one; `run`: a run, chunk by chunk, `rehearsal`: its first
+//! - `sources`: making such a source; `publishing`: another model for one; `run`: a run, `chunk` by chunk; `rehearsal`: its first people
 //! - `store`: models, who is due, what is known of them, and what is written
 //!
 //! A score depends on its own person's signals and the model only (`scoring`), and changes on days that are known before:
@@ -9,6 +9,7 @@
 //! one in which everyone is due. It can be broken off anywhere: who was computed is due no more, who was not still is.
 //! No check waits for it.
 
+mod chunk;
 pub mod publishing;
 mod rehearsal;
 pub mod run;
@@ -35,6 +36,7 @@ use crate::scoring::activity::Activity;
 use crate::scoring::model::Model;
 use crate::scoring::observation::day_of;
 use crate::scoring::score::{Computed, compute};
+use crate::scoring::signs::{Sign, signs};
 use crate::telemetry::Outage;
 use store::due;
 use store::gathering::{self, GatheredPerson};
@@ -130,6 +132,21 @@ impl Scores {
     ) -> Result<GatheredPerson, DatabaseError> {
         let merchant = merchant.clone();
         self.database.read(move |conn| gathering::gather_one(conn, &merchant, &subject, day_of(now))).await
+    }
+
+    /// What is worth a look in one person's signals, as they are on the day of `now`. It lowers nothing.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn signs_of(
+        &self,
+        merchant: &MerchantId,
+        subject: SubjectRef,
+        now: Timestamp,
+    ) -> Result<Vec<Sign>, DatabaseError> {
+        let merchant = merchant.clone();
+        let read = move |conn: &mut AnyConnection| store::shapes::shapes_of(conn, &merchant, &subject, day_of(now));
+        Ok(signs(&self.database.read(read).await?))
     }
 
     /// The number of people whose score from the source is below `value`, and of all who have one.

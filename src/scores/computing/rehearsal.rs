@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::run::Change;
+use super::chunk::Change;
 use crate::database::AnyConnection;
 use crate::foundation::decimal::Decimal;
 use crate::foundation::ids::{MerchantId, SourceName};
@@ -33,7 +33,7 @@ impl Rehearsal {
     ///
     /// # Errors
     /// [`ScoreError::Held`] where a run waits already; the database's.
-    pub async fn of(
+    pub(super) async fn of(
         scores: &Scores,
         (merchant, source): &(MerchantId, SourceName),
         due: u64,
@@ -63,24 +63,24 @@ impl Rehearsal {
     }
 
     /// Counts a person who has a score.
-    pub fn note(&mut self, before: Decimal, after: Decimal) {
+    pub(super) fn note(&mut self, before: Decimal, after: Decimal) {
         if !self.is_judged {
             self.counted.add(&self.guard, before, after);
         }
     }
 
     /// Keeps a chunk for when it may be written.
-    pub fn keep(&mut self, change: Change) {
+    pub(super) fn keep(&mut self, change: Change) {
         self.people += change.next.len();
         self.changes.push_back(change);
     }
 
     /// True if no more are computed before it is judged.
-    pub const fn is_full(&self) -> bool {
+    pub(super) const fn is_full(&self) -> bool {
         self.people >= PEOPLE
     }
 
-    pub const fn is_judged(&self) -> bool {
+    pub(super) const fn is_judged(&self) -> bool {
         self.is_judged
     }
 
@@ -88,7 +88,7 @@ impl Rehearsal {
     ///
     /// # Errors
     /// The ledger's and the database's.
-    pub async fn judge(
+    pub(super) async fn judge(
         &mut self,
         of: &(MerchantId, SourceName),
         now: Timestamp,
@@ -103,7 +103,7 @@ impl Rehearsal {
     }
 
     /// The next chunk that may be written.
-    pub fn next(&mut self) -> Option<Change> {
+    pub(super) fn next(&mut self) -> Option<Change> {
         self.changes.pop_front()
     }
 }

@@ -4,15 +4,14 @@
 //! transaction that writes holds the models against those that it computed by. Are they others, it writes nothing, and the
 //! run begins again.
 
-use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use serde::Serialize;
 use tokio::runtime::Handle;
 
-use super::store::gathering::{self, GatheredPerson};
+use super::chunk::{Change, Chunk, read_chunk, write_change};
 use super::rehearsal::Rehearsal;
+use super::store::gathering::GatheredPerson;
 use super::store::{self, due, lease};
 use super::{Mode, Models};
 use crate::database::{AnyConnection, DatabaseError};
@@ -22,14 +21,10 @@ use crate::foundation::ids::{MerchantId, SourceName};
 use crate::foundation::subject::SubjectRef;
 use crate::scores::Scores;
 use crate::scores::cache::to_the_end;
-use crate::scores::enrolment;
 use crate::scores::error::ScoreError;
 use crate::scores::held;
-use crate::scores::history;
 use crate::scores::memory::ScoreKey;
 use crate::scores::score::Score;
-use crate::scores::store::epochs::bump_epochs;
-use crate::scores::store::{delete_score, list_scores};
 use crate::scoring::observation::day_of;
 
 /// The people of the first chunk, and of the largest: between them it goes by the time that one takes.
@@ -97,23 +92,6 @@ pub struct ComputeRun {
     report: ComputeReport,
     /// What is computed before anything is written; none once it may be.
     rehearsal: Option<Rehearsal>,
-}
-
-/// The people of a chunk, as they were read.
-struct Chunk {
-    turns: Vec<(SubjectRef, i64)>,
-    people: BTreeMap<SubjectRef, GatheredPerson>,
-    /// The scores that stand.
-    before: HashMap<SubjectRef, Score>,
-}
-
-/// The change of a chunk, as it is written.
-#[derive(Default)]
-pub(super) struct Change {
-    pub new: Vec<(SubjectRef, Score)>,
-    pub ended: Vec<SubjectRef>,
-    /// For everyone the turn that was seen, and the next day on which they are due.
-    pub next: Vec<(SubjectRef, i64, Option<i64>)>,
 }
 
 impl ComputeRun {
@@ -279,7 +257,6 @@ impl ComputeRun {
             }
             return Ok(true);
         }
-        self.renew().await?;
         let Some(change) = rehearsal.next() else {
             self.rehearsal = None;
             return Ok(true);
@@ -413,55 +390,4 @@ pub(super) const fn is_everyones(error: &DatabaseError) -> bool {
             | DatabaseError::Constraint(_)
             | DatabaseError::Corrupt { .. }
     )
-}
-
-fn read_chunk(
-    conn: &mut AnyConnection,
-    of: (&MerchantId, &SourceName),
-    (after, most): (&[u8], i64),
-    today: i64,
-) -> Result<Option<Chunk>, DatabaseError> {
-    // First: a signal that comes in afterwards moves its person's turn on.
-    let turns = due::list_due(conn, of, after, today, most)?;
-    let Some((last, _)) = turns.last() else { return Ok(None) };
-    let people = gathering::gather_due(conn, of, (after, last), today)?;
-    let subjects: Vec<SubjectRef> = turns.iter().map(|(subject, _)| *subject).collect();
-    let before = list_scores(conn, of.0, of.1, &subjects)?;
-    Ok(Some(Chunk { turns, people, before }))
-}
-
-/// Writes what is still so; how many people were left.
-fn write_change(
-    conn: &mut AnyConnection,
-    of: (&MerchantId, &SourceName),
-    change: Change,
-    now: Timestamp,
-) -> Result<u64, DatabaseError> {
-    let Change { mut new, mut ended, next } = change;
-    let subjects: Vec<SubjectRef> = next.iter().map(|(subject, ..)| *subject).collect();
-    let held = due::hold_turns(conn, of, &subjects)?;
-    let seen: HashMap<SubjectRef, i64> = next.iter().map(|(subject, turn, _)| (*subject, *turn)).collect();
-    let is_same = |subject: &SubjectRef| held.get(subject) == seen.get(subject);
-    new.retain(|(subject, _)| is_same(subject));
-    ended.retain(is_same);
-    let mut touched: Vec<&SubjectRef> = new.iter().map(|(subject, _)| subject).chain(&ended).collect();
-    touched.sort_unstable();
-    history::store::keep(conn, of, &touched, now)?;
-    store::replace_scores(conn, of, &new, now)?;
-    for subject in &ended {
-        delete_score(conn, of.0, of.1, subject)?;
-        if !enrolment::is_enrolled(conn, of.0, subject)? {
-            history::store::delete(conn, of.0, of.1, subject)?;
-        }
-    }
-    bump_epochs(conn, new.iter().map(|(subject, _)| subject).chain(&ended))?;
-    let mut postponed = 0;
-    for (subject, _, day) in &next {
-        if is_same(subject) {
-            due::set_due(conn, of, subject, *day)?;
-        } else {
-            postponed += 1;
-        }
-    }
-    Ok(postponed)
 }

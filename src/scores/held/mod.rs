@@ -143,7 +143,9 @@ impl Scores {
     /// The same, which holds feeds and runs that move too many people too far.
     #[must_use]
     pub fn guarded(self, ledger: Ledger, entropy: Entropy) -> Self {
-        Self { guarding: Some(Arc::new(Guarding { ledger, entropy })), ..self }
+        let mut guarded = self;
+        guarded.guarding = Some(Arc::new(Guarding { ledger, entropy }));
+        guarded
     }
 
     /// The guard of a source: its own, or the default of its scale.

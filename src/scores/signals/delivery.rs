@@ -238,7 +238,9 @@ fn is_cloud_event(text: &str) -> bool {
 impl DeliveryKey {
     fn of(line: &Line, kind: SignalKind, (at, seen_at, value): (Timestamp, Timestamp, u64), entropy: &Entropy) -> Self {
         if let Some(id) = &line.id {
-            return Self { text: format!("i{id}"), is_known_again: true };
+            // Feeds number each signal by itself, or call an act by its post.
+            let Line { network, signal, .. } = line;
+            return Self { text: format!("i{network}\0{signal}\0{id}"), is_known_again: true };
         }
         if kind == SignalKind::Count {
             return Self { text: format!("r{}", hex(&entropy.bytes::<16>())), is_known_again: false };

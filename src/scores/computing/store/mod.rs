@@ -1,11 +1,12 @@
 //! Models, and the scores that a run writes.
 //!
 //! - `due`: who is to be computed by when; `gathering`: their signals, grouped in the database (`gather.sql`)
-//! - `lease`: one run of a source at a time
+//! - `lease`: one run of a source at a time; `shapes`: how acts fall to people and days
 
 pub(in crate::scores) mod due;
 pub mod gathering;
 pub(in crate::scores) mod lease;
+pub(in crate::scores) mod shapes;
 
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Binary, Text};

@@ -165,6 +165,15 @@ fn delete_some(conn: &mut AnyConnection, link: &EndedLink, after: &[u8]) -> Resu
                 .select(signals::id)
         };
     }
+    // Held: once the end is deleted the network may be linked again, and what comes in then is another's.
+    let end = ended_links::table.find((merchant_id, subject_ref, network)).select(ended_links::network);
+    let stands: Option<String> = match conn {
+        AnyConnection::Postgres(c) => end.for_update().first(c).optional()?,
+        AnyConnection::Sqlite(c) => end.first(c).optional()?,
+    };
+    if stands.is_none() {
+        return Ok(Vec::new());
+    }
     let ids: Vec<Vec<u8>> = match conn {
         // Another who deletes them is let be.
         AnyConnection::Postgres(c) => next!().for_update().skip_locked().load(c)?,

@@ -23,7 +23,7 @@ struct Submission {
 }
 
 impl Submission {
-    const fn new(submitted: Option<SignedStep>, grace_days: Option<i64>, is_published: bool) -> Self {
+    fn new(submitted: Option<SignedStep>, grace_days: Option<i64>, is_published: bool) -> Self {
         let (approved_by, published_by, is_approved) = (None, Vec::new(), false);
         Self { submitted, grace_days, approved_by, published_by, is_published, is_approved }
     }
