@@ -119,7 +119,10 @@ impl fmt::Display for Computed {
             write_part!(f, "; by {largest_change} at most")?;
         }
         if *held {
-            write_part!(f, "\nThe run is held: nothing is written until a person releases it (`perkgate source held`).")?;
+            write_part!(
+                f,
+                "\nThe run is held: nothing is written until a person releases it (`perkgate source held`)."
+            )?;
         }
         Ok(())
     }

@@ -32,7 +32,9 @@ impl From<ModelError> for CliError {
     fn from(error: ModelError) -> Self {
         match error {
             ModelError::Unfit(errors) => Self::Faulty(errors),
-            ModelError::Graces => Self::Faulty(vec![FieldError::of_parameter("--grace-days", "too_many", error.to_string())]),
+            ModelError::Graces => {
+                Self::Faulty(vec![FieldError::of_parameter("--grace-days", "too_many", error.to_string())])
+            }
             ModelError::NotComputed(source) => Self::Score(ScoreError::NotComputed(source)),
             ModelError::NotSubmitted | ModelError::Unknown => Self::Absent { kind: "model", id: String::new() },
             ModelError::Perk(error) => error.into(),

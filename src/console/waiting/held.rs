@@ -36,7 +36,8 @@ pub(super) fn held_case(feed: &HeldFeed, zone: &TimeZone, now: Timestamp) -> Cas
     if let Some((value, people)) = moves.common {
         line += &format!(" {} would have exactly {value}.", counted_as(people, "person", "people"));
     }
-    let ends = feed.ends_at().map(|at| format!("None of it counts. It ends by itself on {}.", When::of(at, zone, now).text));
+    let ends =
+        feed.ends_at().map(|at| format!("None of it counts. It ends by itself on {}.", When::of(at, zone, now).text));
     let answer = |value: &str, words: &str, class, effect: &str| AnswerView {
         name: "decision",
         value: value.to_owned(),

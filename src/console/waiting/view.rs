@@ -145,7 +145,8 @@ pub(super) async fn cases(
     }
     if wants(Kind::Held) {
         let held = gateway.scores.list_held(&merchant.id, None).await?;
-        all.found.extend(held.iter().filter(|feed| feed.state == HeldState::Held).map(|feed| held_case(feed, &zone, now)));
+        all.found
+            .extend(held.iter().filter(|feed| feed.state == HeldState::Held).map(|feed| held_case(feed, &zone, now)));
     }
     Ok(all)
 }

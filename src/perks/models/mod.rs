@@ -141,7 +141,9 @@ impl Catalog {
                     Some(known) if is_current => known,
                     // One that was in use unapproved, and is handed in again, is looked at now; so is one that waits, with
                     // another grace.
-                    Some(known) if !(waits && known.published) && (known.published || known.grace_days == row.grace_days) => {
+                    Some(known)
+                        if !(waits && known.published) && (known.published || known.grace_days == row.grace_days) =>
+                    {
                         SubmissionRow { grace_days: row.grace_days, ..known }
                     }
                     _ => {

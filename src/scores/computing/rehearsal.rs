@@ -88,11 +88,7 @@ impl Rehearsal {
     ///
     /// # Errors
     /// The ledger's and the database's.
-    pub(super) async fn judge(
-        &mut self,
-        of: &(MerchantId, SourceName),
-        now: Timestamp,
-    ) -> Result<bool, ScoreError> {
+    pub(super) async fn judge(&mut self, of: &(MerchantId, SourceName), now: Timestamp) -> Result<bool, ScoreError> {
         let moves = self.counted.moves();
         if self.guard.holds(&moves) {
             held::hold_run(&self.guarding, (&of.0, &of.1), (self.guard, moves), now).await?;

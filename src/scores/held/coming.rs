@@ -227,9 +227,8 @@ impl Coming {
                     return Ok(false);
                 }
                 let (merchant, id) = (self.merchant.clone(), aside.feed.id.clone());
-                let pass = move |conn: &mut AnyConnection| {
-                    store::set_state(conn, (&merchant, &id), HeldState::Moving, now)
-                };
+                let pass =
+                    move |conn: &mut AnyConnection| store::set_state(conn, (&merchant, &id), HeldState::Moving, now);
                 self.scores.database.write(pass).await?;
                 Ok(true)
             }

@@ -63,7 +63,10 @@ impl Scores {
             return Ok(decided);
         }
         let (this, of) = (self.clone(), (merchant.clone(), id.clone()));
-        let moving = tokio::spawn(async move { while this.move_some(&of.0, &of.1, now).await? {} Ok::<_, ScoreError>(()) });
+        let moving = tokio::spawn(async move {
+            while this.move_some(&of.0, &of.1, now).await? {}
+            Ok::<_, ScoreError>(())
+        });
         // It goes on without us; after a fault the tender does.
         let _ = tokio::time::timeout(PATIENCE, moving).await;
         Ok(self.find_held(merchant, id).await?.unwrap_or(decided))
@@ -82,7 +85,12 @@ impl Scores {
     ///
     /// # Errors
     /// [`ScoreError::Database`].
-    pub async fn finish_moving(&self, merchant: &MerchantId, id: &HeldFeedId, now: Timestamp) -> Result<(), ScoreError> {
+    pub async fn finish_moving(
+        &self,
+        merchant: &MerchantId,
+        id: &HeldFeedId,
+        now: Timestamp,
+    ) -> Result<(), ScoreError> {
         while self.move_some(merchant, id, now).await? {}
         Ok(())
     }

@@ -86,8 +86,7 @@ pub enum HeldState {
 }
 
 impl HeldState {
-    pub const ALL: [Self; 6] =
-        [Self::Coming, Self::Held, Self::Moving, Self::Released, Self::Dropped, Self::Expired];
+    pub const ALL: [Self; 6] = [Self::Coming, Self::Held, Self::Moving, Self::Released, Self::Dropped, Self::Expired];
 
     /// The wire form.
     #[must_use]
@@ -201,7 +200,10 @@ impl Scores {
         source: Option<&SourceName>,
     ) -> Result<Vec<HeldFeed>, ScoreError> {
         let (merchant, source) = (merchant.clone(), source.cloned());
-        Ok(self.database.read(move |conn: &mut AnyConnection| store::list_open(conn, &merchant, source.as_ref())).await?)
+        Ok(self
+            .database
+            .read(move |conn: &mut AnyConnection| store::list_open(conn, &merchant, source.as_ref()))
+            .await?)
     }
 
     /// The number of feeds and runs of all merchants that wait for a person.
@@ -264,7 +266,8 @@ fn hold(
     now: Timestamp,
 ) -> Result<(), DatabaseError> {
     let waiting = store::list_open(conn, merchant, Some(&feed.source))?;
-    let waiting: Vec<HeldFeed> = waiting.into_iter().filter(|it| it.state == HeldState::Held && it.id != feed.id).collect();
+    let waiting: Vec<HeldFeed> =
+        waiting.into_iter().filter(|it| it.state == HeldState::Held && it.id != feed.id).collect();
     for oldest in waiting.iter().take((waiting.len() + 1).saturating_sub(MOST_HELD)) {
         store::set_state(conn, (merchant, &oldest.id), HeldState::Expired, now)?;
         events.push(ended_event(merchant, GATEWAY, "feed.expired", oldest));
@@ -314,7 +317,9 @@ pub(in crate::scores) async fn end_run(
 ) -> Result<(), ScoreError> {
     let of = (merchant.clone(), source.clone());
     let find = move |conn: &mut AnyConnection| store::find_run(conn, (&of.0, &of.1));
-    let Some(run) = scores.database.read(find).await?.filter(|run| run.state == HeldState::Moving) else { return Ok(()) };
+    let Some(run) = scores.database.read(find).await?.filter(|run| run.state == HeldState::Moving) else {
+        return Ok(());
+    };
     let merchant = merchant.clone();
     let end = move |conn: &mut AnyConnection| store::set_state(conn, (&merchant, &run.id), HeldState::Released, now);
     Ok(scores.database.write(end).await?)

@@ -75,9 +75,7 @@ impl Scores {
             }
             HeldState::Moving if feed.kind == HeldKind::Feed => self.finish_moving(merchant, &feed.id, now).await,
             HeldState::Coming if age(feed.touched_at) >= BROKEN_OFF_AFTER => self.clear(merchant, &feed.id, true).await,
-            state if state.is_over() => {
-                self.clear(merchant, &feed.id, age(feed.touched_at) >= REMEMBERED_FOR).await
-            }
+            state if state.is_over() => self.clear(merchant, &feed.id, age(feed.touched_at) >= REMEMBERED_FOR).await,
             _ => Ok(()),
         }
     }

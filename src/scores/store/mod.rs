@@ -322,8 +322,11 @@ pub fn find_source(
     merchant: &MerchantId,
     name: &SourceName,
 ) -> Result<Option<Source>, DatabaseError> {
-    let row: Option<SourceRow> =
-        sources::table.find((merchant.as_str(), name.as_str())).select(SourceRow::as_select()).first(conn).optional()?;
+    let row: Option<SourceRow> = sources::table
+        .find((merchant.as_str(), name.as_str()))
+        .select(SourceRow::as_select())
+        .first(conn)
+        .optional()?;
     row.map(|row| with_graces(conn, merchant, row)).transpose()
 }
 

@@ -12,7 +12,8 @@ use perkgate::ledger::events::gateway_keys::{KeyBegun, KeyWithdrawn};
 use perkgate::ledger::events::logs::{EventsPruned, LogExported};
 use perkgate::ledger::events::occupancy::OccupancyCorrected;
 use perkgate::ledger::events::perks::{
-    ApprovalsChanged, AttributeChanged, FeedEnded, FeedHeld, GuardChanged, ModelChanged, PerkChanged, PlaceClosed, SourceCreated, VersionChanged,
+    ApprovalsChanged, AttributeChanged, FeedEnded, FeedHeld, GuardChanged, ModelChanged, PerkChanged, PlaceClosed,
+    SourceCreated, VersionChanged,
 };
 use perkgate::ledger::events::redemption::TokenRedeemed;
 use perkgate::ledger::events::subjects::{

@@ -64,7 +64,8 @@ pub(in crate::scores) fn find_models_of(
         find_model(conn, merchant, hash)?.ok_or_else(|| DatabaseError::corrupt("model", "there is none of its hash"))
     };
     let current = find(&current)?;
-    let before = graces.into_iter().filter(|(_, until)| *until > now).map(|(hash, _)| find(&hash)).collect::<Result<_>>()?;
+    let before =
+        graces.into_iter().filter(|(_, until)| *until > now).map(|(hash, _)| find(&hash)).collect::<Result<_>>()?;
     Ok(Some(Models { current, before }))
 }
 

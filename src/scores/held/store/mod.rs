@@ -108,11 +108,7 @@ pub(in crate::scores) fn replace_guard(
 }
 
 /// Adds a feed or a run.
-pub(in crate::scores) fn insert(
-    conn: &mut AnyConnection,
-    merchant: &MerchantId,
-    feed: &HeldFeed,
-) -> Result<()> {
+pub(in crate::scores) fn insert(conn: &mut AnyConnection, merchant: &MerchantId, feed: &HeldFeed) -> Result<()> {
     let HeldFeed { id, source, kind, state, held_at, touched_at, guard, moves } = feed;
     let row = FeedRow {
         merchant_id: merchant.as_str().to_owned(),

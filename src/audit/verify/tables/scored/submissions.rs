@@ -88,8 +88,14 @@ impl Submissions {
             };
             let is_unknown = known.submitted.is_none() && is_part;
             let is = [
-                (is_unknown || SignedStep::is_by(known.submitted.as_ref(), Some(&row.submitted_by)), "who handed it in"),
-                (is_unknown || SignedStep::is_at(known.submitted.as_ref(), Some(row.submitted_at)), "when it was handed in"),
+                (
+                    is_unknown || SignedStep::is_by(known.submitted.as_ref(), Some(&row.submitted_by)),
+                    "who handed it in",
+                ),
+                (
+                    is_unknown || SignedStep::is_at(known.submitted.as_ref(), Some(row.submitted_at)),
+                    "when it was handed in",
+                ),
                 (is_approver, "who approved it"),
                 (row.published == known.is_published, "whether it was published"),
                 (row.published || known.grace_days.is_none_or(|days| days == row.grace_days), "its days of grace"),

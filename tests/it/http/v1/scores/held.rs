@@ -54,7 +54,10 @@ async fn the_night_everybodys_score_becomes_1_waits_for_a_person() {
         let report = import(&feeder, &night).await;
         assert_eq!(report["accepted"], 100);
         let waits = &report["held"];
-        assert_eq!((&waits["state"], &waits["kind"], &waits["compared"]), (&json!("held"), &json!("feed"), &json!(100)));
+        assert_eq!(
+            (&waits["state"], &waits["kind"], &waits["compared"]),
+            (&json!("held"), &json!("feed"), &json!(100))
+        );
         assert_eq!((&waits["up"], &waits["down"], &waits["largest"]), (&json!(0), &json!(100), &json!(68)));
         assert_eq!(waits["most_common"], json!({"value": 1, "people": 100}));
         assert_eq!(waits["guard"], json!({"share": 0.2, "points": 10}));
@@ -120,7 +123,11 @@ async fn nobody_who_is_erased_is_left_in_a_feed_that_waits_and_one_that_nobody_d
         import(&admin, &feed(60, MORNING, |_| 80)).await;
         let first = import(&admin, &feed(60, NIGHT, |_| 1)).await["held"]["id"].clone();
         let erase = json!({"subject": "twitter:p7"});
-        assert_eq!(admin.post("/v1/subjects/erase", &erase).await.is(200)["scores"], 2, "the one that stood, and the one that waits");
+        assert_eq!(
+            admin.post("/v1/subjects/erase", &erase).await.is(200)["scores"],
+            2,
+            "the one that stood, and the one that waits"
+        );
         let path = |id: &Value, step: &str| format!("{HELD}/{}/{step}", id.as_str().unwrap());
         assert_eq!(admin.post(&path(&first, "release"), &json!({})).await.is(200)["state"], "released");
         assert_eq!(value(&admin, 8).await, 1);
@@ -191,12 +198,22 @@ async fn a_feed_that_does_not_fit_in_memory_is_set_down_and_counts_as_a_whole_or
         let held = night.held.unwrap();
         assert_eq!((held.moves.compared, held.moves.down, held.moves.up), (PEOPLE, PEOPLE / 2, 0));
         assert_eq!((value(&admin, 0).await, value(&admin, 8_998).await), (json!(41), json!(42)), "none of it counts");
-        gateway.scores.decide_held(
-            &gateway.ledger, Actor { key: None, role: "cli" }, (&app.cathay.id, &source, &held.id),
-            perkgate::scores::held::HeldDecision::Release, app.world.now(),
-        ).await.unwrap();
+        gateway
+            .scores
+            .decide_held(
+                &gateway.ledger,
+                Actor { key: None, role: "cli" },
+                (&app.cathay.id, &source, &held.id),
+                perkgate::scores::held::HeldDecision::Release,
+                app.world.now(),
+            )
+            .await
+            .unwrap();
         gateway.scores.finish_moving(&app.cathay.id, &held.id, app.world.now()).await.unwrap();
-        assert_eq!((value(&admin, 0).await, value(&admin, 8_998).await, value(&admin, 8_999).await), (json!(1), json!(1), json!(42)));
+        assert_eq!(
+            (value(&admin, 0).await, value(&admin, 8_998).await, value(&admin, 8_999).await),
+            (json!(1), json!(1), json!(42))
+        );
 
         // Broken off, nothing of it counts, and nothing is left of it.
         let mut broken = begin();
