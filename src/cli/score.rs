@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::error::CliError;
 use super::feed::{self, FeedFile, FeedFormat, format_of};
-use super::once::{self, MerchantFlag, Needs};
+use super::once::{self, ACTOR, MerchantFlag, Needs};
 use super::output::progress::Counting;
 use super::output::{counted, write_line, write_part};
 use super::{Completion, Invocation};
@@ -105,8 +105,8 @@ struct Computed {
 
 impl fmt::Display for Computed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ComputeReport { people, changed, ended, postponed, set_aside, largest_change } = &self.report;
-        let would = if self.dry_run { "would be " } else { "" };
+        let ComputeReport { people, changed, ended, postponed, set_aside, largest_change, held } = &self.report;
+        let would = if self.dry_run || *held { "would be " } else { "" };
         let looked_at = counted(*people, "person");
         write_part!(f, "{looked_at} looked at: {changed} scores {would}new or another, {ended} {would}ended")?;
         if *postponed > 0 {
@@ -117,6 +117,12 @@ impl fmt::Display for Computed {
         }
         if *largest_change > Decimal::default() {
             write_part!(f, "; by {largest_change} at most")?;
+        }
+        if *held {
+            write_part!(
+                f,
+                "\nThe run is held: nothing is written until a person releases it (`perkgate source held`)."
+            )?;
         }
         Ok(())
     }
@@ -190,7 +196,8 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, Cli
                 }
                 let config = ImportConfig { merchant, source, format, clock: gateway.clock.clone() };
                 let (keyring, merchant) = (gateway.keyring.clone(), config.merchant.clone());
-                let import = gateway.scores.import(config, move |handle| keyring.subject_refs(&merchant, handle));
+                let refer = move |handle: &SubjectHandle| keyring.subject_refs(&merchant, handle);
+                let import = gateway.scores.import_guarded(config, ACTOR, refer);
                 feed::import(gateway, import, feed, invocation).await
             })?;
             feed::show(report, invocation)

@@ -21,11 +21,13 @@ pub(super) struct Waiting {
     pub contests: usize,
     pub versions: usize,
     pub requests: usize,
+    /// Feeds and runs of scores.
+    pub held: usize,
 }
 
 impl Waiting {
     pub(super) fn total(self) -> usize {
-        self.referrals + self.contests + self.versions + self.requests
+        self.referrals + self.contests + self.versions + self.requests + self.held
     }
 }
 

@@ -13,7 +13,7 @@ use super::perks::{backtest, close, edit, editor, everyone, list, new, show, sim
 use super::settings::{self, members, privacy, sources};
 use super::today::shared::SharedFigures;
 use super::today::{self, stream};
-use super::waiting::{self, decide};
+use super::waiting::{self, decide, held};
 use super::{account, assets, links, log_in, picture, reports};
 
 /// Adds the console's pages.
@@ -62,6 +62,7 @@ pub fn mount(config: &mut ServiceConfig) {
             .service(waiting::get_waiting)
             .service(decide::post_case)
             .service(decide::post_request)
+            .service(held::post_held)
             .service(steps::get_rollback)
             .service(steps::post_step)
             .service(close::get_close)

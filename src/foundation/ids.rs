@@ -126,6 +126,8 @@ ids! {
     ClosureId = "clo";
     /// A request of a person by the link of an answer.
     SubjectRequestId = "srq";
+    /// A feed, or a run of a computed source, that is held.
+    HeldFeedId = "hld";
 }
 
 macro_rules! slugs {

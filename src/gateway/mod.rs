@@ -157,7 +157,7 @@ impl Gateway {
         catalog.reload().await?;
         let cache = CacheConfig { entries: bounds.score_cache_entries, ttl: bounds.score_cache_ttl };
         let cache = cache_of(&cache, redis.as_ref(), &keyring, &clock, &entropy);
-        let scores = Scores::new(database.clone(), cache);
+        let scores = Scores::new(database.clone(), cache).guarded(ledger.clone(), entropy.clone());
         let enrolments = Arc::new(Enrolments::beside(&scores, ledger.clone(), context));
         let epochs_heard = redis.as_ref().map(|link| hear_epochs(link, &directory, &catalog, &keys, handle));
         let issuer_url: Arc<str> = issuer_url.into();
@@ -230,6 +230,7 @@ impl Gateway {
         tasks.spawn(self.scores.follower().follow(cancel.clone()));
         tasks.spawn(self.scores.attributes().clone().sweep(self.clock.clone(), cancel.clone()));
         tasks.spawn(self.scores.clone().keep_computing(self.clock.clone(), cancel.clone()));
+        tasks.spawn(self.scores.clone().tend_held(self.clock.clone(), cancel.clone()));
         tasks.spawn(Enrolments::clone(&self.enrolments).sweep(cancel.clone()));
         tasks.spawn(self.directory.clone().keep_writing_uses(cancel.clone()));
         tasks.spawn(self.directory.clone().sweep_accounts(cancel.clone()));

@@ -40,11 +40,14 @@ impl Gateway {
         if UNDER_WAY.swap(true, Ordering::Acquire) {
             return;
         }
-        let ledger = self.ledger.clone();
+        let (ledger, scores) = (self.ledger.clone(), self.scores.clone());
         let read = tokio::spawn(async move {
             if let Ok((logs, events)) = ledger.reader().log_totals().await {
                 meters().logs.set_count([], logs);
                 meters().log_events.set_count([], events);
+            }
+            if let Ok(held) = scores.count_held().await {
+                meters().held_feeds.set_count([], held);
             }
             UNDER_WAY.store(false, Ordering::Release);
         });

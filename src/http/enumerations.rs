@@ -27,8 +27,10 @@ use crate::perks::schema;
 use crate::rules::declared::{TYPES, type_name};
 use crate::rules::tier::guests::Over;
 use crate::scores::enrolment::account::{AccountState as StateOfAccount, Proof as ProofOfAccount};
+use crate::scores::held::{HeldKind as KindOfHeld, HeldState as StateOfHeld};
 use crate::scores::score::SourceKind as KindOfSource;
 use crate::scoring::model::Measure as MeasureOfSignal;
+use crate::scoring::signs::SignKind as KindOfSign;
 
 macro_rules! enumerations {
     ($($(#[doc = $doc:literal])+ $name:ident = $words:expr;)*) => {$(
@@ -74,6 +76,12 @@ enumerations! {
     LateDuplicated = words(&["duplicate"]);
     /// Always `refused`.
     LateRefused = words(&["refused"]);
+    /// What is worth a look: one person who does most of it, or one day on which most of it was done.
+    SignKind = words(&KindOfSign::ALL.map(KindOfSign::as_str));
+    /// The kind of thing that is held: a feed, or a run of a computed source.
+    HeldKind = words(&KindOfHeld::ALL.map(KindOfHeld::as_str));
+    /// Where a held feed or run is: `held` waits for a person, `moving` begins to count.
+    HeldState = words(&StateOfHeld::ALL.map(StateOfHeld::as_str));
     /// The type of an attribute's values.
     AttributeType = words(&TYPES.map(type_name));
     /// The way in which an account is proven to be a person's.

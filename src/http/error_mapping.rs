@@ -219,9 +219,12 @@ impl From<ScoreError> for Problem {
             ScoreError::Source(SourceFault::Reserved) | ScoreError::SourceExists(_) => {
                 Self::new(Kind::from(&error), "There is a source of this name already.")
             }
-            ScoreError::Computed(_) | ScoreError::NotComputed(_) | ScoreError::UnderWay => {
-                Self::new(Kind::from(&error), sentence(&error.to_string()))
-            }
+            ScoreError::Computed(_)
+            | ScoreError::NotComputed(_)
+            | ScoreError::UnderWay
+            | ScoreError::Held(_)
+            | ScoreError::NotHeld
+            | ScoreError::HeldDecided(_) => Self::new(Kind::from(&error), sentence(&error.to_string())),
             // Shared by all who waited for one look-up, so it can't be moved out.
             ScoreError::Database(inner) if matches!(**inner, DatabaseError::InDoubt) => Self::in_doubt(&error),
             ScoreError::Database(inner) if inner.is_passing() => {

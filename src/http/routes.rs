@@ -20,7 +20,7 @@ use super::v1::grants::lists as grant_lists;
 use super::v1::perks::{
     approvals, backtests, closures, diff, occupancy, picture, simulations, steps, version_steps, versions,
 };
-use super::v1::scores::{explain, history, models, sources};
+use super::v1::scores::{explain, held, history, models, sources};
 use super::v1::{attributes, audit, checks, grants, links, perks, reports, scores, subject_requests, subjects, tokens};
 use super::well_known::{get_jwks, get_log_keys};
 use crate::access::role::permit::{
@@ -139,6 +139,10 @@ pub fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>) 
                 .service(permitted(WriteScores, scores::delete_score))
                 .service(permitted(ManageSources, sources::create_source))
                 .service(permitted(ManageSources, sources::list_sources))
+                .service(permitted(ManageSources, held::list_held))
+                .service(permitted(ManageSources, held::release_held))
+                .service(permitted(ManageSources, held::drop_held))
+                .service(permitted(ManageSources, held::put_guard))
                 .service(permitted(ManageSources, models::create_model))
                 .service(permitted(ManageSources, models::list_models))
                 .service(permitted(ManageSources, models::get_model_diff))

@@ -8,6 +8,7 @@ use super::computing::store::due::delete_due_of;
 use super::enrolment;
 use super::error::ScoreError;
 use super::handle::Scores;
+use super::held;
 use super::history::{self, Stretch};
 use super::klout_ids;
 use super::memory::ScoreKey;
@@ -114,6 +115,9 @@ impl Scores {
                 // A run that holds the person's row has written by then, and none writes afterwards.
                 for reference in &people {
                     delete_due_of(conn, &of, reference)?;
+                }
+                for reference in &people {
+                    forgotten.scores += u64::from(held::store::rows::delete_of(conn, &of, reference)?);
                 }
                 for ScoreKey { merchant, source, subject } in &rows {
                     let was_there = store::delete_score(conn, merchant, source, subject)?;

@@ -22,6 +22,12 @@ pub enum ScoreError {
     NotComputed(SourceName),
     #[error("another run of this source is under way, and does the same; one that was cut off is over within a minute")]
     UnderWay,
+    #[error("a run of the source `{0}` is held, as it moves too many people too far: release or drop it first")]
+    Held(SourceName),
+    #[error("nothing of this id is held of the source")]
+    NotHeld,
+    #[error("it was decided already: it is {0}")]
+    HeldDecided(&'static str),
     /// Shared by those who waited for one look-up.
     #[error(transparent)]
     Database(Arc<DatabaseError>),
@@ -43,6 +49,9 @@ impl ScoreError {
             | Self::Computed(_)
             | Self::NotComputed(_)
             | Self::UnderWay
+            | Self::Held(_)
+            | Self::NotHeld
+            | Self::HeldDecided(_)
             | Self::Database(_)
             | Self::Ledger(_) => return None,
         })

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use crate::foundation::subject::{SubjectHandle, SubjectRef};
 
 use super::error::ScoreError;
+use super::held::HeldFeed;
 use super::rows::LineFault;
 
 /// Where a value stands: whose it is, and which of theirs.
@@ -91,4 +92,29 @@ pub trait Feed: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Written<Self>, ScoreError>> + Send
     where
         Self: Sized;
+
+    /// True if the feed may be held: then it is begun and concluded.
+    fn is_guarded(&self) -> bool {
+        false
+    }
+
+    /// Before the first row is written: `rows` are all of the feed, in the order of their people; none where there are more to
+    /// come.
+    fn begin(
+        &mut self,
+        _rows: Option<Vec<(SubjectRef, Self::Value)>>,
+        _now: Timestamp,
+    ) -> impl Future<Output = Result<(), ScoreError>> + Send {
+        async { Ok(()) }
+    }
+
+    /// After the last row was written: a piece of what is left to do, or false when nothing is.
+    fn conclude(&mut self, _now: Timestamp) -> impl Future<Output = Result<bool, ScoreError>> + Send {
+        async { Ok(false) }
+    }
+
+    /// What it was found to be where it waits for a person, and none of it counts.
+    fn held(&self) -> Option<&HeldFeed> {
+        None
+    }
 }

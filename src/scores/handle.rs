@@ -19,6 +19,8 @@ use super::attributes::Attributes;
 use super::cache::{FORGOTTEN_AT_ONCE, ScoreCache, to_the_end};
 use super::error::ScoreError;
 use super::following::Follower;
+use super::held::Guarding;
+use super::held::coming::Coming;
 use super::history;
 use super::import::{Import, ImportConfig, LARGE_IMPORTS};
 use super::klout_ids;
@@ -42,6 +44,8 @@ pub struct Scores {
     attributes: Arc<Attributes>,
     /// The imports that may yet begin to gather many rows.
     pub(super) large_imports: Arc<Semaphore>,
+    /// None where nothing is ever held.
+    pub(super) guarding: Option<Arc<Guarding>>,
 }
 
 impl Scores {
@@ -50,7 +54,7 @@ impl Scores {
         let lookups = Lookups::new(database.clone(), store::find_scores);
         let large_imports = Arc::new(Semaphore::new(LARGE_IMPORTS));
         let attributes = Arc::new(Attributes::new(database.clone(), cache.beside(), large_imports.clone()));
-        Self { database, cache, lookups, attributes, large_imports }
+        Self { database, cache, lookups, attributes, large_imports, guarding: None }
     }
 
     /// The attributes of the same people, in the same tiers.
@@ -200,7 +204,23 @@ impl Scores {
         refer: impl Fn(&SubjectHandle) -> R + Send + Sync + 'static,
     ) -> Import<ScoreFeed> {
         let (backend, clock, large) = (self.database.backend(), config.clock.clone(), self.large_imports.clone());
-        Import::new(ScoreFeed::new(self.clone(), config), backend, clock, large, move |handle| refer(handle).into())
+        let feed = ScoreFeed::new(self.clone(), config, None);
+        Import::new(feed, backend, clock, large, move |handle| refer(handle).into())
+    }
+
+    /// The same of a feed that `actor` sends: it waits for a person if it moves too many people too far (`held`).
+    #[must_use]
+    pub fn import_guarded<R: Into<SubjectRefs>>(
+        &self,
+        config: ImportConfig,
+        actor: Actor,
+        refer: impl Fn(&SubjectHandle) -> R + Send + Sync + 'static,
+    ) -> Import<ScoreFeed> {
+        let (backend, clock, large) = (self.database.backend(), config.clock.clone(), self.large_imports.clone());
+        let of = (config.merchant.clone(), config.source.clone());
+        let coming = |guarding| Coming::new(self.clone(), guarding, of.0, of.1, actor);
+        let feed = ScoreFeed::new(self.clone(), config, self.guarding.clone().map(coming));
+        Import::new(feed, backend, clock, large, move |handle| refer(handle).into())
     }
 
     /// Writes a chunk of an import, no subject twice; says how many stand now.

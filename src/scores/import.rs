@@ -13,6 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::error::ScoreError;
 use super::feed::{Feed, Judged, Place, Written};
+use super::held::HeldFeed;
 use super::lines::Lines;
 use super::rows::{Format, LineFault};
 use super::score::Source;
@@ -59,6 +60,8 @@ pub struct ImportReport {
     pub without_id: u64,
     /// The first [`MAX_ERRORS`] of them.
     pub errors: Vec<LineError>,
+    /// It would move too many people too far: none of it counts until a person releases it.
+    pub held: Option<HeldFeed>,
 }
 
 /// A fault in one line. It repeats nothing of the line.
@@ -169,6 +172,8 @@ pub struct Import<F: Feed> {
     large_imports: Arc<Semaphore>,
     large: Option<OwnedSemaphorePermit>,
     has_ended: bool,
+    /// The first rows were sorted.
+    has_begun: bool,
     report: ImportReport,
 }
 
@@ -193,6 +198,7 @@ impl<F: Feed> Import<F> {
             sorted: Vec::new().into_iter(),
             large: None,
             has_ended: false,
+            has_begun: false,
             report: ImportReport::default(),
         }
     }
@@ -233,7 +239,12 @@ impl<F: Feed> Import<F> {
         if self.sorted.as_slice().is_empty() {
             self.sort().await?;
         }
-        self.write_chunk().await
+        if self.write_chunk().await? {
+            return Ok(true);
+        }
+        let is_more = self.feed.conclude(self.clock.now()).await?;
+        self.report.held = self.feed.held().cloned();
+        Ok(is_more)
     }
 
     /// The feed is over: writes all that is left.
@@ -296,6 +307,11 @@ impl<F: Feed> Import<F> {
             rows
         });
         self.sorted = sorting.await.map_err(|_| DatabaseError::Interrupted)?.into_iter();
+        if !self.has_begun && self.feed.is_guarded() {
+            let all = || self.sorted.as_slice().iter().map(|row| (row.subject, row.value.clone())).collect();
+            self.feed.begin(self.has_ended.then(all), self.clock.now()).await?;
+        }
+        self.has_begun = true;
         Ok(())
     }
 

@@ -8,6 +8,7 @@
 //! - `computing`: scores from signals by a model; `history`: the values that scores had, day by day
 //! - `klout_ids`: by which numbers clients of Klout's API know people
 //! - `enrolment`: the people who are scored by what is known of them; `signals`: what is known
+//! - `held`: feeds and runs that would move too many people too far
 //! - `import`, `feed` (of which kind, such as `score_feed`), `lines`, `table`, `rows`: a feed of scores, or of what else is kept of people; `erasing`: the scores of one person shown, and erased
 //!
 //! [`Scores`] is the handle. A check asks `find`: memory, then Redis, then the database, and
@@ -20,7 +21,8 @@
 //! knows a name, and no error repeats one.
 //!
 //! Who locks several rows of this room does so in the order of `subjects`, `enrolments` (people in the order of their
-//! references), `linked_accounts`, `ended_links`, `signals`, `heard_networks`, `sources`, `score_due`, `scores`, `score_history`, `klout_ids`, attributes,
+//! references), `linked_accounts`, `ended_links`, `signals`, `heard_networks`, `sources`, `score_due`,
+//! `held_feeds`, `held_scores`, `scores`, `score_history`, `klout_ids`, attributes,
 //! `epochs`; a run holds its lease first.
 //!
 //! To read another kind of feed, add a [`rows::Format`] and its arm in [`rows::RowReader`]; to keep
@@ -39,6 +41,7 @@ pub mod following;
 pub mod freshness;
 mod gathering;
 mod handle;
+pub mod held;
 pub mod history;
 pub mod import;
 pub mod kept;

@@ -50,8 +50,8 @@ pub struct Source {
     pub kind: SourceKind,
     /// The hash of the model by which it computes.
     pub model: Option<String>,
-    /// The hash of the model before, and until when that counts too.
-    pub grace: Option<(String, Timestamp)>,
+    /// The hashes of models before, and until when each counts too.
+    pub graces: Vec<(String, Timestamp)>,
 }
 
 /// Why a source can't be made.
@@ -103,7 +103,7 @@ impl Source {
         #[expect(clippy::expect_used, reason = "a constant, and a test makes it")]
         let name = KLOUT.parse().expect("`klout` is a short name");
         let (minimum, maximum) = (Decimal::from_whole(0), Decimal::from_whole(100));
-        Self { name, minimum, maximum, refresh: None, kind: SourceKind::Push, model: None, grace: None }
+        Self { name, minimum, maximum, refresh: None, kind: SourceKind::Push, model: None, graces: Vec::new() }
     }
 
     /// A merchant's own source.
@@ -121,7 +121,7 @@ impl Source {
         } else if minimum >= maximum {
             Err(SourceFault::EmptyScale)
         } else {
-            Ok(Self { name, minimum, maximum, refresh, kind: SourceKind::Push, model: None, grace: None })
+            Ok(Self { name, minimum, maximum, refresh, kind: SourceKind::Push, model: None, graces: Vec::new() })
         }
     }
 

@@ -6,7 +6,7 @@
 //! - `model`: a frozen calibration, read and hashed; `lint`: what is wrong with one; `diff`: two compared, in sentences;
 //!   `fit`: from a population to its frozen points
 //! - `logarithm`, `features`, `score`: the formula; `explain`: its parts, which add up, and what a step more would add;
-//!   `change`: why a score is another than it was
+//!   `change`: why a score is another than it was; `signs`: what is worth a look, and lowers nothing
 //!
 //! A score depends on its own person's signals and on the model, and on nothing else: nobody's score moves because
 //! others act. Everything is whole numbers that are rounded down, so that any machine gives the same bytes; no float is used.
@@ -30,3 +30,4 @@ pub mod logarithm;
 pub mod model;
 pub mod observation;
 pub mod score;
+pub mod signs;

@@ -251,6 +251,12 @@ pub static LOGS: Family =
     Family::new("perkgate_logs", Gauge, &[], "Audit logs: one for each merchant that has events, and the operator's.");
 pub static LOG_EVENTS: Family =
     Family::new("perkgate_log_events", Gauge, &[], "Events in all audit logs together: the sum of their heads' sizes.");
+pub static HELD_FEEDS: Family = Family::new(
+    "perkgate_held_feeds",
+    Gauge,
+    &[],
+    "Feeds and runs of all merchants that would move too many scores too far, and wait for a person.",
+);
 pub static ANCHOR_ROUNDS: Family = Family::new(
     "perkgate_anchor_rounds_total",
     Counter,
@@ -298,7 +304,7 @@ pub static LOG_LINES_LOST: Family = Family::new(
 );
 
 /// Every family that the gateway exports.
-pub static FAMILIES: [&Family; 36] = [
+pub static FAMILIES: [&Family; 37] = [
     &BUILD_INFO,
     &HTTP_REQUESTS,
     &HTTP_REQUEST_DURATION,
@@ -328,6 +334,7 @@ pub static FAMILIES: [&Family; 36] = [
     &LIMITS_NEAR_FULL,
     &LOGS,
     &LOG_EVENTS,
+    &HELD_FEEDS,
     &ANCHOR_ROUNDS,
     &TOKEN_KEY_AGE,
     &READINESS_REASON,

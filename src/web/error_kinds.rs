@@ -86,7 +86,8 @@ impl From<&ScoreError> for Kind {
             ScoreError::Score(_) | ScoreError::Source(SourceFault::EmptyScale) | ScoreError::Computed(_) => {
                 Self::InvalidRequest
             }
-            ScoreError::NotComputed(_) => Self::NotFound,
+            ScoreError::NotComputed(_) | ScoreError::NotHeld => Self::NotFound,
+            ScoreError::HeldDecided(_) | ScoreError::Held(_) => Self::AlreadyDecided,
             ScoreError::UnderWay => Self::TooManyRuns,
             ScoreError::Source(SourceFault::Reserved) | ScoreError::SourceExists(_) => Self::AlreadyExists,
             ScoreError::Database(error) => error.as_ref().into(),

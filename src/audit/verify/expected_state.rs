@@ -147,7 +147,6 @@ impl ExpectedState {
 
 /// Guests who don't add up.
 const MISCOUNTED: &str = "its guests don't add up";
-
 /// The name of the operator's log.
 pub(crate) const OPERATOR: &str = "operator";
 
@@ -205,7 +204,7 @@ impl ExpectedLog<'_> {
         }
     }
 
-    /// Reads what an event says about a table. Kinds that change none are passed over.
+    /// Reads what an event says about a table; kinds that change none are passed over.
     pub(crate) fn take(&mut self, at: At<'_>, body: &Body<'_>, findings: &mut Findings) -> Result<(), Unreadable> {
         let merchant = self.log.merchant.as_deref();
         match &body.facts {
@@ -335,7 +334,10 @@ impl ExpectedLog<'_> {
             kind if kind.starts_with("rule.") => {
                 self.rules.take(at, body, &read(facts)?, &self.approvals, self.gaps.is_part(), findings);
             }
-            "source.created" | "model.published" => self.models.take(&read(facts)?),
+            "source.created" | "model.submitted" | "model.published" => {
+                self.models.take(at, body, &read(facts)?, (&self.approvals, self.gaps.any()), findings);
+            }
+            "source.guard_changed" => self.models.guarded(&read(facts)?),
             "key.created" => {
                 self.approvals.key_created(body);
                 self.keys.created(body, read(facts)?);

@@ -6,6 +6,7 @@ use crate::eligibility::grants::CorrectionRequestError;
 use crate::eligibility::occupancy::OccupancyRequestError;
 use crate::eligibility::overrides::OverrideError;
 use crate::eligibility::referral_decision::ReferralDecisionError;
+use crate::foundation::field_error::FieldError;
 use crate::gateway::GatewayError;
 use crate::ledger::cases::contest::ContestError;
 use crate::ledger::cases::requests::SubjectRequestError;
@@ -31,6 +32,9 @@ impl From<ModelError> for CliError {
     fn from(error: ModelError) -> Self {
         match error {
             ModelError::Unfit(errors) => Self::Faulty(errors),
+            ModelError::Graces => {
+                Self::Faulty(vec![FieldError::of_parameter("--grace-days", "too_many", error.to_string())])
+            }
             ModelError::NotComputed(source) => Self::Score(ScoreError::NotComputed(source)),
             ModelError::NotSubmitted | ModelError::Unknown => Self::Absent { kind: "model", id: String::new() },
             ModelError::Perk(error) => error.into(),

@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::error::CliError;
 use super::output::progress::Reading;
 use super::output::write_line;
+use super::source::held::HeldView;
 use super::{Completion, Invocation};
 use crate::gateway::Gateway;
 use crate::scores::feed::Feed;
@@ -57,6 +58,8 @@ struct Imported {
     rejected: u64,
     /// The first of them; the counts are whole.
     errors: Vec<RejectedLine>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held: Option<HeldView>,
 }
 
 /// A line of a feed that was not taken.
@@ -90,8 +93,9 @@ pub(super) fn write_errors(f: &mut fmt::Formatter<'_>, errors: &[RejectedLine], 
 
 impl From<ImportReport> for Imported {
     fn from(report: ImportReport) -> Self {
-        let ImportReport { accepted, unchanged, stale, rejected, errors, .. } = report;
-        Self { accepted, unchanged, stale, rejected, errors: errors.into_iter().map(RejectedLine::from).collect() }
+        let ImportReport { accepted, unchanged, stale, rejected, errors, held, .. } = report;
+        let (errors, held) = (errors.into_iter().map(RejectedLine::from).collect(), held.map(HeldView::from));
+        Self { accepted, unchanged, stale, rejected, errors, held }
     }
 }
 
@@ -108,12 +112,17 @@ impl Imported {
 
 impl fmt::Display for Imported {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { accepted, unchanged, stale, rejected, errors } = self;
+        let Self { accepted, unchanged, stale, rejected, errors, held } = self;
         if *rejected == 0 && !self.has_good_lines() {
             return write_line!(f, "there was no row in it: nothing was imported");
         }
         write_line!(f, "{accepted} accepted, {unchanged} unchanged, {stale} stale, {rejected} rejected")?;
-        write_errors(f, errors, stale + rejected)
+        write_errors(f, errors, stale + rejected)?;
+        if let Some(held) = held {
+            write_line!(f, "It is held: none of it counts until a person releases it.")?;
+            write_line!(f, "{held}")?;
+        }
+        Ok(())
     }
 }
 

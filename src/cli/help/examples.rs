@@ -157,7 +157,11 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("serve", &["perkgate serve", "perkgate serve --listen 0.0.0.0:8080 --issuer https://perks.example.com"]),
     ("signal import", &["perkgate signal import signals.ndjson --merchant cathay"]),
     ("source create", &["perkgate source create kred --min 1 --max 1000 --refresh P1D"]),
+    ("source drop", &["perkgate source drop klout hld_019abf3e5c1f7d0a8e4b2f6c1d3a5b70"]),
+    ("source guard", &["perkgate source guard klout --share 0.2 --points 10"]),
+    ("source held", &["perkgate source held klout --merchant cathay"]),
     ("source list", &["perkgate source list --merchant cathay"]),
+    ("source release", &["perkgate source release klout hld_019abf3e5c1f7d0a8e4b2f6c1d3a5b70"]),
     (
         "subject confirm",
         &["perkgate subject confirm srq_019abf3e5c1f7d0a8e4b2f6c1d3a5b70 --yes --note 'They showed their passport.'"],

@@ -18,6 +18,7 @@ use crate::scoring::change::change;
 use crate::scoring::explain::{parts, steps};
 use crate::scoring::observation::day_of;
 use crate::scoring::score::compute;
+use crate::scoring::signs::{Sign, shapes, signs};
 
 const EXAMPLES: &str = "\
 The parts add up to the score less 1, which everyone has. What the person did themselves is never counted.
@@ -71,6 +72,16 @@ struct StepView {
 }
 
 #[derive(Serialize)]
+struct SignView {
+    kind: &'static str,
+    network: String,
+    signal: String,
+    share: u64,
+    acts: u64,
+    words: String,
+}
+
+#[derive(Serialize)]
 struct CauseView {
     cause: &'static str,
     points: Decimal,
@@ -94,6 +105,8 @@ struct Explained {
     engagers: u64,
     parts: Vec<PartView>,
     steps: Vec<StepView>,
+    /// What is worth a look: it lowers nothing.
+    signs: Vec<SignView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     changed: Option<Changed>,
 }
@@ -116,6 +129,10 @@ impl fmt::Display for Explained {
         if !self.steps.is_empty() {
             f.write_str("\n\nA little more would add:")?;
             self.steps.iter().try_for_each(|step| write_part!(f, "\n  {}", step.words))?;
+        }
+        if !self.signs.is_empty() {
+            f.write_str("\n\nWorth a look, though it lowers nothing:")?;
+            self.signs.iter().try_for_each(|sign| write_part!(f, "\n  {}", sign.words))?;
         }
         if let Some(Changed { since, was, causes }) = &self.changed {
             let was = was.map_or_else(|| "no score".to_owned(), |was| was.to_string());
@@ -156,6 +173,14 @@ pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<(), CliError> 
         people: step.people,
         points: step.points,
     };
+    let sign = |sign: Sign| SignView {
+        words: sign.words(),
+        kind: sign.kind.as_str(),
+        network: sign.network,
+        signal: sign.signal,
+        share: sign.share,
+        acts: sign.acts,
+    };
     let changed = args.since.map(|since| {
         let change = change(&seen, (&model, day(since)), (&model, day(on)));
         let causes = change.causes.into_iter().filter(|(_, points)| *points != Decimal::default());
@@ -170,6 +195,7 @@ pub(super) fn run(args: &Args, invocation: &Invocation) -> Result<(), CliError> 
         engagers: activity.engagers,
         parts: computed.as_ref().map(parts).unwrap_or_default().into_iter().map(part).collect(),
         steps: steps(&model, &activity, A_LITTLE).into_iter().take(MOST_STEPS).map(step).collect(),
+        signs: signs(&shapes(&seen, day(on))).into_iter().map(sign).collect(),
         changed,
     })
 }

@@ -37,7 +37,7 @@ pub(in crate::console) async fn get_privacy(
     page(&PrivacyPage {
         frame: Frame::of("Privacy notice", Section::Settings, caller.session(), gateway.clock.now()),
         merchant: merchant.name.clone(),
-        sources: sources.iter().map(SourceView::of).collect(),
+        sources: sources.iter().map(|source| SourceView::of(source, &[])).collect(),
         attributes: attributes.iter().map(attribute).collect(),
     })
 }

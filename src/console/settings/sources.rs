@@ -17,6 +17,7 @@ use crate::foundation::ids::SourceName;
 use crate::foundation::period::Period;
 use crate::gateway::Gateway;
 use crate::scores::ScoreError;
+use crate::scores::held::{HeldFeed, HeldState};
 use crate::scores::score::{Source, SourceKind};
 use crate::web::problem::{Problem, sentence};
 
@@ -41,11 +42,14 @@ pub(super) struct SourceView {
     pub to: String,
     pub renewed: String,
     pub kind: &'static str,
+    /// Number of feeds and runs that wait for a person.
+    pub held: usize,
 }
 
 impl SourceView {
-    pub(super) fn of(source: &Source) -> Self {
+    pub(super) fn of(source: &Source, held: &[HeldFeed]) -> Self {
         Self {
+            held: held.iter().filter(|it| it.source == source.name && it.state == HeldState::Held).count(),
             name: source.name.to_string(),
             from: source.minimum.to_string(),
             to: source.maximum.to_string(),
@@ -94,9 +98,10 @@ impl SourcesPage {
     ) -> Result<Self, Problem> {
         let merchant = &caller.merchant()?.id;
         let sources = gateway.scores.list_sources(merchant).await?;
+        let held = gateway.scores.list_held(merchant, None).await?;
         Ok(Self {
             frame: Frame::of("Sources", Section::Settings, caller.session(), gateway.clock.now()),
-            sources: sources.iter().map(SourceView::of).collect(),
+            sources: sources.iter().map(|source| SourceView::of(source, &held)).collect(),
             renewals: RENEWALS.map(|(period, words)| (period, words, period == fields.refresh)).to_vec(),
             fields,
             faults,

@@ -6,6 +6,7 @@ use crate::access::{Permission, Principal};
 use crate::console::caller::Waiting;
 use crate::gateway::Gateway;
 use crate::ledger::read::waiting::{OpenCounts, count_open};
+use crate::scores::held::HeldState;
 use crate::web::problem::Problem;
 
 /// The most of a kind that are counted: the band says no more than two digits.
@@ -19,6 +20,8 @@ pub(in crate::console) async fn count(gateway: &Gateway, caller: &Principal) -> 
     let reader = gateway.ledger.reader();
     let open = async { Ok::<_, Problem>(count_open(reader, &merchant.id, MOST).await?) };
     let versions = async { Ok::<_, Problem>(gateway.catalog.count_in_review(&merchant.id, MOST).await?) };
-    let (OpenCounts { referrals, contests, requests }, versions) = try_join!(open, versions)?;
-    Ok(Some(Waiting { referrals, contests, versions, requests }))
+    let held = async { Ok::<_, Problem>(gateway.scores.list_held(&merchant.id, None).await?) };
+    let (OpenCounts { referrals, contests, requests }, versions, held) = try_join!(open, versions, held)?;
+    let held = held.iter().filter(|feed| feed.state == HeldState::Held).count();
+    Ok(Some(Waiting { referrals, contests, versions, requests, held }))
 }

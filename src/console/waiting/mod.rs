@@ -1,9 +1,11 @@
 //! `/console/waiting`: what waits for a person, those at a kiosk first, each with what will happen.
 //!
-//! - `count`: how many there are, for the band; `view`: each as the page shows it; `decide`: the answers
+//! - `count`: how many there are, for the band; `view`: each as the page shows it; `decide`: the answers; `held`: feeds of
+//!   scores
 
 pub(super) mod count;
 pub(super) mod decide;
+pub(super) mod held;
 mod view;
 
 pub(super) use count::count;
@@ -35,18 +37,20 @@ pub(super) enum Kind {
     Contest,
     Version,
     Request,
+    Held,
     #[default]
     All,
 }
 
 impl Kind {
     /// The kinds in their order, each with its words.
-    const ALL: [(Self, &'static str, &'static str); 5] = [
+    const ALL: [(Self, &'static str, &'static str); 6] = [
         (Self::All, "", "All"),
         (Self::Referral, "referral", "Left to a person"),
         (Self::Contest, "contest", "Contested"),
         (Self::Version, "version", "Rules to approve"),
         (Self::Request, "request", "Asked by people"),
+        (Self::Held, "held", "Held scores"),
     ];
 }
 
@@ -87,13 +91,14 @@ pub(super) async fn get_waiting(
 
 /// The number of a kind, with a sign where it was not counted to the end.
 fn shown(counts: Waiting, kind: Kind) -> String {
-    let Waiting { referrals, contests, versions, requests } = counts;
+    let Waiting { referrals, contests, versions, requests, held } = counts;
     let each = match kind {
         Kind::Referral => vec![referrals],
         Kind::Contest => vec![contests],
         Kind::Version => vec![versions],
         Kind::Request => vec![requests],
-        Kind::All => vec![referrals, contests, versions, requests],
+        Kind::Held => vec![held],
+        Kind::All => vec![referrals, contests, versions, requests, held],
     };
     let more = if each.iter().any(|number| *number >= MOST as usize) { "+" } else { "" };
     format!("{}{more}", each.iter().sum::<usize>())

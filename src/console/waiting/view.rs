@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use super::Kind;
+use super::held::held_case;
 use crate::access::{Merchant, Principal};
 use crate::console::words::{When, zone_of};
 use crate::eligibility::requests::RequestOf;
@@ -21,6 +22,7 @@ use crate::ledger::cases::requests::{RequestKind, RequestStatus, SubjectRequest}
 use crate::perks::perk::{Perk, RuleVersion};
 use crate::perks::search::ReviewCursor;
 use crate::rules::diff::diff_documents;
+use crate::scores::held::HeldState;
 use crate::web::problem::Problem;
 
 /// The most of each kind on a page.
@@ -66,7 +68,7 @@ pub(super) struct Since {
 }
 
 impl Since {
-    fn of(at: Timestamp, zone: &TimeZone, now: Timestamp) -> Self {
+    pub(super) fn of(at: Timestamp, zone: &TimeZone, now: Timestamp) -> Self {
         let when = When::of(at, zone, now);
         let waited = now.duration_since(at);
         let words = if waited < SignedDuration::from_mins(1) {
@@ -140,6 +142,11 @@ pub(super) async fn cases(
             let who = handle.map_or_else(|| request.subject.clone(), |handle| handle.as_str().to_owned());
             all.found.push(request_case(&request, &who, due, (&zone, now)));
         }
+    }
+    if wants(Kind::Held) {
+        let held = gateway.scores.list_held(&merchant.id, None).await?;
+        all.found
+            .extend(held.iter().filter(|feed| feed.state == HeldState::Held).map(|feed| held_case(feed, &zone, now)));
     }
     Ok(all)
 }

@@ -11,8 +11,6 @@ diesel::table! {
         kind -> Text,
         model -> Nullable<Text>,
         due_after -> Nullable<Binary>,
-        grace_model -> Nullable<Text>,
-        grace_until -> Nullable<BigInt>,
     }
 }
 
@@ -127,5 +125,54 @@ diesel::table! {
         grace_days -> BigInt,
         approved_by -> Nullable<Text>,
         published -> Bool,
+    }
+}
+
+diesel::table! {
+    model_graces (merchant_id, source, model) {
+        merchant_id -> Text,
+        source -> Text,
+        model -> Text,
+        until -> BigInt,
+    }
+}
+
+diesel::table! {
+    source_guards (merchant_id, source) {
+        merchant_id -> Text,
+        source -> Text,
+        share -> BigInt,
+        points -> BigInt,
+    }
+}
+
+diesel::table! {
+    held_feeds (merchant_id, id) {
+        merchant_id -> Text,
+        id -> Text,
+        source -> Text,
+        kind -> Text,
+        state -> Text,
+        touched_at -> BigInt,
+        held_at -> Nullable<BigInt>,
+        digest -> Nullable<Binary>,
+        share -> BigInt,
+        points -> BigInt,
+        compared -> BigInt,
+        up -> BigInt,
+        down -> BigInt,
+        largest -> BigInt,
+        common_value -> Nullable<BigInt>,
+        common_people -> BigInt,
+    }
+}
+
+diesel::table! {
+    held_scores (merchant_id, feed, subject_ref) {
+        merchant_id -> Text,
+        feed -> Text,
+        subject_ref -> Binary,
+        value -> BigInt,
+        observed_at -> BigInt,
     }
 }

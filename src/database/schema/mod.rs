@@ -8,8 +8,8 @@ mod report;
 pub use account::{account_links, account_recovery_codes, account_sessions, accounts, log_in_attempts};
 pub use desk::{clerks, devices, overrides, pin_guesses, referrals, subject_requests};
 pub use enrolment::{
-    ended_links, enrolments, heard_networks, klout_ids, leases, linked_accounts, models, score_due, score_history,
-    signals, source_models, sources,
+    ended_links, enrolments, heard_networks, held_feeds, held_scores, klout_ids, leases, linked_accounts, model_graces,
+    models, score_due, score_history, signals, source_guards, source_models, sources,
 };
 pub use report::{report_heads, report_people, report_quarters};
 

@@ -102,6 +102,8 @@ problem_sets! {
     ProblemsOfLinks = [BadRequest, TooManyVisits, InvalidRequest, Internal, InDoubt, Unavailable];
     /// A request that can't be made or decided.
     ProblemsOfRequests = [AlreadyDecided, SubjectErased];
+    /// Obstacles to a decision about what is held.
+    ProblemsOfHeld = [AlreadyDecided];
     /// A payment that was for something else.
     ProblemsOfPayments = [PaymentUsed];
     /// Refusals that can't be overridden, or not any more.

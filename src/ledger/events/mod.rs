@@ -45,7 +45,7 @@ use crate::tlog::merkle;
 pub const VERSION: i64 = 1;
 
 /// Every kind of event that is written. None is ever taken out: logs hold them for good.
-pub const KINDS: [&str; 69] = [
+pub const KINDS: [&str; 74] = [
     "account.attached",
     "account.link_made",
     "account.reset",
@@ -69,6 +69,10 @@ pub const KINDS: [&str; 69] = [
     "contest.overturned",
     "contest.upheld",
     "device.confirmed",
+    "feed.dropped",
+    "feed.expired",
+    "feed.held",
+    "feed.released",
     "gateway_key.created",
     "gateway_key.revoked",
     "gateway_key.rotated",
@@ -105,6 +109,7 @@ pub const KINDS: [&str; 69] = [
     "rule.unscheduled",
     "rule.withdrawn",
     "source.created",
+    "source.guard_changed",
     "subject.consented",
     "subject.enrolled",
     "subject.erased",

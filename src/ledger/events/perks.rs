@@ -58,9 +58,43 @@ facts! {
 
     /// The facts of `model.submitted` and `model.published`, which are about a source: the model by its hash.
     pub struct ModelChanged<'a> {
+        /// Someone has approved it, and it is published by that: `model.published` only.
+        approves: Option<bool>,
+        /// The days for which the model before is to count too: `model.submitted` only. The first events didn't say.
+        grace_days: Option<i64>,
         /// Until when the model before counts too: `model.published` only, where it does.
         grace_until: Option<Timestamp>,
         model: Text<'a>,
+        source: Text<'a>,
+    }
+
+    /// The facts of `feed.held`, which is about a feed, or a run of a computed source: how it would move people's scores.
+    pub struct FeedHeld<'a> {
+        /// The number of people who would all have one score; absent where nobody moves.
+        common_people: Option<u64>,
+        common_value: Option<Decimal>,
+        compared: u64,
+        down: u64,
+        /// `feed` or `run`.
+        kind: Text<'a>,
+        largest: Decimal,
+        /// The guard that held it.
+        points: Decimal,
+        share: Decimal,
+        source: Text<'a>,
+        up: u64,
+    }
+
+    /// The facts of `feed.released`, `feed.dropped` and `feed.expired`.
+    pub struct FeedEnded<'a> {
+        kind: Text<'a>,
+        source: Text<'a>,
+    }
+
+    /// The facts of `source.guard_changed`.
+    pub struct GuardChanged<'a> {
+        points: Decimal,
+        share: Decimal,
         source: Text<'a>,
     }
 

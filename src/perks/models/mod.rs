@@ -2,7 +2,7 @@
 //!
 //! A model is known by the hash of its canonical form (`scoring::model`). It stands in the events, in the source and in
 //! every explanation, so that of each score one can see by which weights it came about. For a while the model before counts
-//! too, where it makes a score the better one: nobody loses what they had overnight.
+//! too, where it makes a score the better one: nobody loses what they had overnight. Publishing another meanwhile doesn't end that.
 
 mod store;
 
@@ -32,6 +32,9 @@ use store::SubmissionRow;
 /// The days for which the model before counts too, unless others are given, and the most there may be.
 pub const GRACE_DAYS: u16 = 30;
 pub const LONGEST_GRACE: u16 = 366;
+
+/// The most models that count at one time beside the one in use: each is computed for everyone.
+const MOST_GRACES: usize = 8;
 
 /// Where a model of a source is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +80,8 @@ pub enum ModelError {
     Unfit(Vec<FieldError>),
     #[error("there is no computed source `{0}`; `perkgate source create NAME --computed` makes one")]
     NotComputed(SourceName),
+    #[error("{MOST_GRACES} models count beside it already: publish it without a grace, or wait until one is over")]
+    Graces,
     #[error("no model of this hash waits for approval")]
     NotSubmitted,
     #[error("no model of this hash was handed in for the source")]
@@ -133,13 +138,20 @@ impl Catalog {
                 };
                 let waits = four_eyes::is_required(conn, &merchant)? && !is_current && !is_approved;
                 let row = match known {
-                    // One that was in use unapproved, and is handed in again, is looked at now.
-                    Some(known) if !(waits && known.published) => known,
+                    Some(known) if is_current => known,
+                    // One that was in use unapproved, and is handed in again, is looked at now; so is one that waits, with
+                    // another grace.
+                    Some(known)
+                        if !(waits && known.published) && (known.published || known.grace_days == row.grace_days) =>
+                    {
+                        SubmissionRow { grace_days: row.grace_days, ..known }
+                    }
                     _ => {
                         let row = SubmissionRow { published: is_current, ..row };
                         store::replace(conn, &row)?;
                         let (model, of) = (row.hash.as_str().into(), source.as_str().into());
-                        let facts = ModelChanged { grace_until: None, model, source: of };
+                        let grace_days = Some(row.grace_days);
+                        let facts = ModelChanged { approves: None, grace_days, grace_until: None, model, source: of };
                         events.push(event(&merchant, &actor, "model.submitted", source.as_str(), &facts));
                         row
                     }
@@ -148,7 +160,7 @@ impl Catalog {
                     return Ok(SourceModel::of(row, ModelStatus::Submitted));
                 }
                 if !is_current {
-                    publish(conn, events, (&merchant, &source), &actor, &row, now)?;
+                    publish(conn, events, (&merchant, &source), (&actor, None), &row, now)?;
                 }
                 Ok(SourceModel::of(row, ModelStatus::Published))
             })
@@ -182,7 +194,7 @@ impl Catalog {
                 four_eyes::require_another_in(conn, &merchant, &row.submitted_by, since, &actor)?;
                 let row = SubmissionRow { approved_by: Some(name_of(&actor)), ..row };
                 store::approve(conn, &row)?;
-                publish(conn, events, (&merchant, &source), &actor, &row, now)?;
+                publish(conn, events, (&merchant, &source), (&actor, Some(true)), &row, now)?;
                 Ok(SourceModel::of(row, ModelStatus::Published))
             })
             .await
@@ -253,14 +265,18 @@ fn publish(
     conn: &mut AnyConnection,
     events: &mut Vec<EventDraft>,
     (merchant, source): (&MerchantId, &SourceName),
-    actor: &Actor,
+    (actor, approves): (&Actor, Option<bool>),
     row: &SubmissionRow,
     now: Timestamp,
-) -> Result<(), DatabaseError> {
+) -> Result<(), ModelError> {
     let grace_until = (row.grace_days > 0).then(|| now + SignedDuration::from_hours(24 * row.grace_days));
+    if grace_until.is_some() && publishing::count_graces(conn, merchant, source, now)? >= MOST_GRACES {
+        return Err(ModelError::Graces);
+    }
     store::note_published(conn, row)?;
     publishing::set_model(conn, merchant, source, NewModel { hash: &row.hash, grace_until })?;
-    let facts = ModelChanged { grace_until, model: row.hash.as_str().into(), source: source.as_str().into() };
+    let (model, of) = (row.hash.as_str().into(), source.as_str().into());
+    let facts = ModelChanged { approves, grace_days: None, grace_until, model, source: of };
     events.push(event(merchant, actor, "model.published", source.as_str(), &facts));
     Ok(())
 }

@@ -68,7 +68,7 @@ pub(super) fn approve(conn: &mut AnyConnection, row: &SubmissionRow) -> Result<(
 
 pub(super) fn note_published(conn: &mut AnyConnection, row: &SubmissionRow) -> Result<()> {
     diesel::update(source_models::table.find((&row.merchant_id, &row.source, &row.hash)))
-        .set(source_models::published.eq(true))
+        .set((source_models::published.eq(true), source_models::grace_days.eq(row.grace_days)))
         .execute(conn)?;
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Computing scores: from the signals of enrolled people, by the model of a source, to rows that are written as feeders'
 //! are, so that caches hear of them alike.
 //!
-//! - `sources`: making such a source; `publishing`: another model for one; `run`: a run, chunk by chunk
+//! - `sources`: making such a source; `publishing`: another model for one; `run`: a run, `chunk` by chunk; `rehearsal`: its first people
 //! - `store`: models, who is due, what is known of them, and what is written
 //!
 //! A score depends on its own person's signals and the model only (`scoring`), and changes on days that are known before:
@@ -9,7 +9,9 @@
 //! one in which everyone is due. It can be broken off anywhere: who was computed is due no more, who was not still is.
 //! No check waits for it.
 
+mod chunk;
 pub mod publishing;
+mod rehearsal;
 pub mod run;
 mod sources;
 pub mod store;
@@ -34,6 +36,7 @@ use crate::scoring::activity::Activity;
 use crate::scoring::model::Model;
 use crate::scoring::observation::day_of;
 use crate::scoring::score::{Computed, compute};
+use crate::scoring::signs::{Sign, signs};
 use crate::telemetry::Outage;
 use store::due;
 use store::gathering::{self, GatheredPerson};
@@ -54,8 +57,8 @@ pub enum Mode {
 #[derive(Debug, Clone)]
 pub struct Models {
     pub current: Model,
-    /// The one before, for a while after another was published.
-    pub before: Option<Model>,
+    /// Those before, each for a while after another was published.
+    pub before: Vec<Model>,
 }
 
 impl Models {
@@ -63,11 +66,13 @@ impl Models {
     #[must_use]
     pub fn compute(&self, activity: &Activity) -> Option<(&Model, Computed<'_>)> {
         let of = |model| compute(model, activity).map(|computed| (model, computed));
-        let before = self.before.as_ref().and_then(of);
-        match (of(&self.current), before) {
-            (Some(current), Some(before)) => Some(if before.1.score > current.1.score { before } else { current }),
-            (current, before) => current.or(before),
+        let mut best = of(&self.current);
+        for before in self.before.iter().filter_map(of) {
+            if best.as_ref().is_none_or(|(_, best)| before.1.score > best.score) {
+                best = Some(before);
+            }
         }
+        best
     }
 }
 
@@ -127,6 +132,21 @@ impl Scores {
     ) -> Result<GatheredPerson, DatabaseError> {
         let merchant = merchant.clone();
         self.database.read(move |conn| gathering::gather_one(conn, &merchant, &subject, day_of(now))).await
+    }
+
+    /// What is worth a look in one person's signals, as they are on the day of `now`. It lowers nothing.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn signs_of(
+        &self,
+        merchant: &MerchantId,
+        subject: SubjectRef,
+        now: Timestamp,
+    ) -> Result<Vec<Sign>, DatabaseError> {
+        let merchant = merchant.clone();
+        let read = move |conn: &mut AnyConnection| store::shapes::shapes_of(conn, &merchant, &subject, day_of(now));
+        Ok(signs(&self.database.read(read).await?))
     }
 
     /// The number of people whose score from the source is below `value`, and of all who have one.
@@ -224,7 +244,8 @@ impl Scores {
                     Err(error) => return Err(error),
                 }
             },
-            Err(ScoreError::UnderWay) => Ok(ComputeReport::default()),
+            // A run that is held waits for a person.
+            Err(ScoreError::UnderWay | ScoreError::Held(_)) => Ok(ComputeReport::default()),
             Err(ScoreError::NotComputed(_)) => loop {
                 let of = (merchant.clone(), source.clone());
                 let delete = move |conn: &mut AnyConnection| due::delete_some_due(conn, (&of.0, &of.1));

@@ -1,13 +1,17 @@
 //! A run: those who are due, chunk by chunk in the order of the table, each chunk in a transaction of its own.
+//!
+//! The lease comes first, then who is due, then the models: who publishes another meanwhile makes everyone due, and each
+//! transaction that writes holds the models against those that it computed by. Are they others, it writes nothing, and the
+//! run begins again.
 
-use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use serde::Serialize;
 use tokio::runtime::Handle;
 
-use super::store::gathering::{self, GatheredPerson};
+use super::chunk::{Change, Chunk, read_chunk, write_change};
+use super::rehearsal::Rehearsal;
+use super::store::gathering::GatheredPerson;
 use super::store::{self, due, lease};
 use super::{Mode, Models};
 use crate::database::{AnyConnection, DatabaseError};
@@ -17,13 +21,10 @@ use crate::foundation::ids::{MerchantId, SourceName};
 use crate::foundation::subject::SubjectRef;
 use crate::scores::Scores;
 use crate::scores::cache::to_the_end;
-use crate::scores::enrolment;
 use crate::scores::error::ScoreError;
-use crate::scores::history;
+use crate::scores::held;
 use crate::scores::memory::ScoreKey;
 use crate::scores::score::Score;
-use crate::scores::store::epochs::bump_epochs;
-use crate::scores::store::{delete_score, list_scores};
 use crate::scoring::observation::day_of;
 
 /// The people of the first chunk, and of the largest: between them it goes by the time that one takes.
@@ -56,6 +57,8 @@ pub struct ComputeReport {
     pub set_aside: u64,
     /// The largest change of a score that was there before.
     pub largest_change: Decimal,
+    /// It would move too many people too far: nothing was written, and it waits for a person.
+    pub held: bool,
 }
 
 impl ComputeReport {
@@ -66,6 +69,7 @@ impl ComputeReport {
         self.postponed += other.postponed;
         self.set_aside += other.set_aside;
         self.largest_change = self.largest_change.max(other.largest_change);
+        self.held |= other.held;
     }
 }
 
@@ -74,6 +78,8 @@ pub struct ComputeRun {
     scores: Scores,
     of: (MerchantId, SourceName),
     models: Models,
+    /// What they are, as the source's rows say it.
+    mark: Option<String>,
     mode: Mode,
     clock: Clock,
     today: i64,
@@ -84,23 +90,8 @@ pub struct ComputeRun {
     most: i64,
     due: u64,
     report: ComputeReport,
-}
-
-/// The people of a chunk, as they were read.
-struct Chunk {
-    turns: Vec<(SubjectRef, i64)>,
-    people: BTreeMap<SubjectRef, GatheredPerson>,
-    /// The scores that stand.
-    before: HashMap<SubjectRef, Score>,
-}
-
-/// The change of a chunk, as it is written.
-#[derive(Default)]
-struct Change {
-    new: Vec<(SubjectRef, Score)>,
-    ended: Vec<SubjectRef>,
-    /// For everyone the turn that was seen, and the next day on which they are due.
-    next: Vec<(SubjectRef, i64, Option<i64>)>,
+    /// What is computed before anything is written; none once it may be.
+    rehearsal: Option<Rehearsal>,
 }
 
 impl ComputeRun {
@@ -111,32 +102,72 @@ impl ComputeRun {
         mode: Mode,
         clock: Clock,
     ) -> Result<Self, ScoreError> {
-        let now = clock.now();
-        let today = day_of(now);
+        let today = day_of(clock.now());
+        let report = ComputeReport::default();
+        let mut run = Self {
+            scores,
+            of,
+            models,
+            mark: None,
+            mode,
+            clock,
+            today,
+            lease: None,
+            after: Vec::new(),
+            most: FIRST_CHUNK,
+            due: 0,
+            report,
+            rehearsal: None,
+        };
+        if mode == Mode::Write {
+            let name = format!("compute {} {}", run.of.0.as_str(), run.of.1.as_str());
+            let taken = name.clone();
+            let fence = run.scores.database.write(move |conn| lease::take(conn, &taken)).await?;
+            run.lease = Some((name, fence.ok_or(ScoreError::UnderWay)?));
+        }
+        run.prepare().await?;
+        Ok(run)
+    }
+
+    /// Makes those due who are to be, and finds by which models; then the run begins with the first of them.
+    async fn prepare(&mut self) -> Result<(), ScoreError> {
+        let (now, writes) = (self.clock.now(), self.mode == Mode::Write);
         loop {
-            let of = of.clone();
+            let (of, lease) = (self.of.clone(), self.lease.clone());
             let mark = move |conn: &mut AnyConnection| {
-                store::end_grace(conn, (&of.0, &of.1), now)?;
-                due::mark_some_due(conn, (&of.0, &of.1), now)
+                if let Some((name, fence)) = lease
+                    && !lease::renew(conn, &name, fence)?
+                {
+                    return Ok(None);
+                }
+                if writes {
+                    store::end_grace(conn, (&of.0, &of.1), now)?;
+                }
+                if due::mark_some_due(conn, (&of.0, &of.1), now)? {
+                    return Ok(Some(None));
+                }
+                let models = store::find_models_of(conn, &of.0, &of.1, now)?;
+                Ok::<_, DatabaseError>(Some(Some((models, store::hold_models(conn, (&of.0, &of.1))?))))
             };
-            if !scores.database.write(mark).await? {
-                break;
+            match self.scores.database.write(mark).await? {
+                None => return Err(ScoreError::UnderWay),
+                Some(None) => {}
+                Some(Some((models, mark))) => {
+                    self.models = models.ok_or_else(|| ScoreError::NotComputed(self.of.1.clone()))?;
+                    self.mark = mark;
+                    break;
+                }
             }
         }
-        let (merchant, source) = of.clone();
+        let ((merchant, source), today) = (self.of.clone(), self.today);
         let count = move |conn: &mut AnyConnection| due::count_due(conn, (&merchant, &source), today);
-        let due = scores.database.read(count).await?;
-        let lease = match mode {
+        self.due = self.report.people + self.scores.database.read(count).await?;
+        self.after = Vec::new();
+        self.rehearsal = match self.mode {
+            Mode::Write => Rehearsal::of(&self.scores, &self.of, self.due).await?,
             Mode::DryRun => None,
-            Mode::Write => {
-                let name = format!("compute {} {}", of.0.as_str(), of.1.as_str());
-                let taken = name.clone();
-                let fence = scores.database.write(move |conn| lease::take(conn, &taken)).await?;
-                Some((name, fence.ok_or(ScoreError::UnderWay)?))
-            }
         };
-        let report = ComputeReport::default();
-        Ok(Self { scores, of, models, mode, clock, today, lease, after: Vec::new(), most: FIRST_CHUNK, due, report })
+        Ok(())
     }
 
     /// The report on what was done so far.
@@ -153,7 +184,7 @@ impl ComputeRun {
     pub async fn step(&mut self) -> Result<Option<ComputeProgress>, ScoreError> {
         loop {
             let began = Instant::now();
-            match self.compute_next().await {
+            match self.rehearse().await {
                 Ok(true) => {
                     self.keep_pace(began.elapsed());
                     break;
@@ -192,11 +223,48 @@ impl ComputeRun {
         let Some(chunk) = self.scores.database.read(read).await? else { return Ok(false) };
         let last = chunk.turns.last().map(|(subject, _)| subject.0.to_vec()).unwrap_or_default();
         let (change, mut report) = self.change_of(chunk);
-        if self.mode == Mode::Write {
-            report.postponed = self.write(change).await?;
+        match (&mut self.rehearsal, self.mode) {
+            (Some(rehearsal), _) => rehearsal.keep(change),
+            (None, Mode::Write) => match self.write(change).await? {
+                Some(postponed) => report.postponed = postponed,
+                None => return self.begin_again().await,
+            },
+            (None, Mode::DryRun) => {}
         }
         self.report.add(report);
         self.after = last;
+        Ok(true)
+    }
+
+    /// Another model was published: what was computed by the one before, and is not written, is forgotten.
+    async fn begin_again(&mut self) -> Result<bool, ScoreError> {
+        self.prepare().await?;
+        Ok(true)
+    }
+
+    /// Computes the next of those who are looked at before anything is written; then they are written, or the run is held.
+    async fn rehearse(&mut self) -> Result<bool, ScoreError> {
+        let Some(rehearsal) = &mut self.rehearsal else { return self.compute_next().await };
+        if !rehearsal.is_judged() {
+            if !rehearsal.is_full() && self.compute_next().await? {
+                return Ok(true);
+            }
+            let Some(rehearsal) = &mut self.rehearsal else { return Ok(true) };
+            if rehearsal.judge(&self.of, self.clock.now()).await? {
+                self.report.held = true;
+                self.rehearsal = None;
+                return Ok(false);
+            }
+            return Ok(true);
+        }
+        let Some(change) = rehearsal.next() else {
+            self.rehearsal = None;
+            return Ok(true);
+        };
+        match self.write(change).await? {
+            Some(postponed) => self.report.postponed += postponed,
+            None => return self.begin_again().await,
+        }
         Ok(true)
     }
 
@@ -224,7 +292,13 @@ impl ComputeRun {
         if renewed { Ok(()) } else { Err(ScoreError::UnderWay) }
     }
 
-    fn change_of(&self, chunk: Chunk) -> (Change, ComputeReport) {
+    fn note(&mut self, before: Decimal, after: Decimal) {
+        if let Some(rehearsal) = &mut self.rehearsal {
+            rehearsal.note(before, after);
+        }
+    }
+
+    fn change_of(&mut self, chunk: Chunk) -> (Change, ComputeReport) {
         let Chunk { turns, people, before } = chunk;
         let (mut change, nobody) = (Change::default(), GatheredPerson::default());
         let mut report =
@@ -234,17 +308,20 @@ impl ComputeRun {
             let value = self.models.compute(&person.activity).map(|(_, computed)| computed.score);
             let score = value.zip(person.observed_at).map(|(value, at)| Score::new(value, from_micros(at)));
             match (score, before.get(&subject)) {
-                (Some(score), Some(known)) if score == *known => {}
+                (Some(score), Some(known)) if score == *known => self.note(known.value, score.value),
                 (Some(score), known) => {
                     report.changed += 1;
                     if let Some(known) = known {
                         let moved = Decimal::from_thousandths(score.value.minus(known.value).thousandths().abs());
                         report.largest_change = report.largest_change.max(moved);
+                        self.note(known.value, score.value);
                     }
                     change.new.push((subject, score));
                 }
-                (None, Some(_)) => {
+                (None, Some(known)) => {
                     report.ended += 1;
+                    // As far as a score can fall.
+                    self.note(known.value, Decimal::from_whole(1));
                     change.ended.push(subject);
                 }
                 (None, None) => {}
@@ -255,22 +332,26 @@ impl ComputeRun {
     }
 
     /// Writes a chunk, and lets caches know: of those about whom something came in since it was read nothing; how many those are.
-    async fn write(&self, change: Change) -> Result<u64, ScoreError> {
-        let Some((name, fence)) = self.lease.clone() else { return Ok(0) };
+    /// None where they were computed by models that count no more.
+    async fn write(&self, change: Change) -> Result<Option<u64>, ScoreError> {
+        let Some((name, fence)) = self.lease.clone() else { return Ok(Some(0)) };
         let ((merchant, source), now, scores) = (self.of.clone(), self.clock.now(), self.scores.clone());
         let key =
             |subject: &SubjectRef| ScoreKey { merchant: merchant.clone(), source: source.clone(), subject: *subject };
         let touched = change.new.iter().map(|(subject, _)| subject).chain(&change.ended);
         let keys: Vec<ScoreKey> = touched.map(key).collect();
-        let of = self.of.clone();
+        let (of, mark) = (self.of.clone(), self.mark.clone());
         let postponed = to_the_end(async move {
             let write = move |conn: &mut AnyConnection| {
                 if !lease::renew(conn, &name, fence)? {
                     return Ok(None);
                 }
-                write_change(conn, (&of.0, &of.1), change, now).map(Some)
+                if store::hold_models(conn, (&of.0, &of.1))? != mark {
+                    return Ok(Some(None));
+                }
+                write_change(conn, (&of.0, &of.1), change, now).map(|postponed| Some(Some(postponed)))
             };
-            let written: Result<Option<u64>, DatabaseError> = scores.database.write(write).await;
+            let written: Result<Option<Option<u64>>, DatabaseError> = scores.database.write(write).await;
             // After an error too: a commit may have held although its answer was lost.
             scores.cache.forget(&keys).await;
             Ok::<_, ScoreError>(written?)
@@ -279,6 +360,9 @@ impl ComputeRun {
     }
 
     async fn end(&mut self) -> Result<(), ScoreError> {
+        if self.mode == Mode::Write && !self.report.held {
+            held::end_run(&self.scores, (&self.of.0, &self.of.1), self.clock.now()).await?;
+        }
         if let Some((name, fence)) = self.lease.take() {
             self.scores.database.write(move |conn| lease::give_back(conn, &name, fence)).await?;
         }
@@ -306,55 +390,4 @@ pub(super) const fn is_everyones(error: &DatabaseError) -> bool {
             | DatabaseError::Constraint(_)
             | DatabaseError::Corrupt { .. }
     )
-}
-
-fn read_chunk(
-    conn: &mut AnyConnection,
-    of: (&MerchantId, &SourceName),
-    (after, most): (&[u8], i64),
-    today: i64,
-) -> Result<Option<Chunk>, DatabaseError> {
-    // First: a signal that comes in afterwards moves its person's turn on.
-    let turns = due::list_due(conn, of, after, today, most)?;
-    let Some((last, _)) = turns.last() else { return Ok(None) };
-    let people = gathering::gather_due(conn, of, (after, last), today)?;
-    let subjects: Vec<SubjectRef> = turns.iter().map(|(subject, _)| *subject).collect();
-    let before = list_scores(conn, of.0, of.1, &subjects)?;
-    Ok(Some(Chunk { turns, people, before }))
-}
-
-/// Writes what is still so; how many people were left.
-fn write_change(
-    conn: &mut AnyConnection,
-    of: (&MerchantId, &SourceName),
-    change: Change,
-    now: Timestamp,
-) -> Result<u64, DatabaseError> {
-    let Change { mut new, mut ended, next } = change;
-    let subjects: Vec<SubjectRef> = next.iter().map(|(subject, ..)| *subject).collect();
-    let held = due::hold_turns(conn, of, &subjects)?;
-    let seen: HashMap<SubjectRef, i64> = next.iter().map(|(subject, turn, _)| (*subject, *turn)).collect();
-    let is_same = |subject: &SubjectRef| held.get(subject) == seen.get(subject);
-    new.retain(|(subject, _)| is_same(subject));
-    ended.retain(is_same);
-    let mut touched: Vec<&SubjectRef> = new.iter().map(|(subject, _)| subject).chain(&ended).collect();
-    touched.sort_unstable();
-    history::store::keep(conn, of, &touched, now)?;
-    store::replace_scores(conn, of, &new, now)?;
-    for subject in &ended {
-        delete_score(conn, of.0, of.1, subject)?;
-        if !enrolment::is_enrolled(conn, of.0, subject)? {
-            history::store::delete(conn, of.0, of.1, subject)?;
-        }
-    }
-    bump_epochs(conn, new.iter().map(|(subject, _)| subject).chain(&ended))?;
-    let mut postponed = 0;
-    for (subject, _, day) in &next {
-        if is_same(subject) {
-            due::set_due(conn, of, subject, *day)?;
-        } else {
-            postponed += 1;
-        }
-    }
-    Ok(postponed)
 }

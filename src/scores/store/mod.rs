@@ -1,6 +1,7 @@
 //! Scores and sources in the database.
 
 pub mod epochs;
+pub mod graces;
 mod lookups;
 
 pub use lookups::{find_current, find_score, find_scores, hold_score};
@@ -33,8 +34,6 @@ struct SourceRow {
     refresh_seconds: Option<i64>,
     kind: String,
     model: Option<String>,
-    grace_model: Option<String>,
-    grace_until: Option<i64>,
 }
 
 impl TryFrom<SourceRow> for Source {
@@ -51,7 +50,7 @@ impl TryFrom<SourceRow> for Source {
                 .find(|kind| kind.as_str() == row.kind)
                 .ok_or_else(|| DatabaseError::corrupt("kind of a source", &row.kind))?,
             model: row.model,
-            grace: row.grace_model.zip(row.grace_until.map(from_micros)),
+            graces: Vec::new(),
         })
     }
 }
@@ -127,6 +126,24 @@ pub fn list_scores_of(
         found.extend(row.map(|(row, recorded_at)| (source.clone(), score(row), from_micros(recorded_at))));
     }
     Ok(found)
+}
+
+/// True if at least so many people have a score from the source.
+pub fn has_scores(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    source: &SourceName,
+    least: u64,
+) -> Result<bool, DatabaseError> {
+    let last: Option<Vec<u8>> = scores::table
+        .filter(scores::merchant_id.eq(merchant.as_str()).and(scores::source.eq(source.as_str())))
+        .order(scores::subject_ref)
+        .offset(i64::try_from(least.saturating_sub(1)).unwrap_or(i64::MAX))
+        .limit(1)
+        .select(scores::subject_ref)
+        .first(conn)
+        .optional()?;
+    Ok(last.is_some())
 }
 
 /// The number of scores that stand from a source.
@@ -305,25 +322,28 @@ pub fn find_source(
     merchant: &MerchantId,
     name: &SourceName,
 ) -> Result<Option<Source>, DatabaseError> {
-    sources::table
+    let row: Option<SourceRow> = sources::table
         .find((merchant.as_str(), name.as_str()))
         .select(SourceRow::as_select())
         .first(conn)
-        .optional()?
-        .map(TryInto::try_into)
-        .transpose()
+        .optional()?;
+    row.map(|row| with_graces(conn, merchant, row)).transpose()
+}
+
+fn with_graces(conn: &mut AnyConnection, merchant: &MerchantId, row: SourceRow) -> Result<Source, DatabaseError> {
+    let source = Source::try_from(row)?;
+    let graces = if source.model.is_some() { graces::list(conn, merchant, &source.name)? } else { Vec::new() };
+    Ok(Source { graces, ..source })
 }
 
 /// The sources that the merchant made, by name.
 pub fn list_sources(conn: &mut AnyConnection, merchant: &MerchantId) -> Result<Vec<Source>, DatabaseError> {
-    sources::table
+    let rows: Vec<SourceRow> = sources::table
         .filter(sources::merchant_id.eq(merchant.as_str()))
         .order(sources::name)
         .select(SourceRow::as_select())
-        .load(conn)?
-        .into_iter()
-        .map(TryInto::try_into)
-        .collect()
+        .load(conn)?;
+    rows.into_iter().map(|row| with_graces(conn, merchant, row)).collect()
 }
 
 /// Adds a source.

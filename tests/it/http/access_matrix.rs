@@ -37,6 +37,8 @@ pub(super) struct Things {
     subject: String,
     /// A place of the perk that is closed.
     closure: String,
+    /// Feeds of a source that is named after the caller.
+    held: [String; 2],
     /// Someone who works at the merchant's desks, and another one.
     clerks: [String; 2],
     /// A screen whose browser shows these two words, and another one.
@@ -327,6 +329,16 @@ pub(super) const SAMPLES: &[Sample] = &[
     sample("create_source", Foreign::Nothing, |it| {
         (Method::POST, "/v1/sources".into(), json!({"name": format!("source-{}", it.caller), "min": 0, "max": 9}))
     }),
+    sample("list_held", Foreign::Nothing, |_| get("/v1/sources/klout/held".into())),
+    sample("put_guard", Foreign::Nothing, |_| {
+        (Method::PUT, "/v1/sources/klout/guard".into(), json!({"share": 0.5, "points": 20}))
+    }),
+    sample("release_held", Foreign::NotFound, |it| {
+        (Method::POST, format!("/v1/sources/held-{}/held/{}/release", it.caller, it.held[0]), Value::Null)
+    }),
+    sample("drop_held", Foreign::NotFound, |it| {
+        (Method::POST, format!("/v1/sources/held-{}/held/{}/drop", it.caller, it.held[1]), Value::Null)
+    }),
     // Each merchant has a source of this name.
     sample("create_model", Foreign::Nothing, |_| {
         let model: Value = serde_json::from_str(&default_model().unwrap().to_json().canonical()).unwrap();
@@ -443,12 +455,31 @@ async fn screens(app: &TestApp, merchant: &Merchant, caller: &str) -> ([String; 
 }
 
 /// Makes everything that `caller` may ask about; `asks` makes the check, so that it is its own.
+/// Two feeds of a source of their own that wait for a person.
+async fn held_feeds(app: &TestApp, merchant: &Merchant, caller: &str) -> [String; 2] {
+    let admin = app.admin(merchant).await;
+    let source = format!("held-{caller}");
+    admin.post("/v1/sources", &json!({"name": source, "min": 0, "max": 9})).await.is(201);
+    let import = async |value: u8| {
+        let mut feed = "subject,value,observed_at\n".to_owned();
+        for nth in 0..50 {
+            feed += &format!("cx:{nth},{value},2012-05-08T0{value}:00:00Z\n");
+        }
+        let path = format!("/v1/scores/{source}/import");
+        admin.ask(Method::POST, &path).body("text/csv", feed).await.is(200)
+    };
+    import(1).await;
+    let id = |report: Value| report["held"]["id"].as_str().unwrap().to_owned();
+    [id(import(4).await), id(import(6).await)]
+}
+
 pub(super) async fn things(app: &TestApp, merchant: &Merchant, caller: &'static str, asks: &Client) -> Things {
     let (gateway, now) = (&app.world.gateway, app.world.now());
     let (scores, influence) = (&gateway.scores, "influence".parse().unwrap());
     // One for all callers.
     let made = scores.create_computed_source(&gateway.ledger, CLI, &merchant.id, influence, None, now).await;
     assert!(matches!(made, Ok(_) | Err(perkgate::scores::ScoreError::SourceExists(_))), "{made:?}");
+    let held = held_feeds(app, merchant, caller).await;
     let perk = format!("{}-{caller}", merchant.slug);
     let lounge = r#"{"score":{"source":"klout"},"tiers":[{"id":"t","when":{"attr":"score","op":"gte","value":40}}],
       "limits":[{"id":"seats","scope":["perk"],"max":100,"window":{"concurrent":{"max_stay":"PT4H"}}}],
@@ -526,6 +557,7 @@ pub(super) async fn things(app: &TestApp, merchant: &Merchant, caller: &'static 
         refused,
         token: check.text_of("token"),
         subject,
+        held,
         closure,
         clerks,
         devices,
@@ -584,6 +616,7 @@ fn every_operation_has_a_sample_that_reaches_it() {
         token: nobody(),
         subject: nobody(),
         closure: nobody(),
+        held: [nobody(), nobody()],
     };
     for sample in SAMPLES {
         let (method, path, _) = (sample.request)(&things);
@@ -596,6 +629,8 @@ fn every_operation_has_a_sample_that_reaches_it() {
             "put_score",
             "get_score_explanation",
             "get_score_history",
+            "list_held",
+            "put_guard",
             "create_model",
             "list_models",
             "get_model_diff",

@@ -54,6 +54,7 @@ const WITH_BODY: &[(&str, &str)] = &[
     ("PUT", "/v1/subjects/consents"),
     ("POST", "/v1/sources"),
     ("POST", "/v1/sources/a/models"),
+    ("PUT", "/v1/sources/a/guard"),
     ("POST", "/v1/keys"),
     ("POST", "/v1/merchants"),
     ("PATCH", "/v1/merchants/cathay"),

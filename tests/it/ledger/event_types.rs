@@ -12,7 +12,8 @@ use perkgate::ledger::events::gateway_keys::{KeyBegun, KeyWithdrawn};
 use perkgate::ledger::events::logs::{EventsPruned, LogExported};
 use perkgate::ledger::events::occupancy::OccupancyCorrected;
 use perkgate::ledger::events::perks::{
-    ApprovalsChanged, AttributeChanged, ModelChanged, PerkChanged, PlaceClosed, SourceCreated, VersionChanged,
+    ApprovalsChanged, AttributeChanged, FeedEnded, FeedHeld, GuardChanged, ModelChanged, PerkChanged, PlaceClosed,
+    SourceCreated, VersionChanged,
 };
 use perkgate::ledger::events::redemption::TokenRedeemed;
 use perkgate::ledger::events::subjects::{
@@ -58,6 +59,9 @@ pub(super) fn rewritten(kind: &str, body: &str) -> Result<String, EventError> {
         "gateway_key.revoked" => again::<KeyWithdrawn<'_>>(body),
         "model.submitted" | "model.published" => again::<ModelChanged<'_>>(body),
         "source.created" => again::<SourceCreated<'_>>(body),
+        "source.guard_changed" => again::<GuardChanged<'_>>(body),
+        "feed.held" => again::<FeedHeld<'_>>(body),
+        kind if kind.starts_with("feed.") => again::<FeedEnded<'_>>(body),
         kind if kind.starts_with("attribute.") => again::<AttributeChanged<'_>>(body),
         "occupancy.corrected" => again::<OccupancyCorrected<'_>>(body),
         "place.closed" | "place.opened" => again::<PlaceClosed<'_>>(body),
@@ -114,7 +118,16 @@ fn what_is_written_of_attributes_of_erasures_with_them_and_of_who_is_inside_has_
             r#""kind":"computed","maximum":100,"minimum":1,"model":"sha256:0","refresh":"P1D","source":"influence""#,
         ),
         ("model.published", r#""grace_until":"2012-06-07T19:00:00Z","model":"sha256:0","source":"influence""#),
+        ("model.published", r#""approves":true,"model":"sha256:0","source":"influence""#),
         ("model.submitted", r#""model":"sha256:0","source":"influence""#),
+        ("model.submitted", r#""grace_days":30,"model":"sha256:0","source":"influence""#),
+        (
+            "feed.held",
+            r#""common_people":93,"common_value":1,"compared":100,"down":93,"kind":"feed","largest":62.5,"points":10,"share":0.2,"source":"klout","up":0"#,
+        ),
+        ("feed.released", r#""kind":"feed","source":"klout""#),
+        ("feed.expired", r#""kind":"run","source":"influence""#),
+        ("source.guard_changed", r#""points":10,"share":0.2,"source":"klout""#),
         ("source.created", r#""maximum":1000,"minimum":1,"source":"kred""#),
         ("subject.enrolled", r#""accounts":2,"subject":"sub_1""#),
         ("subject.unenrolled", r#""accounts":2,"signals":60,"subject":"sub_1""#),

@@ -395,7 +395,7 @@ async fn restored_from(read: impl Fn(String) -> String) -> Vec<(TestApp, Answers
 }
 
 /// Kinds that came after the builds whose databases are kept here: `event_types` has their bytes.
-const NEWER: [&str; 21] = [
+const NEWER: [&str; 26] = [
     "account.attached",
     "account.link_made",
     "account.reset",
@@ -407,10 +407,15 @@ const NEWER: [&str; 21] = [
     "attribute.deleted",
     "clerk.reset",
     "device.confirmed",
+    "feed.dropped",
+    "feed.expired",
+    "feed.held",
+    "feed.released",
     "merchant.renamed",
     "model.published",
     "model.submitted",
     "occupancy.corrected",
+    "source.guard_changed",
     "subject.consented",
     "subject.enrolled",
     "subject.request_confirmed",

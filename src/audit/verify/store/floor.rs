@@ -87,15 +87,57 @@ pub(crate) fn list_closures(conn: &mut AnyConnection, merchant: &str) -> Result<
         .load(conn)?)
 }
 
-/// A source's row: its name, its model, the one before, and until when that counts too.
-pub(crate) type SourceModelRow = (String, Option<String>, Option<String>, Option<i64>);
-
-/// The merchant's sources with their models.
-pub(crate) fn list_source_models(conn: &mut AnyConnection, merchant: &str) -> Result<Vec<SourceModelRow>> {
+/// The merchant's sources by name, each with its model.
+pub(crate) fn list_source_models(conn: &mut AnyConnection, merchant: &str) -> Result<Vec<(String, Option<String>)>> {
     use crate::database::schema::sources;
-    Ok(sources::table
-        .filter(sources::merchant_id.eq(merchant))
-        .select((sources::name, sources::model, sources::grace_model, sources::grace_until))
+    Ok(sources::table.filter(sources::merchant_id.eq(merchant)).select((sources::name, sources::model)).load(conn)?)
+}
+
+/// The models that count beside those in use: the source, the model, and until when.
+pub(crate) fn list_graces(conn: &mut AnyConnection, merchant: &str) -> Result<Vec<(String, String, i64)>> {
+    use crate::database::schema::model_graces::dsl as columns;
+    Ok(columns::model_graces
+        .filter(columns::merchant_id.eq(merchant))
+        .select((columns::source, columns::model, columns::until))
+        .load(conn)?)
+}
+
+/// The guards that were set: the source, the share, the points.
+pub(crate) fn list_guards(conn: &mut AnyConnection, merchant: &str) -> Result<Vec<(String, i64, i64)>> {
+    use crate::database::schema::source_guards::dsl as columns;
+    Ok(columns::source_guards
+        .filter(columns::merchant_id.eq(merchant))
+        .select((columns::source, columns::share, columns::points))
+        .load(conn)?)
+}
+
+/// A model that was handed in for a source.
+#[derive(Queryable)]
+pub(crate) struct SubmittedModelRow {
+    pub source: String,
+    pub hash: String,
+    pub submitted_by: String,
+    pub submitted_at: i64,
+    pub grace_days: i64,
+    pub approved_by: Option<String>,
+    pub published: bool,
+}
+
+/// The models that were handed in for the merchant's sources.
+pub(crate) fn list_submitted_models(conn: &mut AnyConnection, merchant: &str) -> Result<Vec<SubmittedModelRow>> {
+    use crate::database::schema::source_models::dsl as columns;
+    Ok(columns::source_models
+        .filter(columns::merchant_id.eq(merchant))
+        .order((columns::source, columns::hash))
+        .select((
+            columns::source,
+            columns::hash,
+            columns::submitted_by,
+            columns::submitted_at,
+            columns::grace_days,
+            columns::approved_by,
+            columns::published,
+        ))
         .load(conn)?)
 }
 

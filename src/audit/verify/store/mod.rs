@@ -24,7 +24,8 @@ use crate::on_either;
 pub(crate) use accounts::{ConfirmedDevice, list_devices, list_pins, list_suspensions};
 use brief::{Brief, Stored};
 pub(crate) use floor::{
-    list_closures, list_enrolments, list_models, list_overrides, list_requests, list_source_models, list_waiting_grants,
+    list_closures, list_enrolments, list_graces, list_guards, list_models, list_overrides, list_requests,
+    list_source_models, list_submitted_models, list_waiting_grants,
 };
 pub(crate) use limits::{CounterRow, UseRow, list_counters, list_uses};
 pub(crate) use pages::each_row;

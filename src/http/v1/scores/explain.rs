@@ -3,6 +3,7 @@
 use actix_web::web::Data;
 use actix_web::{HttpResponse, get};
 use jiff::Timestamp;
+use jiff::civil::Date;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -18,6 +19,8 @@ use crate::http::openapi::problems::{ProblemsOfKeys, ProblemsOfNames};
 use crate::http::v1::checks::read_subject;
 use crate::scores::ScoreError;
 use crate::scoring::explain::{Part, Step, parts, steps};
+use crate::scoring::observation::date_of;
+use crate::scoring::signs::Sign;
 use crate::web::auth::Authorized;
 use crate::web::extract::Path;
 use crate::web::problem::Problem;
@@ -53,6 +56,8 @@ pub struct ScoreExplanationView {
     parts: Vec<ScorePartView>,
     /// The points that a little more would add, the most first.
     steps: Vec<ScoreStepView>,
+    /// What is worth a look, the largest share first: it lowers nothing.
+    signs: Vec<SignView>,
     percentile: PercentileView,
     /// The differences of the score that checks go by to earlier ones.
     changes: ChangesView,
@@ -86,6 +91,37 @@ pub struct ScoreStepView {
     #[schema(value_type = f64, example = 0.8)]
     points: Decimal,
     words: String,
+}
+
+/// A sign that activity may be made up. It lowers nothing.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Sign)]
+pub struct SignView {
+    #[schema(value_type = enumerations::SignKind)]
+    kind: &'static str,
+    #[schema(example = "bluesky")]
+    network: String,
+    #[schema(example = "repost")]
+    signal: String,
+    /// One person's share of the acts, or that of one day, in hundredths.
+    #[schema(example = 62)]
+    share: u64,
+    /// Number of acts in 90 days.
+    acts: u64,
+    /// The UTC day of a burst.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = Date)]
+    day: Option<Date>,
+    #[schema(example = "one person made 62% of the 40 reposts on bluesky in 90 days")]
+    words: String,
+}
+
+impl From<Sign> for SignView {
+    fn from(sign: Sign) -> Self {
+        let words = sign.words();
+        let Sign { kind, network, signal, share, acts, day } = sign;
+        Self { kind: kind.as_str(), network, signal, share, acts, day: day.map(date_of), words }
+    }
 }
 
 /// Where a score stands among all of its source that this merchant has.
@@ -140,6 +176,7 @@ pub(crate) async fn get_score_explanation(
     let subject = read_subject(&subject)?;
     let (references, now) = (gateway.keyring.subject_refs(merchant, &subject), gateway.clock.now());
     let person = gateway.scores.gather(merchant, references.current, now).await?;
+    let signs = gateway.scores.signs_of(merchant, references.current, now).await?;
     let history = gateway.scores.history(merchant, &source, references, now).await?;
     let models = gateway.scores.models_of(merchant, &source, now).await?;
     let models = models.ok_or_else(|| ScoreError::NotComputed(source.clone()))?;
@@ -155,6 +192,7 @@ pub(crate) async fn get_score_explanation(
         engagers: person.activity.engagers,
         parts: computed.as_ref().map(parts).unwrap_or_default().into_iter().map(ScorePartView::from).collect(),
         steps: steps.map(ScoreStepView::from).collect(),
+        signs: signs.into_iter().map(SignView::from).collect(),
         percentile: PercentileView { below, of },
         changes: history.changes().into(),
         subject: subject.as_str().to_owned(),

@@ -5,6 +5,7 @@ use actix_web::web::{Bytes, BytesMut, Payload};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::held::HeldFeedView;
 use crate::foundation::unicode::BOM;
 use crate::gateway::Gateway;
 use crate::scores::Import;
@@ -32,6 +33,9 @@ pub struct ImportView {
     rejected: u64,
     /// The first 100 lines that were stale or rejected; the counts are of all.
     errors: Vec<ImportErrorView>,
+    /// It would move too many people too far: none of it counts until a person releases it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held: Option<HeldFeedView>,
 }
 
 /// The error of one line.
@@ -47,8 +51,9 @@ pub struct ImportErrorView {
 
 impl From<ImportReport> for ImportView {
     fn from(report: ImportReport) -> Self {
-        let ImportReport { accepted, unchanged, stale, rejected, errors, .. } = report;
-        Self { accepted, unchanged, stale, rejected, errors: errors.into_iter().map(ImportErrorView::from).collect() }
+        let ImportReport { accepted, unchanged, stale, rejected, errors, held, .. } = report;
+        let (errors, held) = (errors.into_iter().map(ImportErrorView::from).collect(), held.map(HeldFeedView::from));
+        Self { accepted, unchanged, stale, rejected, errors, held }
     }
 }
 

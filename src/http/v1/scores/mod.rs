@@ -2,6 +2,7 @@
 
 pub mod explain;
 pub mod feed;
+pub mod held;
 pub mod history;
 pub mod models;
 pub mod sources;
@@ -152,7 +153,8 @@ pub(crate) async fn delete_score(
 ///
 /// A stream of NDJSON (`{"subject","value","observed_at"}` a line) or CSV with that header. Sent as
 /// `application/octet-stream`, it is NDJSON if it begins with `{`. Good lines are kept, bad ones are reported by
-/// their number; sending the same feed again is safe. It may come packed, with `Content-Encoding: gzip`: the bound of an
+/// their number; sending the same feed again is safe. One that would move too many people too far is `held`: none of it counts
+/// until a person releases it. It may come packed, with `Content-Encoding: gzip`: the bound of an
 /// import is then on what comes out.
 #[utoipa::path(
     tag = "scores",
@@ -184,7 +186,7 @@ pub(crate) async fn import_scores(
     let keyring = gateway.keyring.clone();
     let begin = |format| {
         let config = ImportConfig { merchant: merchant.clone(), source, format, clock: gateway.clock.clone() };
-        gateway.scores.import(config, move |handle| keyring.subject_refs(&merchant, handle))
+        gateway.scores.import_guarded(config, caller.actor(), move |handle| keyring.subject_refs(&merchant, handle))
     };
     let report = import(&gateway, &req, body, format, begin).await?;
     Ok(HttpResponse::Ok().json(ImportView::from(report)))

@@ -80,6 +80,7 @@ impl From<SourceModel> for SourceModelView {
 impl From<ModelError> for Problem {
     fn from(error: ModelError) -> Self {
         match error {
+            ModelError::Graces => Self::invalid(vec![FieldError::at("/grace_days", "too_many", error.to_string())]),
             ModelError::Unfit(errors) => Self::of_fields("/model", errors),
             ModelError::NotComputed(_) | ModelError::NotSubmitted | ModelError::Unknown => {
                 Self::new(Kind::NotFound, sentence(&error.to_string()))

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::held::GuardView;
 use crate::access::role::permit::ManageSources;
 use crate::foundation::decimal::Decimal;
 use crate::foundation::field_error::FieldError;
@@ -60,9 +61,12 @@ pub struct SourceView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
     model: Option<String>,
-    /// The model before, which counts too where it makes the better score, for a while after another was published.
+    /// Models before, each of which counts too where it makes the better score, for a while after another was published.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    graces: Vec<GraceView>,
+    /// Not in the answer to a new one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    grace: Option<GraceView>,
+    guard: Option<GuardView>,
 }
 
 /// A model that counts for a while yet.
@@ -78,9 +82,9 @@ pub struct GraceView {
 
 impl From<Source> for SourceView {
     fn from(source: Source) -> Self {
-        let Source { name, minimum: min, maximum: max, refresh, kind, model, grace } = source;
-        let grace = grace.map(|(model, until)| GraceView { model, until });
-        Self { name, min, max, refresh, kind: kind.as_str(), model, grace }
+        let Source { name, minimum: min, maximum: max, refresh, kind, model, graces } = source;
+        let graces = graces.into_iter().map(|(model, until)| GraceView { model, until }).collect();
+        Self { name, min, max, refresh, kind: kind.as_str(), model, graces, guard: None }
     }
 }
 
@@ -156,6 +160,11 @@ pub(crate) async fn list_sources(
     caller: Authorized<ManageSources>,
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, Problem> {
-    let sources = gateway.scores.list_sources(&caller.merchant()?.id).await?;
-    Ok(HttpResponse::Ok().json(SourcesView { sources: sources.into_iter().map(SourceView::from).collect() }))
+    let merchant = &caller.merchant()?.id;
+    let mut sources = Vec::new();
+    for source in gateway.scores.list_sources(merchant).await? {
+        let guard = gateway.scores.guard_of(merchant, &source).await?;
+        sources.push(SourceView { guard: Some(guard.into()), ..SourceView::from(source) });
+    }
+    Ok(HttpResponse::Ok().json(SourcesView { sources }))
 }

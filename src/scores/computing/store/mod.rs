@@ -1,11 +1,12 @@
 //! Models, and the scores that a run writes.
 //!
 //! - `due`: who is to be computed by when; `gathering`: their signals, grouped in the database (`gather.sql`)
-//! - `lease`: one run of a source at a time
+//! - `lease`: one run of a source at a time; `shapes`: how acts fall to people and days
 
 pub(in crate::scores) mod due;
 pub mod gathering;
 pub(in crate::scores) mod lease;
+pub(in crate::scores) mod shapes;
 
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Binary, Text};
@@ -13,13 +14,14 @@ use jiff::Timestamp;
 
 use super::Models;
 use crate::database::rows::in_powers_of_two;
-use crate::database::schema::{models, score_due, scores, sources};
+use crate::database::schema::{model_graces, models, score_due, scores, sources};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::decimal::Decimal;
 use crate::foundation::ids::{MerchantId, SourceName};
 use crate::foundation::json::Json;
 use crate::foundation::subject::SubjectRef;
 use crate::scores::score::Score;
+use crate::scores::store::graces;
 use crate::scoring::model::Model;
 use crate::scoring::observation::day_of;
 use crate::statement_of_rows;
@@ -55,49 +57,60 @@ pub(in crate::scores) fn find_models_of(
     source: &SourceName,
     now: Timestamp,
 ) -> Result<Option<Models>> {
-    type Row = (Option<String>, Option<String>, Option<i64>);
-    let row: Option<Row> = sources::table
-        .find((merchant.as_str(), source.as_str()))
-        .select((sources::model, sources::grace_model, sources::grace_until))
-        .first(conn)
-        .optional()?;
-    let Some((Some(current), before, until)) = row else { return Ok(None) };
+    let row = sources::table.find((merchant.as_str(), source.as_str())).select(sources::model);
+    let Some(current) = row.first::<Option<String>>(conn).optional()?.flatten() else { return Ok(None) };
+    let graces = graces::list(conn, merchant, source)?;
     let mut find = |hash: &str| {
         find_model(conn, merchant, hash)?.ok_or_else(|| DatabaseError::corrupt("model", "there is none of its hash"))
     };
-    let before = before.filter(|_| until.is_some_and(|until| until > now.as_microsecond()));
-    Ok(Some(Models { current: find(&current)?, before: before.map(|hash| find(&hash)).transpose()? }))
+    let current = find(&current)?;
+    let before =
+        graces.into_iter().filter(|(_, until)| *until > now).map(|(hash, _)| find(&hash)).collect::<Result<_>>()?;
+    Ok(Some(Models { current, before }))
 }
 
-/// The source computes by this model, and until then by the one before too.
+/// The hash of the model in use, and of those whose grace is not over: held until the transaction ends, so that no other is
+/// published meanwhile.
+pub(in crate::scores) fn hold_models(
+    conn: &mut AnyConnection,
+    (merchant, source): (&MerchantId, &SourceName),
+) -> Result<Option<String>> {
+    let row = sources::table.find((merchant.as_str(), source.as_str())).select(sources::model);
+    let found: Option<Option<String>> = match conn {
+        AnyConnection::Postgres(c) => row.for_share().first(c).optional()?,
+        // A writer to SQLite is alone.
+        AnyConnection::Sqlite(c) => row.first(c).optional()?,
+    };
+    let Some(current) = found.flatten() else { return Ok(None) };
+    let graces = graces::list(conn, merchant, source)?;
+    Ok(Some(graces.into_iter().fold(current, |all, (hash, until)| format!("{all} {hash} {until}"))))
+}
+
+/// The source computes by this model, and until then by the one before too. A grace that began earlier goes on: nobody loses
+/// what was promised to last.
 pub(super) fn set_model(
     conn: &mut AnyConnection,
     (merchant, source): (&MerchantId, &SourceName),
     hash: &str,
     grace_until: Option<Timestamp>,
 ) -> Result<()> {
-    let row = sources::table.find((merchant.as_str(), source.as_str()));
-    let until = grace_until.map(Timestamp::as_microsecond);
-    let new = (sources::model.eq(hash), sources::grace_until.eq(until));
-    if until.is_some() {
-        diesel::update(row).set((sources::grace_model.eq(sources::model), new)).execute(conn)?;
-    } else {
-        diesel::update(row).set((sources::grace_model.eq(None::<String>), new)).execute(conn)?;
+    if let Some(until) = grace_until {
+        graces::begin(conn, (merchant, source), until)?;
     }
+    graces::end(conn, (merchant, source), hash)?;
+    let row = sources::table.find((merchant.as_str(), source.as_str()));
+    diesel::update(row).set(sources::model.eq(hash)).execute(conn)?;
     Ok(())
 }
 
-/// Ends a grace that is over: everyone is due, as the model before counts no more.
+/// Ends graces that are over: everyone is due, as a model counts no more.
 pub(in crate::scores) fn end_grace(
     conn: &mut AnyConnection,
     (merchant, source): (&MerchantId, &SourceName),
     now: Timestamp,
 ) -> Result<()> {
-    let over = sources::table
-        .filter(sources::merchant_id.eq(merchant.as_str()).and(sources::name.eq(source.as_str())))
-        .filter(sources::grace_until.le(now.as_microsecond()));
-    let none = (sources::grace_model.eq(None::<String>), sources::grace_until.eq(None::<i64>));
-    if diesel::update(over).set(none).execute(conn)? > 0 {
+    // A source that nobody's grace ends for is not written to.
+    if graces::end_outlived(conn, (merchant, source), now)? > 0 {
         due::begin_all_due(conn, merchant, Some(source))?;
     }
     Ok(())
@@ -120,11 +133,12 @@ pub(in crate::scores) fn list_due_sources(
         .select((score_due::merchant_id, score_due::source))
         .distinct()
         .load(conn)?;
-    let is_over = sources::grace_until.le(now.as_microsecond());
-    let begun = sources::table
-        .filter(sources::due_after.is_not_null().or(is_over))
-        .select((sources::merchant_id, sources::name));
+    let begun = sources::table.filter(sources::due_after.is_not_null()).select((sources::merchant_id, sources::name));
     rows.extend(begun.load::<(String, String)>(conn)?);
+    let over = model_graces::table
+        .filter(model_graces::until.le(now.as_microsecond()))
+        .select((model_graces::merchant_id, model_graces::source));
+    rows.extend(over.load::<(String, String)>(conn)?);
     rows.sort_unstable();
     rows.dedup();
     let read = |(merchant, source): (String, String)| {

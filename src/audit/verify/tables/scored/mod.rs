@@ -2,3 +2,4 @@
 
 pub(crate) mod enrolments;
 pub(crate) mod models;
+mod submissions;

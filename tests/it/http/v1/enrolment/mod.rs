@@ -29,13 +29,13 @@ async fn import(client: &Client, content_type: &str, feed: impl Into<Vec<u8>>) -
 }
 
 /// What verifying the database finds.
-fn codes(world: &World) -> Vec<&'static str> {
+pub(crate) fn codes(world: &World) -> Vec<&'static str> {
     let report =
         perkgate::audit::verify(&world.database.open(), &Request::default(), &Entropy::System, &mut |_| {}).unwrap();
     report.findings.listed().iter().map(|finding| finding.wrong.code()).collect()
 }
 
-async fn run(world: &World, statement: &'static str) -> usize {
+pub(crate) async fn run(world: &World, statement: &'static str) -> usize {
     use diesel::RunQueryDsl as _;
     let run = move |conn: &mut AnyConnection| Ok::<_, DatabaseError>(diesel::sql_query(statement).execute(conn)?);
     world.gateway.database.write(run).await.unwrap()

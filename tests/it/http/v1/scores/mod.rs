@@ -1,5 +1,6 @@
 //! `/v1/scores`: one score, and feeds of them.
 
+mod held;
 mod history;
 mod sources;
 

@@ -12,7 +12,7 @@ async fn a_source_is_made_with_its_scale_and_scores_are_held_to_it() {
         assert_shape!(admin.get("/v1/sources").await, @r#"
         200
         {
-          "sources":[{"name":"klout","min":0,"max":100,"kind":"push"}]
+          "sources":[{"name":"klout","min":0,"max":100,"kind":"push","guard":{"share":0.2,"points":10}}]
         }
         "#);
         let kred = json!({"name": "kred", "min": 1, "max": 1000});
@@ -29,7 +29,7 @@ async fn a_source_is_made_with_its_scale_and_scores_are_held_to_it() {
         assert_shape!(admin.get("/v1/sources").await, @r#"
         200
         {
-          "sources":[{"name":"klout","min":0,"max":100,"kind":"push"},{"name":"kred","min":1,"max":1000,"kind":"push"}]
+          "sources":[{"name":"klout","min":0,"max":100,"kind":"push","guard":{"share":0.2,"points":10}},{"name":"kred","min":1,"max":1000,"kind":"push","guard":{"share":0.2,"points":99.9}}]
         }
         "#);
         let score = |value: u32| json!({"value": value, "observed_at": "2012-05-08T18:00:00Z"});
@@ -62,7 +62,7 @@ async fn a_source_says_how_often_it_is_renewed_and_rules_are_held_to_it() {
         assert_shape!(admin.get("/v1/sources").await, @r#"
         200
         {
-          "sources":[{"name":"klout","min":0,"max":100,"kind":"push"},{"name":"kred","min":1,"max":1000,"refresh":"P1D","kind":"push"}]
+          "sources":[{"name":"klout","min":0,"max":100,"kind":"push","guard":{"share":0.2,"points":10}},{"name":"kred","min":1,"max":1000,"refresh":"P1D","kind":"push","guard":{"share":0.2,"points":99.9}}]
         }
         "#);
         let rule = |age: &str, least: u32| {

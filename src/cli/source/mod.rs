@@ -1,4 +1,6 @@
-//! `perkgate source`: makes and lists the sources that scores come from.
+//! `perkgate source`: makes and lists the sources that scores come from, and decides about what is held of them.
+
+pub(in crate::cli) mod held;
 
 use std::fmt;
 
@@ -10,9 +12,10 @@ use super::once::{self, ACTOR, MerchantFlag, Needs};
 use super::output::{table, write_part};
 use super::{Completion, Invocation};
 use crate::foundation::decimal::Decimal;
-use crate::foundation::ids::SourceName;
+use crate::foundation::ids::{HeldFeedId, SourceName};
 use crate::foundation::period::Period;
 use crate::scores::Source;
+use crate::scores::held::HeldDecision;
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -46,6 +49,45 @@ enum Action {
     List {
         #[command(flatten)]
         merchant: MerchantFlag,
+    },
+    /// List the feeds and runs that wait for a person, as they would move too many people too far.
+    Held {
+        /// The source; without it those of all.
+        #[arg(value_name = "NAME")]
+        source: Option<SourceName>,
+        #[command(flatten)]
+        merchant: MerchantFlag,
+    },
+    /// Release a feed or run that is held: it counts from now on.
+    Release {
+        #[arg(value_name = "NAME", help = "The source")]
+        source: SourceName,
+        #[arg(value_name = "ID", help = "The held feed or run, as `perkgate source held` lists it")]
+        held: HeldFeedId,
+        #[command(flatten)]
+        merchant: MerchantFlag,
+    },
+    /// Drop a feed or run that is held: it never counts, and the next run is judged by itself.
+    Drop {
+        #[arg(value_name = "NAME", help = "The source")]
+        source: SourceName,
+        #[arg(value_name = "ID", help = "The held feed or run, as `perkgate source held` lists it")]
+        held: HeldFeedId,
+        #[command(flatten)]
+        merchant: MerchantFlag,
+    },
+    /// Set how far a feed or run may move scores before it is held.
+    Guard {
+        #[arg(value_name = "NAME", help = "The source")]
+        source: SourceName,
+        #[command(flatten)]
+        merchant: MerchantFlag,
+        /// The share of the people with a score, from 0 to 1; at 1 nothing is ever held.
+        #[arg(long, value_name = "N")]
+        share: Decimal,
+        /// The points above which a person counts as moved.
+        #[arg(long, value_name = "N")]
+        points: Decimal,
     },
 }
 
@@ -113,6 +155,16 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, Cli
                 Ok(gateway.scores.list_sources(&merchant.id).await?)
             })?;
             invocation.output.show(&Listed { sources: sources.into_iter().map(SourceView::from).collect() })?;
+        }
+        Action::Held { source, merchant } => return held::list(source.as_ref(), &merchant, invocation),
+        Action::Release { source, held, merchant } => {
+            return held::decide((&source, &held), &merchant, HeldDecision::Release, invocation);
+        }
+        Action::Drop { source, held, merchant } => {
+            return held::decide((&source, &held), &merchant, HeldDecision::Drop, invocation);
+        }
+        Action::Guard { source, merchant, share, points } => {
+            return held::set_guard(source, &merchant, (share, points), invocation);
         }
     }
     Ok(Completion::Succeeded)

@@ -1,0 +1,3 @@
+DROP TABLE held_scores;
+DROP TABLE held_feeds;
+DROP TABLE source_guards;
