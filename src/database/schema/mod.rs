@@ -5,7 +5,7 @@ mod desk;
 mod enrolment;
 mod report;
 
-pub use account::{account_links, account_recovery_codes, account_sessions, accounts, log_in_attempts};
+pub use account::{account_links, account_recovery_codes, account_sessions, accounts, log_in_attempts, taken_log_ins};
 pub use desk::{clerks, devices, overrides, pin_guesses, referrals, subject_requests};
 pub use enrolment::{
     ended_links, enrolments, heard_networks, klout_ids, leases, linked_accounts, models, score_due, score_history,
@@ -345,6 +345,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     account_links,
     account_recovery_codes,
     log_in_attempts,
+    taken_log_ins,
     clerks,
     closures,
     devices,
