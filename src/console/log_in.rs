@@ -45,13 +45,17 @@ struct LogInPage {
     needs_code: bool,
     /// Said where all is well: someone has logged out.
     notice: Option<&'static str>,
-    /// What the provider is called by which people may log in too.
-    provider: Option<String>,
+    /// The provider by which people may log in too: what it is called, and where that begins.
+    provider: Option<(String, String)>,
 }
 
 impl LogInPage {
     fn new(gateway: &Gateway, wanted: Option<&str>) -> Self {
         let wanted = wanted.and_then(own_address).unwrap_or_default().to_owned();
+        let mut begin = "/console/openid/begin".to_owned();
+        if !wanted.is_empty() {
+            begin = format!("{begin}?return={}", encoded(&wanted));
+        }
         Self {
             frame: Frame::bare("Log in"),
             account: String::new(),
@@ -59,7 +63,7 @@ impl LogInPage {
             error: None,
             needs_code: false,
             notice: None,
-            provider: gateway.settings.openid.as_ref().map(|openid| openid.label.clone()),
+            provider: gateway.settings.openid.as_ref().map(|openid| (openid.label.clone(), begin)),
         }
     }
 }

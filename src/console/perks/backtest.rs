@@ -20,7 +20,7 @@ use crate::console::frame::{Frame, Section};
 use crate::console::icon::Icon;
 use crate::console::words::{grouped, place_of, zone_of};
 use crate::decision::decide::Decision;
-use crate::eligibility::backtest::{Backtest, Shift};
+use crate::eligibility::backtest::{Backtest, ScoreBar, ScoreBars, Shift};
 use crate::eligibility::backtester::PastTrial;
 use crate::eligibility::rule_selection::{Choice, TrialError};
 use crate::foundation::count::counted_as;
@@ -61,9 +61,39 @@ struct AnswerPart {
     tiers: Vec<ShiftView>,
     reasons: Vec<ShiftView>,
     crossings: Vec<(&'static str, &'static str, String)>,
+    scores: Option<ScorePlot>,
     samples: Vec<(&'static str, Vec<String>)>,
     warnings: Vec<String>,
     height: usize,
+}
+
+/// The checks by their scores, drawn.
+struct ScorePlot {
+    bars: Vec<PlotBar>,
+    /// The scores under the axis.
+    ticks: Vec<(u64, String)>,
+    rows: Vec<ScoreRow>,
+    unknown: Option<String>,
+    description: String,
+}
+
+/// A part of a bar: its class, and where it stands.
+struct PlotBar {
+    class: &'static str,
+    x: u64,
+    width: u64,
+    y: u64,
+    height: u64,
+}
+
+/// A row of the table that says the same: the scores, and how many were and would be in and out.
+struct ScoreRow {
+    from: String,
+    to: String,
+    remained_in: String,
+    newly_admitted: String,
+    newly_refused: String,
+    remained_out: String,
 }
 
 /// A number as it was and as it would have been, with bars.
@@ -251,6 +281,7 @@ fn part(slug: &PerkSlug, number: i32, rule: &Json, found: Backtest) -> AnswerPar
             .iter()
             .map(|it| (decision_words(it.was), decision_words(it.would_be), grouped(it.checks)))
             .collect(),
+        scores: found.scores.as_ref().map(ScorePlot::of),
         samples: [
             ("No longer in", ids(&samples.newly_refused)),
             ("Newly in", ids(&samples.newly_admitted)),
@@ -261,6 +292,65 @@ fn part(slug: &PerkSlug, number: i32, rule: &Json, found: Backtest) -> AnswerPar
         .collect(),
         warnings: found.warnings.into_iter().map(|warning| sentence(&warning.detail)).collect(),
         height,
+    }
+}
+
+impl ScorePlot {
+    fn of(found: &ScoreBars) -> Self {
+        // From the axis up.
+        let parts = |bar: &ScoreBar| {
+            [
+                ("in", bar.remained_in),
+                ("new", bar.newly_admitted),
+                ("out", bar.newly_refused),
+                ("was", bar.remained_out),
+            ]
+        };
+        let whole = |bar: &ScoreBar| parts(bar).iter().map(|(_, count)| count).sum::<u64>();
+        let most = found.bars.iter().map(whole).max().unwrap_or(0).max(1);
+        let count = u64::try_from(found.bars.len()).unwrap_or(1).max(1);
+        let at = |nth: usize| u64::try_from(nth).unwrap_or(0) * 1000 / count;
+        let mut bars = Vec::new();
+        for (nth, bar) in found.bars.iter().enumerate() {
+            let (x, mut below) = (at(nth), 0);
+            for (class, number) in parts(bar).into_iter().filter(|(_, number)| *number > 0) {
+                // Rounded as a whole, so that the parts meet.
+                let (from, to) = (below * 150 / most, (below + number) * 150 / most);
+                below += number;
+                bars.push(PlotBar {
+                    class,
+                    x,
+                    width: (at(nth + 1) - x).saturating_sub(1).max(1),
+                    y: 150 - to,
+                    height: (to - from).max(1),
+                });
+            }
+        }
+        let every = found.bars.len().div_ceil(10).max(1);
+        let ticks = found.bars.iter().enumerate().step_by(every).map(|(nth, bar)| (at(nth), bar.from.to_string()));
+        let row = |bar: &ScoreBar| ScoreRow {
+            from: bar.from.to_string(),
+            to: bar.to.to_string(),
+            remained_in: grouped(bar.remained_in),
+            newly_admitted: grouped(bar.newly_admitted),
+            newly_refused: grouped(bar.newly_refused),
+            remained_out: grouped(bar.remained_out),
+        };
+        let sum = |of: fn(&ScoreBar) -> u64| grouped(found.bars.iter().map(of).sum());
+        Self {
+            bars,
+            ticks: ticks.collect(),
+            rows: found.bars.iter().filter(|bar| whole(bar) > 0).map(row).collect(),
+            unknown: (found.unknown > 0).then(|| grouped(found.unknown)),
+            description: format!(
+                "Checks by the score of then: {} newly in, {} no longer in, {} in as before, {} out as before; the table below \
+                 has them by score.",
+                sum(|bar| bar.newly_admitted),
+                sum(|bar| bar.newly_refused),
+                sum(|bar| bar.remained_in),
+                sum(|bar| bar.remained_out),
+            ),
+        }
     }
 }
 

@@ -22,7 +22,7 @@ pub(crate) fn list_suspensions<'a>(
 }
 
 /// The accounts that act under these keys, and the issuer and subject that each is linked to.
-pub(crate) fn list_subjects<'a>(
+pub(crate) fn list_linked<'a>(
     conn: &mut AnyConnection,
     keys: impl Iterator<Item = &'a str>,
 ) -> Result<BTreeMap<String, Option<(String, String)>>, DatabaseError> {

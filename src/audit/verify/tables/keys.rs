@@ -152,7 +152,7 @@ impl Keys {
         loop {
             let page = store::list_keys(conn, merchant, &last)?;
             let accounts = store::list_suspensions(conn, page.iter().map(|row| row.id.as_str()))?;
-            let subjects = store::list_subjects(conn, page.iter().map(|row| row.id.as_str()))?;
+            let subjects = store::list_linked(conn, page.iter().map(|row| row.id.as_str()))?;
             let pins = store::list_pins(conn, page.iter().map(|row| row.id.as_str()))?;
             let devices = store::list_devices(conn, page.iter().map(|row| row.id.as_str()))?;
             for row in &page {
