@@ -15,8 +15,8 @@ use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::{self, KeyId, MerchantId, MerchantSlug};
 use crate::ledger::entry::{Actor, EventDraft, LogOwner};
 use crate::ledger::events::access::{
-    AccountLinked, AccountNamed, AccountReset, AccountRoleChanged, ClerkReset, KeyChanged, MerchantCreated, MerchantRenamed,
-    MerchantRezoned,
+    AccountLinked, AccountNamed, AccountReset, AccountRoleChanged, ClerkReset, KeyChanged, MerchantCreated,
+    MerchantRenamed, MerchantRezoned,
 };
 use crate::ledger::events::{Text, WrittenFacts};
 

@@ -69,7 +69,12 @@ fn provider_of(gateway: &Gateway) -> Result<(&Provider, &OpenId), Problem> {
 }
 
 const fn challenge_of(opened: &Opened) -> Challenge<'_> {
-    Challenge { state: opened.state.as_str(), nonce: opened.nonce.as_str(), verifier: opened.verifier.as_str(), begun: opened.begun }
+    Challenge {
+        state: opened.state.as_str(),
+        nonce: opened.nonce.as_str(),
+        verifier: opened.verifier.as_str(),
+        begun: opened.begun,
+    }
 }
 
 /// The page of an outcome. The browser's secret ends with it, but where a code is asked for.
@@ -84,7 +89,8 @@ fn shown(req: &HttpRequest, settings: &OpenId, outcome: Outcome) -> Result<HttpR
         Outcome::Code { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "Your code"),
     };
     let ends = !matches!(outcome, Outcome::Code { .. });
-    let mut answer = page_of(status, &OpenIdPage { frame: Frame::bare(title), provider: settings.label.clone(), outcome })?;
+    let mut answer =
+        page_of(status, &OpenIdPage { frame: Frame::bare(title), provider: settings.label.clone(), outcome })?;
     if ends {
         forget(req, &mut answer);
     }

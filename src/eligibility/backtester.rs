@@ -73,7 +73,8 @@ impl Backtester {
         let stretch = self.ledger.reader().stretch(&merchant.id, since, to).await?;
         let (id, slug, merchant) = (perk.id.clone(), perk.slug.clone(), merchant.id.clone());
         let scale = source.map(|source| Scale::new(source.minimum, source.maximum));
-        let replay = Replay::new(Subject { merchant: merchant.clone(), perk: id, slug, version, rule, from, to, scale });
+        let replay =
+            Replay::new(Subject { merchant: merchant.clone(), perk: id, slug, version, rule, from, to, scale });
         let (moves, other_perks) = (replay.counters().are_there(), replay.counters().are_across_perks());
         let interest = Interest { perk: perk.id.clone(), personal_from: from, moves, other_perks, person: None };
         let of = u64::try_from(stretch.before - stretch.from).unwrap_or(0);

@@ -126,7 +126,9 @@ pub(super) fn webhook_url(text: &str) -> Result<SecretString, &'static str> {
 /// A provider of OpenID Connect, exactly as its tokens name it.
 pub(super) fn provider(text: &str) -> Result<String, &'static str> {
     if !cfg!(feature = "oidc") {
-        return Err("this build has no OpenID Connect: build it with the cargo feature `oidc`, or take the setting out");
+        return Err(
+            "this build has no OpenID Connect: build it with the cargo feature `oidc`, or take the setting out",
+        );
     }
     let url = Url::parse(text).map_err(|_| "it must be an https:// URL")?;
     let is_here = is_here(url.host_str().ok_or("it must name a host")?);
@@ -297,10 +299,18 @@ mod tests {
     #[test]
     #[cfg(feature = "oidc")]
     fn a_provider_is_https_or_this_machine() {
-        for good in ["https://id.example.com", "https://id.example.com/realms/a/", "http://127.0.0.1:9000", "http://[::1]"] {
+        for good in
+            ["https://id.example.com", "https://id.example.com/realms/a/", "http://127.0.0.1:9000", "http://[::1]"]
+        {
             assert_eq!(provider(good).as_deref(), Ok(good));
         }
-        for bad in ["id.example.com", "http://id.example.com", "https://a:b@id.example.com", "https://id.example.com?x", "https://"] {
+        for bad in [
+            "id.example.com",
+            "http://id.example.com",
+            "https://a:b@id.example.com",
+            "https://id.example.com?x",
+            "https://",
+        ] {
             assert!(provider(bad).is_err(), "{bad}");
         }
         assert!(line("Okta & Co", 40).is_ok() && line("", 40).is_err() && line("a\nb", 40).is_err());

@@ -190,7 +190,8 @@ impl Directory {
         let (begun, once, until, counted) = (token.clone(), opened.hash(), opened.until(), attempt.clone());
         let written = self.database.write(move |conn: &mut AnyConnection| {
             let held = store::lock(conn, key.as_str())?.filter(|held| {
-                (&held.subject_issuer, &held.subject, &held.code_salt) == (&row.subject_issuer, &row.subject, &row.code_salt)
+                (&held.subject_issuer, &held.subject, &held.code_salt)
+                    == (&row.subject_issuer, &row.subject, &row.code_salt)
             });
             let Some(held) = held else { return Ok(Err(LogInError::Ended)) };
             if let Err(recovery_only) = second_factor::take(conn, &held, &proof)? {

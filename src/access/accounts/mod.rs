@@ -296,11 +296,10 @@ impl Directory {
                 now.saturating_sub(i64::try_from(period.as_micros()).unwrap_or(i64::MAX))
             };
             let (began, counted) = (before(session::LONGEST), before(attempts::PERIOD));
-            let swept =
-                self.database.write(move |conn: &mut AnyConnection| {
-                    subject::forget_taken(conn, now)?;
-                    store::delete_ended(conn, began, now, counted)
-                });
+            let swept = self.database.write(move |conn: &mut AnyConnection| {
+                subject::forget_taken(conn, now)?;
+                store::delete_ended(conn, began, now, counted)
+            });
             if let Err(error) = swept.await {
                 // The next round tries again; a database that is away is said elsewhere.
                 tracing::debug!(%error, "ended sessions could not be deleted yet");

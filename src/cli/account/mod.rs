@@ -296,13 +296,12 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, Cli
             let linked = invocation.with_gateway(Needs::Existing, async |gateway| {
                 let merchant = once::owner(gateway, &owner).await?.map(|it| it.id);
                 let account = gateway.directory.find_account(merchant.clone(), name).await?;
-                let unfit = |detail: &str| {
-                    AccessError::Unfit(vec![FieldError::at("/subject", "not_allowed", detail)])
-                };
+                let unfit = |detail: &str| AccessError::Unfit(vec![FieldError::at("/subject", "not_allowed", detail)]);
                 let provider = gateway.settings.openid.as_ref().ok_or_else(|| {
                     unfit("no provider is set: give PERKGATE_OIDC_ISSUER and PERKGATE_OIDC_CLIENT_ID")
                 })?;
-                let subject = Subject::of(&provider.issuer, &subject).map_err(|fault| AccessError::Unfit(vec![fault]))?;
+                let subject =
+                    Subject::of(&provider.issuer, &subject).map_err(|fault| AccessError::Unfit(vec![fault]))?;
                 Ok(gateway.directory.link_account(merchant, account.key, subject, ACTOR).await?)
             })?;
             invocation.output.show(&Linked::from(linked))?;
@@ -311,7 +310,8 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, Cli
             let unlinked = invocation.with_gateway(Needs::Existing, async |gateway| {
                 let merchant = once::owner(gateway, &owner).await?.map(|it| it.id);
                 let account = gateway.directory.find_account(merchant.clone(), name).await?;
-                confirmation.ask(&format!("take the link to a provider off `{}`, and end its sessions", account.name))?;
+                confirmation
+                    .ask(&format!("take the link to a provider off `{}`, and end its sessions", account.name))?;
                 Ok(gateway.directory.unlink_account(merchant, account.key, ACTOR).await?)
             })?;
             invocation.output.show(&Linked::from(unlinked))?;

@@ -14,7 +14,7 @@ use crate::settings::table::{self, Setting};
 use crate::settings::{Settings, master_key};
 
 /// The settings of what a show writes to, and whom it tells. A production's environment must not lead it there.
-pub(crate) const ONLY_FLAGS: [&Setting; 11] = [
+pub(crate) const ONLY_FLAGS: [&Setting; 10] = [
     &table::DATABASE_URL,
     &table::MASTER_KEY,
     &table::REDIS_URL,
@@ -25,7 +25,6 @@ pub(crate) const ONLY_FLAGS: [&Setting; 11] = [
     &table::ANCHOR_WEBHOOK,
     &table::ANCHOR_WEBHOOK_TOKEN,
     &table::ANCHOR_EVERY,
-    &table::OIDC_ISSUER,
 ];
 
 /// Beside the database of an earlier show, which the next may go on with.

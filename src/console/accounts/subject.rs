@@ -93,7 +93,8 @@ pub(in crate::console) async fn post_subject(
         Ok(_) => Ok(see_other(&own_page)),
         Err(AccessError::Unfit(errors)) => {
             let faults = Faults::of(&errors, &["subject"]);
-            let shown = SubjectPage { subject: typed, faults, ..SubjectPage::of(&caller, &gateway, &account, provider) };
+            let shown =
+                SubjectPage { subject: typed, faults, ..SubjectPage::of(&caller, &gateway, &account, provider) };
             page_of(StatusCode::UNPROCESSABLE_ENTITY, &shown)
         }
         Err(error) => Err(error.into()),

@@ -10,7 +10,7 @@ use jiff::{Timestamp, ToSpan as _};
 use serde::Deserialize;
 
 use super::run;
-use super::trial_form::{TrialQuery, VersionChoice, tier_names, words_of_code};
+use super::trial_form::{TrialQuery, VersionChoice, asked_version, tier_names, trial_faults, words_of_code};
 use super::versions::document;
 use crate::access::role::permit::ManagePerks;
 use crate::console::caller::Caller;
@@ -22,7 +22,7 @@ use crate::console::words::{grouped, place_of, zone_of};
 use crate::decision::decide::Decision;
 use crate::eligibility::backtest::{Backtest, ScoreBar, ScoreBars, Shift};
 use crate::eligibility::backtester::PastTrial;
-use crate::eligibility::rule_selection::{Choice, TrialError};
+use crate::eligibility::rule_selection::Choice;
 use crate::foundation::count::counted_as;
 use crate::foundation::ids::PerkSlug;
 use crate::foundation::json::Json;
@@ -137,9 +137,8 @@ async fn view(
     fields: &BacktestFields,
 ) -> Result<(BacktestPage, i32, Json, TimeZone), Problem> {
     let merchant = caller.merchant()?;
-    let perk = gateway.catalog.find_perk(&merchant.id, slug).await?;
-    let number = fields.version.map_or(perk.latest_version, |VersionNumber(version)| version);
-    let version = gateway.catalog.find_version(&merchant.id, slug, number).await?;
+    let (perk, version) = asked_version(gateway, &merchant.id, slug, fields.version).await?;
+    let number = version.version;
     let rule = document(&version)?;
     let zone_name = rule.member("time_zone").and_then(Json::as_text).unwrap_or(&merchant.time_zone).to_owned();
     let (zone, now) = (zone_of(&zone_name), gateway.clock.now());
@@ -183,12 +182,11 @@ pub(in crate::console) async fn post_backtest(
             let slug = slug.into_inner();
             run::answer(&gateway, &view, "Looked at", run, move |found| part(&slug, number, &rule, found).render())
         }
-        Err(error @ TrialError::Perk(_)) => Err(error.into()),
-        Err(error) if error.field().is_some() || matches!(error, TrialError::Running | TrialError::Crowded) => {
-            view.errors.push(sentence(&error.to_string()));
-            page_of(Problem::from(error).kind.status(), &view)
+        Err(error) => {
+            let (status, errors) = trial_faults(error)?;
+            view.errors = errors;
+            page_of(status, &view)
         }
-        Err(error) => Err(error.into()),
     }
 }
 

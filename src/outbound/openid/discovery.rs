@@ -54,7 +54,8 @@ impl Places {
             return Err("its discovery document is of another issuer");
         }
         let is_here = issuer.starts_with("http://");
-        let place = |text: &str| place(text, is_here).ok_or("its discovery document names an address that is not https");
+        let place =
+            |text: &str| place(text, is_here).ok_or("its discovery document names an address that is not https");
         let methods = document.token_endpoint_auth_methods_supported.unwrap_or_default();
         let takes = |method: &str| methods.iter().any(|it| it == method);
         Ok(Self {
@@ -83,7 +84,14 @@ mod tests {
         assert_eq!(read(far, far, "https://api.example/t").as_deref(), Ok("https://api.example/t"));
         assert_eq!(read(here, here, "http://127.0.0.1:9000/t").as_deref(), Ok("http://127.0.0.1:9000/t"));
         assert!(read(far, "https://id.example/", "https://id.example/t").is_err());
-        for bad in ["http://id.example/t", "http://127.0.0.1/t", "ftp://id.example", "https://a:b@id.example", "t", "https://id.example/#t"] {
+        for bad in [
+            "http://id.example/t",
+            "http://127.0.0.1/t",
+            "ftp://id.example",
+            "https://a:b@id.example",
+            "t",
+            "https://id.example/#t",
+        ] {
             assert!(read(far, far, bad).is_err(), "{bad}");
         }
         assert!(read(here, here, "http://id.example/t").is_err());

@@ -195,7 +195,9 @@ fn hold(claims: Claims, expected: &Expected<'_>) -> Result<String, IdTokenError>
 /// Tells whether a text can be a subject: at most 255 ASCII characters, none of them a control.
 #[must_use]
 pub fn is_subject(text: &str) -> bool {
-    (1..=LONGEST_SUBJECT).contains(&text.len()) && text.bytes().all(|b| (b' '..=b'~').contains(&b)) && text == text.trim()
+    (1..=LONGEST_SUBJECT).contains(&text.len())
+        && text.bytes().all(|b| (b' '..=b'~').contains(&b))
+        && text == text.trim()
 }
 
 #[cfg(test)]

@@ -120,7 +120,9 @@ async fn an_admin_links_a_subject_and_its_person_comes_in_until_it_is_unlinked()
 
         let path = format!("/console/accounts/{}/subject", bo_account.key);
         let token = mei.form_token().await;
-        for (typed, words) in [("", "A subject is the text by which"), ("a\u{e9}", "at most 255 plain ASCII characters")] {
+        for (typed, words) in
+            [("", "A subject is the text by which"), ("a\u{e9}", "at most 255 plain ASCII characters")]
+        {
             let refused = mei.send(&path, &[("form_token", &token), ("subject", typed)]).await;
             assert!(refused.status == 422 && refused.text.contains(words), "{}", refused.text);
         }
@@ -185,14 +187,22 @@ async fn a_word_that_was_not_asked_for_lets_nobody_in() {
             provider.plan().claims = BTreeMap::from([(name, value.clone())]);
             let mut person = Person::new(&app);
             let refused = person.log_in(&provider, "7").await;
-            assert!(refused.status == 403 && refused.text.contains("can’t be held to"), "{name} {value}: {}", refused.text);
+            assert!(
+                refused.status == 403 && refused.text.contains("can’t be held to"),
+                "{name} {value}: {}",
+                refused.text
+            );
             assert!(person.jar.is_empty(), "{name} {value}: {:?}", person.jar);
         }
         provider.plan().claims.clear();
         for algorithm in ["none", "HS256"] {
             provider.plan().algorithm = Some(algorithm);
             let refused = Person::new(&app).log_in(&provider, "7").await;
-            assert!(refused.status == 403 && refused.text.contains("can’t be held to"), "{algorithm}: {}", refused.text);
+            assert!(
+                refused.status == 403 && refused.text.contains("can’t be held to"),
+                "{algorithm}: {}",
+                refused.text
+            );
         }
         provider.plan().algorithm = None;
         // Signed by a key that it doesn't publish.
@@ -221,7 +231,11 @@ async fn the_way_back_is_of_the_browser_that_began_and_for_ten_minutes() {
         let back = mei.come_back(&provider, "7").await;
         let over = async |person: &mut Person, back: &str| {
             let refused = person.open(back).await;
-            assert!(refused.status == 403 && refused.text.contains("Nobody was logged in by it now"), "{}", refused.text);
+            assert!(
+                refused.status == 403 && refused.text.contains("Nobody was logged in by it now"),
+                "{}",
+                refused.text
+            );
             assert!(!person.is_logged_in());
         };
         over(&mut Person::new(&app), &back).await;
@@ -232,8 +246,11 @@ async fn the_way_back_is_of_the_browser_that_began_and_for_ten_minutes() {
         let (at, state) = back.split_once("state=").unwrap();
         let mut forged = state.to_owned().into_bytes();
         forged[10] ^= 1;
-        over(&mut Person { jar: mei.jar.clone(), ..Person::new(&app) }, &format!("{at}state={}", String::from_utf8(forged).unwrap()))
-            .await;
+        over(
+            &mut Person { jar: mei.jar.clone(), ..Person::new(&app) },
+            &format!("{at}state={}", String::from_utf8(forged).unwrap()),
+        )
+        .await;
         over(&mut Person { jar: mei.jar.clone(), ..Person::new(&app) }, "/console/openid/return?code=x").await;
         let mut declined = Person { jar: mei.jar.clone(), ..Person::new(&app) };
         let said = declined.open(&format!("/console/openid/return?error=access_denied&state={state}")).await;
@@ -343,7 +360,8 @@ async fn our_own_code_is_asked_for_too_where_the_settings_want_it() {
         let asked = person.log_in(&provider, "7").await.into_text();
         assert!(asked.contains("asks for a code of its own") && !person.is_logged_in(), "{asked}");
         let (state, passed) = (hidden(&asked, "state"), hidden(&asked, "passed"));
-        let with = |code: &'static str| [("state", state.clone()), ("passed", passed.clone()), ("code", code.to_owned())];
+        let with =
+            |code: &'static str| [("state", state.clone()), ("passed", passed.clone()), ("code", code.to_owned())];
         let send = async |person: &mut Person, fields: &[(&str, String)]| {
             let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
             person.send("/console/openid/code", &fields).await
@@ -354,10 +372,14 @@ async fn our_own_code_is_asked_for_too_where_the_settings_want_it() {
         let right = [("state", state.clone()), ("passed", passed.clone()), ("code", code.clone())];
         assert_eq!(send(&mut Person::new(&app), &right).await.status, 403, "of another browser");
         let forged = passed.replace(&passed[passed.len() - 3..], "AAA");
-        assert_eq!(send(&mut person, &[("state", state.clone()), ("passed", forged), ("code", code)]).await.status, 403);
+        assert_eq!(
+            send(&mut person, &[("state", state.clone()), ("passed", forged), ("code", code)]).await.status,
+            403
+        );
         let mut person = Person::new(&app);
         let asked = person.log_in(&provider, "7").await.into_text();
-        let right = [("state", hidden(&asked, "state")), ("passed", hidden(&asked, "passed")), ("code", phone.code(&app))];
+        let right =
+            [("state", hidden(&asked, "state")), ("passed", hidden(&asked, "passed")), ("code", phone.code(&app))];
         let jar = person.jar.clone();
         let inside = send(&mut person, &right).await;
         assert_eq!((inside.status, inside.header("location")), (303, "/console/account"), "{}", inside.text);
@@ -380,7 +402,8 @@ async fn a_subject_is_of_one_account_and_linked_by_whoever_may_reset_it() {
         let bo = linked(&app, &provider, BO, "7").await;
         let (rafael, _) = invite(&app, Some(&app.cathay), Role::Auditor, "rafael@cathay.example").await;
         let (jo, _) = invite(&app, Some(&app.american), Role::Admin, "jo@american.example").await;
-        let own = app.world.gateway.directory.find_account(Some(app.cathay.id.clone()), MEI.parse().unwrap()).await.unwrap();
+        let own =
+            app.world.gateway.directory.find_account(Some(app.cathay.id.clone()), MEI.parse().unwrap()).await.unwrap();
         let token = mei.form_token().await;
         let link = async |mei: &mut Browser, key: &str, subject: &str| {
             mei.send(&format!("/console/accounts/{key}/subject"), &[("form_token", &token), ("subject", subject)]).await

@@ -1,8 +1,8 @@
 //! The type of each kind of event: a body that is read by it and written again is the same to the byte.
 
 use perkgate::ledger::events::access::{
-    AccountLinked, AccountNamed, AccountReset, AccountRoleChanged, ClerkReset, DeviceConfirmed, KeyChanged, MerchantCreated,
-    MerchantRenamed, MerchantRezoned,
+    AccountLinked, AccountNamed, AccountReset, AccountRoleChanged, ClerkReset, DeviceConfirmed, KeyChanged,
+    MerchantCreated, MerchantRenamed, MerchantRezoned,
 };
 use perkgate::ledger::events::cases::{CaseDecided, ContestOpened};
 use perkgate::ledger::events::check::CheckDecided;

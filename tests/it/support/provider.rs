@@ -116,7 +116,10 @@ impl Provider {
     /// back by.
     pub(crate) fn log_in(&self, address: &str, subject: &str) -> String {
         let url = Url::parse(address).unwrap();
-        assert_eq!(format!("{}://{}{}", url.scheme(), url.authority(), url.path()), format!("{}/authorize", self.issuer));
+        assert_eq!(
+            format!("{}://{}{}", url.scheme(), url.authority(), url.path()),
+            format!("{}/authorize", self.issuer)
+        );
         let query: BTreeMap<String, String> = url.query_pairs().into_owned().collect();
         let of = |name: &str| query[name].clone();
         assert_eq!((of("response_type"), of("client_id")), ("code".to_owned(), CLIENT.to_owned()));
@@ -141,7 +144,12 @@ impl Drop for Provider {
     }
 }
 
-async fn exchange(mut stream: TcpStream, issuer: String, plan: Arc<Mutex<Plan>>, keys: Arc<[EcdsaKeyPair; 2]>) -> Option<()> {
+async fn exchange(
+    mut stream: TcpStream,
+    issuer: String,
+    plan: Arc<Mutex<Plan>>,
+    keys: Arc<[EcdsaKeyPair; 2]>,
+) -> Option<()> {
     let mut bytes = Vec::new();
     let (head, length) = loop {
         stream.read_buf(&mut bytes).await.ok().filter(|read| *read > 0)?;
@@ -176,7 +184,9 @@ async fn exchange(mut stream: TcpStream, issuer: String, plan: Arc<Mutex<Plan>>,
             let mut plan = plan.lock().unwrap_or_else(PoisonError::into_inner);
             let body = match place.as_str() {
                 "configuration" => Some(document(&issuer, &plan)),
-                "keys" => Some(json!({"keys": plan.published.iter().map(|nth| jwk(&keys[*nth], *nth)).collect::<Vec<_>>()})),
+                "keys" => {
+                    Some(json!({"keys": plan.published.iter().map(|nth| jwk(&keys[*nth], *nth)).collect::<Vec<_>>()}))
+                }
                 "token" => token(&head, &String::from_utf8(bytes).ok()?, &issuer, &mut plan, &keys),
                 _ => None,
             };
@@ -244,7 +254,9 @@ fn id_token(issuer: &str, plan: &Plan, asked: &Asked, keys: &[EcdsaKeyPair; 2]) 
     let signed = format!("{}.{}", BASE64URL.encode(header.to_string()), BASE64URL.encode(claims.to_string()));
     let signature = match plan.algorithm {
         Some("none") => String::new(),
-        Some(_) => BASE64URL.encode(hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes()), signed.as_bytes())),
+        Some(_) => {
+            BASE64URL.encode(hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes()), signed.as_bytes()))
+        }
         None => BASE64URL.encode(keys[plan.signing].sign(&SystemRandom::new(), signed.as_bytes()).unwrap()),
     };
     format!("{signed}.{signature}")

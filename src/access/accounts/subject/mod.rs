@@ -33,9 +33,8 @@ impl Subject {
     /// The fault of the name.
     pub fn of(issuer: &str, name: &str) -> Result<Self, FieldError> {
         let name = name.trim();
-        let is_plain = |text: &str| {
-            (1..=LONGEST).contains(&text.len()) && text.bytes().all(|b| (b' '..=b'~').contains(&b))
-        };
+        let is_plain =
+            |text: &str| (1..=LONGEST).contains(&text.len()) && text.bytes().all(|b| (b' '..=b'~').contains(&b));
         if is_plain(name) && is_plain(issuer) {
             return Ok(Self::stored(issuer.to_owned(), name.to_owned()));
         }
@@ -92,7 +91,9 @@ impl Directory {
             let unfit = |code, detail: &str| AccessError::Unfit(vec![FieldError::at("/subject", code, detail)]);
             match &held.subject {
                 Some(own) if *own == subject => return Ok(held),
-                Some(_) => return Err(unfit("already_linked", "the account is linked to another: take that away first")),
+                Some(_) => {
+                    return Err(unfit("already_linked", "the account is linked to another: take that away first"));
+                }
                 None => {}
             }
             store::update_subject(conn, key.as_str(), Some(&subject)).map_err(|error| match error {

@@ -28,8 +28,10 @@ pub(super) fn update_subject(conn: &mut AnyConnection, key: &str, subject: Optio
 /// Takes a log-in by a provider: true for the one who did, of any number at once.
 pub(super) fn take_log_in(conn: &mut AnyConnection, log_in: &[u8; 32], until: i64) -> Result<bool> {
     let row = (taken_log_ins::log_in_hash.eq(log_in.to_vec()), taken_log_ins::until.eq(until));
-    let taken =
-        on_either!(conn, |c| diesel::insert_into(taken_log_ins::table).values(row).on_conflict_do_nothing().execute(c)?);
+    let taken = on_either!(conn, |c| diesel::insert_into(taken_log_ins::table)
+        .values(row)
+        .on_conflict_do_nothing()
+        .execute(c)?);
     Ok(taken > 0)
 }
 

@@ -9,12 +9,14 @@ use serde_json::value::RawValue;
 use crate::audit::reader::body::{Body, KeyFacts, Unreadable, read};
 use crate::audit::verify::findings::{At, FindingPlace, Findings, Wrong};
 
+use crate::access::accounts::subject::subject_hash;
 use crate::audit::verify::store::{self, ConfirmedDevice, KeyRow};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::clock::from_micros;
-use crate::access::accounts::subject::subject_hash;
 use crate::foundation::subject::hex;
-use crate::ledger::events::access::{AccountLinked, AccountNamed, AccountReset, AccountRoleChanged, ClerkReset, DeviceConfirmed};
+use crate::ledger::events::access::{
+    AccountLinked, AccountNamed, AccountReset, AccountRoleChanged, ClerkReset, DeviceConfirmed,
+};
 
 /// The role of clerks' keys.
 const CLERK: &str = "desk";
