@@ -96,6 +96,13 @@ impl Provider {
         self.plan.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Signs by the key of this number, and publishes this one.
+    pub(crate) fn turn_keys(&self, signing: usize, published: usize) {
+        let mut plan = self.plan();
+        plan.signing = signing;
+        plan.published = vec![published];
+    }
+
     /// Takes every code again that it has taken.
     pub(crate) fn give_again(&self) {
         let mut plan = self.plan();
@@ -131,8 +138,9 @@ impl Provider {
             subject: subject.to_owned(),
         };
         let mut back = Url::parse(&asked.redirect).unwrap();
-        let code = format!("code {}", self.plan().codes.len() + self.plan().taken.len());
-        self.plan().codes.insert(code.clone(), asked);
+        let mut plan = self.plan();
+        let code = format!("code {}", plan.codes.len() + plan.taken.len());
+        plan.codes.insert(code.clone(), asked);
         back.query_pairs_mut().append_pair("code", &code).append_pair("state", &of("state")).append_pair("scope", "x");
         format!("{}?{}", back.path(), back.query().unwrap())
     }
