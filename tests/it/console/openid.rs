@@ -83,7 +83,8 @@ impl Person {
 async fn apps(more: &[(&str, &str)]) -> (Provider, Vec<TestApp>) {
     let provider = Provider::start(Timestamp::UNIX_EPOCH).await;
     let unbounded = [("rate_failed_keys", "0")];
-    let settings: Vec<(&str, &str)> = provider.settings().into_iter().chain(unbounded).chain(more.iter().copied()).collect();
+    let settings: Vec<(&str, &str)> =
+        provider.settings().into_iter().chain(unbounded).chain(more.iter().copied()).collect();
     let apps = TestApp::all_with(&settings).await;
     (provider, apps)
 }
