@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::accounts::{self, Account};
+use super::accounts::{self, Account, Subject};
 use super::error::AccessError;
 use super::key::{ApiKey, KeyHash, NewKey};
 use super::merchant::Merchant;
@@ -15,8 +15,8 @@ use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::{self, KeyId, MerchantId, MerchantSlug};
 use crate::ledger::entry::{Actor, EventDraft, LogOwner};
 use crate::ledger::events::access::{
-    AccountNamed, AccountReset, AccountRoleChanged, ClerkReset, KeyChanged, MerchantCreated, MerchantRenamed,
-    MerchantRezoned,
+    AccountLinked, AccountNamed, AccountReset, AccountRoleChanged, ClerkReset, KeyChanged, MerchantCreated,
+    MerchantRenamed, MerchantRezoned,
 };
 use crate::ledger::events::{Text, WrittenFacts};
 
@@ -235,6 +235,22 @@ pub(super) fn note_suspension(
     bump_epoch(conn, store::EPOCH)?;
     events.push(account_named(kind, account.merchant.as_ref(), account, actor));
     Ok(())
+}
+
+/// The event of an account's link to a subject of a provider.
+pub(super) fn account_linked(
+    merchant: Option<&MerchantId>,
+    account: &Account,
+    subject: &Subject,
+    actor: Actor,
+) -> EventDraft {
+    let facts = WrittenFacts::of(&AccountLinked {
+        issuer: subject.issuer().into(),
+        label: account.label.as_str().into(),
+        role: account.role.as_str().into(),
+        subject_sha256: subject.sha256().into(),
+    });
+    of_account("account.linked", merchant, account, actor, facts)
 }
 
 /// The event of an account's reset.

@@ -13,7 +13,7 @@ pub(super) fn own_address(text: &str) -> Option<&str> {
     // Browsers take these steps up themselves, also where they are written in percents.
     let path = rest.split(['?', '#']).next().unwrap_or_default().to_ascii_lowercase().replace("%2e", ".");
     let has_steps = path.split('/').any(|part| matches!(part, "." | ".."));
-    let is_page = !["/login", "/logout", "/links", "/assets"].iter().any(|no| rest.starts_with(no));
+    let is_page = !["/login", "/logout", "/links", "/assets", "/openid"].iter().any(|no| rest.starts_with(no));
     (is_ours && is_plain && is_page && !has_steps).then_some(text)
 }
 
@@ -50,6 +50,7 @@ mod tests {
             "/console/./login",
             "/console/login",
             "/console/logout",
+            "/console/openid/return?code=x",
             "javascript:alert(1)",
             "/v1/perks",
         ] {

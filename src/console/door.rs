@@ -41,6 +41,8 @@ pub(super) async fn attend_page(
     mut req: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
+    // Looking for the session may hang too.
+    answer_late(req.request());
     let admitted = match admit(&req).await {
         Ok(()) => keep_late_form(&mut req).await,
         Err(problem) => {
@@ -50,16 +52,7 @@ pub(super) async fn attend_page(
             Err(problem)
         }
     };
-    // A request that takes too long is answered without itself.
-    let reader = refusals::Reader::of(req.request());
-    Deadline::answer_with(req.request(), move |problem| {
-        let status = problem.kind.status();
-        let page = reader.page(problem, status, None);
-        let mut response = problem.error_response().set_body(BoxBody::new(page));
-        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(HTML));
-        write_headers(response.headers_mut(), PERMISSIONS);
-        response
-    });
+    answer_late(req.request());
     let response = match admitted {
         Ok(()) => next.call(req).await?.map_into_boxed_body(),
         Err(problem) => req.error_response(problem),
@@ -67,6 +60,19 @@ pub(super) async fn attend_page(
     let mut response = show_refusal(response);
     write_headers(response.headers_mut(), PERMISSIONS);
     Ok(response)
+}
+
+/// Says how a request that takes too long is answered: with a page, and without the request itself.
+fn answer_late(req: &HttpRequest) {
+    let reader = refusals::Reader::of(req);
+    Deadline::answer_with(req, move |problem| {
+        let status = problem.kind.status();
+        let page = reader.page(problem, status, None);
+        let mut response = problem.error_response().set_body(BoxBody::new(page));
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(HTML));
+        write_headers(response.headers_mut(), PERMISSIONS);
+        response
+    });
 }
 
 async fn admit(req: &ServiceRequest) -> Result<(), Problem> {

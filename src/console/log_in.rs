@@ -15,6 +15,7 @@ use super::door::{client_of, page, page_of, see_other, transport_of};
 use super::form::{Nothing, Posted};
 use super::frame::{Frame, home_of};
 use super::icon::Icon;
+use super::words::encoded;
 use crate::access::accounts::{LogInError, Password, SecretToken, TypedCode};
 use crate::access::role::permit::ReadOwnKey;
 use crate::foundation::count::counted_as;
@@ -44,11 +45,17 @@ struct LogInPage {
     needs_code: bool,
     /// Said where all is well: someone has logged out.
     notice: Option<&'static str>,
+    /// The provider by which people may log in too: what it is called, and where that begins.
+    provider: Option<(String, String)>,
 }
 
 impl LogInPage {
-    fn new(wanted: Option<&str>) -> Self {
+    fn new(gateway: &Gateway, wanted: Option<&str>) -> Self {
         let wanted = wanted.and_then(own_address).unwrap_or_default().to_owned();
+        let mut begin = "/console/openid/begin".to_owned();
+        if !wanted.is_empty() {
+            begin = format!("{begin}?return={}", encoded(&wanted));
+        }
         Self {
             frame: Frame::bare("Log in"),
             account: String::new(),
@@ -56,6 +63,7 @@ impl LogInPage {
             error: None,
             needs_code: false,
             notice: None,
+            provider: gateway.settings.openid.as_ref().map(|openid| (openid.label.clone(), begin)),
         }
     }
 }
@@ -76,13 +84,17 @@ pub(super) async fn get_home(caller: Caller<ReadOwnKey>) -> HttpResponse {
 }
 
 #[get("/login")]
-pub(super) async fn get_log_in(visitor: Visitor, query: Params<LogInQuery>) -> Result<HttpResponse, Problem> {
+pub(super) async fn get_log_in(
+    visitor: Visitor,
+    gateway: Data<Gateway>,
+    query: Params<LogInQuery>,
+) -> Result<HttpResponse, Problem> {
     let LogInQuery { wanted, ended } = query.into_inner();
     if visitor.0.is_some() {
         return Ok(see_other(&wanted.as_deref().and_then(own_address).unwrap_or("/console")));
     }
     let notice = ended.map(|_| "You are logged out. On a shared machine, close the window too.");
-    page(&LogInPage { notice, ..LogInPage::new(wanted.as_deref()) })
+    page(&LogInPage { notice, ..LogInPage::new(&gateway, wanted.as_deref()) })
 }
 
 #[derive(Deserialize)]
@@ -104,7 +116,7 @@ pub(super) async fn post_log_in(
 ) -> Result<HttpResponse, Problem> {
     let LogInFields { account, password, code, wanted } = fields.into_inner();
     let named = account.clone().unwrap_or_default();
-    let shown = LogInPage { account: named, ..LogInPage::new(wanted.as_deref()) };
+    let shown = LogInPage { account: named, ..LogInPage::new(&gateway, wanted.as_deref()) };
     let (Some(account), Some(password)) = (account, password) else {
         let error = Some("Type your account’s name and its password.".to_owned());
         return page_of(StatusCode::UNPROCESSABLE_ENTITY, &LogInPage { error, ..shown });
@@ -129,12 +141,7 @@ pub(super) async fn post_log_in(
             page_of(StatusCode::UNPROCESSABLE_ENTITY, &LogInPage { error, needs_code: true, ..shown })
         }
         Err(LogInError::Locked { until }) => {
-            let seconds = seconds_until(until, gateway.clock.now());
-            let minutes = counted_as(usize::try_from(seconds.div_ceil(60)).unwrap_or(1), "minute", "minutes");
-            let error = format!(
-                "Too many passwords were wrong. For this account, or from your network, none is taken for {minutes}, the \
-                 right one neither. If it was not you, tell your operator."
-            );
+            let (error, seconds) = locked_words(until, gateway.clock.now());
             let mut answer = page_of(StatusCode::TOO_MANY_REQUESTS, &LogInPage { error: Some(error), ..shown })?;
             answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
             Ok(answer)
@@ -152,6 +159,17 @@ pub(super) fn busy() -> Problem {
         "Very many people log in at this moment. Nothing was done: try again in a few seconds.",
     )
     .retry_after(5)
+}
+
+/// The refusal of one who may try no more until then, and the seconds that are left.
+pub(super) fn locked_words(until: Timestamp, now: Timestamp) -> (String, u64) {
+    let seconds = seconds_until(until, now);
+    let minutes = counted_as(usize::try_from(seconds.div_ceil(60)).unwrap_or(1), "minute", "minutes");
+    let words = format!(
+        "Too many passwords were wrong. For this account, or from your network, none is taken for {minutes}, the right one \
+         neither. If it was not you, tell your operator."
+    );
+    (words, seconds)
 }
 
 /// How many tries are left.

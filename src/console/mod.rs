@@ -39,6 +39,8 @@ mod keys;
 mod links;
 mod log;
 mod log_in;
+#[cfg(feature = "oidc")]
+mod openid;
 mod operator;
 mod perks;
 mod picture;

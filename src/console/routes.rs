@@ -4,7 +4,7 @@ use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data, ServiceConfig};
 
 use super::account::second_factor;
-use super::accounts::{clerks, invite, list as account_list, show as account_show, steps as account_steps};
+use super::accounts::{clerks, invite, list as account_list, show as account_show, steps as account_steps, subject};
 use super::door::{attend_page, get_nothing};
 use super::keys::{create as key_create, devices, list as key_list, revoke as key_revoke};
 use super::log::{self, check, verify};
@@ -18,8 +18,14 @@ use super::{account, assets, links, log_in, picture, reports};
 
 /// Adds the console's pages.
 pub fn mount(config: &mut ServiceConfig) {
+    let console = web::scope("/console");
+    #[cfg(feature = "oidc")]
+    let console = console
+        .service(super::openid::get_begin)
+        .service(super::openid::get_return)
+        .service(super::openid::post_openid_code);
     config.service(
-        web::scope("/console")
+        console
             .wrap(from_fn(attend_page))
             .app_data(Data::new(SharedFigures::default()))
             .service(assets::get_asset)
@@ -90,6 +96,8 @@ pub fn mount(config: &mut ServiceConfig) {
             .service(invite::get_invite)
             .service(invite::post_invite)
             .service(account_show::get_account_of)
+            .service(subject::get_subject)
+            .service(subject::post_subject)
             .service(account_steps::get_account_step)
             .service(account_steps::post_account_step)
             .service(clerks::get_clerks)

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::population::Warning;
 use crate::decision::decide::Decision;
+use crate::foundation::decimal::Decimal;
 use crate::foundation::ids::{CheckId, PerkSlug};
 
 /// The decisions a rule would have made about the checks of a period.
@@ -39,6 +40,30 @@ pub struct Backtest {
     /// The checks that this very rule decided then, and what came of deciding them again.
     pub reproduction: Reproduction,
     pub warnings: Vec<Warning>,
+    /// The replayed checks by their scores, for a picture; none where the rule looks at no score.
+    #[serde(skip)]
+    pub scores: Option<ScoreBars>,
+}
+
+/// The replayed checks by the score that each was decided on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScoreBars {
+    pub bars: Vec<ScoreBar>,
+    /// Number of checks without a score.
+    pub unknown: u64,
+}
+
+/// The checks of a part of the scale: from `from` to below `to`; the last one has its `to` too.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ScoreBar {
+    pub from: Decimal,
+    pub to: Decimal,
+    /// Granted then, and by this rule too.
+    pub remained_in: u64,
+    pub newly_admitted: u64,
+    pub newly_refused: u64,
+    /// Granted neither then nor by this rule.
+    pub remained_out: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

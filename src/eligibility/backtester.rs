@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 
 use super::backtest::Backtest;
+use super::picture::Scale;
 use super::replay::{Replay, Subject};
 use super::rule_selection::{Choice, Chosen, TrialError, choose, longest_max_stays, rule_of};
 use super::runs::{Run, RunPermit, RunProgress, Runs};
@@ -61,7 +62,7 @@ impl Backtester {
         if to.duration_since(from) > SignedDuration::from_hours(LONGEST_DAYS * 24) {
             return Err(TrialError::PeriodTooLong { days: LONGEST_DAYS });
         }
-        let Chosen { perk, version, rule, .. } =
+        let Chosen { perk, version, rule, source } =
             choose(&self.catalog, &self.scores, &merchant.id, &perk, choice).await?;
         let permit = self.runs.begin(&merchant.id)?;
         let max_stays = longest_max_stays(&self.catalog, &merchant.id, &perk, &rule).await?;
@@ -71,7 +72,9 @@ impl Backtester {
         };
         let stretch = self.ledger.reader().stretch(&merchant.id, since, to).await?;
         let (id, slug, merchant) = (perk.id.clone(), perk.slug.clone(), merchant.id.clone());
-        let replay = Replay::new(Subject { merchant: merchant.clone(), perk: id, slug, version, rule, from, to });
+        let scale = source.map(|source| Scale::new(source.minimum, source.maximum));
+        let replay =
+            Replay::new(Subject { merchant: merchant.clone(), perk: id, slug, version, rule, from, to, scale });
         let (moves, other_perks) = (replay.counters().are_there(), replay.counters().are_across_perks());
         let interest = Interest { perk: perk.id.clone(), personal_from: from, moves, other_perks, person: None };
         let of = u64::try_from(stretch.before - stretch.from).unwrap_or(0);

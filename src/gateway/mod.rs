@@ -1,6 +1,8 @@
 //! The composition root: from settings to every handle, each built once. Tests use it too.
 
 mod observe;
+#[cfg(feature = "oidc")]
+mod openid;
 
 use std::sync::Arc;
 
@@ -82,6 +84,8 @@ pub struct Gateway {
     pub anchorer: Anchorer,
     pub exporter: Exporter,
     pub reporter: Reporter,
+    #[cfg(feature = "oidc")]
+    pub openid: Option<crate::outbound::openid::Provider>,
     /// The tokens' `iss`.
     pub issuer_url: Arc<str>,
     /// Dropped with the gateway, which ends the subscription.
@@ -188,10 +192,12 @@ impl Gateway {
         let (simulator, backtester) = trials(&checker);
         let pictures = Arc::new(Pictures::new(catalog.clone(), scores.clone(), ledger.clone(), clock.clone()));
         let reporter = Reporter::new(ledger.clone(), clock.clone());
-        let subject_access = SubjectAccess::beside(&checker, enrolments.clone());
         let exporter = Exporter { ledger: ledger.clone(), clock: clock.clone() };
-        let anchorer = Anchorer::new(database.clone(), clock.clone(), anchoring(&settings.anchors));
         Ok(Self {
+            #[cfg(feature = "oidc")]
+            openid: openid::provider_of(&settings, &issuer_url, &clock),
+            anchorer: Anchorer::new(database.clone(), clock.clone(), anchoring(&settings.anchors)),
+            subject_access: SubjectAccess::beside(&checker, enrolments.clone()),
             settings: Arc::new(settings),
             clock,
             entropy,
@@ -215,8 +221,6 @@ impl Gateway {
             simulator,
             backtester,
             pictures,
-            subject_access,
-            anchorer,
             exporter,
             reporter,
             issuer_url,

@@ -306,6 +306,34 @@ impl Catalog {
             .await
     }
 
+    /// One version of a perk, the perk itself, and the version that decides where that is another: in one reading.
+    ///
+    /// # Errors
+    /// As [`Catalog::find_version`].
+    pub async fn find_version_beside(
+        &self,
+        merchant: &MerchantId,
+        slug: &PerkSlug,
+        version: i32,
+    ) -> Result<(Perk, RuleVersion, Option<RuleVersion>), PerkError> {
+        self.settle().await;
+        let (merchant, slug) = (merchant.clone(), slug.clone());
+        self.database
+            .read(move |conn| {
+                let row = store::find_perk(conn, &merchant, &slug)?.ok_or_else(|| PerkError::NotFound(slug.clone()))?;
+                let perk: Perk = row.try_into()?;
+                let mut find = |version| {
+                    let row = store::find_version(conn, &merchant, perk.id.as_str(), version)?;
+                    let row = row.ok_or_else(|| PerkError::VersionNotFound { perk: slug.clone(), version })?;
+                    Ok::<RuleVersion, PerkError>(row.try_into()?)
+                };
+                let found = find(version)?;
+                let other = perk.published_version.filter(|published| *published != version).map(find).transpose()?;
+                Ok((perk, found, other))
+            })
+            .await
+    }
+
     /// One version of a perk, ready to be read. No I/O for one that decides now, once it has.
     pub async fn read_version(
         &self,

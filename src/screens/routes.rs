@@ -76,10 +76,8 @@ pub fn mount(config: &mut ServiceConfig) {
                 .wrap(from_fn(my::attend_person))
                 .service(my::get_why)
                 .service(my::post_contest)
-                .service(my::get_record)
-                .service(my::post_record)
-                .service(my::get_erasure)
-                .service(my::post_erasure)
+                .service(my::get_ask)
+                .service(my::post_ask)
                 .default_service(web::to(get_nothing)),
         )
         .service(

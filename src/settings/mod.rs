@@ -19,7 +19,7 @@ pub mod table;
 
 pub use error::{Origin, SettingError};
 pub use parse::{Network, is_in_the_open};
-pub use sections::{Anchors, Bounds, Rates, Redis, Server, Storage, StreamBounds, Timeouts};
+pub use sections::{Anchors, Bounds, OpenId, Rates, Redis, Server, Storage, StreamBounds, Timeouts};
 pub use sources::Sources;
 
 use secrecy::ExposeSecret as _;
@@ -39,6 +39,8 @@ pub struct Settings {
     /// None without a `redis_url`.
     pub redis: Option<Redis>,
     pub anchors: Anchors,
+    /// None without an `oidc_issuer`.
+    pub openid: Option<OpenId>,
     pub rates: Rates,
     pub bounds: Bounds,
     pub timeouts: Timeouts,
@@ -60,6 +62,7 @@ impl Settings {
         let storage = Storage::read(&mut reader);
         let redis = Redis::read(&mut reader);
         let anchors = Anchors::read(&mut reader);
+        let openid = OpenId::read(&mut reader);
         let rates = Rates::read(&mut reader);
         let bounds = Bounds::read(&mut reader);
         let timeouts = Timeouts::read(&mut reader);
@@ -69,7 +72,7 @@ impl Settings {
             (Some(server), Some(logs), Some(storage), Some(anchors), Some(rates), Some(bounds), Some(timeouts))
                 if errors.is_empty() =>
             {
-                Ok(Self { server, logs, storage, redis, anchors, rates, bounds, timeouts, merchant, origins })
+                Ok(Self { server, logs, storage, redis, anchors, openid, rates, bounds, timeouts, merchant, origins })
             }
             _ => Err(errors),
         }

@@ -123,6 +123,33 @@ pub(super) fn webhook_url(text: &str) -> Result<SecretString, &'static str> {
     Ok(SecretString::from(text))
 }
 
+/// A provider of OpenID Connect, exactly as its tokens name it.
+pub(super) fn provider(text: &str) -> Result<String, &'static str> {
+    if !cfg!(feature = "oidc") {
+        return Err(
+            "this build has no OpenID Connect: build it with the cargo feature `oidc`, or take the setting out",
+        );
+    }
+    let url = Url::parse(text).map_err(|_| "it must be an https:// URL")?;
+    let is_here = is_here(url.host_str().ok_or("it must name a host")?);
+    if url.scheme() != "https" && !(url.scheme() == "http" && is_here) {
+        return Err("it must begin with https://: plain http:// is for this machine only");
+    }
+    if !url.username().is_empty() || url.password().is_some() || text.contains(['?', '#']) {
+        return Err("it must have no name, no password, no query and no fragment");
+    }
+    if text.len() > 255 || !text.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err("it must be at most 255 characters of plain ASCII without spaces");
+    }
+    Ok(text.to_owned())
+}
+
+/// Plain text of one line.
+pub(super) fn line(text: &str, most: usize) -> Result<String, String> {
+    let is_line = (1..=most).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+    if is_line { Ok(text.to_owned()) } else { Err(format!("it must be a line of at most {most} characters")) }
+}
+
 /// The text that stands behind `Bearer` in a header.
 pub(super) fn bearer(text: &str) -> Result<SecretString, &'static str> {
     if text.len() <= 4096 && text.bytes().all(|b| (b' '..=b'~').contains(&b)) {
@@ -267,6 +294,32 @@ mod tests {
         }
         assert!(bearer("a b").is_ok() && bearer("a\nb").is_err() && bearer("ä").is_err());
         assert!(boolean("true") == Ok(true) && boolean("yes").is_err());
+    }
+
+    #[test]
+    #[cfg(feature = "oidc")]
+    fn a_provider_is_https_or_this_machine() {
+        for good in
+            ["https://id.example.com", "https://id.example.com/realms/a/", "http://127.0.0.1:9000", "http://[::1]"]
+        {
+            assert_eq!(provider(good).as_deref(), Ok(good));
+        }
+        for bad in [
+            "id.example.com",
+            "http://id.example.com",
+            "https://a:b@id.example.com",
+            "https://id.example.com?x",
+            "https://",
+        ] {
+            assert!(provider(bad).is_err(), "{bad}");
+        }
+        assert!(line("Okta & Co", 40).is_ok() && line("", 40).is_err() && line("a\nb", 40).is_err());
+    }
+
+    #[test]
+    #[cfg(not(feature = "oidc"))]
+    fn a_build_without_providers_says_so() {
+        assert!(provider("https://id.example.com").unwrap_err().contains("cargo feature `oidc`"));
     }
 
     #[test]

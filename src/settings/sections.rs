@@ -166,6 +166,34 @@ impl Anchors {
     }
 }
 
+/// The provider of OpenID Connect by which people may log in to the console.
+#[derive(Debug, Clone)]
+pub struct OpenId {
+    pub issuer: String,
+    pub client_id: String,
+    pub client_secret: Option<SecretString>,
+    /// What the button calls it.
+    pub label: String,
+    /// Who comes from it is asked for our own code too.
+    pub second_factor: bool,
+}
+
+impl OpenId {
+    /// The provider, if one is given.
+    pub(super) fn read(from: &mut Reader) -> Option<Self> {
+        let issuer = from.get(&table::OIDC_ISSUER, parse::provider);
+        let client_id = from.get(&table::OIDC_CLIENT_ID, |text| parse::line(text, 255));
+        let client_secret = from.get(&table::OIDC_CLIENT_SECRET, parse::bearer);
+        let label = from.get(&table::OIDC_LABEL, |text| parse::line(text, 40));
+        let second_factor = from.get(&table::OIDC_SECOND_FACTOR, parse::boolean);
+        let issuer = issuer?;
+        if client_id.is_none() {
+            from.lacks(&table::OIDC_CLIENT_ID, "a provider is given, and not who this gateway is to it");
+        }
+        Some(Self { issuer, client_id: client_id?, client_secret, label: label?, second_factor: second_factor? })
+    }
+}
+
 /// Requests a second; none when it is turned off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rates {

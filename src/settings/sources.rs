@@ -81,6 +81,14 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Notes that a setting is missing which another one needs.
+    pub(super) fn lacks(&mut self, setting: &'static Setting, why: &str) {
+        let is_noted = |error: &SettingError| matches!(error, SettingError::Wrong { setting: of, .. } | SettingError::Unreadable { setting: of, .. } if of.name == setting.name);
+        if !self.errors.iter().any(is_noted) {
+            self.errors.push(SettingError::Wrong { setting, origin: Origin::Default, why: why.to_owned() });
+        }
+    }
+
     fn raw(&mut self, setting: &'static Setting) -> Option<Raw> {
         let file_key = format!("{}_file", setting.name);
         if let Some(text) = self.flag(setting.name) {

@@ -268,8 +268,32 @@ pub const ANCHOR_EVERY: Setting =
     Setting::with_default("anchor_every", "1h", "How often the heads of logs that moved are taken outside.")
         .flag(Flag::Serving);
 
+pub const OIDC_ISSUER: Setting = Setting::optional(
+    "oidc_issuer",
+    "https://id.example.com",
+    "The provider of OpenID Connect by which people may log in to the console, as it calls itself: https, or http to this machine. Without it, by password only.",
+);
+pub const OIDC_CLIENT_ID: Setting =
+    Setting::optional("oidc_client_id", "perkgate", "Who this gateway is to that provider.");
+pub const OIDC_CLIENT_SECRET: Setting = Setting::optional(
+    "oidc_client_secret",
+    "the text that the provider shows once",
+    "How it proves that to the provider. Without it, as a public client.",
+)
+.secret();
+pub const OIDC_LABEL: Setting = Setting::with_default(
+    "oidc_label",
+    "single sign-on",
+    "What the provider is called on the button of the log-in: `Log in with …`.",
+);
+pub const OIDC_SECOND_FACTOR: Setting = Setting::with_default(
+    "oidc_second_factor",
+    "false",
+    "Whether who comes from the provider is also asked for the code of an account that has a second factor here.",
+);
+
 /// Every setting, in the order in which they are explained.
-pub const TABLE: [&Setting; 42] = [
+pub const TABLE: [&Setting; 47] = [
     &LISTEN,
     &ISSUER,
     &LOG_ORIGIN,
@@ -292,6 +316,11 @@ pub const TABLE: [&Setting; 42] = [
     &ANCHOR_WEBHOOK,
     &ANCHOR_WEBHOOK_TOKEN,
     &ANCHOR_EVERY,
+    &OIDC_ISSUER,
+    &OIDC_CLIENT_ID,
+    &OIDC_CLIENT_SECRET,
+    &OIDC_LABEL,
+    &OIDC_SECOND_FACTOR,
     &RATE_PER_KEY,
     &RATE_FAILED_KEYS,
     &RATE_LINKS,

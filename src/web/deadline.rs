@@ -3,7 +3,7 @@
 //! One deadline for all of it, because bounds on its parts add up: waiting for a connection, for a statement, for
 //! the ledger. What has to take long (an import, an export, a report, a trial) shows that it goes on instead.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -32,7 +32,7 @@ pub(crate) struct Deadline {
     until: Rc<Cell<Instant>>,
     timeouts: Timeouts,
     /// None where a refusal is a problem in JSON.
-    form: Rc<OnceCell<Form>>,
+    form: Rc<RefCell<Option<Form>>>,
 }
 
 impl Deadline {
@@ -45,15 +45,16 @@ impl Deadline {
     }
 
     /// Says in which form its reader is answered once it has passed: the request itself is not there any more then.
+    /// The last word counts: more is known of a reader as their request comes further.
     pub(crate) fn answer_with(req: &HttpRequest, form: impl Fn(&Problem) -> HttpResponse + 'static) {
         if let Some(Self { form: own, .. }) = req.extensions().get::<Self>() {
-            own.set(Box::new(form)).ok();
+            *own.borrow_mut() = Some(Box::new(form));
         }
     }
 
     /// The answer to a refusal that came without the request; none where it is a problem in JSON.
     pub(crate) fn answer(&self, problem: &Problem) -> Option<HttpResponse> {
-        self.form.get().map(|form| form(problem))
+        self.form.borrow().as_ref().map(|form| form(problem))
     }
 
     /// The whole body is in: from now on it is our time.

@@ -23,6 +23,7 @@ export const PAGES = [
   page("/console/accounts/new", "admin"),
   page("/console/accounts/{key}", "admin", { key: "account" }),
   page("/console/accounts/{key}/{step}", "admin", { key: "account" }),
+  page("/console/accounts/{key}/subject", "admin", { key: "account" }),
   page("/console/clerks", "admin"),
   page("/console/clerks/{key}", "admin", { key: "clerk" }),
   page("/console/settings", "admin"),
@@ -60,12 +61,13 @@ export const PAGES = [
 ];
 
 /** Routes that are no page: they lead on, or answer with something else than HTML. */
-export const NO_PAGES = ["", "/", "/logout", "/assets/{hash}/{name}", "/perks/{perk}/picture.json", "/reports", "/reports/{report}/csv", "/today/events"];
+export const NO_PAGES = ["", "/", "/logout", "/openid/begin", "/openid/return", "/assets/{hash}/{name}", "/perks/{perk}/picture.json", "/reports", "/reports/{report}/csv", "/today/events"];
 
 /** Pages that someone gets to by doing something. `act` does it; nothing of it may be in the way of a second time. */
 export const STATES = [
   { name: "the first perk", who: "newcomer", path: "/console/perks" },
   { name: "an operator's keys", who: "operator", path: "/console/keys" },
+  { name: "a provider's answer that is over", who: "nobody", path: "/console/openid/return?code=x&state=y" },
   { name: "another role's page", who: "auditor", path: "/console/keys" },
   {
     name: "a refused log-in",

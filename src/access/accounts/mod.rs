@@ -7,9 +7,11 @@
 //!   bounds on wrong ones, and `error`, why one was not taken
 //! - `manage`: what others change of an account: its role, its sessions, and whether it may log in
 //! - `second_factor`: an authenticator's codes (`totp`), and recovery codes
+//! - `subject`: a provider's word on who someone is, in a password's stead; `by_provider`: logging in by it
 //! - `store`: the rows
 
 mod attempts;
+pub mod by_provider;
 mod error;
 pub mod link;
 pub mod log_in;
@@ -19,6 +21,7 @@ pub mod password;
 pub mod second_factor;
 pub mod session;
 mod store;
+pub mod subject;
 mod token;
 mod totp;
 
@@ -46,6 +49,7 @@ pub use name::AccountName;
 pub use password::{Password, WeakPassword};
 pub use second_factor::TypedCode;
 pub use session::Session;
+pub use subject::Subject;
 pub use token::SecretToken;
 pub(super) use token::TokenHash;
 
@@ -75,6 +79,8 @@ pub struct Account {
     pub created_at: Timestamp,
     /// Since when nobody logs in to it.
     pub suspended_at: Option<Timestamp>,
+    /// The subject of a provider that its person may log in as.
+    pub subject: Option<Subject>,
 }
 
 impl TryFrom<AccountRow> for Account {
@@ -92,6 +98,7 @@ impl TryFrom<AccountRow> for Account {
             has_code: row.code_salt.is_some(),
             created_at: from_micros(row.created_at),
             suspended_at: row.suspended_at.map(from_micros),
+            subject: row.subject_issuer.zip(row.subject).map(|(issuer, name)| Subject::stored(issuer, name)),
         })
     }
 }
@@ -218,7 +225,7 @@ impl Directory {
         Ok(account)
     }
 
-    /// Ends an account's password, second factor and sessions, with its event, and makes a link by which its person sets a
+    /// Ends an account's password, second factor, link to a provider and sessions, with its events, and makes a link by which its person sets a
     /// password.
     ///
     /// # Errors
@@ -238,9 +245,10 @@ impl Directory {
             store::delete_sessions(conn, key)?;
             store::update_password(conn, key, None)?;
             store::delete_factor(conn, key)?;
+            subject::unlink(conn, events, merchant.as_ref(), &held, &actor)?;
             store::insert_link(conn, &made.row(&held.key))?;
             events.push(change::account_reset(merchant.as_ref(), &held, actor));
-            Ok::<_, AccessError>(Account { has_password: false, has_code: false, ..held })
+            Ok::<_, AccessError>(Account { has_password: false, has_code: false, subject: None, ..held })
         });
         Ok((reset.await?, link))
     }
@@ -288,8 +296,10 @@ impl Directory {
                 now.saturating_sub(i64::try_from(period.as_micros()).unwrap_or(i64::MAX))
             };
             let (began, counted) = (before(session::LONGEST), before(attempts::PERIOD));
-            let swept =
-                self.database.write(move |conn: &mut AnyConnection| store::delete_ended(conn, began, now, counted));
+            let swept = self.database.write(move |conn: &mut AnyConnection| {
+                subject::forget_taken(conn, now)?;
+                store::delete_ended(conn, began, now, counted)
+            });
             if let Err(error) = swept.await {
                 // The next round tries again; a database that is away is said elsewhere.
                 tracing::debug!(%error, "ended sessions could not be deleted yet");

@@ -26,6 +26,8 @@ pub(super) struct AccountRow {
     /// Wrong codes in a row.
     pub code_failures: i64,
     pub suspended_at: Option<i64>,
+    pub subject_issuer: Option<String>,
+    pub subject: Option<String>,
     pub role: String,
     pub label: String,
 }
@@ -85,6 +87,8 @@ const COLUMNS: (
     accounts::code_step,
     accounts::code_failures,
     accounts::suspended_at,
+    accounts::subject_issuer,
+    accounts::subject,
     api_keys::role,
     api_keys::label,
 ) = (
@@ -97,6 +101,8 @@ const COLUMNS: (
     accounts::code_step,
     accounts::code_failures,
     accounts::suspended_at,
+    accounts::subject_issuer,
+    accounts::subject,
     api_keys::role,
     api_keys::label,
 );

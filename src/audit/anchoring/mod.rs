@@ -8,7 +8,7 @@
 pub mod file;
 pub mod line;
 mod stdout;
-pub mod webhook;
+mod webhook;
 
 use std::collections::HashMap;
 use std::path::PathBuf;

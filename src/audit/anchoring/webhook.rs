@@ -1,15 +1,15 @@
 //! Anchors sent to a URL that the merchant or an auditor owns.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::IpAddr;
 use std::time::Duration;
 
+use reqwest::Url;
 use reqwest::header::CONTENT_TYPE;
-use reqwest::{Client, Url, redirect};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::line::AnchorLine;
+use crate::outbound::{OutboundError, client, in_full};
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const WHOLE_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The most lines that one request carries.
@@ -40,6 +40,18 @@ pub enum WebhookError {
     Unreachable(String),
 }
 
+impl From<OutboundError> for WebhookError {
+    fn from(error: OutboundError) -> Self {
+        match error {
+            OutboundError::Url => Self::Url,
+            OutboundError::Unknown { host, reason } => Self::Unknown { host, reason },
+            OutboundError::Refused { host, address, reason } => Self::Refused { host, address, reason },
+            OutboundError::Unreachable(reason) => Self::Unreachable(reason),
+            error @ OutboundError::TooLarge(_) => Self::Unreachable(error.to_string()),
+        }
+    }
+}
+
 impl Webhook {
     /// Posts the lines as NDJSON. Anything but a 2xx is an error, after which none of them counts as
     /// sent: a receiver must take a line twice (`origin` and `size` say that it has it).
@@ -51,7 +63,7 @@ impl Webhook {
             return Ok(());
         }
         let url = Url::parse(self.url.expose_secret()).map_err(|_| WebhookError::Url)?;
-        let client = client(&url).await?;
+        let client = client(&url, WHOLE_TIMEOUT).await?;
         for lines in anchors.chunks(LINES) {
             let body: String = lines.iter().map(AnchorLine::to_line).collect();
             let mut request = client.post(url.clone()).header(CONTENT_TYPE, "application/x-ndjson").body(body);
@@ -67,117 +79,5 @@ impl Webhook {
             }
         }
         Ok(())
-    }
-}
-
-/// A client that connects to the addresses that were looked at, and to no others: a name that is
-/// resolved again for the connection could by then stand for another machine.
-async fn client(url: &Url) -> Result<Client, WebhookError> {
-    let host = url.host_str().ok_or(WebhookError::Url)?;
-    let port = url.port_or_known_default().ok_or(WebhookError::Url)?;
-    let name = host.trim_start_matches('[').trim_end_matches(']');
-    let unknown = |reason: String| WebhookError::Unknown { host: host.to_owned(), reason };
-    let found = tokio::time::timeout(CONNECT_TIMEOUT, tokio::net::lookup_host((name, port)))
-        .await
-        .map_err(|_| unknown("the look-up took too long".to_owned()))?
-        .map_err(|error| unknown(error.to_string()))?;
-    let addresses: Vec<SocketAddr> = found.collect();
-    if addresses.is_empty() {
-        return Err(unknown("it has no address".to_owned()));
-    }
-    for address in addresses.iter().map(SocketAddr::ip) {
-        if let Some(reason) = refusal(address, url.scheme()) {
-            return Err(WebhookError::Refused { host: host.to_owned(), address, reason });
-        }
-    }
-    // No proxy: it would resolve the name for itself.
-    Client::builder()
-        .redirect(redirect::Policy::none())
-        .no_proxy()
-        .resolve_to_addrs(name, &addresses)
-        .connect_timeout(CONNECT_TIMEOUT)
-        .timeout(WHOLE_TIMEOUT)
-        .user_agent(concat!("perkgate/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .map_err(|error| WebhookError::Unreachable(in_full(&error)))
-}
-
-/// Why nothing is sent to an address: who sets the URL must not make the gateway talk to what only
-/// its own machine can reach. Private networks are allowed: that is where receivers stand.
-#[must_use]
-pub fn refusal(address: IpAddr, scheme: &str) -> Option<&'static str> {
-    const METADATA_V4: [Ipv4Addr; 3] =
-        [Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(168, 63, 129, 16), Ipv4Addr::new(192, 0, 0, 192)];
-    const METADATA_V6: [Ipv6Addr; 2] =
-        [Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254), Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)];
-    let address = inner(address);
-    let reason = match address {
-        IpAddr::V4(v4) if v4.is_link_local() => Some("a link-local address"),
-        IpAddr::V6(v6) if v6.is_unicast_link_local() => Some("a link-local address"),
-        IpAddr::V4(v4) if METADATA_V4.contains(&v4) => Some("a cloud's metadata service"),
-        IpAddr::V6(v6) if METADATA_V6.contains(&v6) => Some("a cloud's metadata service"),
-        IpAddr::V4(v4) if v4.octets().starts_with(&[0]) || v4.is_broadcast() || v4.is_multicast() => {
-            Some("no address of one machine")
-        }
-        IpAddr::V6(v6) if v6.is_unspecified() || v6.is_multicast() => Some("no address of one machine"),
-        _ => None,
-    };
-    let in_the_open = scheme != "https" && !address.is_loopback();
-    reason.or(in_the_open.then_some("not this machine, and only https is safe on the way there"))
-}
-
-/// The IPv4 address inside one of IPv6: mapped, NAT64 (RFC 6052), 6to4 (RFC 3056).
-fn inner(address: IpAddr) -> IpAddr {
-    let IpAddr::V6(v6) = address.to_canonical() else { return address.to_canonical() };
-    let v4 = |high: u16, low: u16| IpAddr::V4(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)));
-    match v6.segments() {
-        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => v4(high, low),
-        _ => v6.into(),
-    }
-}
-
-/// reqwest says little itself; the reason stands in its sources.
-fn in_full(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        text = format!("{text}: {inner}");
-        source = inner.source();
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_only_this_machine_reaches_is_refused() {
-        let refused = |text: &str, scheme: &str| refusal(text.parse().unwrap(), scheme).is_some();
-        for bad in [
-            "169.254.169.254",
-            "::ffff:169.254.169.254",
-            "64:ff9b::a9fe:a9fe",
-            "2002:a9fe:a9fe::1",
-            "fe80::1",
-            "fd00:ec2::254",
-            "fd20:ce::254",
-            "100.100.100.200",
-            "168.63.129.16",
-            "0.0.0.0",
-            "0.1.2.3",
-            "::",
-            "224.0.0.1",
-            "ff02::1",
-            "255.255.255.255",
-        ] {
-            assert!(refused(bad, "https"), "{bad}");
-        }
-        for good in ["203.0.113.9", "10.1.2.3", "192.168.1.7", "fd12::1", "2001:db8::1", "127.0.0.1"] {
-            assert!(!refused(good, "https"), "{good}");
-        }
-        for (address, open) in [("127.0.0.1", true), ("::1", true), ("10.1.2.3", false), ("203.0.113.9", false)] {
-            assert_eq!(refused(address, "http"), !open, "{address}");
-        }
     }
 }

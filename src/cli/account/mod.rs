@@ -13,8 +13,9 @@ use super::output::confirmation::Confirmation;
 use super::output::{table, write_line, write_part};
 use super::{Completion, Invocation};
 use crate::access::accounts::link::NewLink;
-use crate::access::accounts::{Account, AccountName, NewAccount, ROLES};
+use crate::access::accounts::{Account, AccountName, NewAccount, ROLES, Subject};
 use crate::access::{AccessError, ApiKey, Merchant, Role};
+use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::{KeyId, MerchantSlug};
 use crate::gateway::Gateway;
 
@@ -43,7 +44,28 @@ enum Action {
         #[command(flatten)]
         confirmation: Confirmation,
     },
-    /// End an account's password, second factor and sessions, and print a link by which its person sets another.
+    /// Let a person log in by the provider of OpenID Connect that the settings name, as the subject by which it knows them.
+    Link {
+        /// The name of the account.
+        #[arg(value_name = "NAME")]
+        name: AccountName,
+        /// The text by which the provider knows the person: they read it when they log in there and no account is linked.
+        #[arg(value_name = "SUBJECT")]
+        subject: String,
+        #[command(flatten)]
+        owner: OwnerFlag,
+    },
+    /// Take the link to a provider off an account; its sessions end.
+    Unlink {
+        /// The name of the account.
+        #[arg(value_name = "NAME")]
+        name: AccountName,
+        #[command(flatten)]
+        owner: OwnerFlag,
+        #[command(flatten)]
+        confirmation: Confirmation,
+    },
+    /// End an account's password, second factor, link to a provider and sessions, and print a link by which its person sets another.
     Reset {
         /// The name that its person logs in with.
         #[arg(value_name = "NAME")]
@@ -179,6 +201,34 @@ impl fmt::Display for Listed {
     }
 }
 
+/// An account that is linked to a provider, or was.
+#[derive(Serialize)]
+struct Linked {
+    account: AccountName,
+    key: KeyId,
+    /// Null where it is linked to none.
+    issuer: Option<String>,
+    subject: Option<String>,
+}
+
+impl From<Account> for Linked {
+    fn from(account: Account) -> Self {
+        let (issuer, subject) = account.subject.map(|it| (it.issuer().to_owned(), it.name().to_owned())).unzip();
+        Self { account: account.name, key: account.key, issuer, subject }
+    }
+}
+
+impl fmt::Display for Linked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.issuer, &self.subject) {
+            (Some(issuer), Some(subject)) => {
+                write_part!(f, "{} logs in as {subject} at {issuer} too", self.account)
+            }
+            _ => write_part!(f, "{} is linked to no provider, and logs in by password only", self.account),
+        }
+    }
+}
+
 #[derive(Serialize)]
 struct Ended {
     account: AccountName,
@@ -241,6 +291,30 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, Cli
                 Ok(gateway.directory.disable_account(merchant, account.name, ACTOR).await?)
             })?;
             invocation.output.show(&Ended { account: disabled.name, key: disabled.key, disabled: true })?;
+        }
+        Action::Link { name, subject, owner } => {
+            let linked = invocation.with_gateway(Needs::Existing, async |gateway| {
+                let merchant = once::owner(gateway, &owner).await?.map(|it| it.id);
+                let account = gateway.directory.find_account(merchant.clone(), name).await?;
+                let unfit = |detail: &str| AccessError::Unfit(vec![FieldError::at("/subject", "not_allowed", detail)]);
+                let provider = gateway.settings.openid.as_ref().ok_or_else(|| {
+                    unfit("no provider is set: give PERKGATE_OIDC_ISSUER and PERKGATE_OIDC_CLIENT_ID")
+                })?;
+                let subject =
+                    Subject::of(&provider.issuer, &subject).map_err(|fault| AccessError::Unfit(vec![fault]))?;
+                Ok(gateway.directory.link_account(merchant, account.key, subject, ACTOR).await?)
+            })?;
+            invocation.output.show(&Linked::from(linked))?;
+        }
+        Action::Unlink { name, owner, confirmation } => {
+            let unlinked = invocation.with_gateway(Needs::Existing, async |gateway| {
+                let merchant = once::owner(gateway, &owner).await?.map(|it| it.id);
+                let account = gateway.directory.find_account(merchant.clone(), name).await?;
+                confirmation
+                    .ask(&format!("take the link to a provider off `{}`, and end its sessions", account.name))?;
+                Ok(gateway.directory.unlink_account(merchant, account.key, ACTOR).await?)
+            })?;
+            invocation.output.show(&Linked::from(unlinked))?;
         }
         Action::Reset { name, owner, confirmation } => {
             let reset = invocation.with_gateway(Needs::Existing, async |gateway| {

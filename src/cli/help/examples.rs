@@ -13,8 +13,10 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         ],
     ),
     ("account disable", &["perkgate account disable mei@cathay.example --merchant cathay --yes"]),
+    ("account link", &["perkgate account link mei@cathay.example 00u1ab2cd3 --merchant cathay"]),
     ("account list", &["perkgate account list --merchant cathay", "perkgate account list --operator"]),
     ("account reset", &["perkgate account reset mei@cathay.example --merchant cathay --yes"]),
+    ("account unlink", &["perkgate account unlink mei@cathay.example --merchant cathay --yes"]),
     ("approval require", &["perkgate approval require --merchant cathay"]),
     ("approval show", &["perkgate approval show --merchant cathay --json"]),
     (

@@ -1,11 +1,12 @@
 //! The pages of the people who use the console: `list` has all of them, `invite` makes an account, `show` has one, and
-//! `steps` what is done to it. `clerks` are the people at the desks, who use no console.
+//! `steps` what is done to it; `subject` links it to a provider's word. `clerks` are the people at the desks, who use no console.
 
 pub(super) mod clerks;
 pub(super) mod invite;
 pub(super) mod list;
 pub(super) mod show;
 pub(super) mod steps;
+pub(super) mod subject;
 
 use askama::Template;
 use jiff::tz::TimeZone;
@@ -53,7 +54,7 @@ impl LinkPage {
 
 /// How an account stands: the class of its tag, and the word.
 fn status(account: &Account) -> (&'static str, &'static str) {
-    match (account.suspended_at, account.has_password) {
+    match (account.suspended_at, account.has_password || account.subject.is_some()) {
         (Some(_), _) => ("wait", "suspended"),
         (None, false) => ("", "invited"),
         (None, true) => ("live", "works"),

@@ -31,6 +31,10 @@ struct ShowPage {
     status: (&'static str, &'static str),
     is_suspended: bool,
     has_code: bool,
+    /// The issuer and the subject that it is linked to.
+    subject: Option<(String, String)>,
+    /// What the provider is called, where one is set.
+    provider: Option<String>,
     is_own: bool,
     since: When,
     /// When each session began, and was last used.
@@ -67,6 +71,8 @@ pub(in crate::console) async fn get_account_of(
         name: account.name.to_string(),
         role: role_words(account.role),
         has_code: account.has_code,
+        subject: account.subject.as_ref().map(|it| (it.issuer().to_owned(), it.name().to_owned())),
+        provider: gateway.settings.openid.as_ref().map(|openid| openid.label.clone()),
         since: When::day(account.created_at, &zone),
         label: account.label,
         sessions: sessions

@@ -40,7 +40,7 @@ struct QuestionPage {
     is_end: bool,
 }
 
-async fn find(caller: &Caller<ManageKeys>, gateway: &Gateway, key: KeyId) -> Result<Account, Problem> {
+pub(super) async fn find(caller: &Caller<ManageKeys>, gateway: &Gateway, key: KeyId) -> Result<Account, Problem> {
     let account = gateway.directory.find_account_of_key(caller.owner(), key).await?;
     if account.key == caller.key {
         return Err(Problem::new(
@@ -53,7 +53,11 @@ async fn find(caller: &Caller<ManageKeys>, gateway: &Gateway, key: KeyId) -> Res
 
 /// With four eyes a reset would make a second person of the one who does it: they open the link, and approve as another.
 /// Those whom they have invited themselves count as them anyway.
-async fn may_reset(caller: &Caller<ManageKeys>, gateway: &Gateway, account: &Account) -> Result<(), Problem> {
+pub(super) async fn may_reset(
+    caller: &Caller<ManageKeys>,
+    gateway: &Gateway,
+    account: &Account,
+) -> Result<(), Problem> {
     let Some(merchant) = caller.owner() else { return Ok(()) };
     if !gateway.catalog.four_eyes(&merchant).await?.required {
         return Ok(());
@@ -64,8 +68,8 @@ async fn may_reset(caller: &Caller<ManageKeys>, gateway: &Gateway, account: &Acc
     }
     Err(Problem::new(
         Kind::Forbidden,
-        "Four eyes are required, and who resets an account can act as its person. Your operator resets this one: \
-         `perkgate account reset`.",
+        "Four eyes are required, and who resets or links an account can act as its person. Your operator does it: \
+         `perkgate account reset`, `perkgate account link`.",
     ))
 }
 

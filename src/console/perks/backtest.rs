@@ -10,7 +10,7 @@ use jiff::{Timestamp, ToSpan as _};
 use serde::Deserialize;
 
 use super::run;
-use super::trial_form::{TrialQuery, VersionChoice, tier_names, words_of_code};
+use super::trial_form::{TrialQuery, VersionChoice, asked_version, tier_names, trial_faults, words_of_code};
 use super::versions::document;
 use crate::access::role::permit::ManagePerks;
 use crate::console::caller::Caller;
@@ -20,9 +20,9 @@ use crate::console::frame::{Frame, Section};
 use crate::console::icon::Icon;
 use crate::console::words::{grouped, place_of, zone_of};
 use crate::decision::decide::Decision;
-use crate::eligibility::backtest::{Backtest, Shift};
+use crate::eligibility::backtest::{Backtest, ScoreBar, ScoreBars, Shift};
 use crate::eligibility::backtester::PastTrial;
-use crate::eligibility::rule_selection::{Choice, TrialError};
+use crate::eligibility::rule_selection::Choice;
 use crate::foundation::count::counted_as;
 use crate::foundation::ids::PerkSlug;
 use crate::foundation::json::Json;
@@ -61,9 +61,39 @@ struct AnswerPart {
     tiers: Vec<ShiftView>,
     reasons: Vec<ShiftView>,
     crossings: Vec<(&'static str, &'static str, String)>,
+    scores: Option<ScorePlot>,
     samples: Vec<(&'static str, Vec<String>)>,
     warnings: Vec<String>,
     height: usize,
+}
+
+/// The checks by their scores, drawn.
+struct ScorePlot {
+    bars: Vec<PlotBar>,
+    /// The scores under the axis.
+    ticks: Vec<(u64, String)>,
+    rows: Vec<ScoreRow>,
+    unknown: Option<String>,
+    description: String,
+}
+
+/// A part of a bar: its class, and where it stands.
+struct PlotBar {
+    class: &'static str,
+    x: u64,
+    width: u64,
+    y: u64,
+    height: u64,
+}
+
+/// A row of the table that says the same: the scores, and how many were and would be in and out.
+struct ScoreRow {
+    from: String,
+    to: String,
+    remained_in: String,
+    newly_admitted: String,
+    newly_refused: String,
+    remained_out: String,
 }
 
 /// A number as it was and as it would have been, with bars.
@@ -107,9 +137,8 @@ async fn view(
     fields: &BacktestFields,
 ) -> Result<(BacktestPage, i32, Json, TimeZone), Problem> {
     let merchant = caller.merchant()?;
-    let perk = gateway.catalog.find_perk(&merchant.id, slug).await?;
-    let number = fields.version.map_or(perk.latest_version, |VersionNumber(version)| version);
-    let version = gateway.catalog.find_version(&merchant.id, slug, number).await?;
+    let (perk, version) = asked_version(gateway, &merchant.id, slug, fields.version).await?;
+    let number = version.version;
     let rule = document(&version)?;
     let zone_name = rule.member("time_zone").and_then(Json::as_text).unwrap_or(&merchant.time_zone).to_owned();
     let (zone, now) = (zone_of(&zone_name), gateway.clock.now());
@@ -153,12 +182,11 @@ pub(in crate::console) async fn post_backtest(
             let slug = slug.into_inner();
             run::answer(&gateway, &view, "Looked at", run, move |found| part(&slug, number, &rule, found).render())
         }
-        Err(error @ TrialError::Perk(_)) => Err(error.into()),
-        Err(error) if error.field().is_some() || matches!(error, TrialError::Running | TrialError::Crowded) => {
-            view.errors.push(sentence(&error.to_string()));
-            page_of(Problem::from(error).kind.status(), &view)
+        Err(error) => {
+            let (status, errors) = trial_faults(error)?;
+            view.errors = errors;
+            page_of(status, &view)
         }
-        Err(error) => Err(error.into()),
     }
 }
 
@@ -251,6 +279,7 @@ fn part(slug: &PerkSlug, number: i32, rule: &Json, found: Backtest) -> AnswerPar
             .iter()
             .map(|it| (decision_words(it.was), decision_words(it.would_be), grouped(it.checks)))
             .collect(),
+        scores: found.scores.as_ref().map(ScorePlot::of),
         samples: [
             ("No longer in", ids(&samples.newly_refused)),
             ("Newly in", ids(&samples.newly_admitted)),
@@ -261,6 +290,65 @@ fn part(slug: &PerkSlug, number: i32, rule: &Json, found: Backtest) -> AnswerPar
         .collect(),
         warnings: found.warnings.into_iter().map(|warning| sentence(&warning.detail)).collect(),
         height,
+    }
+}
+
+impl ScorePlot {
+    fn of(found: &ScoreBars) -> Self {
+        // From the axis up.
+        let parts = |bar: &ScoreBar| {
+            [
+                ("in", bar.remained_in),
+                ("new", bar.newly_admitted),
+                ("out", bar.newly_refused),
+                ("was", bar.remained_out),
+            ]
+        };
+        let whole = |bar: &ScoreBar| parts(bar).iter().map(|(_, count)| count).sum::<u64>();
+        let most = found.bars.iter().map(whole).max().unwrap_or(0).max(1);
+        let count = u64::try_from(found.bars.len()).unwrap_or(1).max(1);
+        let at = |nth: usize| u64::try_from(nth).unwrap_or(0) * 1000 / count;
+        let mut bars = Vec::new();
+        for (nth, bar) in found.bars.iter().enumerate() {
+            let (x, mut below) = (at(nth), 0);
+            for (class, number) in parts(bar).into_iter().filter(|(_, number)| *number > 0) {
+                // Rounded as a whole, so that the parts meet.
+                let (from, to) = (below * 150 / most, (below + number) * 150 / most);
+                below += number;
+                bars.push(PlotBar {
+                    class,
+                    x,
+                    width: (at(nth + 1) - x).saturating_sub(1).max(1),
+                    y: 150 - to,
+                    height: (to - from).max(1),
+                });
+            }
+        }
+        let every = found.bars.len().div_ceil(10).max(1);
+        let ticks = found.bars.iter().enumerate().step_by(every).map(|(nth, bar)| (at(nth), bar.from.to_string()));
+        let row = |bar: &ScoreBar| ScoreRow {
+            from: bar.from.to_string(),
+            to: bar.to.to_string(),
+            remained_in: grouped(bar.remained_in),
+            newly_admitted: grouped(bar.newly_admitted),
+            newly_refused: grouped(bar.newly_refused),
+            remained_out: grouped(bar.remained_out),
+        };
+        let sum = |of: fn(&ScoreBar) -> u64| grouped(found.bars.iter().map(of).sum());
+        Self {
+            bars,
+            ticks: ticks.collect(),
+            rows: found.bars.iter().filter(|bar| whole(bar) > 0).map(row).collect(),
+            unknown: (found.unknown > 0).then(|| grouped(found.unknown)),
+            description: format!(
+                "Checks by the score of then: {} newly in, {} no longer in, {} in as before, {} out as before; the table below \
+                 has them by score.",
+                sum(|bar| bar.newly_admitted),
+                sum(|bar| bar.newly_refused),
+                sum(|bar| bar.remained_in),
+                sum(|bar| bar.remained_out),
+            ),
+        }
     }
 }
 

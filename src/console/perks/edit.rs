@@ -11,6 +11,8 @@ use super::editor;
 use super::judge::judge;
 use super::rule_text::{Finding, MAX_TEXT, located, read};
 use super::saved::Saved;
+use super::trial_form::asked_version;
+use super::versions::document;
 use crate::access::role::permit::ManagePerks;
 use crate::console::caller::Caller;
 use crate::console::door::{page, page_of, see_other};
@@ -74,11 +76,8 @@ pub(in crate::console) async fn get_rule_text(
     query: Params<RuleQuery>,
 ) -> Result<HttpResponse, Problem> {
     let merchant = caller.merchant()?;
-    let perk = gateway.catalog.find_perk(&merchant.id, &slug).await?;
-    // What is being written comes first.
-    let number = query.version.map_or(perk.latest_version, |VersionNumber(version)| version);
-    let version = gateway.catalog.find_version(&merchant.id, &slug, number).await?;
-    let rule = Json::parse(&version.rule).map_err(|error| Problem::internal(&error))?;
+    let (perk, version) = asked_version(&gateway, &merchant.id, &slug, query.version).await?;
+    let rule = document(&version)?;
     let text = yaml::write::write(&rule);
     let saved = Saved::of(&gateway, &caller, &version).await?;
     page(&RulePage { saved, ..view(&gateway, &caller, &slug, perk.name, &version, text) })

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::run;
 use super::simulate::read_context;
-use super::trial_form::{TrialQuery, VersionChoice, words_of_code};
+use super::trial_form::{TrialQuery, VersionChoice, asked_version, trial_faults, words_of_code};
 use crate::access::role::permit::ManagePerks;
 use crate::console::caller::Caller;
 use crate::console::door::{page, page_of};
@@ -17,9 +17,8 @@ use crate::console::frame::{Frame, Section};
 use crate::console::icon::Icon;
 use crate::console::words::grouped;
 use crate::eligibility::population::Everyone;
-use crate::eligibility::rule_selection::{Choice, TrialError};
+use crate::eligibility::rule_selection::Choice;
 use crate::eligibility::simulator::EveryoneTrial;
-use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::PerkSlug;
 use crate::gateway::Gateway;
 use crate::rules::tier::party::MAX_PARTY;
@@ -96,10 +95,8 @@ async fn view(
     fields: EveryoneFields,
 ) -> Result<(EveryonePage, i32), Problem> {
     let merchant = caller.merchant()?;
-    let perk = gateway.catalog.find_perk(&merchant.id, slug).await?;
-    let number = fields.version.map_or(perk.latest_version, |VersionNumber(version)| version);
-    gateway.catalog.find_version(&merchant.id, slug, number).await?;
-    let now = gateway.clock.now();
+    let (perk, version) = asked_version(gateway, &merchant.id, slug, fields.version).await?;
+    let (number, now) = (version.version, gateway.clock.now());
     let view = EveryonePage {
         frame: Frame::of(format!("Everyone · {}", perk.name), Section::Perks, caller.session(), now),
         slug: slug.to_string(),
@@ -134,16 +131,11 @@ pub(in crate::console) async fn post_everyone(
             let slug = slug.into_inner();
             run::answer(&gateway, &view, "Counted", run, move |found| part(&slug, number, found).render())
         }
-        Err(TrialError::Context(errors)) => {
-            let detail = |error: &FieldError| format!("{}: {}", error.path.as_str(), sentence(&error.detail));
-            view.errors = errors.iter().map(detail).collect();
-            page_of(StatusCode::UNPROCESSABLE_ENTITY, &view)
+        Err(error) => {
+            let (status, errors) = trial_faults(error)?;
+            view.errors = errors;
+            page_of(status, &view)
         }
-        Err(error) if error.field().is_some() || matches!(error, TrialError::Running | TrialError::Crowded) => {
-            view.errors.push(sentence(&error.to_string()));
-            page_of(Problem::from(error).kind.status(), &view)
-        }
-        Err(error) => Err(error.into()),
     }
 }
 

@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 use serde::Deserialize;
 
 use super::checklist::{Line, checklist};
+use super::trial_form::trial_faults;
 use crate::access::role::permit::ManagePerks;
 use crate::console::caller::Caller;
 use crate::console::door::{page, page_of};
@@ -20,7 +21,7 @@ use crate::console::words::{When, place_of, zone_of};
 use crate::decision::decide::Decision;
 use crate::decision::facts::Context;
 use crate::decision::person::PersonFacts;
-use crate::eligibility::rule_selection::{Choice, TrialError};
+use crate::eligibility::rule_selection::Choice;
 use crate::eligibility::shown::simulation::SimulationShown;
 use crate::eligibility::trial::Trial;
 use crate::foundation::count::counted;
@@ -150,16 +151,11 @@ pub(in crate::console) async fn post_try(
             view.answer = Some(answer(shown, &zone, now));
             page(&view)
         }
-        Err(error @ (TrialError::OffScale { .. } | TrialError::Unobserved)) => {
-            view.errors = vec![sentence(&error.to_string())];
-            page_of(StatusCode::UNPROCESSABLE_ENTITY, &view)
+        Err(error) => {
+            let (status, errors) = trial_faults(error)?;
+            view.errors = errors;
+            page_of(status, &view)
         }
-        Err(TrialError::Context(errors)) => {
-            let detail = |error: &FieldError| format!("{}: {}", error.path.as_str(), sentence(&error.detail));
-            view.errors = errors.iter().map(detail).collect();
-            page_of(StatusCode::UNPROCESSABLE_ENTITY, &view)
-        }
-        Err(error) => Err(error.into()),
     }
 }
 

@@ -1,16 +1,20 @@
-//! Parts that the pages of long trials share.
+//! Parts that the pages of a version share, and those of trials: which one is meant, and what is wrong with a trial.
 
 use std::collections::BTreeMap;
 
+use actix_web::http::StatusCode;
 use serde::Deserialize;
 
 use super::board::tier_name;
 use super::show::status_words;
+use crate::eligibility::rule_selection::TrialError;
+use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::{MerchantId, PerkSlug};
 use crate::foundation::json::Json;
 use crate::gateway::Gateway;
+use crate::perks::perk::{Perk, RuleVersion};
 use crate::web::params::VersionNumber;
-use crate::web::problem::Problem;
+use crate::web::problem::{Problem, sentence};
 
 /// The most versions that are offered.
 const MOST: u32 = 50;
@@ -20,6 +24,38 @@ const MOST: u32 = 50;
 #[serde(deny_unknown_fields)]
 pub(in crate::console) struct TrialQuery {
     pub(super) version: Option<VersionNumber>,
+}
+
+/// The perk, and the version of it that is asked for; without one what is being written comes first.
+pub(super) async fn asked_version(
+    gateway: &Gateway,
+    merchant: &MerchantId,
+    slug: &PerkSlug,
+    version: Option<VersionNumber>,
+) -> Result<(Perk, RuleVersion), Problem> {
+    let perk = gateway.catalog.find_perk(merchant, slug).await?;
+    let number = version.map_or(perk.latest_version, |VersionNumber(version)| version);
+    let version = gateway.catalog.find_version(merchant, slug, number).await?;
+    Ok((perk, version))
+}
+
+/// What a page says of a trial that was refused, with its status.
+///
+/// # Errors
+/// The refusals that no field of the form can mend.
+pub(super) fn trial_faults(error: TrialError) -> Result<(StatusCode, Vec<String>), Problem> {
+    match error {
+        TrialError::Perk(_) => Err(error.into()),
+        TrialError::Context(errors) => {
+            let detail = |error: &FieldError| format!("{}: {}", error.path.as_str(), sentence(&error.detail));
+            Ok((StatusCode::UNPROCESSABLE_ENTITY, errors.iter().map(detail).collect()))
+        }
+        error if error.field().is_some() || matches!(error, TrialError::Running | TrialError::Crowded) => {
+            let words = vec![sentence(&error.to_string())];
+            Ok((Problem::from(error).kind.status(), words))
+        }
+        error => Err(error.into()),
+    }
 }
 
 /// A version to choose.

@@ -6,6 +6,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{HttpResponse, get};
 use askama::Template;
+use futures_util::try_join;
 
 use super::sentences::{Part, parts};
 use super::show::status_words;
@@ -99,13 +100,8 @@ pub(super) async fn show(
     typed: Typed,
 ) -> Result<HttpResponse, Problem> {
     let merchant = caller.merchant()?;
-    let perk = gateway.catalog.find_perk(&merchant.id, slug).await?;
-    let version = gateway.catalog.find_version(&merchant.id, slug, number).await?;
-    let before = perk.published_version.filter(|published| *published != number);
-    let compared = match before {
-        Some(before) => Some(gateway.catalog.find_version(&merchant.id, slug, before).await?),
-        None => None,
-    };
+    let (perk, version, compared) = gateway.catalog.find_version_beside(&merchant.id, slug, number).await?;
+    let before = compared.as_ref().map(|compared| compared.version);
     let rule = document(&version)?;
     let now = gateway.clock.now();
     let zone_name = rule.member("time_zone").and_then(Json::as_text).unwrap_or(&merchant.time_zone).to_owned();
@@ -117,9 +113,14 @@ pub(super) async fn show(
         let restarted = read(&old).zip(read(&rule)).map(|(old, new)| restarts(&old, &new, now)).unwrap_or_default();
         warnings = restarted.into_iter().map(|warning| sentence(&warning.detail)).collect();
     }
-    let four_eyes = gateway.catalog.four_eyes(&merchant.id).await?;
-    let labels = gateway.directory.labels_of(&merchant.id, version.people().map(str::to_owned).collect()).await?;
-    let is_author = gateway.catalog.wrote_on(&merchant.id, &version, &caller.key).await?;
+    let four_eyes = async { Ok::<_, Problem>(gateway.catalog.four_eyes(&merchant.id).await?) };
+    let people_of = version.people().map(str::to_owned).collect();
+    let labels = async { Ok::<_, Problem>(gateway.directory.labels_of(&merchant.id, people_of).await?) };
+    let (four_eyes, labels) = try_join!(four_eyes, labels)?;
+    // Only there it makes a difference.
+    let is_author = four_eyes.required
+        && version.status == VersionStatus::InReview
+        && gateway.catalog.wrote_on(&merchant.id, &version, &caller.key).await?;
     let steps = steps(&version, before, four_eyes.required, is_author);
     let waits = four_eyes.required && matches!(version.status, VersionStatus::Draft | VersionStatus::InReview);
     let advice = waits.then(|| match (version.status, is_author) {

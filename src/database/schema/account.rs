@@ -11,6 +11,15 @@ diesel::table! {
         code_step -> Nullable<BigInt>,
         code_failures -> BigInt,
         suspended_at -> Nullable<BigInt>,
+        subject_issuer -> Nullable<Text>,
+        subject -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    taken_log_ins (log_in_hash) {
+        log_in_hash -> Binary,
+        until -> BigInt,
     }
 }
 

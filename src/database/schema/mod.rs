@@ -5,7 +5,7 @@ mod desk;
 mod enrolment;
 mod report;
 
-pub use account::{account_links, account_recovery_codes, account_sessions, accounts, log_in_attempts};
+pub use account::{account_links, account_recovery_codes, account_sessions, accounts, log_in_attempts, taken_log_ins};
 pub use desk::{clerks, devices, overrides, pin_guesses, referrals, subject_requests};
 pub use enrolment::{
     ended_links, enrolments, heard_networks, held_feeds, held_scores, klout_ids, leases, linked_accounts, model_graces,

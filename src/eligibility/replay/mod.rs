@@ -1,8 +1,9 @@
 //! Checks of the past decided again by another rule, one by one in the order of the log; `facts`: of what was recorded;
-//! `caveats`: what makes the numbers other than they seem.
+//! `scores`: of whom; `caveats`: what makes the numbers other than they seem.
 
 mod caveats;
 pub(super) mod facts;
+mod scores;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use crate::decision::facts::Facts;
 use crate::decision::forecast::{Forecast, counts_by_tier};
 use crate::decision::reason::ReasonCode;
 use crate::eligibility::backtest::{Backtest, Crossing, NotReplayed, Reproduction, Samples, Shift};
+use crate::eligibility::picture::Scale;
 use crate::eligibility::simulated_limits::{Asking, Counters, Granting, Timeline, digest_of};
 use crate::foundation::ids::{CheckId, MerchantId, PerkId, PerkSlug};
 use crate::ledger::read::decisions::{PastCheck, PastEvent, PastPersonal};
@@ -25,6 +27,7 @@ use crate::rules::limit::{LimitClaim, Place};
 use crate::rules::rule::Rule;
 use crate::rules::tier::age_bounds;
 use facts::{facts_of, lacks_occupancy, source_of};
+use scores::ScoreTally;
 
 /// The most checks of a kind that are named.
 const SAMPLES: usize = 20;
@@ -41,6 +44,8 @@ pub(super) struct Subject {
     pub rule: Arc<Rule>,
     pub from: Timestamp,
     pub to: Timestamp,
+    /// The scale of the score that the rule looks at.
+    pub scale: Option<Scale>,
 }
 
 /// A replay under way. But for the counters its size does not depend on how many checks there are.
@@ -73,19 +78,14 @@ struct Report {
     reproduction: Reproduction,
     /// Checks of which nobody recorded how full the place was, which the rule looks at.
     without_occupancy: u64,
+    scores: Option<ScoreTally>,
 }
 
 impl Replay {
     pub(super) fn new(of: Subject) -> Self {
         let counters = Counters::of(&of.rule);
-        Self {
-            of,
-            counters,
-            unkept: HashMap::new(),
-            ages_unkept: HashSet::new(),
-            has_gaps: false,
-            report: Report::default(),
-        }
+        let report = Report { scores: of.scale.map(ScoreTally::of), ..Report::default() };
+        Self { of, counters, unkept: HashMap::new(), ages_unkept: HashSet::new(), has_gaps: false, report }
     }
 
     pub(super) const fn counters(&self) -> &Counters {
@@ -177,6 +177,9 @@ impl Replay {
         }
         let would_be = self.settle(Timeline::Hypothetical, check, decided, None)?;
         self.compare(check, &would_be);
+        if let Some(scores) = &mut self.report.scores {
+            scores.note(facts.score.map(|score| score.value), &check.decided, &would_be);
+        }
         let was_granted = check.decided.is_granted();
         if was_granted {
             self.counters.used(&granting(check, &check.decided.limits, true), &[Timeline::Actual]);
@@ -367,6 +370,7 @@ impl Replay {
             not_replayed: report.not_replayed,
             reproduction: report.reproduction,
             warnings,
+            scores: report.scores.map(ScoreTally::finish),
         }
     }
 }

@@ -46,8 +46,17 @@ facts! {
         secret_sha256: Text<'a>,
     }
 
-    /// The facts of `account.attached`, `account.link_made`, `account.suspended` and `account.restored`, which are about
-    /// the key that the person acts under.
+    /// The facts of `account.linked`: the subject of a provider by which the account's person may log in.
+    pub struct AccountLinked<'a> {
+        issuer: Text<'a>,
+        label: Text<'a>,
+        role: Text<'a>,
+        /// SHA-256 of the issuer, a NUL and the subject, in hexadecimal.
+        subject_sha256: Text<'a>,
+    }
+
+    /// The facts of `account.attached`, `account.link_made`, `account.suspended`, `account.restored` and
+    /// `account.unlinked`, which are about the key that the person acts under.
     pub struct AccountNamed<'a> {
         label: Text<'a>,
         role: Text<'a>,

@@ -45,13 +45,15 @@ use crate::tlog::merkle;
 pub const VERSION: i64 = 1;
 
 /// Every kind of event that is written. None is ever taken out: logs hold them for good.
-pub const KINDS: [&str; 74] = [
+pub const KINDS: [&str; 76] = [
     "account.attached",
     "account.link_made",
+    "account.linked",
     "account.reset",
     "account.restored",
     "account.role_changed",
     "account.suspended",
+    "account.unlinked",
     "approvals.kept",
     "approvals.lift_requested",
     "approvals.lifted",

@@ -186,61 +186,56 @@ pub(super) async fn post_contest(
     }
 }
 
-#[get("/{link}/record")]
-pub(super) async fn get_record(
+/// A request that a person makes about themselves.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Wanted {
+    Record,
+    Erasure,
+}
+
+impl Wanted {
+    const fn parts(self) -> (Tab, RequestKind) {
+        match self {
+            Self::Record => (Tab::Record, RequestKind::Record),
+            Self::Erasure => (Tab::Erasure, RequestKind::Erasure),
+        }
+    }
+}
+
+#[get("/{link}/{wanted:record|erasure}")]
+pub(super) async fn get_ask(
     req: HttpRequest,
     gateway: Data<Gateway>,
     state: Data<State>,
-    link: Path<String>,
+    path: Path<(String, Wanted)>,
     chosen: Params<Chosen>,
 ) -> Result<HttpResponse, Problem> {
-    let reader = Reader::of(&req, &gateway, &state, link.into_inner(), &chosen).await?;
-    show_ask(&gateway, &reader, Tab::Record).await
+    let (link, wanted) = path.into_inner();
+    let reader = Reader::of(&req, &gateway, &state, link, &chosen).await?;
+    show_ask(&gateway, &reader, wanted).await
 }
 
-#[post("/{link}/record")]
-pub(super) async fn post_record(
+#[post("/{link}/{wanted:record|erasure}")]
+pub(super) async fn post_ask(
     req: HttpRequest,
     gateway: Data<Gateway>,
     state: Data<State>,
-    link: Path<String>,
+    path: Path<(String, Wanted)>,
     chosen: Params<Chosen>,
 ) -> Result<HttpResponse, Problem> {
-    let reader = Reader::of(&req, &gateway, &state, link.into_inner(), &chosen).await?;
-    gateway.own_answers.ask(&reader.linked, RequestKind::Record).await?;
-    Ok(see_other(&reader.at(Tab::Record)))
+    let (link, wanted) = path.into_inner();
+    let reader = Reader::of(&req, &gateway, &state, link, &chosen).await?;
+    let (tab, kind) = wanted.parts();
+    gateway.own_answers.ask(&reader.linked, kind).await?;
+    Ok(see_other(&reader.at(tab)))
 }
 
-#[get("/{link}/erasure")]
-pub(super) async fn get_erasure(
-    req: HttpRequest,
-    gateway: Data<Gateway>,
-    state: Data<State>,
-    link: Path<String>,
-    chosen: Params<Chosen>,
-) -> Result<HttpResponse, Problem> {
-    let reader = Reader::of(&req, &gateway, &state, link.into_inner(), &chosen).await?;
-    show_ask(&gateway, &reader, Tab::Erasure).await
-}
-
-#[post("/{link}/erasure")]
-pub(super) async fn post_erasure(
-    req: HttpRequest,
-    gateway: Data<Gateway>,
-    state: Data<State>,
-    link: Path<String>,
-    chosen: Params<Chosen>,
-) -> Result<HttpResponse, Problem> {
-    let reader = Reader::of(&req, &gateway, &state, link.into_inner(), &chosen).await?;
-    gateway.own_answers.ask(&reader.linked, RequestKind::Erasure).await?;
-    Ok(see_other(&reader.at(Tab::Erasure)))
-}
-
-async fn show_ask(gateway: &Gateway, reader: &Reader, tab: Tab) -> Result<HttpResponse, Problem> {
+async fn show_ask(gateway: &Gateway, reader: &Reader, wanted: Wanted) -> Result<HttpResponse, Problem> {
+    let (tab, kind) = wanted.parts();
     let own = reader.read(gateway).await?;
     let frame = Frame::of(gateway, reader, tab, own.deciding.as_deref(), &own.answer).await;
     let is_record = tab == Tab::Record;
-    let kind = if is_record { RequestKind::Record } else { RequestKind::Erasure };
     let asked = own.requests.into_iter().rfind(|asked| asked.request.kind == kind);
     let asked = asked.map(|asked| Asked::of(&asked, &frame));
     let may_ask = asked.as_ref().is_none_or(|asked| asked.is_over);

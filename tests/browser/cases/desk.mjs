@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 
-import { lounge, pairedCookie } from "../support/kiosk.mjs";
+import { lounge, pairedCookie, screenPage } from "../support/kiosk.mjs";
 import { AXE } from "../support/modules.mjs";
 import { button, go, heading } from "../support/visitor.mjs";
 
@@ -33,18 +33,7 @@ async function desk(t, { watched = true, clerks = true, house = HOUSE, ...option
   const merchant = await lounge(t, house);
   const clerk = clerks && (await merchant.api("POST", "/v1/desk/clerks", { name: "Ines", pin: PIN })).clerk;
   const { device, cookie } = await pairedCookie(t, merchant, { role: "desk", perk: merchant.perk, airports: ["SFO"] });
-  const more = { viewport: TABLET, ...options };
-  let page;
-  if (watched) {
-    page = await t.page(undefined, more);
-  } else {
-    const context = await t.browser.newContext({ baseURL: t.gateway.url, locale: "en-GB", ...more });
-    context.setDefaultTimeout(10_000);
-    t.opened.push({ context, wrong: () => [] });
-    page = await context.newPage();
-  }
-  await page.context().addCookies([cookie]);
-  await page.goto("/desk");
+  const page = await screenPage(t, "/desk", cookie, watched, { viewport: TABLET, ...options });
   return { page, merchant, clerk, device };
 }
 

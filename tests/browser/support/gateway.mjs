@@ -15,6 +15,8 @@ export class Gateway {
     const program = resolve(binary);
     const directory = mkdtempSync(join(tmpdir(), "perkgate-browser-"));
     const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("PERKGATE_")));
+    // Pages show a provider of OpenID Connect; nothing asks it before its button is pressed.
+    Object.assign(env, { PERKGATE_OIDC_ISSUER: "https://id.example", PERKGATE_OIDC_CLIENT_ID: "perkgate" });
     const words = ["demo", "--json", "--dir", join(directory, "demo"), "--listen", "127.0.0.1:0"];
     const child = spawn(program, words, { cwd: directory, env, stdio: ["ignore", "pipe", "pipe"] });
     let said = "";

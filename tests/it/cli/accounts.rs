@@ -77,3 +77,29 @@ fn what_can_not_be_an_account_is_refused_with_what_can() {
     terminal.refused("account create 'a b' --role admin", 2);
     terminal.refused("account disable mei", 2);
 }
+
+#[test]
+#[cfg(feature = "oidc")]
+fn an_account_is_linked_to_a_subject_and_unlinked() {
+    for terminal in Terminal::all() {
+        terminal.ask("migrate");
+        terminal.ask("merchant create cathay --name 'Cathay Pacific'");
+        let made = terminal.ask("account create mei@cathay.example --role admin --merchant cathay");
+        terminal.ask("account create bo@cathay.example --role auditor --merchant cathay");
+        let without = terminal.refused("account link mei@cathay.example 00u7", 1);
+        assert!(without[0].contains("no provider is set"), "{without:?}");
+        terminal.write("login.toml", "oidc_issuer = \"https://id.example\"\noidc_client_id = \"perkgate\"\n");
+        let linked = terminal.ask("--config login.toml account link mei@cathay.example 00u7 --merchant cathay");
+        assert_eq!((&linked["key"], &linked["issuer"]), (&made["key"], &"https://id.example".into()));
+        assert_eq!(linked["subject"], "00u7");
+        let taken = terminal.refused("--config login.toml account link bo@cathay.example 00u7", 1);
+        assert!(taken[0].contains("another account is linked to this subject"), "{taken:?}");
+        let unfit = terminal.refused("--config login.toml account link bo@cathay.example ' '", 1);
+        assert!(unfit[0].contains("at most 255 plain ASCII characters"), "{unfit:?}");
+        let unlinked = terminal.ask("account unlink mei@cathay.example --yes");
+        assert_eq!((&unlinked["issuer"], &unlinked["subject"]), (&Value::Null, &Value::Null));
+        terminal.write("half.toml", "oidc_issuer = \"https://id.example\"\n");
+        let half = terminal.refused("--config half.toml account list", 1);
+        assert!(half[0].contains("oidc_client_id"), "{half:?}");
+    }
+}

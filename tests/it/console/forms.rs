@@ -7,7 +7,7 @@ use super::browser::Browser;
 use crate::support::app::TestApp;
 
 /// Every form but the log-in and links, which nobody's session sends.
-const FORMS: [&str; 36] = [
+const FORMS: [&str; 37] = [
     "/console/waiting/cases/chk_00000000000070008000000000000001",
     "/console/waiting/requests/srq_00000000000070008000000000000001",
     "/console/verify",
@@ -17,6 +17,7 @@ const FORMS: [&str; 36] = [
     "/console/accounts/new",
     "/console/accounts/key_00000000000070008000000000000001/suspend",
     "/console/accounts/key_00000000000070008000000000000001/end",
+    "/console/accounts/key_00000000000070008000000000000001/subject",
     "/console/clerks",
     "/console/clerks/key_00000000000070008000000000000001/end",
     "/console/clerks/key_00000000000070008000000000000001/pin",

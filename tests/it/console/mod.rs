@@ -11,8 +11,11 @@ mod forms;
 mod in_a_browser;
 mod kept;
 mod keys;
+mod late;
 mod log;
 mod log_in;
+#[cfg(feature = "oidc")]
+mod openid;
 mod operator;
 mod pages;
 mod people;

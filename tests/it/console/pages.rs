@@ -98,6 +98,7 @@ async fn every_answer_has_the_headers_that_keep_others_out() {
         "/console/nothing",
         "/console",
         "/console/links/x",
+        "/console/openid/return?code=x",
     ]);
     for path in paths {
         for browser in [&admin, &Browser::new(&app)] {

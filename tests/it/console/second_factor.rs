@@ -11,7 +11,7 @@ use crate::support::world::CLI;
 const MEI: &str = "mei@cathay.example";
 
 /// The authenticator app of a person, as RFC 6238 has it.
-struct App(Vec<u8>);
+pub(super) struct App(Vec<u8>);
 
 impl App {
     fn of(page: &str) -> Self {
@@ -29,7 +29,7 @@ impl App {
         Self(bytes)
     }
 
-    fn code(&self, app: &TestApp) -> String {
+    pub(super) fn code(&self, app: &TestApp) -> String {
         let step = app.world.now().as_second() / 30;
         let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &self.0);
         let tag = hmac::sign(&key, &step.to_be_bytes());
@@ -45,7 +45,7 @@ async fn log_in(app: &TestApp, code: &str) -> Reply {
 }
 
 /// Sets one up; the app and the recovery codes.
-async fn set_up(app: &TestApp, browser: &mut Browser) -> (App, Vec<String>) {
+pub(super) async fn set_up(app: &TestApp, browser: &mut Browser) -> (App, Vec<String>) {
     let page = browser.open("/console/account/code").await.into_text();
     let (token, salt, phone) = (hidden(&page, "form_token"), hidden(&page, "salt"), App::of(&page));
     for wrong in ["", "000000", "12"] {

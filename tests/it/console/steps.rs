@@ -198,6 +198,9 @@ async fn a_backtest_shows_how_far_it_is_and_what_came_of_it() {
             "<dt>Same answer</dt><dd>1</dd>",
             "<dt>No longer in</dt><dd>1</dd>",
             "Score below threshold",
+            "Who would have come, and who not",
+            "aria-label=\"Checks by the score of then: 0 newly in, 1 no longer in, 1 in as before, 0 out as before;",
+            r#"<th scope="row">42 to 43</th><td class="n">0</td><td class="n">0</td><td class="n">1</td><td class="n">0</td>"#,
         ] {
             assert!(text.contains(part), "{part}: {text}");
         }

@@ -1,8 +1,8 @@
 //! The type of each kind of event: a body that is read by it and written again is the same to the byte.
 
 use perkgate::ledger::events::access::{
-    AccountNamed, AccountReset, AccountRoleChanged, ClerkReset, DeviceConfirmed, KeyChanged, MerchantCreated,
-    MerchantRenamed, MerchantRezoned,
+    AccountLinked, AccountNamed, AccountReset, AccountRoleChanged, ClerkReset, DeviceConfirmed, KeyChanged,
+    MerchantCreated, MerchantRenamed, MerchantRezoned,
 };
 use perkgate::ledger::events::cases::{CaseDecided, ContestOpened};
 use perkgate::ledger::events::check::CheckDecided;
@@ -46,6 +46,7 @@ pub(super) fn rewritten(kind: &str, body: &str) -> Result<String, EventError> {
         "subject.record_read" => again::<RecordRead<'_>>(body),
         "audit.pruned" => again::<EventsPruned>(body),
         "audit.exported" => again::<LogExported<'_>>(body),
+        "account.linked" => again::<AccountLinked<'_>>(body),
         "account.reset" => again::<AccountReset>(body),
         "clerk.reset" => again::<ClerkReset>(body),
         "device.confirmed" => again::<DeviceConfirmed<'_>>(body),
@@ -103,6 +104,11 @@ fn what_is_written_of_attributes_of_erasures_with_them_and_of_who_is_inside_has_
         ("account.restored", r#""label":"Mei","role":"auditor""#),
         ("account.role_changed", r#""role":"auditor","was":"admin""#),
         ("account.suspended", r#""label":"Mei","role":"auditor""#),
+        (
+            "account.linked",
+            r#""issuer":"https://id.example.com","label":"Mei","role":"auditor","subject_sha256":"00ff""#,
+        ),
+        ("account.unlinked", r#""label":"Mei","role":"auditor""#),
         ("merchant.created", r#""name":"Cathay","slug":"cathay","test":true,"time_zone":"UTC""#),
         ("merchant.renamed", r#""name":"Cathay Pacific","was":"Cathay""#),
         ("attribute.declared", terms),

@@ -395,13 +395,15 @@ async fn restored_from(read: impl Fn(String) -> String) -> Vec<(TestApp, Answers
 }
 
 /// Kinds that came after the builds whose databases are kept here: `event_types` has their bytes.
-const NEWER: [&str; 26] = [
+const NEWER: [&str; 28] = [
     "account.attached",
     "account.link_made",
+    "account.linked",
     "account.reset",
     "account.restored",
     "account.role_changed",
     "account.suspended",
+    "account.unlinked",
     "attribute.changed",
     "attribute.declared",
     "attribute.deleted",

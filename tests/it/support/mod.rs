@@ -8,6 +8,8 @@ pub(crate) mod databases;
 pub(crate) mod event_stream;
 pub(crate) mod page;
 pub(crate) mod ports;
+#[cfg(feature = "oidc")]
+pub(crate) mod provider;
 pub(crate) mod proxy;
 pub(crate) mod receiver;
 pub(crate) mod serve;

@@ -21,6 +21,19 @@ pub(crate) fn list_suspensions<'a>(
     Ok(rows.into_iter().map(|(key, at)| (key, at.is_some())).collect())
 }
 
+/// The accounts that act under these keys, and the issuer and subject that each is linked to.
+pub(crate) fn list_linked<'a>(
+    conn: &mut AnyConnection,
+    keys: impl Iterator<Item = &'a str>,
+) -> Result<BTreeMap<String, Option<(String, String)>>, DatabaseError> {
+    let keys: Vec<&str> = keys.collect();
+    let rows: Vec<(String, Option<String>, Option<String>)> = accounts::table
+        .filter(accounts::key_id.eq_any(keys))
+        .select((accounts::key_id, accounts::subject_issuer, accounts::subject))
+        .load(conn)?;
+    Ok(rows.into_iter().map(|(key, issuer, subject)| (key, issuer.zip(subject))).collect())
+}
+
 /// The clerks who act under these keys, and how often the PIN of each was set again.
 pub(crate) fn list_pins<'a>(
     conn: &mut AnyConnection,

@@ -21,7 +21,7 @@ use crate::database::schema::{
 use crate::database::{AnyConnection, DatabaseError};
 use crate::ledger::store::{AdditionRow, CheckpointRow, LogRow, ReferralRow};
 use crate::on_either;
-pub(crate) use accounts::{ConfirmedDevice, list_devices, list_pins, list_suspensions};
+pub(crate) use accounts::{ConfirmedDevice, list_devices, list_linked, list_pins, list_suspensions};
 use brief::{Brief, Stored};
 pub(crate) use floor::{
     list_closures, list_enrolments, list_graces, list_guards, list_models, list_overrides, list_requests,

@@ -9,11 +9,14 @@ use serde_json::value::RawValue;
 use crate::audit::reader::body::{Body, KeyFacts, Unreadable, read};
 use crate::audit::verify::findings::{At, FindingPlace, Findings, Wrong};
 
+use crate::access::accounts::subject::subject_hash;
 use crate::audit::verify::store::{self, ConfirmedDevice, KeyRow};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::clock::from_micros;
 use crate::foundation::subject::hex;
-use crate::ledger::events::access::{AccountNamed, AccountReset, AccountRoleChanged, ClerkReset, DeviceConfirmed};
+use crate::ledger::events::access::{
+    AccountLinked, AccountNamed, AccountReset, AccountRoleChanged, ClerkReset, DeviceConfirmed,
+};
 
 /// The role of clerks' keys.
 const CLERK: &str = "desk";
@@ -31,6 +34,8 @@ struct Known {
     revoked: Option<SignedStep>,
     /// The account that acts under it is kept from logging in.
     is_suspended: bool,
+    /// The hash of the subject that its account is linked to.
+    subject: Option<String>,
     /// How often its clerk was given another PIN; none where nobody reset it.
     new_pins: Option<i32>,
     /// The browser that acts under it: since when, the hash of what it holds, and the perk that it is for.
@@ -110,11 +115,20 @@ impl Keys {
                 }
             }
             "account.reset" => _ = read::<AccountReset>(facts)?,
+            "account.linked" => {
+                let AccountLinked { subject_sha256, .. } = read(facts)?;
+                if let Some(known) = known {
+                    known.subject = Some(subject_sha256.to_string());
+                }
+            }
             kind => {
                 let _: AccountNamed<'_> = read(facts)?;
                 if let Some(known) = known {
                     known.is_suspended =
                         kind == "account.suspended" || (known.is_suspended && kind != "account.restored");
+                    if kind == "account.unlinked" {
+                        known.subject = None;
+                    }
                 }
             }
         }
@@ -140,6 +154,7 @@ impl Keys {
         loop {
             let page = store::list_keys(conn, merchant, &last)?;
             let accounts = store::list_suspensions(conn, page.iter().map(|row| row.id.as_str()))?;
+            let subjects = store::list_linked(conn, page.iter().map(|row| row.id.as_str()))?;
             let pins = store::list_pins(conn, page.iter().map(|row| row.id.as_str()))?;
             let devices = store::list_devices(conn, page.iter().map(|row| row.id.as_str()))?;
             for row in &page {
@@ -152,7 +167,8 @@ impl Keys {
                         let suspension = (!is_so).then_some("suspension");
                         let pin = (!known.has_pin(pins.get(&row.id).copied())).then_some("PIN");
                         let device = (!known.has_device(devices.get(&row.id))).then_some("device");
-                        for part in known.differences(row).chain(suspension).chain(pin).chain(device) {
+                        let subject = (!known.has_subject(subjects.get(&row.id))).then_some("subject");
+                        for part in known.differences(row).chain(suspension).chain(subject).chain(pin).chain(device) {
                             findings.add(FindingPlace::log(log), Wrong::Key { key: row.id.clone(), part });
                         }
                     }
@@ -178,10 +194,18 @@ impl Known {
             created: None,
             revoked: None,
             is_suspended: false,
+            subject: None,
             new_pins: None,
             device: None,
             has_pruned: false,
         }
+    }
+
+    /// Tells whether the events linked its account to the subject that a row says, which ends with the key.
+    fn has_subject(&self, row: Option<&Option<(String, String)>>) -> bool {
+        let Some(row) = row else { return true };
+        let hash = row.as_ref().map(|(issuer, subject)| subject_hash(issuer, subject));
+        self.has_pruned || hash == self.subject
     }
 
     /// Tells whether the events gave its clerk a PIN so often as a row says, which is deleted when the key is revoked.

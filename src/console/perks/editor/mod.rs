@@ -22,6 +22,8 @@ use actix_web::{HttpResponse, get, post};
 
 use super::edit::{RuleQuery, page_of_document};
 use super::judge::{Judged, in_words, judge};
+use super::trial_form::asked_version;
+use super::versions::document;
 use crate::access::role::permit::ManagePerks;
 use crate::console::caller::Caller;
 use crate::console::door::{page, see_other};
@@ -33,7 +35,6 @@ use crate::gateway::Gateway;
 use crate::perks::error::PerkError;
 use crate::perks::perk::{NewVersion, RuleVersion, VersionStatus};
 use crate::web::extract::{Params, Path};
-use crate::web::params::VersionNumber;
 use crate::web::problem::{Kind, Problem};
 use change::{press, take};
 pub(super) use kind::messages;
@@ -47,11 +48,8 @@ pub(in crate::console) async fn get_rule(
     query: Params<RuleQuery>,
 ) -> Result<HttpResponse, Problem> {
     let merchant = caller.merchant()?;
-    let perk = gateway.catalog.find_perk(&merchant.id, &slug).await?;
-    // What is being written comes first.
-    let number = query.version.map_or(perk.latest_version, |VersionNumber(version)| version);
-    let version = gateway.catalog.find_version(&merchant.id, &slug, number).await?;
-    let document = Json::parse(&version.rule).map_err(|error| Problem::internal(&error))?;
+    let (perk, version) = asked_version(&gateway, &merchant.id, &slug, query.version).await?;
+    let document = document(&version)?;
     let surroundings = Surroundings::of(&gateway, &caller, &version).await?;
     let at = At { slug: &slug, name: perk.name, version: &version, etag: version.etag() };
     let mut view = view(&gateway, &caller, at, surroundings, &document, None);
