@@ -219,7 +219,13 @@ impl From<ScoreError> for Problem {
             ScoreError::Source(SourceFault::Reserved) | ScoreError::SourceExists(_) => {
                 Self::new(Kind::from(&error), "There is a source of this name already.")
             }
-            ScoreError::Computed(_) | ScoreError::NotComputed(_) | ScoreError::UnderWay => {
+            ScoreError::Unfit(faults) => Self::invalid(faults.clone()),
+            ScoreError::Computed(_)
+            | ScoreError::NotComputed(_)
+            | ScoreError::Pulled(_)
+            | ScoreError::NotPulled(_)
+            | ScoreError::NoSecret(_)
+            | ScoreError::UnderWay => {
                 Self::new(Kind::from(&error), sentence(&error.to_string()))
             }
             // Shared by all who waited for one look-up, so it can't be moved out.

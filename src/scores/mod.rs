@@ -6,6 +6,7 @@
 //! - `lookups`: what the caches lack, asked of the database together; `gathering`: how questions come together
 //! - `attributes`: what else is kept of people, in the same way
 //! - `computing`: scores from signals by a model; `history`: the values that scores had, day by day
+//! - `pulling`: scores and signals fetched from where they are
 //! - `klout_ids`: by which numbers clients of Klout's API know people
 //! - `enrolment`: the people who are scored by what is known of them; `signals`: what is known
 //! - `import`, `feed` (of which kind, such as `score_feed`), `lines`, `table`, `rows`: a feed of scores, or of what else is kept of people; `erasing`: the scores of one person shown, and erased
@@ -20,7 +21,7 @@
 //! knows a name, and no error repeats one.
 //!
 //! Who locks several rows of this room does so in the order of `subjects`, `enrolments` (people in the order of their
-//! references), `linked_accounts`, `ended_links`, `signals`, `heard_networks`, `sources`, `score_due`, `scores`, `score_history`, `klout_ids`, attributes,
+//! references), `linked_accounts`, `ended_links`, `pulled_accounts`, `signals`, `heard_networks`, `sources`, `score_due`, `scores`, `score_history`, `klout_ids`, attributes,
 //! `epochs`; a run holds its lease first.
 //!
 //! To read another kind of feed, add a [`rows::Format`] and its arm in [`rows::RowReader`]; to keep
@@ -47,6 +48,7 @@ pub mod lines;
 mod lookups;
 pub mod memory;
 mod pending;
+pub mod pulling;
 pub mod redis;
 pub mod rows;
 pub mod score;
@@ -61,6 +63,7 @@ pub use enrolment::Enrolments;
 pub use error::ScoreError;
 pub use freshness::Freshness;
 pub use handle::Scores;
+pub use pulling::Pulls;
 pub use import::{Import, ImportConfig, ImportReport, LineError};
 pub use rows::{Format, LineFault};
 pub use score::{PutOutcome, Score, Source};

@@ -158,6 +158,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("signal import", &["perkgate signal import signals.ndjson --merchant cathay"]),
     ("source create", &["perkgate source create kred --min 1 --max 1000 --refresh P1D"]),
     ("source list", &["perkgate source list --merchant cathay"]),
+    ("source pull", &["perkgate source pull bluesky --merchant cathay"]),
     (
         "subject confirm",
         &["perkgate subject confirm srq_019abf3e5c1f7d0a8e4b2f6c1d3a5b70 --yes --note 'They showed their passport.'"],

@@ -51,6 +51,7 @@ impl SourceView {
             to: source.maximum.to_string(),
             kind: match source.kind {
                 SourceKind::Push => "pushed by feeds",
+                SourceKind::Pull => "fetched",
                 SourceKind::Computed => "computed from signals",
             },
             renewed: source.refresh.map_or_else(|| "not known".to_owned(), |period| format!("every {period}")),

@@ -8,8 +8,8 @@ mod report;
 pub use account::{account_links, account_recovery_codes, account_sessions, accounts, log_in_attempts};
 pub use desk::{clerks, devices, overrides, pin_guesses, referrals, subject_requests};
 pub use enrolment::{
-    ended_links, enrolments, heard_networks, klout_ids, leases, linked_accounts, models, score_due, score_history,
-    signals, source_models, sources,
+    ended_links, enrolments, heard_networks, klout_ids, leases, linked_accounts, models, pulled_accounts, pulls,
+    score_due, score_history, signals, source_models, sources,
 };
 pub use report::{report_heads, report_people, report_quarters};
 
@@ -355,6 +355,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     leases,
     linked_accounts,
     models,
+    pulled_accounts,
+    pulls,
     overrides,
     pin_guesses,
     subject_requests,

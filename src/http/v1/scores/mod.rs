@@ -4,6 +4,7 @@ pub mod explain;
 pub mod feed;
 pub mod history;
 pub mod models;
+pub mod pulls;
 pub mod sources;
 
 use actix_web::web::{Data, Payload};
@@ -196,6 +197,7 @@ async fn find_pushed(gateway: &Gateway, merchant: &MerchantId, name: &SourceName
     match source.kind {
         SourceKind::Push => Ok(source),
         SourceKind::Computed => Err(ScoreError::Computed(source.name).into()),
+        SourceKind::Pull => Err(ScoreError::Pulled(source.name).into()),
     }
 }
 

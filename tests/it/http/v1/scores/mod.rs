@@ -1,6 +1,7 @@
 //! `/v1/scores`: one score, and feeds of them.
 
 mod history;
+mod pulls;
 mod sources;
 
 use serde_json::{Value, json};
