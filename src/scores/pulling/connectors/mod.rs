@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use super::outcome::{Account, Found, Stop};
 use super::reading;
-use super::session::{Reply, Session};
+use super::session::Session;
 use super::spec::Connector;
 use crate::scores::signals::observed::Seen;
 use crate::scoring::observation::LIFE;

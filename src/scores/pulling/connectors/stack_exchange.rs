@@ -6,7 +6,7 @@ use reqwest::header::HeaderMap;
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
 
-use super::{Gatherer, UNNAMED, all, list, text, url};
+use super::{Gatherer, UNNAMED, all, text, url};
 use crate::scores::pulling::outcome::{Account, Found, Profile, Stop};
 use crate::scores::pulling::session::{Reply, Session};
 

@@ -3,6 +3,7 @@
 mod bad_days;
 mod networks;
 mod politeness;
+mod published;
 
 use perkgate::foundation::ids::SourceName;
 use perkgate::scores::ScoreError;

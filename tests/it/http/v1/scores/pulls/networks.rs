@@ -29,31 +29,22 @@ async fn begin(admin: &Client, connector: &str, service: &Elsewhere) {
 }
 
 fn bluesky(asked: &Asked) -> Reply {
-    let post = |key: &str, at: &str, author: &str| {
-        json!({"post": {"uri": format!("at://did:plc:ada/app.bsky.feed.post/{key}"), "cid": "bafy", "author": {"did": author, "handle": "ada.test"},
-               "record": {}, "indexedAt": at, "likeCount": 700, "repostCount": 20, "replyCount": 3, "quoteCount": 1}})
-    };
     if asked.target.starts_with("/xrpc/app.bsky.actor.getProfiles?") {
-        let mut profiles = Vec::new();
-        if asked.target.contains("did%3Aplc%3Aada") {
-            profiles.push(json!({"did": "did:plc:ada", "handle": "ada.test", "followersCount": 1200, "followsCount": 3, "postsCount": 44,
-                                 "description": "Engines"}));
-        }
-        // The counts are optional.
-        if asked.target.contains("shy.test") {
-            profiles.push(json!({"did": "did:plc:shy", "handle": "shy.test"}));
-        }
-        return Reply::json(&json!({"profiles": profiles}));
+        let mut listed: Value = serde_json::from_str(include_str!("../../../../../clients/networks/bluesky-profiles.json")).unwrap();
+        let profiles = listed["profiles"].as_array_mut().unwrap();
+        profiles.retain(|it| {
+            let (did, handle) = (it["did"].as_str().unwrap().replace(':', "%3A"), it["handle"].as_str().unwrap());
+            asked.target.contains(&did) || asked.target.contains(handle)
+        });
+        return Reply::json(&listed);
     }
-    if asked.target.contains("did%3Aplc%3Ashy") {
-        return Reply::json(&json!({"feed": []}));
-    }
-    if asked.target.contains("cursor=2") {
+    let json = |text: &str| Reply::of(200, "application/json; charset=utf-8", text);
+    match () {
+        () if asked.target.contains("did%3Aplc%3Ashy") => json(r#"{"feed": []}"#),
         // Older than what counts: nothing is read behind it.
-        return Reply::json(&json!({"feed": [post("3", "2011-01-01T00:00:00Z", "did:plc:ada")], "cursor": "3"}));
+        () if asked.target.contains("cursor=2") => json(include_str!("../../../../../clients/networks/bluesky-feed-end.json")),
+        () => json(include_str!("../../../../../clients/networks/bluesky-feed.json")),
     }
-    let feed = [post("1", "2012-05-08T10:00:00Z", "did:plc:ada"), post("2", "2012-05-01T10:00:00Z", "did:plc:ada"), post("9", "2012-05-08T10:00:00Z", "did:plc:eve")];
-    Reply::json(&json!({"feed": feed, "cursor": "2"}))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -167,13 +158,13 @@ async fn mastodon_is_found_by_webfinger_and_a_closed_instance_says_nothing() {
 }
 
 fn github(asked: &Asked) -> Reply {
+    let json = |text: &str| Reply::of(200, "application/json; charset=utf-8", text);
     match asked.target.split('?').next().unwrap() {
-        "/users/ada" => Reply::json(&json!({"login": "ada", "id": 1, "followers": 77, "following": 1, "public_repos": 2, "public_gists": 0, "bio": null})).with("etag", "W/\"a\""),
-        "/users/ada/repos" if asked.target.contains("page=2") => Reply::json(&json!([
-            {"full_name": "ada/old", "fork": false, "pushed_at": "2010-01-01T00:00:00Z", "stargazers_count": 5, "forks_count": 1}])),
-        "/users/ada/repos" => Reply::json(&json!([
-            {"full_name": "ada/engine", "fork": false, "pushed_at": "2012-05-01T00:00:00Z", "stargazers_count": 300, "forks_count": 12},
-            {"full_name": "ada/copied", "fork": true, "pushed_at": "2012-05-01T00:00:00Z", "stargazers_count": 9, "forks_count": 1}]))
+        "/users/ada" => json(include_str!("../../../../../clients/networks/github-user.json")).with("etag", "W/\"a\""),
+        "/users/ada/repos" if asked.target.contains("page=2") => {
+            json(include_str!("../../../../../clients/networks/github-repos-end.json"))
+        }
+        "/users/ada/repos" => json(include_str!("../../../../../clients/networks/github-repos.json"))
             .with("link", "<https://api.github.com/user/1/repos?page=2>; rel=\"next\""),
         _ => Reply::status(404),
     }
