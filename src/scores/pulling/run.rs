@@ -92,8 +92,6 @@ impl PullRun {
                 Ok(None)
             }
             Err(Stop::Wait(until, wait)) => {
-                self.report.waits_until = Some(until);
-                self.report.wait = Some(wait.as_str());
                 self.end(Some((until, wait.as_str()))).await?;
                 Ok(None)
             }
@@ -294,6 +292,11 @@ impl PullRun {
     /// Writes down how it went, and gives the lease back.
     async fn end(&mut self, wait: Option<(Timestamp, &'static str)>) -> Result<(), ScoreError> {
         self.is_over = true;
+        // Its last answer may have said that nothing is left, though nobody is due any more.
+        let spent = self.session.spent.map(|until| (until, Wait::BackingOff.as_str()));
+        let wait = wait.or(spent);
+        self.report.waits_until = wait.map(|(until, _)| until);
+        self.report.wait = wait.map(|(_, word)| word);
         self.report.requests = self.session.requests;
         self.report.fault = self.report.fault.take().or_else(|| self.session.fault.clone());
         let state = RunState {

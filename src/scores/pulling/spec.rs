@@ -169,11 +169,8 @@ impl Pull {
     /// Every fault, pointed at from the declaration.
     pub fn read(given: &PullSpec) -> Result<(Self, PullSpec), Vec<FieldError>> {
         let mut faults = Vec::new();
-        let filled = presets::filled(given).unwrap_or_else(|fault| {
-            faults.push(fault);
-            given.clone()
-        });
-        let connector = connector_of(&filled, &mut faults);
+        let filled = presets::filled(given).map_err(|fault| vec![fault])?;
+        let connector = connector_of(&filled).map_err(|fault| vec![fault])?;
         let this = Self {
             connector,
             network: network_of(connector, &filled, &mut faults),
@@ -201,12 +198,11 @@ impl Pull {
     }
 }
 
-fn connector_of(spec: &PullSpec, faults: &mut Vec<FieldError>) -> Connector {
-    let Some(name) = &spec.connector else { return Connector::Json };
-    Connector::ALL.into_iter().find(|it| it.as_str() == name).unwrap_or_else(|| {
+fn connector_of(spec: &PullSpec) -> Result<Connector, FieldError> {
+    let Some(name) = &spec.connector else { return Ok(Connector::Json) };
+    Connector::ALL.into_iter().find(|it| it.as_str() == name).ok_or_else(|| {
         let names = Connector::ALL.map(Connector::as_str).join(", ");
-        faults.push(FieldError::at("/connector", "unknown_value", format!("the connectors are {names}")));
-        Connector::Json
+        FieldError::at("/connector", "unknown_value", format!("the connectors are {names}"))
     })
 }
 

@@ -117,7 +117,7 @@ async fn a_name_that_changes_its_answer_leads_nowhere_that_was_not_looked_at() {
     let service = Elsewhere::start(|_| Reply::json(&json!({"of": "one"}))).await;
     let metadata: SocketAddr = "169.254.169.254:80".parse().unwrap();
     let public: SocketAddr = "8.8.8.8:443".parse().unwrap();
-    let get = async |outgoing: &Outgoing, url: &str| outgoing.get(&url.parse().unwrap(), Default::default()).await;
+    let get = async |outgoing: &Outgoing, url: &str| outgoing.get(&url.parse().unwrap(), reqwest::header::HeaderMap::new()).await;
 
     // The connection goes where the look-up that was judged said: no other look-up knows this name.
     let name = format!("http://scores.example:{}/", service.address.port());

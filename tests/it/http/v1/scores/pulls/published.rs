@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use crate::support::shell::output;
+use crate::http::generated_clients::output;
 use crate::support::toolchains::{Toolchains, sources};
 
 #[test]
