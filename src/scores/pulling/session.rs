@@ -145,7 +145,7 @@ impl Session {
             200 => self.judge_body(host, headers, &body),
             304 => {
                 self.succeeded("unchanged");
-                self.spent = limits::spent_until(&headers, None, now);
+                self.hear(host, limits::spent_until(&headers, None, now));
                 Ok(Some(Reply::Unchanged))
             }
             429 => self.back_off(host, limits::refused_until(&headers, now)),
@@ -183,7 +183,7 @@ impl Session {
             return self.failed(host, "its answer can't be read as JSON");
         };
         self.succeeded("answered");
-        self.spent = limits::spent_until(&headers, Some(&body), self.now());
+        self.hear(host, limits::spent_until(&headers, Some(&body), self.now()));
         let etag = headers.get(ETAG).and_then(|it| it.to_str().ok()).filter(|it| it.len() <= 200).map(str::to_owned);
         Ok(Some(Reply::Json { body, headers, etag }))
     }
@@ -196,6 +196,15 @@ impl Session {
         self.count(outcome);
         self.failures = 0;
         self.answered_at = Some(self.now());
+    }
+
+    /// Hears that nothing more may be asked for a while: of the service, or of the one host of many.
+    fn hear(&mut self, host: &str, spent: Option<Timestamp>) {
+        if spent.is_some() && self.pull.connector.has_many_hosts() {
+            self.hosts.insert(host.to_owned(), HOST_BREAKER);
+        } else {
+            self.spent = spent;
+        }
     }
 
     fn back_off(&mut self, host: &str, until: Timestamp) -> Result<Option<Reply>, Stop> {
