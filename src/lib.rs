@@ -24,7 +24,7 @@
 //! | room | what it is |
 //! |---|---|
 //! | [`foundation`] | words and numbers that everyone uses: time, ids, exact decimals, strict JSON and YAML |
-//! | [`telemetry`], [`database`], [`redis_link`], [`outbound`], [`settings`] | technology without business words |
+//! | [`telemetry`], [`database`], [`redis_link`], [`outbound`], [`outgoing`], [`settings`] | technology without business words |
 //! | [`rules`] | the language of rules: read, linted, compared, described; pure |
 //! | [`decision`] | from a rule, facts and an instant to a decision with its reasons; pure |
 //! | [`scoring`] | from a person's signals and a frozen model to a score that explains itself; pure |
@@ -55,6 +55,7 @@ pub mod http;
 pub mod keyring;
 pub mod ledger;
 pub mod outbound;
+pub mod outgoing;
 pub mod perks;
 pub mod redis_link;
 pub mod rules;

@@ -191,8 +191,10 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, Cli
             let (format, feed) = (format_of(format, &file)?, FeedFile::open(file)?);
             let report = invocation.with_gateway(Needs::Existing, async |gateway| {
                 let (merchant, source) = whose(gateway, &merchant, &source).await?;
-                if source.kind == SourceKind::Computed {
-                    return Err(ScoreError::Computed(source.name).into());
+                match source.kind {
+                    SourceKind::Push => {}
+                    SourceKind::Computed => return Err(ScoreError::Computed(source.name).into()),
+                    SourceKind::Pull => return Err(ScoreError::Pulled(source.name).into()),
                 }
                 let config = ImportConfig { merchant, source, format, clock: gateway.clock.clone() };
                 let (keyring, merchant) = (gateway.keyring.clone(), config.merchant.clone());

@@ -42,13 +42,14 @@ use crate::foundation::ids::PerkSlug;
 use crate::keyring::{Keyring, KeyringError, MasterKey};
 use crate::ledger::entry::Actor;
 use crate::ledger::{Ledger, PublishedKeys, WriterContext};
+use crate::outgoing::Outgoing;
 use crate::perks::catalog::Catalog;
 use crate::perks::error::PerkError;
 use crate::perks::keys::OnSite;
 use crate::perks::observed_attributes::ObservedAttributes;
 use crate::redis_link::{Heard, RedisConfig, RedisFault, RedisLink, RedisLinkError, Subscription};
 use crate::scores::cache::{CacheConfig, ScoreCache};
-use crate::scores::{Enrolments, Scores};
+use crate::scores::{Enrolments, Pulls, Scores};
 use crate::settings::{self, Settings, master_key};
 use crate::tokens::Verifier;
 
@@ -69,6 +70,7 @@ pub struct Gateway {
     pub catalog: Catalog,
     pub scores: Scores,
     pub enrolments: Arc<Enrolments>,
+    pub pulls: Pulls,
     pub checker: Checker,
     pub redeemer: Redeemer,
     pub floor: Floor,
@@ -163,6 +165,7 @@ impl Gateway {
         let cache = cache_of(&cache, redis.as_ref(), &keyring, &clock, &entropy);
         let scores = Scores::new(database.clone(), cache).guarded(ledger.clone(), entropy.clone());
         let enrolments = Arc::new(Enrolments::beside(&scores, ledger.clone(), context));
+        let pulls = pulls_of(&settings, &scores, &enrolments);
         let epochs_heard = redis.as_ref().map(|link| hear_epochs(link, &directory, &catalog, &keys, handle));
         let issuer_url: Arc<str> = issuer_url.into();
         let checker = Checker {
@@ -210,6 +213,7 @@ impl Gateway {
             catalog,
             scores,
             enrolments,
+            pulls,
             checker,
             redeemer,
             floor,
@@ -235,6 +239,7 @@ impl Gateway {
         tasks.spawn(self.scores.attributes().clone().sweep(self.clock.clone(), cancel.clone()));
         tasks.spawn(self.scores.clone().keep_computing(self.clock.clone(), cancel.clone()));
         tasks.spawn(self.scores.clone().tend_held(self.clock.clone(), cancel.clone()));
+        tasks.spawn(self.pulls.clone().keep_pulling(cancel.clone()));
         tasks.spawn(Enrolments::clone(&self.enrolments).sweep(cancel.clone()));
         tasks.spawn(self.directory.clone().keep_writing_uses(cancel.clone()));
         tasks.spawn(self.directory.clone().sweep_accounts(cancel.clone()));
@@ -290,6 +295,12 @@ impl Gateway {
     pub fn redis_fault(&self) -> Option<RedisFault> {
         self.redis.as_ref().and_then(RedisLink::fault)
     }
+}
+
+/// What fetches scores and signals, within what the settings allow.
+fn pulls_of(settings: &Settings, scores: &Scores, enrolments: &Arc<Enrolments>) -> Pulls {
+    let outgoing = Outgoing::new(settings.pulling.bounds());
+    Pulls::new(scores.clone(), enrolments.clone(), outgoing, settings.pulling.secrets_dir.clone())
 }
 
 /// The database, with all migrations.

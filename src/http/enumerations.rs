@@ -28,6 +28,8 @@ use crate::rules::declared::{TYPES, type_name};
 use crate::rules::tier::guests::Over;
 use crate::scores::enrolment::account::{AccountState as StateOfAccount, Proof as ProofOfAccount};
 use crate::scores::held::{HeldKind as KindOfHeld, HeldState as StateOfHeld};
+use crate::scores::pulling::spec::Connector as PulledBy;
+use crate::scores::pulling::views::PullStatus as StatusOfPull;
 use crate::scores::score::SourceKind as KindOfSource;
 use crate::scoring::model::Measure as MeasureOfSignal;
 use crate::scoring::signs::SignKind as KindOfSign;
@@ -94,6 +96,10 @@ enumerations! {
     ModelStatus = words(&StatusOfModel::ALL.map(StatusOfModel::as_str));
     /// The way in which scores of a source come about.
     SourceKind = words(&KindOfSource::ALL.map(KindOfSource::as_str));
+    /// Where a source that is fetched is asked: `json` for a score from any JSON, the others for signals.
+    Connector = words(&PulledBy::ALL.map(PulledBy::as_str));
+    /// What a source that is fetched does now.
+    PullStatus = words(&StatusOfPull::ALL.map(StatusOfPull::as_str));
     /// The declared purpose of a perk.
     Purpose = words(&Declared::ALL.map(Declared::as_str));
     /// Where a referral is. One about a person who was erased meanwhile is `denied`.

@@ -219,8 +219,12 @@ impl From<ScoreError> for Problem {
             ScoreError::Source(SourceFault::Reserved) | ScoreError::SourceExists(_) => {
                 Self::new(Kind::from(&error), "There is a source of this name already.")
             }
+            ScoreError::Unfit(faults) => Self::invalid(faults.clone()),
             ScoreError::Computed(_)
             | ScoreError::NotComputed(_)
+            | ScoreError::Pulled(_)
+            | ScoreError::NotPulled(_)
+            | ScoreError::NoSecret(_)
             | ScoreError::UnderWay
             | ScoreError::Held(_)
             | ScoreError::NotHeld

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::score::{ScoreFault, SourceFault};
 use crate::database::DatabaseError;
+use crate::foundation::field_error::FieldError;
 use crate::foundation::ids::SourceName;
 use crate::ledger::LedgerError;
 
@@ -18,6 +19,14 @@ pub enum ScoreError {
     SourceExists(SourceName),
     #[error("the source `{0}` is computed: nobody else writes its scores")]
     Computed(SourceName),
+    #[error("the source `{0}` is fetched: nobody else writes its scores")]
+    Pulled(SourceName),
+    #[error("there is no source `{0}` that is fetched")]
+    NotPulled(SourceName),
+    #[error("the declaration of the source doesn't fit")]
+    Unfit(Vec<FieldError>),
+    #[error("`{0}` needs a key, and the operator has put none where `pull_secrets_dir` says")]
+    NoSecret(SourceName),
     #[error("there is no computed source `{0}`; `perkgate source create NAME --computed` makes one")]
     NotComputed(SourceName),
     #[error("another run of this source is under way, and does the same; one that was cut off is over within a minute")]
@@ -48,6 +57,10 @@ impl ScoreError {
             | Self::SourceExists(_)
             | Self::Computed(_)
             | Self::NotComputed(_)
+            | Self::Pulled(_)
+            | Self::NotPulled(_)
+            | Self::Unfit(_)
+            | Self::NoSecret(_)
             | Self::UnderWay
             | Self::Held(_)
             | Self::NotHeld

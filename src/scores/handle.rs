@@ -360,7 +360,7 @@ pub(super) fn make_source(
 
 fn source_created(merchant: MerchantId, actor: Actor, source: &Source) -> EventDraft {
     let facts = WrittenFacts::of(&SourceCreated {
-        kind: (source.kind == SourceKind::Computed).then(|| source.kind.as_str().into()),
+        kind: (source.kind != SourceKind::Push).then(|| source.kind.as_str().into()),
         maximum: source.maximum,
         minimum: source.minimum,
         model: source.model.as_deref().map(Into::into),

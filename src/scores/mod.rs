@@ -6,6 +6,7 @@
 //! - `lookups`: what the caches lack, asked of the database together; `gathering`: how questions come together
 //! - `attributes`: what else is kept of people, in the same way
 //! - `computing`: scores from signals by a model; `history`: the values that scores had, day by day
+//! - `pulling`: scores and signals fetched from where they are
 //! - `klout_ids`: by which numbers clients of Klout's API know people
 //! - `enrolment`: the people who are scored by what is known of them; `signals`: what is known
 //! - `held`: feeds and runs that would move too many people too far
@@ -21,7 +22,7 @@
 //! knows a name, and no error repeats one.
 //!
 //! Who locks several rows of this room does so in the order of `subjects`, `enrolments` (people in the order of their
-//! references), `linked_accounts`, `ended_links`, `signals`, `heard_networks`, `sources`, `score_due`,
+//! references), `linked_accounts`, `ended_links`, `pulled_accounts`, `signals`, `heard_networks`, `sources`, `score_due`,
 //! `held_feeds`, `held_scores`, `scores`, `score_history`, `klout_ids`, attributes,
 //! `epochs`; a run holds its lease first.
 //!
@@ -50,6 +51,7 @@ pub mod lines;
 mod lookups;
 pub mod memory;
 mod pending;
+pub mod pulling;
 pub mod redis;
 pub mod rows;
 pub mod score;
@@ -65,6 +67,7 @@ pub use error::ScoreError;
 pub use freshness::Freshness;
 pub use handle::Scores;
 pub use import::{Import, ImportConfig, ImportReport, LineError};
+pub use pulling::Pulls;
 pub use rows::{Format, LineFault};
 pub use score::{PutOutcome, Score, Source};
 pub use store::find_source;

@@ -22,18 +22,21 @@ pub const KLOUT: &str = "klout";
 pub enum SourceKind {
     /// Feeders write them.
     Push,
+    /// They, or signals, are fetched from where they are.
+    Pull,
     /// They are computed from the signals of people who are enrolled.
     Computed,
 }
 
 impl SourceKind {
-    pub const ALL: [Self; 2] = [Self::Push, Self::Computed];
+    pub const ALL: [Self; 3] = [Self::Push, Self::Pull, Self::Computed];
 
     /// The wire form.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Push => "push",
+            Self::Pull => "pull",
             Self::Computed => "computed",
         }
     }
@@ -132,6 +135,19 @@ impl Source {
     pub fn computed(name: SourceName, refresh: Option<Period>, model: String) -> Result<Self, SourceFault> {
         let pushed = Self::new(name, Decimal::from_whole(1), Decimal::from_whole(100), refresh)?;
         Ok(Self { kind: SourceKind::Computed, model: Some(model), ..pushed })
+    }
+
+    /// A merchant's own source that is fetched.
+    ///
+    /// # Errors
+    /// [`SourceFault`].
+    pub fn pulled(
+        name: SourceName,
+        minimum: Decimal,
+        maximum: Decimal,
+        refresh: Option<Period>,
+    ) -> Result<Self, SourceFault> {
+        Ok(Self { kind: SourceKind::Pull, ..Self::new(name, minimum, maximum, refresh)? })
     }
 
     /// Checks that `score` may be taken at `now`.

@@ -1,7 +1,7 @@
 //! Settings: the only reader of the environment and of settings files.
 //!
 //! - `table`: every setting with its name, default and help; `sections`: their values, read and judged
-//! - `sources`: flags, variables, files and defaults, and which one wins; `parse`: texts into values
+//! - `pulling`: the section of what is fetched; `sources`: flags, variables, files and defaults, and which one wins; `parse`: texts into values
 //! - `master_key`, `open_files`: where the master key comes from, and how many connections the system allows
 //! - `error`: a wrong setting, with the text to write instead
 //!
@@ -13,12 +13,14 @@ pub mod error;
 pub mod master_key;
 pub mod open_files;
 mod parse;
+mod pulling;
 mod sections;
 mod sources;
 pub mod table;
 
 pub use error::{Origin, SettingError};
 pub use parse::{Network, is_in_the_open};
+pub use pulling::Pulling;
 pub use sections::{Anchors, Bounds, OpenId, Rates, Redis, Server, Storage, StreamBounds, Timeouts};
 pub use sources::Sources;
 
@@ -41,6 +43,7 @@ pub struct Settings {
     pub anchors: Anchors,
     /// None without an `oidc_issuer`.
     pub openid: Option<OpenId>,
+    pub pulling: Pulling,
     pub rates: Rates,
     pub bounds: Bounds,
     pub timeouts: Timeouts,
@@ -63,17 +66,36 @@ impl Settings {
         let redis = Redis::read(&mut reader);
         let anchors = Anchors::read(&mut reader);
         let openid = OpenId::read(&mut reader);
+        let pulling = Pulling::read(&mut reader);
         let rates = Rates::read(&mut reader);
         let bounds = Bounds::read(&mut reader);
         let timeouts = Timeouts::read(&mut reader);
         let merchant = reader.get(&table::MERCHANT, str::parse);
         let Reader { errors, origins, .. } = reader;
-        match (server, logs, storage, anchors, rates, bounds, timeouts) {
-            (Some(server), Some(logs), Some(storage), Some(anchors), Some(rates), Some(bounds), Some(timeouts))
-                if errors.is_empty() =>
-            {
-                Ok(Self { server, logs, storage, redis, anchors, openid, rates, bounds, timeouts, merchant, origins })
-            }
+        match (server, logs, storage, anchors, pulling, rates, bounds, timeouts) {
+            (
+                Some(server),
+                Some(logs),
+                Some(storage),
+                Some(anchors),
+                Some(pulling),
+                Some(rates),
+                Some(bounds),
+                Some(timeouts),
+            ) if errors.is_empty() => Ok(Self {
+                server,
+                logs,
+                storage,
+                redis,
+                anchors,
+                openid,
+                pulling,
+                rates,
+                bounds,
+                timeouts,
+                merchant,
+                origins,
+            }),
             _ => Err(errors),
         }
     }

@@ -292,8 +292,29 @@ pub const OIDC_SECOND_FACTOR: Setting = Setting::with_default(
     "Whether who comes from the provider is also asked for the code of an account that has a second factor here.",
 );
 
+pub const PULL_TIMEOUT: Setting = Setting::with_default(
+    "pull_timeout",
+    "20s",
+    "How long a service may take for one answer, from the look-up of its name to the last byte, when scores or signals are fetched.",
+);
+pub const PULL_ALLOWED_HOSTS: Setting = Setting::optional(
+    "pull_allowed_hosts",
+    "scores.internal, 127.0.0.1:9000",
+    "Hosts that may be fetched from although they are in a private network, or without TLS. Without it, only those of the public internet.",
+);
+pub const PULL_SECRETS_DIR: Setting = Setting::optional(
+    "pull_secrets_dir",
+    "/run/secrets/perkgate",
+    "A directory with the keys of services that scores and signals are fetched from: a file MERCHANT.SOURCE for each source that needs one.",
+);
+pub const PULL_CONTACT: Setting = Setting::optional(
+    "pull_contact",
+    "mailto:ops@example.com",
+    "How services reach the operator: it stands in the User-Agent of what is fetched, as Wikipedia asks.",
+);
+
 /// Every setting, in the order in which they are explained.
-pub const TABLE: [&Setting; 47] = [
+pub const TABLE: [&Setting; 51] = [
     &LISTEN,
     &ISSUER,
     &LOG_ORIGIN,
@@ -321,6 +342,10 @@ pub const TABLE: [&Setting; 47] = [
     &OIDC_CLIENT_SECRET,
     &OIDC_LABEL,
     &OIDC_SECOND_FACTOR,
+    &PULL_TIMEOUT,
+    &PULL_ALLOWED_HOSTS,
+    &PULL_SECRETS_DIR,
+    &PULL_CONTACT,
     &RATE_PER_KEY,
     &RATE_FAILED_KEYS,
     &RATE_LINKS,

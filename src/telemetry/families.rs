@@ -264,6 +264,22 @@ pub static ANCHOR_ROUNDS: Family = Family::new(
     "Attempts to take signed log heads outside, where there were any, by target and outcome.",
 );
 
+pub static PULL_REQUESTS: Family = Family::new(
+    "perkgate_pull_requests_total",
+    Counter,
+    &[
+        label("connector", &["json", "bluesky", "mastodon", "youtube", "github", "stack-exchange", "wikipedia"]),
+        label("outcome", &["answered", "unchanged", "unknown", "missing", "backing_off", "failed", "retried"]),
+    ],
+    "Requests sent for scores and signals that are fetched, by connector and outcome.",
+);
+pub static PULLS_WAITING: Family = Family::new(
+    "perkgate_pulls_waiting",
+    Gauge,
+    &[label("reason", &["budget_spent", "backing_off", "failing"])],
+    "Sources that are fetched and for which nothing is sent for now, by the reason; as this replica saw at its last look.",
+);
+
 pub static TOKEN_KEY_AGE: Family = Family::new(
     "perkgate_token_key_age_seconds",
     Gauge,
@@ -304,7 +320,7 @@ pub static LOG_LINES_LOST: Family = Family::new(
 );
 
 /// Every family that the gateway exports.
-pub static FAMILIES: [&Family; 37] = [
+pub static FAMILIES: [&Family; 39] = [
     &BUILD_INFO,
     &HTTP_REQUESTS,
     &HTTP_REQUEST_DURATION,
@@ -336,6 +352,8 @@ pub static FAMILIES: [&Family; 37] = [
     &LOG_EVENTS,
     &HELD_FEEDS,
     &ANCHOR_ROUNDS,
+    &PULL_REQUESTS,
+    &PULLS_WAITING,
     &TOKEN_KEY_AGE,
     &READINESS_REASON,
     &DATABASE_UP,
@@ -362,8 +380,21 @@ mod tests {
             assert!(!matches!(kind, Histogram(_)) || has_unit, "{name}");
             for label in *labels {
                 let allowed = [
-                    "active", "decision", "listener", "method", "outcome", "pool", "reason", "route", "state",
-                    "status", "step", "target", "tier", "version",
+                    "active",
+                    "connector",
+                    "decision",
+                    "listener",
+                    "method",
+                    "outcome",
+                    "pool",
+                    "reason",
+                    "route",
+                    "state",
+                    "status",
+                    "step",
+                    "target",
+                    "tier",
+                    "version",
                 ];
                 assert!(allowed.contains(&label.name), "{name}: whom could {} name?", label.name);
             }

@@ -83,10 +83,13 @@ impl From<&AccessError> for Kind {
 impl From<&ScoreError> for Kind {
     fn from(error: &ScoreError) -> Self {
         match error {
-            ScoreError::Score(_) | ScoreError::Source(SourceFault::EmptyScale) | ScoreError::Computed(_) => {
-                Self::InvalidRequest
-            }
-            ScoreError::NotComputed(_) | ScoreError::NotHeld => Self::NotFound,
+            ScoreError::Score(_)
+            | ScoreError::Source(SourceFault::EmptyScale)
+            | ScoreError::Computed(_)
+            | ScoreError::Pulled(_)
+            | ScoreError::Unfit(_)
+            | ScoreError::NoSecret(_) => Self::InvalidRequest,
+            ScoreError::NotComputed(_) | ScoreError::NotPulled(_) | ScoreError::NotHeld => Self::NotFound,
             ScoreError::HeldDecided(_) | ScoreError::Held(_) => Self::AlreadyDecided,
             ScoreError::UnderWay => Self::TooManyRuns,
             ScoreError::Source(SourceFault::Reserved) | ScoreError::SourceExists(_) => Self::AlreadyExists,

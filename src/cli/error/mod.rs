@@ -165,7 +165,7 @@ pub enum CliError {
     #[error(transparent)]
     Perk(PerkError),
     #[error(transparent)]
-    Score(#[from] ScoreError),
+    Score(ScoreError),
     /// Nothing of the pass is repeated.
     #[error("{0}")]
     BoardingPass(PassError),

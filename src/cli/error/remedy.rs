@@ -52,6 +52,10 @@ pub(crate) fn of_score(error: &ScoreError) -> Option<String> {
             Some(format!("another name; `{}` is there for every merchant", Source::klout().name))
         }
         ScoreError::Source(SourceFault::EmptyScale) => Some("--min 1 --max 1000".to_owned()),
+        ScoreError::NoSecret(source) => {
+            Some(format!("the file MERCHANT.{source} with the key in the directory of PERKGATE_PULL_SECRETS_DIR"))
+        }
+        ScoreError::NotPulled(_) => Some("`perkgate source list` shows which are fetched".to_owned()),
         ScoreError::SourceExists(_) => Some("`perkgate source list --merchant SLUG` shows its scale".to_owned()),
         _ => None,
     }

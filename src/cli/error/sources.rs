@@ -28,6 +28,15 @@ impl From<PerkError> for CliError {
     }
 }
 
+impl From<ScoreError> for CliError {
+    fn from(error: ScoreError) -> Self {
+        match error {
+            ScoreError::Unfit(faults) => Self::Faulty(faults),
+            other => Self::Score(other),
+        }
+    }
+}
+
 impl From<ModelError> for CliError {
     fn from(error: ModelError) -> Self {
         match error {

@@ -163,6 +163,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("source guard", &["perkgate source guard klout --share 0.2 --points 10"]),
     ("source held", &["perkgate source held klout --merchant cathay"]),
     ("source list", &["perkgate source list --merchant cathay"]),
+    ("source pull", &["perkgate source pull bluesky --merchant cathay"]),
     ("source release", &["perkgate source release klout hld_019abf3e5c1f7d0a8e4b2f6c1d3a5b70"]),
     (
         "subject confirm",

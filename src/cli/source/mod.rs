@@ -1,8 +1,11 @@
-//! `perkgate source`: makes and lists the sources that scores come from, and decides about what is held of them.
+//! `perkgate source`: makes, lists and fetches the sources that scores come from, and decides about what is held of them.
 
 pub(in crate::cli) mod held;
+mod pull;
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 
 use clap::Subcommand;
 use serde::Serialize;
@@ -16,6 +19,7 @@ use crate::foundation::ids::{HeldFeedId, SourceName};
 use crate::foundation::period::Period;
 use crate::scores::Source;
 use crate::scores::held::HeldDecision;
+use crate::scores::pulling::views::PullState;
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -33,17 +37,34 @@ enum Action {
         #[command(flatten)]
         merchant: MerchantFlag,
         /// The lowest score there is, with up to three decimals.
-        #[arg(long, value_name = "N", allow_negative_numbers = true, required_unless_present = "computed")]
+        #[arg(long, value_name = "N", allow_negative_numbers = true, required_unless_present_any = ["computed", "pull"])]
         min: Option<Decimal>,
         /// The highest score there is.
-        #[arg(long, value_name = "N", allow_negative_numbers = true, required_unless_present = "computed")]
+        #[arg(long, value_name = "N", allow_negative_numbers = true, required_unless_present_any = ["computed", "pull"])]
         max: Option<Decimal>,
         /// Computed from the signals of people who are enrolled, by the shipped model, from 1 to 100.
         #[arg(long, conflicts_with_all = ["min", "max"])]
         computed: bool,
+        /// Fetched as this file (JSON or YAML) says: a connector that brings signals, or a URL and where its scores stand.
+        #[arg(long, value_name = "FILE", conflicts_with = "computed")]
+        pull: Option<PathBuf>,
         /// How often its scores are renewed, such as P1D: rules that count on fresher ones are warned of.
         #[arg(long, value_name = "DURATION")]
         refresh: Option<Period>,
+    },
+    /// Fetch the scores or signals of a source for the accounts that are due.
+    ///
+    /// A gateway that serves does so by itself, every minute. Broken off, it goes on where it was when it is run again. While
+    /// the day's requests are spent, or the service asks for patience, nothing is sent.
+    Pull {
+        /// A source that is fetched.
+        #[arg(value_name = "SOURCE")]
+        source: SourceName,
+        #[command(flatten)]
+        merchant: MerchantFlag,
+        /// Ask about the next accounts only: one batch.
+        #[arg(long)]
+        once: bool,
     },
     /// List a merchant's sources.
     List {
@@ -101,12 +122,14 @@ struct SourceView {
     kind: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     model: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pull: Option<PullState>,
 }
 
 impl From<Source> for SourceView {
     fn from(source: Source) -> Self {
         let Source { name, minimum: min, maximum: max, refresh, kind, model, .. } = source;
-        Self { name, min, max, refresh, kind: kind.as_str(), model }
+        Self { name, min, max, refresh, kind: kind.as_str(), model, pull: None }
     }
 }
 
@@ -127,19 +150,27 @@ impl fmt::Display for Listed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rows = self.sources.iter().map(|it| {
             let refresh = it.refresh.map_or_else(String::new, |every| every.to_string());
-            [it.name.to_string(), it.min.to_string(), it.max.to_string(), refresh, it.kind.to_owned()]
+            let (status, left) = it.pull.as_ref().map_or_else(Default::default, |pull| {
+                (pull.status.replace('_', " "), format!("{} of {}", pull.budget_left, pull.budget))
+            });
+            [it.name.to_string(), it.min.to_string(), it.max.to_string(), refresh, it.kind.to_owned(), status, left]
         });
-        f.write_str(&table(["name", "min", "max", "refresh", "kind"], rows))
+        f.write_str(&table(["name", "min", "max", "refresh", "kind", "status", "requests left"], rows))
     }
 }
 
 pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, CliError> {
     match args.action {
-        Action::Create { source, merchant, min, max, computed: _, refresh } => {
+        Action::Create { source, merchant, min, max, computed: _, pull, refresh } => {
+            let spec = pull.map(|file| pull::read(&file)).transpose()?;
             let made = invocation.with_gateway(Needs::Existing, async |gateway| {
                 let merchant = once::merchant(gateway, &merchant).await?;
                 let (scores, now) = (&gateway.scores, gateway.clock.now());
                 let (ledger, merchant) = (&gateway.ledger, &merchant.id);
+                if let Some(spec) = &spec {
+                    let new = (source, min.zip(max), refresh);
+                    return Ok(gateway.pulls.create_source(ACTOR, merchant, new, spec).await?);
+                }
                 Ok(match min.zip(max) {
                     Some((min, max)) => {
                         scores.create_source(ledger, ACTOR, merchant, source, min, max, refresh, now).await?
@@ -150,11 +181,16 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, Cli
             invocation.output.show(&SourceView::from(made))?;
         }
         Action::List { merchant } => {
-            let sources = invocation.with_gateway(Needs::Existing, async |gateway| {
-                let merchant = once::merchant(gateway, &merchant).await?;
-                Ok(gateway.scores.list_sources(&merchant.id).await?)
+            let (sources, mut states) = invocation.with_gateway(Needs::Existing, async |gateway| {
+                let merchant = once::merchant(gateway, &merchant).await?.id;
+                let states: BTreeMap<String, PullState> = gateway.pulls.states(&merchant).await?;
+                Ok((gateway.scores.list_sources(&merchant).await?, states))
             })?;
-            invocation.output.show(&Listed { sources: sources.into_iter().map(SourceView::from).collect() })?;
+            let view = |source: Source| {
+                let pull = states.remove(source.name.as_str());
+                SourceView { pull, ..SourceView::from(source) }
+            };
+            invocation.output.show(&Listed { sources: sources.into_iter().map(view).collect() })?;
         }
         Action::Held { source, merchant } => return held::list(source.as_ref(), &merchant, invocation),
         Action::Release { source, held, merchant } => {
@@ -166,6 +202,7 @@ pub(super) fn run(args: Args, invocation: &Invocation) -> Result<Completion, Cli
         Action::Guard { source, merchant, share, points } => {
             return held::set_guard(source, &merchant, (share, points), invocation);
         }
+        Action::Pull { source, merchant, once } => pull::run(&source, &merchant, once, invocation)?,
     }
     Ok(Completion::Succeeded)
 }

@@ -18,6 +18,7 @@ use crate::foundation::period::Period;
 use crate::gateway::Gateway;
 use crate::scores::ScoreError;
 use crate::scores::held::{HeldFeed, HeldState};
+use crate::scores::pulling::views::PullState;
 use crate::scores::score::{Source, SourceKind};
 use crate::web::problem::{Problem, sentence};
 
@@ -44,6 +45,8 @@ pub(super) struct SourceView {
     pub kind: &'static str,
     /// Number of feeds and runs that wait for a person.
     pub held: usize,
+    /// How one that is fetched is doing; empty otherwise.
+    pub state: String,
 }
 
 impl SourceView {
@@ -55,8 +58,10 @@ impl SourceView {
             to: source.maximum.to_string(),
             kind: match source.kind {
                 SourceKind::Push => "pushed by feeds",
+                SourceKind::Pull => "fetched",
                 SourceKind::Computed => "computed from signals",
             },
+            state: String::new(),
             renewed: source.refresh.map_or_else(|| "not known".to_owned(), |period| format!("every {period}")),
         }
     }
@@ -99,14 +104,32 @@ impl SourcesPage {
         let merchant = &caller.merchant()?.id;
         let sources = gateway.scores.list_sources(merchant).await?;
         let held = gateway.scores.list_held(merchant, None).await?;
+        let states = gateway.pulls.states(merchant).await?;
+        let view = |source: &Source| {
+            let state = states.get(source.name.as_str()).map_or_else(String::new, words_of);
+            SourceView { state, ..SourceView::of(source, &held) }
+        };
         Ok(Self {
             frame: Frame::of("Sources", Section::Settings, caller.session(), gateway.clock.now()),
-            sources: sources.iter().map(|source| SourceView::of(source, &held)).collect(),
+            sources: sources.iter().map(view).collect(),
             renewals: RENEWALS.map(|(period, words)| (period, words, period == fields.refresh)).to_vec(),
             fields,
             faults,
         })
     }
+}
+
+/// How a source that is fetched is doing, in words.
+fn words_of(state: &PullState) -> String {
+    let status = match (state.status, state.waits_until) {
+        ("budget_spent", _) => "today’s requests are spent".to_owned(),
+        ("backing_off", Some(until)) => format!("the service asks for patience until {until:.0}"),
+        ("failing", Some(until)) => format!("it fails, and is asked again after {until:.0}"),
+        ("new", _) => "not fetched yet".to_owned(),
+        _ => state.last_run_at.map_or_else(String::new, |at| format!("last fetched {at:.0}")),
+    };
+    let fault = state.fault.as_ref().map_or_else(String::new, |fault| format!(". Last fault: {fault}"));
+    format!("{}: {status}. {} of {} requests left today{fault}", state.connector, state.budget_left, state.budget)
 }
 
 #[get("/sources")]

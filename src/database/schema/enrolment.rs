@@ -34,6 +34,7 @@ diesel::table! {
         sealed -> Binary,
         proof -> Text,
         linked_at -> BigInt,
+        proven_at -> Nullable<BigInt>,
     }
 }
 
@@ -174,5 +175,35 @@ diesel::table! {
         subject_ref -> Binary,
         value -> BigInt,
         observed_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    pulls (merchant_id, source) {
+        merchant_id -> Text,
+        source -> Text,
+        spec -> Text,
+        spent_day -> BigInt,
+        spent -> BigInt,
+        failures -> BigInt,
+        waits_until -> BigInt,
+        wait -> Nullable<Text>,
+        run_at -> Nullable<BigInt>,
+        answered_at -> Nullable<BigInt>,
+        fault -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    pulled_accounts (merchant_id, subject_ref, account_hash, source) {
+        merchant_id -> Text,
+        subject_ref -> Binary,
+        account_hash -> Binary,
+        source -> Text,
+        due_at -> BigInt,
+        answered_at -> Nullable<BigInt>,
+        etag -> Nullable<Text>,
+        missing_since -> Nullable<BigInt>,
+        fault -> Nullable<Text>,
     }
 }

@@ -9,7 +9,7 @@ pub use account::{account_links, account_recovery_codes, account_sessions, accou
 pub use desk::{clerks, devices, overrides, pin_guesses, referrals, subject_requests};
 pub use enrolment::{
     ended_links, enrolments, heard_networks, held_feeds, held_scores, klout_ids, leases, linked_accounts, model_graces,
-    models, score_due, score_history, signals, source_guards, source_models, sources,
+    models, pulled_accounts, pulls, score_due, score_history, signals, source_guards, source_models, sources,
 };
 pub use report::{report_heads, report_people, report_quarters};
 

@@ -88,11 +88,12 @@ impl Proof {
         }
     }
 
-    /// The state of an account that was linked at `linked_at` and has not been proven since.
+    /// The state of an account that was linked at `linked_at`, and found to be the person's or not.
     #[must_use]
-    pub fn state(self, linked_at: Timestamp, now: Timestamp) -> AccountState {
+    pub fn state(self, linked_at: Timestamp, is_proven: bool, now: Timestamp) -> AccountState {
         match self {
             Self::Vouched => AccountState::Proven,
+            Self::ProfileCode | Self::RelMe if is_proven => AccountState::Proven,
             Self::ProfileCode | Self::RelMe if now.duration_since(linked_at) < PROOF_STANDS => AccountState::Pending,
             Self::ProfileCode | Self::RelMe => AccountState::Failed,
         }

@@ -275,8 +275,10 @@ impl Enrolments {
         let name = format!("{}\0{}", account.network, account.account);
         let account_hash = person.secret.blinder().hash(b"account\0", name.as_bytes()).to_vec();
         let known = before.iter().find(|row| row.account_hash == account_hash && row.proof == account.proof.as_str());
-        let stands =
-            |row: &&AccountRow| account.proof.state(from_micros(row.linked_at), now) != account::AccountState::Failed;
+        let stands = |row: &&AccountRow| {
+            account.proof.state(from_micros(row.linked_at), row.proven_at.is_some(), now)
+                != account::AccountState::Failed
+        };
         if let Some(known) = known.filter(stands) {
             return Ok(known.clone());
         }
@@ -291,6 +293,7 @@ impl Enrolments {
             sealed: person.secret.seal_held(ACCOUNT, &sealed, &self.context.entropy),
             proof: account.proof.as_str().to_owned(),
             linked_at: now.as_microsecond(),
+            proven_at: None,
         })
     }
 }
@@ -322,7 +325,7 @@ pub(in crate::scores) fn is_enrolled(
 
 /// The networks on which an account is proven: only from there signals are taken and count.
 fn proven_networks(accounts: &[AccountRow]) -> BTreeSet<String> {
-    let proven = accounts.iter().filter(|row| row.proof == Proof::Vouched.as_str());
+    let proven = accounts.iter().filter(|row| row.proof == Proof::Vouched.as_str() || row.proven_at.is_some());
     proven.map(|row| row.network.clone()).collect()
 }
 
@@ -334,23 +337,30 @@ const fn consents_of(row: &EnrolmentRow) -> Consents {
     Consents { leaderboard: row.leaderboard_at.is_some(), comparison: row.comparison_at.is_some() }
 }
 
+/// An account, with its name and the code that is looked for.
+pub(in crate::scores) fn open_account(
+    row: &AccountRow,
+    secret: &SubjectSecret,
+    now: Timestamp,
+) -> Result<LinkedAccount, DatabaseError> {
+    let corrupt = |error: &dyn std::fmt::Display| DatabaseError::corrupt("linked account", error);
+    let plain = secret.open_held(ACCOUNT, &row.sealed).map_err(|e| corrupt(&e))?;
+    let SealedAccount { account, code } = serde_json::from_slice(&plain).map_err(|e| corrupt(&e))?;
+    let proof = Proof::ALL.into_iter().find(|it| it.as_str() == row.proof).ok_or_else(|| corrupt(&row.proof))?;
+    let linked_at = from_micros(row.linked_at);
+    let state = proof.state(linked_at, row.proven_at.is_some(), now);
+    let code = code.filter(|_| state == account::AccountState::Pending);
+    Ok(LinkedAccount { network: row.network.clone(), account, proof, state, code, linked_at })
+}
+
 fn opened(
     row: &EnrolmentRow,
     accounts: &[AccountRow],
     secret: &SubjectSecret,
     now: Timestamp,
 ) -> Result<Enrolment, DatabaseError> {
-    let open = |row: &AccountRow| {
-        let corrupt = |error: &dyn std::fmt::Display| DatabaseError::corrupt("linked account", error);
-        let plain = secret.open_held(ACCOUNT, &row.sealed).map_err(|e| corrupt(&e))?;
-        let SealedAccount { account, code } = serde_json::from_slice(&plain).map_err(|e| corrupt(&e))?;
-        let proof = Proof::ALL.into_iter().find(|it| it.as_str() == row.proof).ok_or_else(|| corrupt(&row.proof))?;
-        let linked_at = from_micros(row.linked_at);
-        let state = proof.state(linked_at, now);
-        let code = code.filter(|_| state == account::AccountState::Pending);
-        Ok(LinkedAccount { network: row.network.clone(), account, proof, state, code, linked_at })
-    };
-    let mut accounts = accounts.iter().map(open).collect::<Result<Vec<_>, DatabaseError>>()?;
+    let mut accounts =
+        accounts.iter().map(|row| open_account(row, secret, now)).collect::<Result<Vec<_>, DatabaseError>>()?;
     accounts.sort_by(|one, other| (&one.network, &one.account).cmp(&(&other.network, &other.account)));
     Ok(Enrolment { accounts, consents: consents_of(row), enrolled_at: from_micros(row.enrolled_at) })
 }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use diesel::prelude::*;
 
 use super::account::Proof;
-use crate::database::schema::{enrolments, linked_accounts, subjects};
+use crate::database::schema::{enrolments, linked_accounts, pulled_accounts, subjects};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::ids::MerchantId;
 use crate::foundation::subject::SubjectRef;
@@ -28,7 +28,7 @@ pub(super) struct EnrolmentRow {
 /// An account of theirs.
 #[derive(Debug, Clone, PartialEq, Eq, Insertable, Queryable, Selectable)]
 #[diesel(table_name = linked_accounts, treat_none_as_default_value = false)]
-pub(super) struct AccountRow {
+pub(in crate::scores) struct AccountRow {
     pub merchant_id: String,
     pub subject_ref: Vec<u8>,
     pub account_hash: Vec<u8>,
@@ -36,6 +36,7 @@ pub(super) struct AccountRow {
     pub sealed: Vec<u8>,
     pub proof: String,
     pub linked_at: i64,
+    pub proven_at: Option<i64>,
 }
 
 pub(super) fn find(
@@ -75,7 +76,7 @@ pub(in crate::scores) fn list_linked(
             .filter(linked_accounts::merchant_id.eq(merchant.as_str()))
             .filter(linked_accounts::subject_ref.eq_any(some))
             // As `gather.sql` says, too.
-            .filter(linked_accounts::proof.eq(Proof::Vouched.as_str()))
+            .filter(linked_accounts::proof.eq(Proof::Vouched.as_str()).or(linked_accounts::proven_at.is_not_null()))
             .select((linked_accounts::subject_ref, linked_accounts::network));
         linked.extend(theirs.load::<(Vec<u8>, String)>(conn)?);
     }
@@ -88,7 +89,7 @@ pub(super) fn delete(conn: &mut AnyConnection, merchant: &MerchantId, subject: &
 }
 
 /// The person's accounts, by network.
-pub(super) fn list_accounts(
+pub(in crate::scores) fn list_accounts(
     conn: &mut AnyConnection,
     merchant: &MerchantId,
     subject: &SubjectRef,
@@ -108,13 +109,46 @@ pub(super) fn replace_accounts(
     subject: &SubjectRef,
     rows: &[AccountRow],
 ) -> Result<()> {
-    delete_accounts(conn, merchant, subject)?;
+    delete_rows(conn, merchant, subject)?;
     crate::on_either!(conn, |c| diesel::insert_into(linked_accounts::table).values(rows).execute(c)?);
-    Ok(())
+    forget_pulled(conn, merchant, subject)
 }
 
 /// Deletes the person's accounts; how many there were.
 pub(super) fn delete_accounts(conn: &mut AnyConnection, merchant: &MerchantId, subject: &SubjectRef) -> Result<usize> {
+    let deleted = delete_rows(conn, merchant, subject)?;
+    forget_pulled(conn, merchant, subject)?;
+    Ok(deleted)
+}
+
+/// What sources were asked about accounts of the person that are linked no more.
+fn forget_pulled(conn: &mut AnyConnection, merchant: &MerchantId, subject: &SubjectRef) -> Result<()> {
+    let linked = linked_accounts::table
+        .filter(linked_accounts::merchant_id.eq(merchant.as_str()))
+        .filter(linked_accounts::subject_ref.eq(&subject.0[..]))
+        .select(linked_accounts::account_hash);
+    let unlinked = pulled_accounts::table
+        .filter(pulled_accounts::merchant_id.eq(merchant.as_str()))
+        .filter(pulled_accounts::subject_ref.eq(&subject.0[..]))
+        .filter(pulled_accounts::account_hash.ne_all(linked));
+    diesel::delete(unlinked).execute(conn)?;
+    Ok(())
+}
+
+/// Notes that an account is the person's, as its profile says; true if it was still to be proven.
+pub(in crate::scores) fn set_proven(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    (subject, account_hash): (&SubjectRef, &[u8]),
+    at: i64,
+) -> Result<bool> {
+    let row = linked_accounts::table
+        .find((merchant.as_str(), &subject.0[..], account_hash))
+        .filter(linked_accounts::proven_at.is_null());
+    Ok(diesel::update(row).set(linked_accounts::proven_at.eq(at)).execute(conn)? > 0)
+}
+
+fn delete_rows(conn: &mut AnyConnection, merchant: &MerchantId, subject: &SubjectRef) -> Result<usize> {
     let theirs = linked_accounts::table
         .filter(linked_accounts::merchant_id.eq(merchant.as_str()))
         .filter(linked_accounts::subject_ref.eq(&subject.0[..]));

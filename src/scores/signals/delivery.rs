@@ -177,6 +177,11 @@ impl Line {
 
     fn deliver(self, now: Timestamp, entropy: &Entropy) -> Result<(SubjectHandle, DeliveryKey, Delivery), LineFault> {
         let subject = self.subject.parse().map_err(LineFault::Subject)?;
+        let (key, delivery) = self.signal(now, entropy)?;
+        Ok((subject, key, delivery))
+    }
+
+    fn signal(self, now: Timestamp, entropy: &Entropy) -> Result<(DeliveryKey, Delivery), LineFault> {
         let signal = catalog::find(&self.network, &self.signal).map_err(|error| match error {
             UnknownSignal::Network { meant, .. } => LineFault::UnknownNetwork(meant),
             UnknownSignal::Signal { meant, .. } => LineFault::UnknownSignal(meant),
@@ -221,8 +226,28 @@ impl Line {
         }
         let key = DeliveryKey::of(&self, signal.kind, (at, seen_at, value), entropy);
         let Self { network, signal, by, object, .. } = self;
-        Ok((subject, key, Delivery { network, signal, counted_as, day: day_of(at), seen_at, by, object, value }))
+        Ok((key, Delivery { network, signal, counted_as, day: day_of(at), seen_at, by, object, value }))
     }
+}
+
+/// A running count or a level as it was seen at `seen_at`, held to the same as a line of a feed; `at` is the day of its object.
+pub(super) fn observed(
+    (network, signal): (&str, &str),
+    object: Option<&str>,
+    (at, seen_at): (Timestamp, Timestamp),
+    value: u64,
+    entropy: &Entropy,
+) -> Result<(DeliveryKey, Delivery), LineFault> {
+    let line = Line {
+        network: network.to_owned(),
+        signal: signal.to_owned(),
+        at: at.min(seen_at).to_string(),
+        seen_at: Some(seen_at.to_string()),
+        object: object.map(str::to_owned),
+        value: Some(value.min(LARGEST_VALUE).into()),
+        ..Line::default()
+    };
+    line.signal(seen_at, entropy)
 }
 
 /// Tells whether an object of JSON is a cloud event: by its own member, not by a text that happens to say so.

@@ -25,6 +25,8 @@ pub struct SignalFeed {
     enrolments: Enrolments,
     merchant: MerchantId,
     reader: DeliveryReader,
+    /// True if what says the same as what was seen last is not kept again.
+    only_changes: bool,
 }
 
 /// Those of a chunk that are kept, if their people still are who they were.
@@ -37,7 +39,12 @@ struct Hashed {
 
 impl SignalFeed {
     pub(super) const fn new(enrolments: Enrolments, merchant: MerchantId, reader: DeliveryReader) -> Self {
-        Self { enrolments, merchant, reader }
+        Self { enrolments, merchant, reader, only_changes: false }
+    }
+
+    /// One whose signals are asked for again and again.
+    pub(super) const fn of_changes(enrolments: Enrolments, merchant: MerchantId, reader: DeliveryReader) -> Self {
+        Self { enrolments, merchant, reader, only_changes: true }
     }
 }
 
@@ -81,7 +88,7 @@ impl Feed for SignalFeed {
         if hashed.rows.is_empty() {
             return Ok(Written { not_enrolled: all, ..Written::of_all() });
         }
-        let merchant = self.merchant.clone();
+        let (merchant, only_changes) = (self.merchant.clone(), self.only_changes);
         let write = move |conn: &mut AnyConnection| {
             let mut people: Vec<SubjectRef> = hashed.people.keys().copied().collect();
             // As everyone locks.
@@ -100,7 +107,12 @@ impl Feed for SignalFeed {
             let kept = all_rows.filter(|(row, _)| is_same(row) && is_linked(row));
             let (rows, unkeyed): (Vec<SignalRow>, Vec<bool>) =
                 kept.map(|(row, unkeyed)| (row.clone(), *unkeyed)).unzip();
-            let added = store::insert_signals(conn, &merchant, &rows)?;
+            let added = if only_changes {
+                let new = store::seen::changed(conn, &merchant, &rows)?;
+                store::insert_signals(conn, &merchant, &new)?
+            } else {
+                store::insert_signals(conn, &merchant, &rows)?
+            };
             heard::note(conn, &merchant, &rows, now)?;
             if added > 0 {
                 let is_kept: HashSet<&[u8]> = rows.iter().map(|row| &row.subject_ref[..]).collect();

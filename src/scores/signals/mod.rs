@@ -1,6 +1,6 @@
 //! Signals: what is known of enrolled people, from which their scores are computed.
 //!
-//! - `delivery`: one line of a feed; `feed`: how lines are hashed and kept; `store`: the rows
+//! - `delivery`: one line of a feed; `observed`: what was fetched; `feed`: how they are hashed and kept; `store`: the rows
 //! - `store/ended`: signals that count no more, as nothing links them; `store/heard`: when a network was last heard of
 //!
 //! They count for 90 days (`scoring::observation`), are kept a little longer so that a change since last week can be explained,
@@ -8,6 +8,7 @@
 
 pub mod delivery;
 mod feed;
+pub mod observed;
 pub(in crate::scores) mod store;
 
 use std::time::Duration;

@@ -287,15 +287,7 @@ impl Why {
             _ => "my.title.refused",
         };
         let changes = if decision == Decision::Denied { changes_of(&shown, frame) } else { Vec::new() };
-        Self {
-            gap,
-            score,
-            changes,
-            offers: shown.offers,
-            can_be_contested,
-            case,
-            ..bare(title, false, sentences)
-        }
+        Self { gap, score, changes, offers: shown.offers, can_be_contested, case, ..bare(title, false, sentences) }
     }
 }
 

@@ -12,12 +12,13 @@ use source::SourceFile;
 const KNOWN_EXCEPTIONS: [(&str, &str, &str, &str); 0] = [];
 
 /// The rooms in their order: a room imports only those above it.
-const ROOMS: [&str; 26] = [
+const ROOMS: [&str; 27] = [
     "foundation",
     "telemetry",
     "database",
     "redis_link",
     "outbound",
+    "outgoing",
     "settings",
     "rules",
     "decision",
@@ -43,7 +44,7 @@ const ROOMS: [&str; 26] = [
 /// Macros: they live in `database`, but are named from the root.
 const ROOT_MACROS: [&str; 1] = ["on_either"];
 /// Rooms that know a technology and no business.
-const TECHNOLOGY: [&str; 5] = ["telemetry", "database", "redis_link", "outbound", "settings"];
+const TECHNOLOGY: [&str; 6] = ["telemetry", "database", "redis_link", "outbound", "outgoing", "settings"];
 const DOORS: [&str; 4] = ["http", "console", "screens", "cli"];
 
 /// The handle of each room; siblings don't call it, `eligibility`, `gateway` and the doors do.

@@ -5,6 +5,25 @@ use serde_json::json;
 use super::terminal::Terminal;
 
 #[test]
+fn a_source_is_declared_by_a_file_and_fetched() {
+    let terminal = Terminal::new();
+    terminal.ask("merchant create cathay --name 'Cathay Pacific'");
+    terminal.write("bluesky.yaml", "connector: bluesky\nbudget: 100\n");
+    let made = terminal.ask("source create sky --merchant cathay --pull bluesky.yaml");
+    assert_eq!((&made["kind"], &made["name"]), (&json!("pull"), &json!("sky")));
+    // Nobody has linked an account, so nothing is sent.
+    let done = terminal.ask("source pull sky --merchant cathay");
+    assert_eq!((&done["accounts"], &done["requests"]), (&json!(0), &json!(0)));
+    let listed = terminal.ask("source list --merchant cathay");
+    assert_eq!(listed["sources"][1]["pull"]["budget_left"], 100);
+    terminal.write("wrong.json", "{\"connector\": \"myspace\"}");
+    let refused = terminal.refused("source create other --merchant cathay --pull wrong.json", 1);
+    assert!(refused.concat().contains("the connectors are json, bluesky"), "{refused:?}");
+    let refused = terminal.refused("source pull klout --merchant cathay", 1);
+    assert!(refused.concat().contains("no source `klout` that is fetched"), "{refused:?}");
+}
+
+#[test]
 fn signals_are_imported_and_a_source_is_computed() {
     let terminal = Terminal::new();
     terminal.ask("merchant create cathay --name 'Cathay Pacific'");

@@ -5,6 +5,7 @@ pub(crate) mod cable;
 pub(crate) mod client;
 pub(crate) mod contract;
 pub(crate) mod databases;
+pub(crate) mod elsewhere;
 pub(crate) mod event_stream;
 pub(crate) mod page;
 pub(crate) mod ports;

@@ -5,6 +5,7 @@ pub mod feed;
 pub mod held;
 pub mod history;
 pub mod models;
+pub mod pulls;
 pub mod sources;
 
 use actix_web::web::{Data, Payload};
@@ -198,6 +199,7 @@ async fn find_pushed(gateway: &Gateway, merchant: &MerchantId, name: &SourceName
     match source.kind {
         SourceKind::Push => Ok(source),
         SourceKind::Computed => Err(ScoreError::Computed(source.name).into()),
+        SourceKind::Pull => Err(ScoreError::Pulled(source.name).into()),
     }
 }
 

@@ -1,7 +1,7 @@
 , linked AS MATERIALIZED (
   SELECT l.subject_ref, l.network, MIN(l.linked_at) AS linked_at FROM who
   JOIN linked_accounts AS l ON l.merchant_id = $1 AND l.subject_ref = who.subject_ref
-  WHERE l.proof = 'vouched' GROUP BY l.subject_ref, l.network
+  WHERE l.proof = 'vouched' OR l.proven_at IS NOT NULL GROUP BY l.subject_ref, l.network
 ), kept AS MATERIALIZED (
   SELECT s.subject_ref, s.network, s.signal, s.kind, s.day, s.seen_at, s.actor, s.object, s.value,
     CASE WHEN {today} - s.day < 7 THEN 4 WHEN {today} - s.day < 30 THEN 3 WHEN {today} - s.day < 60 THEN 2 ELSE 1 END AS q

@@ -2,6 +2,7 @@
 
 pub(in crate::scores) mod ended;
 pub(in crate::scores::signals) mod heard;
+pub(in crate::scores::signals) mod seen;
 
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Binary, Integer, Nullable, Text};

@@ -2,6 +2,7 @@
 
 mod held;
 mod history;
+mod pulls;
 mod sources;
 
 use serde_json::{Value, json};
