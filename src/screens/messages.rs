@@ -210,7 +210,9 @@ mod tests {
                     let source = std::fs::read_to_string(&path).unwrap();
                     // Words of tests are said nowhere.
                     let source = source.split("#[cfg(test)]").next().unwrap();
-                    spoken.extend(["kiosk.", "wall.", "my.", "date.", "reason."].iter().flat_map(|root| said_in(source, root)));
+                    spoken.extend(
+                        ["kiosk.", "wall.", "my.", "date.", "reason."].iter().flat_map(|root| said_in(source, root)),
+                    );
                 }
             }
         }
