@@ -4,9 +4,11 @@ use std::sync::LazyLock;
 
 use actix_web::http::header::{self, IfNoneMatch};
 use actix_web::{HttpRequest, HttpResponse, get, web};
+use aws_lc_rs::digest;
 use serde_json::json;
 
 use super::messages;
+use crate::foundation::subject::hex;
 use crate::web::extract::Path;
 use crate::web::page::assets::{Asset, lean};
 use crate::web::problem::Problem;
@@ -157,18 +159,22 @@ pub(super) async fn get_asset(
 #[get("/worker.js")]
 pub(super) async fn get_worker() -> HttpResponse {
     let languages = messages::files().map(|(name, _)| address(name));
-    worker("/kiosk", version(), &[styles(), kiosk_script(), icon()].into_iter().chain(languages).collect::<Vec<_>>())
+    worker("/kiosk", &[styles(), kiosk_script(), icon()].into_iter().chain(languages).collect::<Vec<_>>())
 }
 
 /// The same for a door.
 #[get("/worker.js")]
 pub(super) async fn get_gate_worker() -> HttpResponse {
-    worker("/door", gate_version(), &[gate_styles(), gate_script(), icon()])
+    worker("/door", &[gate_styles(), gate_script(), icon()])
 }
 
-fn worker(page: &str, version: &str, shell: &[&str]) -> HttpResponse {
-    let text = WORKER.replace("__SHELL__", &json!(shell).to_string());
-    let text = text.replace("__VERSION__", version).replace("__PAGE__", page);
+/// What it keeps is named by all of its files: another build's has another name, and is kept beside it until it is whole.
+fn worker(page: &str, shell: &[&str]) -> HttpResponse {
+    let files = json!(shell).to_string();
+    let hash = digest::digest(&digest::SHA256, files.as_bytes());
+    let version = hex(hash.as_ref().get(..8).unwrap_or_default());
+    let text = WORKER.replace("__SHELL__", &files);
+    let text = text.replace("__VERSION__", &version).replace("__PAGE__", page);
     HttpResponse::Ok()
         .content_type("text/javascript; charset=utf-8")
         // It stands for the page itself, which is no folder.

@@ -33,6 +33,9 @@ pub(super) struct AtPlace(Arc<Screen>);
 /// The same, by a call of its page.
 pub(super) struct FromPage(AtPlace);
 
+/// A screen of any role, by a call of its page.
+pub(super) struct AnyPage(pub Arc<Screen>);
+
 impl Deref for AtPlace {
     type Target = Screen;
 
@@ -132,6 +135,18 @@ impl FromRequest for FromPage {
 
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(screen_of(req).and_then(|screen| {
+            require_page(req, &screen)?;
+            Ok(Self(screen))
+        }))
+    }
+}
+
+impl FromRequest for AnyPage {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(paired(req).and_then(|screen| {
             require_page(req, &screen)?;
             Ok(Self(screen))
         }))

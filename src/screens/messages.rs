@@ -195,4 +195,87 @@ mod tests {
             assert!(said.contains_key(format!("reason.{}", code.as_str()).as_str()), "{}", code.as_str());
         }
     }
+
+    /// The texts between quotes in the sources of the screens that begin like a key: of one that is put together, its
+    /// parts around what is put in.
+    fn spoken() -> Vec<Vec<String>> {
+        let mut spoken = Vec::new();
+        let mut folders = vec![std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/screens")];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path.extension().is_some_and(|of| ["rs", "js", "html"].iter().any(|known| of == *known)) {
+                    let source = std::fs::read_to_string(&path).unwrap();
+                    // Words of tests are said nowhere.
+                    let source = source.split("#[cfg(test)]").next().unwrap();
+                    spoken.extend(
+                        ["kiosk.", "wall.", "my.", "date.", "reason."].iter().flat_map(|root| said_in(source, root)),
+                    );
+                }
+            }
+        }
+        spoken
+    }
+
+    fn said_in(source: &str, root: &str) -> Vec<Vec<String>> {
+        let mut found = Vec::new();
+        for (at, _) in source.match_indices(root) {
+            let Some(quote) = source[..at].chars().next_back().filter(|sign| "\"`".contains(*sign)) else { continue };
+            let (mut parts, mut depth) = (vec![String::new()], 0);
+            for sign in source[at..].chars() {
+                match sign {
+                    '{' => depth += 1,
+                    '}' if depth > 0 => {
+                        depth -= 1;
+                        parts.push(String::new());
+                    }
+                    _ if depth > 0 => {}
+                    _ if sign == quote => break,
+                    '$' => {}
+                    _ => parts.last_mut().unwrap().push(sign),
+                }
+            }
+            found.push(parts);
+        }
+        found
+    }
+
+    fn says(parts: &[String], key: &str) -> bool {
+        match parts {
+            [only] => only == key,
+            [first, .., last] => key.len() > first.len() + last.len() && key.starts_with(first) && key.ends_with(last),
+            [] => false,
+        }
+    }
+
+    #[test]
+    fn every_key_is_said_somewhere_and_no_other_is() {
+        let spoken = spoken();
+        assert!(spoken.len() > 60);
+        let known = read(LANGUAGES[0].text);
+        let is_dated = |key: &str| key.strip_suffix(".today").or_else(|| key.strip_suffix(".day")).map(str::to_owned);
+        let is_said = |key: &str| {
+            let dated = is_dated(key);
+            let names = std::iter::once(key).chain(dated.as_deref());
+            let mut names = names.flat_map(|name| [name, name.strip_suffix(".next").unwrap_or(name)]);
+            names.any(|name| spoken.iter().any(|parts| says(parts, name)))
+        };
+        let unsaid: Vec<_> = known.keys().filter(|key| !is_said(key)).collect();
+        assert!(unsaid.is_empty(), "nothing says {unsaid:?}");
+        // One of a reason belongs to a reason that there is.
+        for key in known.keys().filter_map(|key| key.strip_prefix("reason.")) {
+            let code = key.split('.').next().unwrap();
+            let is_code = ReasonCode::ALL.iter().any(|known| known.as_str() == code);
+            assert!(is_code || ["other", "declined"].contains(&code), "no reason is {code}");
+        }
+        let is_file = |name: &str| [".js", ".css", ".html", ".json", "."].iter().any(|end| name.ends_with(end));
+        let is_known = |name: &String| {
+            known.contains_key(name.as_str()) || known.contains_key(format!("{name}.today").as_str()) || is_file(name)
+        };
+        let missing: Vec<_> =
+            spoken.iter().filter(|parts| parts.len() == 1).flatten().filter(|name| !is_known(name)).collect();
+        assert!(missing.is_empty(), "no language has {missing:?}");
+    }
 }

@@ -5,6 +5,7 @@
 //! - `pair`: a code becomes a screen; `kiosk`: a person asks for a perk; `wall`: how full it is
 //! - `desk`: someone at a counter asks for guests; `gate`: a phone at a door
 //! - `my`: the page of a person about their answer, by its link
+//! - `frames`: a picture of a camera is read for a browser that can't
 //! - `place`: what a screen shows of its perk; `reading`: what is scanned or typed; `assets`: styles and scripts;
 //!   `messages`: what they say, by language, which `words` says where the server does
 //!
@@ -14,6 +15,7 @@ mod assets;
 mod caller;
 mod desk;
 mod door;
+mod frames;
 mod gate;
 mod kiosk;
 mod messages;

@@ -6,7 +6,7 @@ use actix_web::web::{self, ServiceConfig};
 use super::desk::{acts, answer, ask as ask_at_desk, inside, place, sign};
 use super::door::{attend_screen, get_nothing};
 use super::kiosk::{self, ask};
-use super::{assets, desk, gate, my, pair, wall};
+use super::{assets, desk, frames, gate, my, pair, wall};
 
 /// Adds the pages of the screens.
 pub fn mount(config: &mut ServiceConfig) {
@@ -84,6 +84,7 @@ pub fn mount(config: &mut ServiceConfig) {
             web::scope("/screens")
                 .wrap(from_fn(attend_screen))
                 .service(assets::get_asset)
+                .service(frames::post_frame)
                 .default_service(web::to(get_nothing)),
         );
 }

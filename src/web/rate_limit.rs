@@ -25,6 +25,9 @@ const ADDRESSES_MAX: usize = 50_000;
 /// Codes of screens that one address may type in a minute: there are 25,600,000,000.
 const CODES_A_MINUTE: NonZeroU32 = NonZeroU32::MIN.saturating_add(4);
 
+/// Pictures that one screen may send in a second.
+const FRAMES_A_SECOND: NonZeroU32 = NonZeroU32::MIN.saturating_add(1);
+
 /// The interval at which counts that are back at their start are dropped.
 const TIDY_EVERY: Duration = Duration::from_secs(30);
 
@@ -39,6 +42,8 @@ pub struct RateLimits {
     links: Option<Limit<IpAddr>>,
     /// Those who type codes of screens, by their address.
     pairing: Limiter<IpAddr>,
+    /// Screens whose camera sends pictures.
+    frames: Limiter<KeyId>,
 }
 
 impl RateLimits {
@@ -51,6 +56,11 @@ impl RateLimits {
             links: rates.links.and_then(|rate| Limit::new(rate, "links")),
             pairing: RateLimiter::new(
                 Quota::per_minute(CODES_A_MINUTE),
+                DashMapStateStore::default(),
+                DefaultClock::default(),
+            ),
+            frames: RateLimiter::new(
+                Quota::per_second(FRAMES_A_SECOND),
                 DashMapStateStore::default(),
                 DefaultClock::default(),
             ),
@@ -116,6 +126,17 @@ impl RateLimits {
         Err(Problem::new(Kind::RateLimited, detail).retry_after(wait.as_secs() + 1))
     }
 
+    /// Counts one picture of a screen's camera.
+    ///
+    /// # Errors
+    /// A 429 when it has sent too many.
+    pub fn take_frame(&self, screen: &KeyId) -> Result<(), Problem> {
+        self.frames.check_key(screen).map(drop).map_err(|_| {
+            let detail = format!("At most {FRAMES_A_SECOND} pictures a second are read for one screen.");
+            Problem::new(Kind::RateLimited, detail).retry_after(1)
+        })
+    }
+
     /// Drops counts that are back at their start.
     pub fn forget_idle(&self) {
         if let Some(limit) = &self.keys {
@@ -128,6 +149,8 @@ impl RateLimits {
         }
         self.pairing.retain_recent();
         self.pairing.shrink_to_fit();
+        self.frames.retain_recent();
+        self.frames.shrink_to_fit();
     }
 
     /// Tidies until cancelled.

@@ -1,5 +1,8 @@
 //! The state that the workers of a web door share.
 
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::dry_runs::DryRuns;
@@ -9,11 +12,16 @@ use crate::database::Mismatch;
 use crate::gateway::Gateway;
 use crate::settings::{Bounds, Rates};
 
+/// The most pictures of cameras that are read at once: checks keep the processors.
+const PICTURES_AT_ONCE: usize = 2;
+
 /// The counters of keys and addresses, and whether the process is about to stop.
 pub struct State {
     pub limits: RateLimits,
     pub(crate) dry_runs: DryRuns,
     pub(crate) streams: Streams,
+    /// The turns of pictures to be read.
+    pub(crate) frames: Arc<Semaphore>,
     draining: CancellationToken,
 }
 
@@ -24,6 +32,7 @@ impl State {
             limits: RateLimits::new(rates),
             dry_runs: DryRuns::default(),
             streams: Streams::new(bounds.streams),
+            frames: Arc::new(Semaphore::new(PICTURES_AT_ONCE)),
             draining: CancellationToken::new(),
         }
     }

@@ -45,7 +45,9 @@ struct DoorView {
 #[derive(Serialize)]
 struct PerkTerms {
     perk: PerkSlug,
-    /// Its tokens open the door more than once.
+    /// The version that decides now: a token tells by which one it was granted.
+    version: i32,
+    /// The tokens of this version open the door more than once.
     reusable: bool,
     tiers: BTreeMap<String, TierTerms>,
 }
@@ -58,11 +60,11 @@ struct TierTerms {
 }
 
 impl PerkTerms {
-    fn of(perk: PerkSlug, rule: &Rule, reusable: bool) -> Self {
+    fn of(perk: PerkSlug, version: i32, rule: &Rule) -> Self {
         let tiers = rule.tiers().iter().map(|tier| {
             (tier.id.clone(), TierTerms { name: tier.name.clone(), free: tier.guests.map(|terms| terms.free) })
         });
-        Self { perk, reusable, tiers: tiers.collect() }
+        Self { perk, version, reusable: !rule.token().single_use, tiers: tiers.collect() }
     }
 }
 
@@ -100,9 +102,8 @@ async fn terms_of(gateway: &Gateway, merchant: &Merchant, audience: &str, now: T
     for slug in gateway.catalog.some_open_perks(&merchant.id, MOST_PERKS) {
         let Ok(perk) = gateway.catalog.open_perk(&merchant.id, &slug).await else { continue };
         let Ok(deciding) = gateway.catalog.deciding(&merchant.id, &perk, now).await else { continue };
-        let token = deciding.rule.token();
-        if token.audience == audience {
-            terms.push(PerkTerms::of(slug, &deciding.rule, !token.single_use));
+        if deciding.rule.token().audience == audience {
+            terms.push(PerkTerms::of(slug, deciding.version, &deciding.rule));
         }
     }
     terms

@@ -59,10 +59,10 @@ function clock(zone) {
 }
 
 /** A call of this page; null where nothing came back. */
-async function call(path, { body, key, patience = 8_000 } = {}) {
+async function call(path, { body, key, type = "application/json", patience = 8_000 } = {}) {
   const headers = { "perkgate-page": page.page, "accept-language": document.documentElement.lang };
   if (key) headers["idempotency-key"] = key;
-  if (body) headers["content-type"] = "application/json";
+  if (body) headers["content-type"] = type;
   const abort = new AbortController();
   const timer = setTimeout(() => abort.abort(), patience);
   try {

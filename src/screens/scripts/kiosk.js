@@ -226,12 +226,15 @@ async function poll(answer, own) {
   }
 }
 
+const SORRY = { unread: ["kiosk.unread.title", "kiosk.unread.lead"], fault: ["kiosk.fault.title", "kiosk.fault.lead"] };
+
 function sorry(why) {
+  const [title, lead] = SORRY[why];
   const own = enter(why, () => {});
   draw = () => {
     const { foot, tick } = clearing(own, CLEARS[why], { over: idle });
     every = tick;
-    show({ look: "kind", one: true, say: [MARKS.refused(), heading(`kiosk.${why}.title`), el("p", { class: "lead" }, text(`kiosk.${why}.lead`))], foot: [foot], acts: [button("kiosk.idle.type", () => typing()), button("kiosk.done", () => idle(), true)] });
+    show({ look: "kind", one: true, say: [MARKS.refused(), heading(title), el("p", { class: "lead" }, text(lead))], foot: [foot], acts: [button("kiosk.idle.type", () => typing()), button("kiosk.done", () => idle(), true)] });
   };
   draw();
   every();
@@ -257,11 +260,11 @@ function taken(scanned) {
 }
 
 async function armCamera() {
-  const formats = await codesOfCamera();
-  if (formats.length === 0) return;
+  const read = await readerOfPictures();
+  if (!read) return;
   const ready = () => ["idle", "granted", "refused", "limit", "early", "ended", "unread", "fault"].includes(state.name);
   const arm = async () => {
-    camera = { picture: await listenToCamera(formats, (code) => ready() && taken(code)).catch(() => null) };
+    camera = { picture: await listenToCamera(read, ready, taken).catch(() => null) };
     if (state.name === "idle") draw();
   };
   const permission = await navigator.permissions?.query({ name: "camera" }).catch(() => null);

@@ -21,8 +21,8 @@ export function findChromium() {
   return undefined;
 }
 
-/** A browser that reaches this machine only: what asks for another host fails, and is counted by `visitor.mjs`. */
-export async function launch() {
+/** A browser that reaches this machine only: what asks for another host fails, and is counted by `visitor.mjs`. `more` is said to the program too. */
+export async function launch(more = []) {
   const found = findChromium();
   if (!found) {
     throw new Error("no Chromium: install Debian's package `chromium` (or Google Chrome), or name one in PERKGATE_CHROMIUM");
@@ -39,6 +39,7 @@ export async function launch() {
       "--disable-sync",
       "--no-proxy-server",
       "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
+      ...more,
     ],
   });
   return { browser, version: found.version };

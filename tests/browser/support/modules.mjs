@@ -25,4 +25,6 @@ function install() {
 install();
 const require = createRequire(join(TARGET, "package.json"));
 export const { chromium } = require("playwright-core");
+export const bcbp = require("bcbp");
+export const bwipjs = require("bwip-js");
 export const AXE = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");

@@ -56,7 +56,7 @@ async fn a_door_gets_the_keys_and_the_names_by_which_it_checks_alone() {
             [&json!("SFO-A-d"), &json!("cathay/sfo-lounge"), &json!(5_000), &json!(NOW)]
         );
         let tiers = json!({"main": {"name": "Main lounge", "free": 1}});
-        let perks = json!([{"perk": "sfo-lounge", "reusable": false, "tiers": tiers}]);
+        let perks = json!([{"perk": "sfo-lounge", "version": 1, "reusable": false, "tiers": tiers}]);
         assert_eq!(state["perks"], perks, "another door's are no matter here");
         assert_eq!(state["version"], attribute(&door.open("/door").await.text, "data-version"));
 

@@ -80,7 +80,7 @@ async function lookOnce() {
   if (reply?.status === 200 && reply.value?.keys?.keys) {
     const since = offlineSince;
     // The time by the gateway's clock, with which the phone's was compared just now.
-    door = { ...reply.value, at: gatewayTime() };
+    door = { ...reply.value, at: gatewayTime(), versions: versionsOf(reply.value) };
     latest = door.at;
     offlineSince = null;
     await keep("state", { door, skew }).catch(() => {});
@@ -108,11 +108,11 @@ async function follow() {
 }
 
 async function armCamera() {
-  const formats = await codesOfCamera();
-  if (formats.length === 0) return;
+  const read = await readerOfPictures();
+  if (!read) return;
   const isReady = () => !["asking", "off", "typing"].includes(view.name);
   const arm = async () => {
-    camera = { picture: await listenToCamera(formats, (code) => isReady() && taken(code), "environment").catch(() => null) };
+    camera = { picture: await listenToCamera(read, isReady, taken, "environment").catch(() => null) };
     if (view.name === "ready") ready();
   };
   const permission = await navigator.permissions?.query({ name: "camera" }).catch(() => null);

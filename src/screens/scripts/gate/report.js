@@ -1,12 +1,41 @@
 // What waits is reported in order, in batches, by one tab at a time. An entry is deleted with what came of it in one
-// transaction: whatever breaks off before that is reported again, and gets the same answer.
+// transaction: whatever breaks off before that is reported again, and gets the same answer. What was taken for another
+// audience than today's is not this door's to report: it stays until the browser is paired for that one again.
 const BATCH = 50;
 
 const waits = () => within(["queue"], "readonly", (of) => done(of("queue").count()));
 
+/** What waits for another audience than this door's: how many, and for which one of them. */
+let elsewhere = null;
+
+/** The first `most` entries of this door, and how many before them are none of its own. */
+function ownOf(queue, most) {
+  return new Promise((finish, fail) => {
+    const own = [];
+    const others = [];
+    const request = queue.openCursor();
+    request.onerror = () => fail(request.error);
+    request.onsuccess = () => {
+      const found = request.result;
+      if (!found || own.length >= most) return finish({ own, others });
+      const { aud } = found.value;
+      if (aud && aud !== door?.audience) others.push(aud);
+      else own.push({ key: found.key, sealed: found.value });
+      return found.continue();
+    };
+  });
+}
+
 async function nextBatch(most) {
-  const [keys, sealed] = await within(["queue"], "readonly", async (of) => [await done(of("queue").getAllKeys(null, most)), await done(of("queue").getAll(null, most))]);
-  return Promise.all(keys.map(async (key, nth) => ({ key, entry: await unseal(sealed[nth]) })));
+  const { own, others } = await within(["queue"], "readonly", (of) => ownOf(of("queue"), most));
+  if (own.length === 0) elsewhere = others.length ? { count: others.length, audience: others[0] } : null;
+  return Promise.all(own.map(async ({ key, sealed }) => ({ key, sealed, entry: await unseal(sealed) })));
+}
+
+/** The audience that a token names. It was checked as it was taken. */
+function audienceOf(token) {
+  const parts = partsOf(token);
+  return parts ? objectOf(parts.claims).aud : "another place";
 }
 
 /** What is to be read about an entry; none where it was counted, and that is all. */
@@ -21,12 +50,17 @@ function noteOf(entry, result) {
 
 async function settle(batch, results) {
   const told = [...results];
-  const outcomes = batch.map(({ key, entry }) => ({ key, entry, result: entry ? told.shift() : null }));
+  const outcomes = batch.map((it) => ({ ...it, result: it.entry ? told.shift() : null }));
   const left = await within(["kept", "taken", "queue", "notes"], "readwrite", async (of) => {
     const sent = (await done(of("kept").get("sent"))) ?? { entries: 0, counted: 0, people: 0 };
-    for (const { key, entry, result } of outcomes) {
+    for (const { key, sealed, entry, result } of outcomes) {
       // Another tab may have settled it.
       if ((await done(of("queue").getKey(key))) === undefined) continue;
+      // They were let in, and another door may say so.
+      if (result?.code === "wrong_audience") {
+        of("queue").put({ ...sealed, aud: audienceOf(entry.token) }, key);
+        continue;
+      }
       of("queue").delete(key);
       const note = noteOf(entry, result);
       if (note) of("notes").add(note);
@@ -69,6 +103,8 @@ function report() {
       if (reply?.status !== 200 || reply.value?.results?.length !== items.length) return reply?.status ?? null;
       await settle(batch, reply.value.results);
       changed();
+      // They stay, and the same ones would come again.
+      if (items.length > 0 && reply.value.results.every(({ code }) => code === "wrong_audience")) return null;
       // Who stands at the door comes first.
       do await sleep(100);
       while (view.name === "asking");

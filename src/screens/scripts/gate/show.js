@@ -44,7 +44,7 @@ function strip() {
   return at("strip").replaceChildren(...parts);
 }
 
-const waitingWords = () => `${counted(waiting, "entry waits", "entries wait")} to be sent. Nothing else to do.`;
+const waitingWords = () => `${counted(waiting, "entry waits", "entries wait")} to be sent. ${elsewhere ? "Some are for another door." : "Nothing else to do."}`;
 
 let drawn = "";
 function tick() {
@@ -146,6 +146,7 @@ function warnings() {
   const all = [];
   if (offlineSince && door) all.push(["Only signature and time are checked.", `Tokens that the lounge took back since ${timeOf(door.at)} aren’t known here, nor who came in at other doors.`]);
   if (offlineSince && !door) all.push(["This door has no keys yet.", "It has to reach the gateway once before it can check anything alone."]);
+  if (elsewhere) all.push([`${counted(elsewhere.count, "entry", "entries")} for ${elsewhere.audience} can’t be sent from here.`, "They were let in while this phone was a door of that audience, and are counted nowhere yet. They are kept: pair it for that one again, and they are sent."]);
   if (!isAble) all.push(["This browser can’t check signatures.", "While the gateway is away, nobody can be let in here: use a newer browser."]);
   if (storage.fault) all.push(["This browser keeps nothing for this page.", "While the gateway is away, nobody can be let in here. Leave the private window, or free some storage."]);
   else if (!storage.persisted) all.push(["Install this page on the phone.", "Until then the browser may delete what waits to be sent when storage is short."]);

@@ -7,7 +7,17 @@ const ASKS_FOR = 2_500;
 
 const termsOf = ({ perk }) => door?.perks.find((it) => it.perk === perk);
 const nameOf = (claims) => termsOf(claims)?.tiers[claims.tier]?.name ?? claims.tier;
-const isReusable = (claims) => termsOf(claims)?.reusable === true;
+/** By the version that the token was granted under, not by today's. One that this door never heard of opens once. */
+const isReusable = ({ perk, rule }) => door?.versions?.[`${perk} ${rule}`] === true;
+
+const MOST_VERSIONS = 1_000;
+/** The versions of perks that this door has heard of: whether their tokens open it more than once. */
+function versionsOf({ perks }) {
+  const now = perks.map(({ perk, version, reusable }) => [`${perk} ${version}`, reusable]);
+  const fresh = Object.fromEntries(now);
+  const before = Object.entries(door?.versions ?? {}).filter(([name]) => !(name in fresh));
+  return Object.fromEntries([...before, ...now].slice(-MOST_VERSIONS));
+}
 const forgetAt = ({ exp }) => Math.max(exp * 1_000, gatewayTime()) + A_DAY;
 
 /**
@@ -62,7 +72,8 @@ async function takeAlone(token, claims, attempt) {
   const at = gatewayTime();
   const people = claims.party ?? 1;
   const entry = { token, attempt, at: new Date(at).toISOString(), jti: claims.jti, tier: nameOf(claims), people };
-  const sealed = await seal(entry);
+  // For which audience it was taken stands outside of the seal: it is nobody's.
+  const sealed = { ...(await seal(entry)), aud: claims.aud };
   const taken = await within(["kept", "taken", "queue"], "readwrite", async (of) => {
     const known = await done(of("taken").get(claims.jti));
     if (known?.ended || (known?.in && !isReusable(claims))) return { before: known };
