@@ -349,6 +349,7 @@ diesel::allow_tables_to_appear_in_same_query!(contest_additions, referrals);
 diesel::allow_tables_to_appear_in_same_query!(enrolments, subjects);
 diesel::allow_tables_to_appear_in_same_query!(events, logs);
 diesel::allow_tables_to_appear_in_same_query!(limit_counters, perks);
+diesel::allow_tables_to_appear_in_same_query!(linked_accounts, pulled_accounts);
 diesel::allow_tables_to_appear_in_same_query!(limit_uses, grants, redemptions);
 diesel::allow_tables_to_appear_in_same_query!(logs, report_heads);
 diesel::allow_tables_to_appear_in_same_query!(rule_versions, perks);
