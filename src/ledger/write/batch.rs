@@ -269,33 +269,33 @@ fn claim_idempotency(
     conn: &mut AnyConnection,
     checks: &[&PreparedCheck],
 ) -> Result<HashMap<usize, IdempotencyRow>, DatabaseError> {
-    let mut rows: BTreeMap<(String, String, String), (usize, IdempotencyRow)> = BTreeMap::new();
-    for (at, check) in checks.iter().enumerate() {
-        let Some(row) = idempotency_row(check) else { continue };
-        rows.insert((row.merchant_id.clone(), row.key_id.clone(), row.idempotency_key.clone()), (at, row));
-    }
-    if rows.is_empty() {
+    let asked = checks.iter().enumerate();
+    let mut asked: Vec<(usize, IdempotencyRow)> =
+        asked.filter_map(|(at, it)| Some((at, idempotency_row(it)?))).collect();
+    asked.sort_by(|(_, one), (_, other)| one.key().cmp(&other.key()));
+    let (places, sorted): (Vec<usize>, Vec<IdempotencyRow>) = asked.into_iter().unzip();
+    // Where all were written, nobody else holds any.
+    if sorted.is_empty() || store::insert_idempotency(conn, &sorted)? == sorted.len() {
         return Ok(HashMap::new());
     }
-    let sorted: Vec<IdempotencyRow> = rows.values().map(|(_, row)| row.clone()).collect();
-    store::insert_idempotency(conn, &sorted)?;
-    let mut replayed = HashMap::new();
+    let (mut replayed, mut held) = (HashMap::new(), 0);
     for holder in store::list_idempotency(conn, &sorted)? {
-        let key = (holder.merchant_id.clone(), holder.key_id.clone(), holder.idempotency_key.clone());
-        let (at, row) = rows.remove(&key).ok_or(DatabaseError::NotFound)?;
+        let nth = sorted.binary_search_by(|row| row.key().cmp(&holder.key())).map_err(|_| DatabaseError::NotFound)?;
+        let (Some(row), Some(at)) = (sorted.get(nth), places.get(nth)) else { return Err(DatabaseError::NotFound) };
+        held += 1;
         // Ours holds our own check id, which nobody else can have.
         if holder.outcome == row.outcome {
             continue;
         }
-        let check = checks.get(at).ok_or(DatabaseError::NotFound)?;
+        let check = checks.get(*at).ok_or(DatabaseError::NotFound)?;
         if !replay::is_of_erased(conn, &check.merchant, &answered::check_of(&holder)?)? {
-            replayed.insert(at, holder);
-        } else if store::update_idempotency(conn, &holder, &row)? == 0 {
+            replayed.insert(*at, holder);
+        } else if store::update_idempotency(conn, &holder, row)? == 0 {
             return Err(DatabaseError::Conflict);
         }
     }
     // Each is held by someone: a holder that expired while we looked was ours to take over.
-    if rows.is_empty() { Ok(replayed) } else { Err(DatabaseError::Conflict) }
+    if held == sorted.len() { Ok(replayed) } else { Err(DatabaseError::Conflict) }
 }
 
 fn idempotency_row(check: &CheckEntry) -> Option<IdempotencyRow> {
