@@ -29,7 +29,7 @@ pub use batches::{BatchRows, ExpectedState, HeadVersion, MovedHead, record_at_on
 pub use cases::{
     AdditionRow, OpenReferral, find_addition, insert_addition, list_additions, lock_open_contest, share_open_referrals,
 };
-pub use counters::{CounterRow, list_counters, lock_counters, update_counters};
+pub use counters::{CounterRow, find_counters, list_counters, lock_counters, update_counters};
 pub use ends::{correct_grant, list_events_about, list_unvoided_grants, release_grant, void_grants};
 pub use idempotency::{IdempotencyRow, insert_idempotency, list_idempotency, update_idempotency};
 pub use people::{insert_subjects, list_subjects};

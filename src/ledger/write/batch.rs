@@ -10,7 +10,7 @@ use super::admission::LimitCounters;
 use super::append::{self, Leaf};
 use super::check::{self, Settled};
 use super::known::Known;
-use super::prepared::{self, PreparedCheck, Written};
+use super::prepared::{PreparedCheck, Written};
 use super::redemption::Tokens;
 use super::subjects::{self, Subject};
 use super::transaction::Transaction;
@@ -104,9 +104,9 @@ pub(crate) fn record(
     Ok(Outcomes { checks: outcomes, redemptions })
 }
 
-/// The rows of checks that need no lock, and the outcomes that are theirs once [`store::record_at_once`] has written
+/// The rows of checks that can be recorded at once, and the outcomes that are theirs once [`store::record_at_once`] has written
 /// them: it does only if everything is as it is assumed here. Nobody holds an idempotency key of theirs, whom the table
-/// doesn't know is new, and the heads are as this process left them. None where those aren't known.
+/// doesn't know is new, and the heads are as this process left them; and so are the counters then. None where those aren't known.
 pub(crate) fn record_at_once(
     conn: &mut AnyConnection,
     context: &WriterContext,
@@ -118,16 +118,19 @@ pub(crate) fn record_at_once(
     }
     let found = subjects::find_or_make(conn, context, known, &entries(asked))?;
     let checks = asked_about(asked, found.subjects, vec![ScopeDigests::default(); asked.len()]);
+    let mut counters = LimitCounters::find(conn, &granted(&checks))?;
     let mut written = Vec::with_capacity(checks.len());
     for asked in &checks {
-        written.push(asked.written(context, |check, subject| Ok(prepared::settle_without_limits(check, subject)))?);
+        let settle = |check: &CheckEntry, subject: &Subject| admit(conn, &mut counters, check, subject, &asked.digests);
+        written.push(asked.written(context, settle)?);
     }
     let (settled, leaves, grants) = apart(written);
+    let counters = counters.into_changed();
     let Some((rows, receipts)) = append::place_at_once(context, known, leaves)? else { return Ok(None) };
     let mut claims: Vec<IdempotencyRow> = asked.iter().filter_map(|check| idempotency_row(check)).collect();
     claims.sort_by(|one, other| one.key().cmp(&other.key()));
     let outcomes = Outcomes { checks: recorded(&checks, settled, receipts)?, redemptions: Vec::new() };
-    Ok(Some((BatchRows { claims, people: found.new, grants, ..rows }, outcomes)))
+    Ok(Some((BatchRows { claims, people: found.new, counters, grants, ..rows }, outcomes)))
 }
 
 /// A check, and whom it is about.
