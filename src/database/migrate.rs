@@ -49,8 +49,9 @@ pub fn known_versions() -> (i64, &'static str) {
 /// # Errors
 /// [`DatabaseError`].
 pub(super) fn newer(conn: &mut AnyConnection) -> Result<Option<String>, DatabaseError> {
+    // Without `LIMIT`: SQLite looks at its parameter, and prepares the statement again each time.
     let (count, newest): (i64, Option<String>) =
-        applied::table.select((count_star(), max(applied::version))).first(conn)?;
+        applied::table.select((count_star(), max(applied::version))).get_result(conn)?;
     // Where all is well two numbers are enough: this is asked in every transaction that writes.
     if usize::try_from(count).is_ok_and(|count| count == known().len()) && newest.as_ref() == known().last() {
         return Ok(None);

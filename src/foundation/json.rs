@@ -224,22 +224,41 @@ impl Json {
 /// Writes a JSON string as RFC 8785 §3.2.2.2 does.
 pub fn write_text(text: &str, out: &mut String) {
     out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\u{8}' => out.push_str("\\b"),
-            '\t' => out.push_str("\\t"),
-            '\n' => out.push_str("\\n"),
-            '\u{c}' => out.push_str("\\f"),
-            '\r' => out.push_str("\\r"),
-            c if c < ' ' => {
-                let _ = write!(out, "\\u{:04x}", u32::from(c));
-            }
-            c => out.push(c),
+    let mut rest = text;
+    // Nearly every text is taken as it is; one look at all of it costs less than one at each character.
+    let mut has_escapes = text.bytes().fold(false, |found, byte| found | is_escaped(byte));
+    while has_escapes {
+        let (plain, from) = rest.split_at(rest.bytes().position(is_escaped).unwrap_or(rest.len()));
+        let mut chars = from.chars();
+        out.push_str(plain);
+        match chars.next() {
+            Some(c) => write_escape(c, out),
+            None => has_escapes = false,
+        }
+        rest = chars.as_str();
+    }
+    out.push_str(rest);
+    out.push('"');
+}
+
+/// Tells whether a character of this one byte is escaped; none of more bytes is.
+const fn is_escaped(byte: u8) -> bool {
+    byte < b' ' || byte == b'"' || byte == b'\\'
+}
+
+fn write_escape(c: char, out: &mut String) {
+    match c {
+        '"' => out.push_str("\\\""),
+        '\\' => out.push_str("\\\\"),
+        '\u{8}' => out.push_str("\\b"),
+        '\t' => out.push_str("\\t"),
+        '\n' => out.push_str("\\n"),
+        '\u{c}' => out.push_str("\\f"),
+        '\r' => out.push_str("\\r"),
+        c => {
+            let _ = write!(out, "\\u{:04x}", u32::from(c));
         }
     }
-    out.push('"');
 }
 
 /// Adds one step to a JSON pointer (RFC 6901), escaping `~` and `/`.
@@ -391,6 +410,22 @@ mod tests {
         )
         .unwrap();
         assert_eq!(json.canonical(), "{\"a\":\"A\\u000f\\n\",\"b\":[1,2.5,true,null],\"\u{1F600}\":1,\"\u{FB33}\":2}");
+    }
+
+    #[test]
+    fn only_what_must_be_is_escaped_wherever_it_stands() {
+        for (text, written) in [
+            ("", r#""""#),
+            ("\u{7f}é\u{2028}/", "\"\u{7f}é\u{2028}/\""),
+            ("\"", r#""\"""#),
+            ("a\\b", r#""a\\b""#),
+            ("é\n\t\r\u{8}\u{c}\u{1f}é\"", r#""é\n\t\r\b\f\u001fé\"""#),
+        ] {
+            let mut out = String::new();
+            write_text(text, &mut out);
+            assert_eq!(out, written);
+            assert_eq!(serde_json::from_str::<String>(&out).unwrap(), text);
+        }
     }
 
     #[test]

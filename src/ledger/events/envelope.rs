@@ -62,12 +62,23 @@ impl Envelope<'_> {
         members.put("kind", &Text::Borrowed(self.kind));
         members.put("merchant", &self.merchant);
         if let Some(sealed) = sealed {
-            members.put("sealed", &STANDARD.encode(sealed));
+            members.put("sealed", &Base64(sealed));
         }
         members.put("v", &VERSION);
         members.end();
         debug_assert_eq!(Json::parse(&body).map(|json| json.canonical()).as_ref(), Ok(&body));
         body
+    }
+}
+
+/// Bytes as their base64, none of whose characters is escaped.
+struct Base64<'a>(&'a [u8]);
+
+impl CanonicalValue for Base64<'_> {
+    fn write(&self, out: &mut String) {
+        out.push('"');
+        STANDARD.encode_string(self.0, out);
+        out.push('"');
     }
 }
 

@@ -3,7 +3,9 @@
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
 
-use super::{EventRow, GrantRow, IdempotencyRow, LogRow, Result, SubjectRow, SubtreeRow, columns, put_subtrees};
+use super::{
+    CounterRow, EventRow, GrantRow, IdempotencyRow, LogRow, Result, SubjectRow, SubtreeRow, columns, put_subtrees,
+};
 use crate::database::rows::in_powers_of_two;
 use crate::database::schema::{checkpoints, logs};
 use crate::database::{AnyConnection, DatabaseError};
@@ -40,6 +42,9 @@ pub struct BatchRows {
     pub claims: Vec<IdempotencyRow>,
     /// People who are new; written by [`record_at_once`] only.
     pub people: Vec<SubjectRow>,
+    /// Counters as they become, sorted; written by [`record_at_once`] only. They are not locked: that the heads have
+    /// not moved since they were read is what says that nobody else has used them.
+    pub counters: Vec<CounterRow>,
     pub heads: Vec<MovedHead>,
     pub grants: Vec<GrantRow>,
     pub events: Vec<EventRow>,
@@ -84,7 +89,8 @@ pub fn record_at_once(conn: &mut AnyConnection, rows: &BatchRows) -> Result<Vec<
 }
 
 fn statement(rows: &BatchRows) -> columns::RecordBatch<'_> {
-    columns::RecordBatch::of(&rows.claims, &rows.people, &rows.heads, &rows.grants, &rows.events, &rows.subtrees)
+    let BatchRows { claims, people, counters, heads, grants, events, subtrees } = rows;
+    columns::RecordBatch::of(claims, people, counters, heads, grants, events, subtrees)
 }
 
 fn move_head(conn: &mut SqliteConnection, head: &MovedHead) -> Result<()> {

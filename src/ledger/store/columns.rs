@@ -61,6 +61,26 @@ impl Query for LockCounters<'_> {
     type SqlType = (Text, Text, Text, Text, Text, BigInt, BigInt, BigInt);
 }
 
+// From the list to the rows: on a table that was never analysed, it could be the other way round.
+statement_of_columns! {
+    FindCounters, |row: CounterRow|
+    "SELECT held.merchant_id, held.perk_id, held.limit_id, held.scope_key, held.window_key, held.used, \
+     held.last_used_at, held.horizon FROM unnest(" [
+        merchants: Text = row.merchant_id.as_str(),
+        perks: Text = row.perk_id.as_str(),
+        limits: Text = row.limit_id.as_str(),
+        scopes: Text = row.scope_key.as_str(),
+        windows: Text = row.window_key.as_str(),
+    ] ") AS wanted (merchant_id, perk_id, limit_id, scope_key, window_key) CROSS JOIN LATERAL (\
+       SELECT * FROM limit_counters AS one WHERE one.merchant_id = wanted.merchant_id AND one.perk_id = wanted.perk_id \
+       AND one.limit_id = wanted.limit_id AND one.scope_key = wanted.scope_key AND one.window_key = wanted.window_key \
+       OFFSET 0) AS held"
+}
+
+impl Query for FindCounters<'_> {
+    type SqlType = (Text, Text, Text, Text, Text, BigInt, BigInt, BigInt);
+}
+
 statement_of_columns! {
     UpdateCounters, |row: CounterRow|
     "UPDATE limit_counters AS held SET used = new.used, last_used_at = new.last_used_at, horizon = new.horizon \
@@ -78,8 +98,8 @@ statement_of_columns! {
        AND held.scope_key = new.scope_key AND held.window_key = new.window_key"
 }
 
-// All that a batch leaves behind, in the order in which everybody locks: the idempotency keys and people that it takes
-// with it, then the heads, then the rest. It holds only if every head is still the one that the events were placed
+// All that a batch leaves behind, in the order in which everybody locks: the idempotency keys, people and counters that it
+// takes with it, then the heads, then the rest. It holds only if every head is still the one that the events were placed
 // behind. Otherwise nothing is added but a checkpoint whose note is missing, which is refused: nothing of it stands.
 //
 // `was_version` is the row's version (`xmin`), which every update of it moves on: a statement that was sent and is still
@@ -109,8 +129,22 @@ statement_of_columns! {
         sealed: Binary = row.sealed.as_slice(),
         made: BigInt = row.created_at,
     ]
-    |row in heads: MovedHead|
+    |row in counters: CounterRow|
     ") RETURNING 1), \
+     counted AS (INSERT INTO limit_counters (merchant_id, perk_id, limit_id, scope_key, window_key, used, last_used_at, \
+     horizon) SELECT * FROM unnest(" [
+        counted_merchants: Text = row.merchant_id.as_str(),
+        counted_perks: Text = row.perk_id.as_str(),
+        limits: Text = row.limit_id.as_str(),
+        scopes: Text = row.scope_key.as_str(),
+        windows: Text = row.window_key.as_str(),
+        used: BigInt = row.used,
+        last_used: BigInt = row.last_used_at,
+        horizons: BigInt = row.horizon,
+    ]
+    |row in heads: MovedHead|
+    ") ON CONFLICT (merchant_id, perk_id, limit_id, scope_key, window_key) DO UPDATE \
+       SET used = excluded.used, last_used_at = excluded.last_used_at, horizon = excluded.horizon RETURNING 1), \
      head AS MATERIALIZED (SELECT * FROM unnest(" [
         log_ids: Text = row.log.id.as_str(),
         was_sizes: BigInt = row.was_size,
@@ -131,7 +165,8 @@ statement_of_columns! {
     ") AS head (id, was_size, was_root, size, frontier, root, note, signed_at, was_version, migrations, \
        newest_migration, newest_log, newest_size, newest_note)), \
      held AS MATERIALIZED (SELECT logs.id FROM logs JOIN head ON logs.id = head.id \
-       WHERE (SELECT count(*) FROM claimed) + (SELECT count(*) FROM made) >= 0 AND logs.size = head.was_size \
+       WHERE (SELECT count(*) FROM claimed) + (SELECT count(*) FROM made) + (SELECT count(*) FROM counted) >= 0 \
+       AND logs.size = head.was_size \
        AND logs.root = head.was_root AND (head.was_version IS NULL OR (logs.xmin::text = head.was_version \
        AND (head.migrations, head.newest_migration) = (SELECT count(*), max(version) FROM __diesel_schema_migrations) \
        AND EXISTS (SELECT FROM checkpoints WHERE checkpoints.log_id = head.newest_log \

@@ -5,9 +5,9 @@ use diesel::query_builder::Query;
 use diesel::sql_types::{BigInt, Text};
 
 use super::{Result, columns};
-use crate::database::AnyConnection;
 use crate::database::rows::in_powers_of_two;
 use crate::database::schema::limit_counters;
+use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::ids::MerchantId;
 use crate::statement_of_rows;
 
@@ -42,6 +42,15 @@ pub fn lock_counters(conn: &mut AnyConnection, rows: &[CounterRow]) -> Result<Ve
             }
             Ok(locked)
         }
+    }
+}
+
+/// Those of these counters that there are, as they stand, without locking or making any. PostgreSQL only.
+pub fn find_counters(conn: &mut AnyConnection, rows: &[CounterRow]) -> Result<Vec<CounterRow>> {
+    match conn {
+        _ if rows.is_empty() => Ok(Vec::new()),
+        AnyConnection::Postgres(c) => Ok(columns::FindCounters::of(rows).load(c)?),
+        AnyConnection::Sqlite(_) => Err(DatabaseError::Query("a batch of SQLite is a transaction".to_owned())),
     }
 }
 

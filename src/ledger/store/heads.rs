@@ -1,12 +1,18 @@
 //! The heads of logs, old and new, and where in a log an event stands.
+//!
+//! A batch's look-ups by key have no `LIMIT`: SQLite looks at its parameter, and prepares the statement again each time
+//! that it runs.
 
 use diesel::dsl::{count_star, max, sql};
 use diesel::prelude::*;
-use diesel::sql_types::BigInt;
+use diesel::query_builder::Query;
+use diesel::sql_types::{BigInt, Text};
 
 use super::{CheckpointRow, LogRow, Result};
 use crate::database::AnyConnection;
+use crate::database::rows::in_powers_of_two;
 use crate::database::schema::{checkpoints, events, logs};
+use crate::statement_of_rows;
 
 /// All logs as they stand, by name.
 pub fn list_logs(conn: &mut AnyConnection) -> Result<Vec<LogRow>> {
@@ -21,7 +27,7 @@ pub fn update_origin(conn: &mut AnyConnection, log: &str, origin: &str) -> Resul
 
 /// Size and root of a log as it stands.
 pub fn find_head(conn: &mut AnyConnection, log: &str) -> Result<Option<(i64, Vec<u8>)>> {
-    Ok(logs::table.find(log).select((logs::size, logs::root)).first(conn).optional()?)
+    Ok(logs::table.find(log).select((logs::size, logs::root)).get_result(conn).optional()?)
 }
 
 /// Number of logs, and the sum of their sizes.
@@ -42,7 +48,36 @@ pub fn find_newest_instant(conn: &mut AnyConnection) -> Result<Option<i64>> {
 
 /// The checkpoint that was signed when the log had this many events, if one was.
 pub fn find_checkpoint(conn: &mut AnyConnection, log: &str, size: i64) -> Result<Option<CheckpointRow>> {
-    Ok(checkpoints::table.find((log, size)).select(CheckpointRow::as_select()).first(conn).optional()?)
+    Ok(checkpoints::table.find((log, size)).select(CheckpointRow::as_select()).get_result(conn).optional()?)
+}
+
+/// Those of these checkpoints that are kept, each wanted by its log and size; in no order.
+pub fn list_kept(conn: &mut AnyConnection, wanted: &[(&str, i64)]) -> Result<Vec<CheckpointRow>> {
+    let mut kept = Vec::with_capacity(wanted.len());
+    match conn {
+        AnyConnection::Postgres(_) => {
+            for (log, size) in wanted {
+                kept.extend(find_checkpoint(conn, log, *size)?);
+            }
+        }
+        AnyConnection::Sqlite(c) => {
+            for wanted in in_powers_of_two(wanted) {
+                kept.extend(FindCheckpoints(wanted).load::<CheckpointRow>(c)?);
+            }
+        }
+    }
+    Ok(kept)
+}
+
+statement_of_rows! {
+    FindCheckpoints, (&'a str, i64),
+    "WITH wanted (log_id, size) AS (VALUES " [0: Text, 1: BigInt] ") \
+     SELECT held.log_id, held.size, held.note, held.signed_at FROM wanted CROSS JOIN checkpoints AS held \
+     ON held.log_id = wanted.log_id AND held.size = wanted.size"
+}
+
+impl Query for FindCheckpoints<'_> {
+    type SqlType = (Text, BigInt, Text, BigInt);
 }
 
 /// The log's checkpoints of fewer than `below` events, the newest first.

@@ -31,20 +31,19 @@ impl IdempotencyRow {
     }
 }
 
-/// Claims the keys that nobody holds, or whose hold has expired; who holds each afterwards is to be
-/// read back. `rows` are sorted, so that two batches can't wait for each other in a circle.
-pub fn insert_idempotency(conn: &mut AnyConnection, rows: &[IdempotencyRow]) -> Result<()> {
+/// Claims the keys that nobody holds, or whose hold has expired, and tells how many: where it is not all, who holds each
+/// is to be read back. `rows` are sorted, so that two batches can't wait for each other in a circle.
+pub fn insert_idempotency(conn: &mut AnyConnection, rows: &[IdempotencyRow]) -> Result<usize> {
     match conn {
-        AnyConnection::Postgres(c) => {
-            columns::ClaimIdempotency::of(rows).execute(c)?;
-        }
+        AnyConnection::Postgres(c) => Ok(columns::ClaimIdempotency::of(rows).execute(c)?),
         AnyConnection::Sqlite(c) => {
+            let mut claimed = 0;
             for rows in in_powers_of_two(rows) {
-                ClaimIdempotency(rows).execute(c)?;
+                claimed += ClaimIdempotency(rows).execute(c)?;
             }
+            Ok(claimed)
         }
     }
-    Ok(())
 }
 
 /// Gives the key of `holder`, which the transaction has locked, to `row`.

@@ -29,7 +29,7 @@ pub use batches::{BatchRows, ExpectedState, HeadVersion, MovedHead, record_at_on
 pub use cases::{
     AdditionRow, OpenReferral, find_addition, insert_addition, list_additions, lock_open_contest, share_open_referrals,
 };
-pub use counters::{CounterRow, list_counters, lock_counters, update_counters};
+pub use counters::{CounterRow, find_counters, list_counters, lock_counters, update_counters};
 pub use ends::{correct_grant, list_events_about, list_unvoided_grants, release_grant, void_grants};
 pub use idempotency::{IdempotencyRow, insert_idempotency, list_idempotency, update_idempotency};
 pub use people::{insert_subjects, list_subjects};
@@ -206,15 +206,20 @@ pub fn insert_log(conn: &mut AnyConnection, row: &LogRow) -> Result<usize> {
 
 /// Locks the heads in the order of their ids: last of all locks, and held for the shortest time.
 pub fn lock_logs(conn: &mut AnyConnection, ids: &[&str]) -> Result<Vec<LogRow>> {
-    macro_rules! query {
-        () => {
-            logs::table.filter(logs::id.eq_any(ids)).order(logs::id).select(LogRow::as_select())
-        };
+    match conn {
+        AnyConnection::Postgres(c) => {
+            let query = logs::table.filter(logs::id.eq_any(ids)).order(logs::id).select(LogRow::as_select());
+            Ok(query.for_no_key_update().load(c)?)
+        }
+        // Nearly always one. A list would be prepared again each time.
+        AnyConnection::Sqlite(c) => {
+            let mut rows = Vec::with_capacity(ids.len());
+            for id in ids {
+                rows.extend(logs::table.find(*id).select(LogRow::as_select()).load(c)?);
+            }
+            Ok(rows)
+        }
     }
-    Ok(match conn {
-        AnyConnection::Postgres(c) => query!().for_no_key_update().load(c)?,
-        AnyConnection::Sqlite(c) => query!().load(c)?,
-    })
 }
 
 /// Waits until nobody is appending anywhere: a transaction that is still committing holds a head.

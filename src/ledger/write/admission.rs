@@ -12,7 +12,7 @@ use crate::foundation::clock::from_micros;
 use crate::foundation::ids::GrantId;
 use crate::foundation::subject::Pseudonym;
 use crate::ledger::entry::CheckEntry;
-use crate::ledger::store::UseRow;
+use crate::ledger::store::{CounterRow, UseRow};
 use crate::rules::limit::{Counting, LimitClaim, ScopeDigests};
 
 /// The counters that a batch needs, locked until it commits.
@@ -57,6 +57,19 @@ impl LimitCounters {
         let holds = if held.is_empty() { held } else { counters::list_holds(conn, held.keys().map(String::as_str))? };
         counters::read_corrections(conn, &mut rows, holds.values().flatten())?;
         Ok(Self { rows, holds })
+    }
+
+    /// The counters that the granted checks of the batch would use, none of whose uses lapses, for a batch that is written
+    /// only if nobody has recorded anything since. Nothing is locked.
+    pub(crate) fn find(
+        conn: &mut AnyConnection,
+        checks: &[(&CheckEntry, &Pseudonym, &ScopeDigests)],
+    ) -> Result<Self, DatabaseError> {
+        let mut wanted = BTreeMap::new();
+        for (check, subject, digests) in checks {
+            want(&mut wanted, check, subject, digests, check.claims.iter())?;
+        }
+        Ok(Self { rows: counters::find(conn, &wanted)?, holds: HashMap::new() })
     }
 
     /// The counters of one check as they stand, without locking or making any.
@@ -230,6 +243,11 @@ impl LimitCounters {
         }
         self.holds.insert(grant.to_owned(), moved);
         Some(held)
+    }
+
+    /// The rows of those of [`LimitCounters::find`] that were used.
+    pub(crate) fn into_changed(self) -> Vec<CounterRow> {
+        counters::changed(&self.rows)
     }
 
     /// Writes back what was used.

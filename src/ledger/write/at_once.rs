@@ -1,9 +1,13 @@
 //! Recording a batch in one statement, which is its own commit (PostgreSQL).
 //!
-//! A transaction is seven round trips, and the heads are locked for four of them. What needs no lock before it is decided
-//! needs one: the events are placed behind the heads as this process left them, and the statement writes them only
+//! A transaction is seven round trips, and the heads are locked for four of them. Here it is one, or two where limits are
+//! asked: the events are placed behind the heads as this process left them, and the statement writes them only
 //! if that is so (`store::record_at_once`). When another replica has appended meanwhile it writes nothing, and the batch is
 //! recorded in a transaction. SQLite has no round trips.
+//!
+//! Counters are read without a lock: every use of one comes with an event in its merchant's log, so a head
+//! that has not moved since this process's last commit says that they are as they were read. Only sums are counted this way:
+//! uses that lapse one by one are also swept away, and nothing is appended for that.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -11,7 +15,7 @@ use std::time::Instant;
 
 use super::batch::{self, Outcomes};
 use super::gathered::Batch;
-use super::prepared::{PreparedCheck, needs_no_lock};
+use super::prepared::{PreparedCheck, can_be_at_once};
 use super::writer::{Sent, Writer};
 use crate::database::session::Unfinished;
 use crate::database::{Abort, AnyConnection, Backend, DatabaseError};
@@ -46,11 +50,11 @@ impl Detour {
 }
 
 impl Writer {
-    /// Records the batch in one statement, where that can be: on PostgreSQL, if nothing in it needs a lock, and the heads
+    /// Records the batch in one statement, where that can be: on PostgreSQL, if everything in it can be, and the heads
     /// are as this process left them. None where it can't, or was tried in vain: in a transaction then.
     pub(super) fn record_at_once(&mut self, batch: &Batch) -> Option<Result<Outcomes, Abort<Infallible>>> {
         let database = self.context.database.clone();
-        let is_simple = batch.redemptions.is_empty() && batch.checks.iter().all(|(check, _)| needs_no_lock(check));
+        let is_simple = batch.redemptions.is_empty() && batch.checks.iter().all(|(check, _)| can_be_at_once(check));
         if database.backend() != Backend::Postgres || !is_simple || !self.detour.is_over() {
             return None;
         }

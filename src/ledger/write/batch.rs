@@ -10,7 +10,7 @@ use super::admission::LimitCounters;
 use super::append::{self, Leaf};
 use super::check::{self, Settled};
 use super::known::Known;
-use super::prepared::{self, PreparedCheck, Written};
+use super::prepared::{PreparedCheck, Written};
 use super::redemption::Tokens;
 use super::subjects::{self, Subject};
 use super::transaction::Transaction;
@@ -104,9 +104,9 @@ pub(crate) fn record(
     Ok(Outcomes { checks: outcomes, redemptions })
 }
 
-/// The rows of checks that need no lock, and the outcomes that are theirs once [`store::record_at_once`] has written
+/// The rows of checks that can be recorded at once, and the outcomes that are theirs once [`store::record_at_once`] has written
 /// them: it does only if everything is as it is assumed here. Nobody holds an idempotency key of theirs, whom the table
-/// doesn't know is new, and the heads are as this process left them. None where those aren't known.
+/// doesn't know is new, and the heads are as this process left them; and so are the counters then. None where those aren't known.
 pub(crate) fn record_at_once(
     conn: &mut AnyConnection,
     context: &WriterContext,
@@ -118,16 +118,19 @@ pub(crate) fn record_at_once(
     }
     let found = subjects::find_or_make(conn, context, known, &entries(asked))?;
     let checks = asked_about(asked, found.subjects, vec![ScopeDigests::default(); asked.len()]);
+    let mut counters = LimitCounters::find(conn, &granted(&checks))?;
     let mut written = Vec::with_capacity(checks.len());
     for asked in &checks {
-        written.push(asked.written(context, |check, subject| Ok(prepared::settle_without_limits(check, subject)))?);
+        let settle = |check: &CheckEntry, subject: &Subject| admit(conn, &mut counters, check, subject, &asked.digests);
+        written.push(asked.written(context, settle)?);
     }
     let (settled, leaves, grants) = apart(written);
+    let counters = counters.into_changed();
     let Some((rows, receipts)) = append::place_at_once(context, known, leaves)? else { return Ok(None) };
     let mut claims: Vec<IdempotencyRow> = asked.iter().filter_map(|check| idempotency_row(check)).collect();
     claims.sort_by(|one, other| one.key().cmp(&other.key()));
     let outcomes = Outcomes { checks: recorded(&checks, settled, receipts)?, redemptions: Vec::new() };
-    Ok(Some((BatchRows { claims, people: found.new, grants, ..rows }, outcomes)))
+    Ok(Some((BatchRows { claims, people: found.new, counters, grants, ..rows }, outcomes)))
 }
 
 /// A check, and whom it is about.
@@ -269,33 +272,33 @@ fn claim_idempotency(
     conn: &mut AnyConnection,
     checks: &[&PreparedCheck],
 ) -> Result<HashMap<usize, IdempotencyRow>, DatabaseError> {
-    let mut rows: BTreeMap<(String, String, String), (usize, IdempotencyRow)> = BTreeMap::new();
-    for (at, check) in checks.iter().enumerate() {
-        let Some(row) = idempotency_row(check) else { continue };
-        rows.insert((row.merchant_id.clone(), row.key_id.clone(), row.idempotency_key.clone()), (at, row));
-    }
-    if rows.is_empty() {
+    let asked = checks.iter().enumerate();
+    let mut asked: Vec<(usize, IdempotencyRow)> =
+        asked.filter_map(|(at, it)| Some((at, idempotency_row(it)?))).collect();
+    asked.sort_by(|(_, one), (_, other)| one.key().cmp(&other.key()));
+    let (places, sorted): (Vec<usize>, Vec<IdempotencyRow>) = asked.into_iter().unzip();
+    // Where all were written, nobody else holds any.
+    if sorted.is_empty() || store::insert_idempotency(conn, &sorted)? == sorted.len() {
         return Ok(HashMap::new());
     }
-    let sorted: Vec<IdempotencyRow> = rows.values().map(|(_, row)| row.clone()).collect();
-    store::insert_idempotency(conn, &sorted)?;
-    let mut replayed = HashMap::new();
+    let (mut replayed, mut held) = (HashMap::new(), 0);
     for holder in store::list_idempotency(conn, &sorted)? {
-        let key = (holder.merchant_id.clone(), holder.key_id.clone(), holder.idempotency_key.clone());
-        let (at, row) = rows.remove(&key).ok_or(DatabaseError::NotFound)?;
+        let nth = sorted.binary_search_by(|row| row.key().cmp(&holder.key())).map_err(|_| DatabaseError::NotFound)?;
+        let (Some(row), Some(at)) = (sorted.get(nth), places.get(nth)) else { return Err(DatabaseError::NotFound) };
+        held += 1;
         // Ours holds our own check id, which nobody else can have.
         if holder.outcome == row.outcome {
             continue;
         }
-        let check = checks.get(at).ok_or(DatabaseError::NotFound)?;
+        let check = checks.get(*at).ok_or(DatabaseError::NotFound)?;
         if !replay::is_of_erased(conn, &check.merchant, &answered::check_of(&holder)?)? {
-            replayed.insert(at, holder);
-        } else if store::update_idempotency(conn, &holder, &row)? == 0 {
+            replayed.insert(*at, holder);
+        } else if store::update_idempotency(conn, &holder, row)? == 0 {
             return Err(DatabaseError::Conflict);
         }
     }
     // Each is held by someone: a holder that expired while we looked was ours to take over.
-    if rows.is_empty() { Ok(replayed) } else { Err(DatabaseError::Conflict) }
+    if held == sorted.len() { Ok(replayed) } else { Err(DatabaseError::Conflict) }
 }
 
 fn idempotency_row(check: &CheckEntry) -> Option<IdempotencyRow> {

@@ -59,6 +59,11 @@ impl Counter {
         }
     }
 
+    fn row(&self, key: &CounterKey) -> CounterRow {
+        let (used, horizon) = (self.uses.total(), self.uses.horizon());
+        CounterRow { used, last_used_at: self.last_used_at, horizon, ..row_of(key) }
+    }
+
     /// Counts more of what never lapses.
     pub(crate) fn add(&mut self, cost: u64) {
         // Beyond every horizon: the sum is all there is.
@@ -164,6 +169,27 @@ pub(crate) fn lock(
     read_uses(conn, wanted, &locked)
 }
 
+/// The counters as they stand, whose uses never lapse: for a batch that is written only if nobody has recorded anything
+/// since. Nothing is locked or made.
+pub(crate) fn find(
+    conn: &mut AnyConnection,
+    wanted: &BTreeMap<CounterKey, Wanted>,
+) -> Result<BTreeMap<CounterKey, Counter>, DatabaseError> {
+    let mut counters: BTreeMap<CounterKey, Counter> =
+        wanted.keys().map(|key| (key.clone(), Counter::of(&row_of(key)))).collect();
+    let rows: Vec<CounterRow> = wanted.keys().map(row_of).collect();
+    for row in store::find_counters(conn, &rows)? {
+        counters.insert(key_of_row(&row), Counter::of(&row));
+    }
+    Ok(counters)
+}
+
+/// The rows of those that have changed, whose uses never lapse, sorted.
+pub(crate) fn changed(counters: &BTreeMap<CounterKey, Counter>) -> Vec<CounterRow> {
+    let changed = counters.iter().filter(|(_, counter)| counter.has_changed);
+    changed.map(|(key, counter)| counter.row(key)).collect()
+}
+
 /// The counters as they stand: nothing is locked or made.
 pub(crate) fn peek(
     conn: &mut AnyConnection,
@@ -262,15 +288,11 @@ const AFTER_ALL: &str = "~";
 
 /// Writes back what has changed.
 pub(crate) fn store(conn: &mut AnyConnection, counters: BTreeMap<CounterKey, Counter>) -> Result<(), DatabaseError> {
-    let (mut changed, mut fresh, mut removed) = (Vec::new(), Vec::new(), Vec::new());
-    for (key, counter) in counters {
-        if counter.has_changed {
-            let used = counter.uses.total();
-            let horizon = counter.uses.horizon();
-            changed.push(CounterRow { used, last_used_at: counter.last_used_at, horizon, ..row_of(&key) });
-            fresh.extend(counter.fresh);
-            removed.extend(counter.removed);
-        }
+    let changed = changed(&counters);
+    let (mut fresh, mut removed) = (Vec::new(), Vec::new());
+    for counter in counters.into_values().filter(|counter| counter.has_changed) {
+        fresh.extend(counter.fresh);
+        removed.extend(counter.removed);
     }
     for chunk in changed.chunks(1000) {
         store::update_counters(conn, chunk)?;

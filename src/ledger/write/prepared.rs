@@ -18,7 +18,7 @@ use crate::decision::decide::Decision;
 use crate::ledger::context::WriterContext;
 use crate::ledger::entry::CheckEntry;
 use crate::ledger::store::GrantRow;
-use crate::rules::limit::ScopeDigests;
+use crate::rules::limit::{Counting, ScopeDigests};
 
 /// A settled check as it will be written.
 pub(crate) struct Written {
@@ -79,6 +79,13 @@ impl Deref for PreparedCheck {
     fn deref(&self) -> &CheckEntry {
         &self.entry
     }
+}
+
+/// Tells whether a check can be recorded in one statement with its batch, if nobody else records anything meanwhile: its
+/// limits' uses never lapse one by one, nothing is digested for them, and no person decides.
+pub(crate) fn can_be_at_once(check: &CheckEntry) -> bool {
+    let counts_sums = check.claims.iter().all(|claim| claim.counting == Counting::Sum);
+    counts_sums && !check.needs_digests() && check.decided.decision != Decision::Referred
 }
 
 /// Tells whether a check is recorded as the rule has decided it: no limit has a say, nothing is digested for one, and no

@@ -27,6 +27,12 @@ use crate::support::world::{CLI, World, idempotent, question};
 
 const LOUNGE: &str = r#"{"at_least":40,"score":"klout"}"#;
 
+/// Limits whose uses never lapse one by one: each window has a counter of its own.
+const LIMITED: &str = r#"{"score":{"source":"klout"},
+  "tiers":[{"id":"main","when":{"attr":"score","op":"gte","value":40}}],
+  "limits":[{"id":"person","scope":["subject"],"max":40,"window":{"lifetime":true}},
+            {"id":"house","scope":["perk"],"max":60,"window":{"calendar":"day"}}]}"#;
+
 /// Left to a person, as it asks for a score that nobody has.
 const REFERRING: &str = r#"{"score":{"source":"klout","on_missing":"refer"},
   "tiers":[{"id":"main","when":{"attr":"score","op":"gte","value":40}}]}"#;
@@ -305,6 +311,13 @@ struct Number {
     number: i64,
 }
 
+/// Number of statements of whole batches that the server is at.
+fn waiting(conn: &mut PgConnection) -> i64 {
+    let waiting = "SELECT count(*) AS number FROM pg_stat_activity \
+                   WHERE datname = current_database() AND state = 'active' AND query LIKE 'WITH claimed%'";
+    diesel::sql_query(waiting).get_result::<Number>(conn).unwrap().number
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_statement_that_comes_through_after_its_caller_was_refused_writes_nothing() {
     let Some(postgres) = Postgres::start() else { return };
@@ -327,17 +340,70 @@ async fn a_statement_that_comes_through_after_its_caller_was_refused_writes_noth
     );
     somebody.batch_execute(&claim).unwrap();
     let refused = ask("stalled").await.expect_err("nobody knows of it");
-    let waiting = "SELECT count(*) AS number FROM pg_stat_activity \
-                   WHERE datname = current_database() AND state = 'active' AND query LIKE 'WITH claimed%'";
-    let count = |conn: &mut PgConnection| diesel::sql_query(waiting).get_result::<Number>(conn).unwrap().number;
-    assert!(count(&mut somebody) > 0, "it doesn't wait: {refused}");
+    assert!(waiting(&mut somebody) > 0, "it doesn't wait: {refused}");
     somebody.batch_execute("ROLLBACK").unwrap();
     let deadline = Instant::now() + Duration::from_secs(30);
-    while count(&mut somebody) > 0 {
+    while waiting(&mut somebody) > 0 {
         assert!(Instant::now() < deadline, "it never ended");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     assert_eq!(world.tally(&merchant).granted, 2, "{refused}");
     ask("stalled").await.unwrap();
     assert_eq!(world.tally(&merchant).granted, 3);
+}
+
+fn used(answer: &Answer) -> Vec<u64> {
+    answer.decided.limits.iter().map(|limit| limit.used).collect()
+}
+
+/// One replica after the other, some times many in a row: each finds what the other has used, to the last.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_counter_that_was_read_without_a_lock_counts_what_everybody_used() {
+    for two in Two::all().await {
+        let merchant = two.kiosk.merchant().unwrap();
+        two.world.perk(merchant, "limited", LIMITED).await;
+        two.world.score(merchant, "twitter:bob", "92").await;
+        let mut granted = [0, 0];
+        for nth in 0..70 {
+            let gateway = if nth % 7 < 4 { &*two.world.gateway } else { &two.replica };
+            let person = usize::from(nth % 3 == 1);
+            let asked = question("limited", ["twitter:ada", "twitter:bob"][person]);
+            let answer = Box::pin(gateway.checker.check(&two.kiosk, merchant, asked)).await.unwrap();
+            let fits = granted[person] < 40 && granted[0] + granted[1] < 60;
+            assert_eq!(answer.decided.decision == Decision::Granted, fits, "{nth}: {answer:?}");
+            granted[person] += u64::from(fits);
+            assert_eq!(used(&answer), [granted[person], granted[0] + granted[1]], "{nth}");
+        }
+        assert_eq!(granted, [40, 20], "and the house is full");
+        two.verify();
+    }
+}
+
+/// The rows that the statement will use are someone else's at the moment: it waits for them, and for nothing else.
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_are_used_by_the_statement_that_records_the_batch() {
+    let Some(postgres) = Postgres::start() else { return };
+    let world = World::on(TestDatabase::on(&postgres), &[]).await;
+    let merchant = world.merchant("cathay").await;
+    let kiosk = world.principal(&merchant, Role::Kiosk).await;
+    world.perk(&merchant, "limited", LIMITED).await;
+    world.score(&merchant, "twitter:ada", "92").await;
+    let ask = async || world.check(&kiosk, question("limited", "twitter:ada")).await.unwrap();
+    for nth in 1..=2 {
+        assert_eq!(used(&ask().await), [nth, nth]);
+    }
+    let mut somebody = PgConnection::establish(&world.database.setting()).unwrap();
+    somebody.batch_execute("BEGIN; SELECT * FROM limit_counters FOR UPDATE").unwrap();
+    let look = async {
+        let deadline = Instant::now() + Duration::from_secs(4);
+        while waiting(&mut somebody) == 0 {
+            assert!(Instant::now() < deadline, "it doesn't wait");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        somebody.batch_execute("ROLLBACK").unwrap();
+    };
+    let (answer, ()) = tokio::join!(ask(), look);
+    assert_eq!(used(&answer), [3, 3]);
+    let report = perkgate::audit::verify(&world.database.open(), &Request::default(), &Entropy::seeded(1), &mut |_| {});
+    assert_eq!(report.unwrap().findings.listed(), []);
 }
