@@ -225,9 +225,7 @@ impl From<ScoreError> for Problem {
             | ScoreError::Pulled(_)
             | ScoreError::NotPulled(_)
             | ScoreError::NoSecret(_)
-            | ScoreError::UnderWay => {
-                Self::new(Kind::from(&error), sentence(&error.to_string()))
-            }
+            | ScoreError::UnderWay => Self::new(Kind::from(&error), sentence(&error.to_string())),
             // Shared by all who waited for one look-up, so it can't be moved out.
             ScoreError::Database(inner) if matches!(**inner, DatabaseError::InDoubt) => Self::in_doubt(&error),
             ScoreError::Database(inner) if inner.is_passing() => {

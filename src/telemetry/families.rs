@@ -373,8 +373,21 @@ mod tests {
             assert!(!matches!(kind, Histogram(_)) || has_unit, "{name}");
             for label in *labels {
                 let allowed = [
-                    "active", "connector", "decision", "listener", "method", "outcome", "pool", "reason", "route", "state",
-                    "status", "step", "target", "tier", "version",
+                    "active",
+                    "connector",
+                    "decision",
+                    "listener",
+                    "method",
+                    "outcome",
+                    "pool",
+                    "reason",
+                    "route",
+                    "state",
+                    "status",
+                    "step",
+                    "target",
+                    "tier",
+                    "version",
                 ];
                 assert!(allowed.contains(&label.name), "{name}: whom could {} name?", label.name);
             }

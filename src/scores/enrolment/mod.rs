@@ -359,7 +359,8 @@ fn opened(
     secret: &SubjectSecret,
     now: Timestamp,
 ) -> Result<Enrolment, DatabaseError> {
-    let mut accounts = accounts.iter().map(|row| open_account(row, secret, now)).collect::<Result<Vec<_>, DatabaseError>>()?;
+    let mut accounts =
+        accounts.iter().map(|row| open_account(row, secret, now)).collect::<Result<Vec<_>, DatabaseError>>()?;
     accounts.sort_by(|one, other| (&one.network, &one.account).cmp(&(&other.network, &other.account)));
     Ok(Enrolment { accounts, consents: consents_of(row), enrolled_at: from_micros(row.enrolled_at) })
 }

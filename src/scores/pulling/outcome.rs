@@ -38,8 +38,16 @@ pub(super) struct Profile {
 /// What is known of an account now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Found {
-    Signals { seen: Vec<Seen>, profile: Profile, etag: Option<String> },
-    Score { value: Decimal, observed_at: Option<Timestamp>, etag: Option<String> },
+    Signals {
+        seen: Vec<Seen>,
+        profile: Profile,
+        etag: Option<String>,
+    },
+    Score {
+        value: Decimal,
+        observed_at: Option<Timestamp>,
+        etag: Option<String>,
+    },
     /// The same as last time.
     Unchanged,
     /// The service doesn't say: what was known before stands, and ages.

@@ -136,7 +136,8 @@ impl PullRun {
         let now = self.session.now();
         let list = move |conn: &mut AnyConnection| {
             let due = store::list_due(conn, (&of.0, &of.1, &network), times, LISTED)?;
-            let mut subjects: Vec<SubjectRef> = due.iter().map(|it| reference(&it.row.subject_ref)).collect::<Result<_, _>>()?;
+            let mut subjects: Vec<SubjectRef> =
+                due.iter().map(|it| reference(&it.row.subject_ref)).collect::<Result<_, _>>()?;
             subjects.sort_unstable();
             subjects.dedup();
             let mut secrets = std::collections::HashMap::new();

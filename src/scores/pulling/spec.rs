@@ -32,15 +32,8 @@ pub enum Connector {
 }
 
 impl Connector {
-    pub const ALL: [Self; 7] = [
-        Self::Json,
-        Self::Bluesky,
-        Self::Mastodon,
-        Self::Youtube,
-        Self::Github,
-        Self::StackExchange,
-        Self::Wikipedia,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Json, Self::Bluesky, Self::Mastodon, Self::Youtube, Self::Github, Self::StackExchange, Self::Wikipedia];
 
     /// The wire form, which is the network's name too.
     #[must_use]

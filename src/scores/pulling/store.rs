@@ -56,11 +56,7 @@ pub(super) fn insert(conn: &mut AnyConnection, row: &PullRow) -> Result<()> {
 }
 
 pub(super) fn find(conn: &mut AnyConnection, merchant: &MerchantId, source: &SourceName) -> Result<Option<PullRow>> {
-    Ok(pulls::table
-        .find((merchant.as_str(), source.as_str()))
-        .select(PullRow::as_select())
-        .first(conn)
-        .optional()?)
+    Ok(pulls::table.find((merchant.as_str(), source.as_str())).select(PullRow::as_select()).first(conn).optional()?)
 }
 
 /// All of a merchant's.

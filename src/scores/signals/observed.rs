@@ -38,8 +38,7 @@ impl Enrolments {
     ) -> Result<u64, ScoreError> {
         let mut new = Vec::with_capacity(seen.len());
         for Seen { signal, object, at, value } in seen {
-            let read =
-                observed((network, signal), object.as_deref(), (*at, now), *value, &self.context.entropy);
+            let read = observed((network, signal), object.as_deref(), (*at, now), *value, &self.context.entropy);
             match read {
                 Ok((key, delivery)) => new.push(((subject, key), delivery)),
                 // An old post.

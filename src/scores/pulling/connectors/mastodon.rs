@@ -122,7 +122,8 @@ fn name_of(account: &str) -> Option<(String, String)> {
         }
         None => account.trim_start_matches('@').split_once('@')?,
     };
-    let is_user = !user.is_empty() && user.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'));
+    let is_user =
+        !user.is_empty() && user.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'));
     let is_domain =
         domain.contains('.') && domain.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-'));
     (is_user && is_domain).then(|| (user.to_owned(), domain.to_ascii_lowercase()))
@@ -137,7 +138,9 @@ mod tests {
         for name in ["ada@example.social", "@ada@Example.Social", "https://example.social/@ada/"] {
             assert_eq!(name_of(name), Some(("ada".to_owned(), "example.social".to_owned())), "{name}");
         }
-        for bad in ["ada", "@ada", "ada@localhost", "ada@example.social:80", "ada@a/b.c", "https://example.social/ada", ""] {
+        for bad in
+            ["ada", "@ada", "ada@localhost", "ada@example.social:80", "ada@a/b.c", "https://example.social/ada", ""]
+        {
             assert_eq!(name_of(bad), None, "{bad}");
         }
     }

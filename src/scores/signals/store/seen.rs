@@ -51,8 +51,7 @@ pub(in crate::scores::signals) fn changed(
         }
     }
     let says_the_same = |row: &SignalRow| {
-        let place =
-            (row.subject_ref.clone(), row.network.clone(), row.signal.clone(), row.kind, row.object.clone());
+        let place = (row.subject_ref.clone(), row.network.clone(), row.signal.clone(), row.kind, row.object.clone());
         // A running count is dated by its object, so its day is the same.
         last.get(&place).is_some_and(|(day, value)| *value == row.value && row.day - day < LEVEL_STANDS)
     };

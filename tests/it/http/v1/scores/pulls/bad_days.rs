@@ -32,19 +32,34 @@ fn bad_days() -> Vec<(&'static str, Reply, &'static str, usize)> {
         ("html", Reply::of(200, "text/html", "<h1>Sorry</h1>"), "its answer is no JSON by its content type", 1),
         ("html-as-json", Reply::of(200, "application/json", "<h1>Sorry</h1>"), "its answer can't be read as JSON", 1),
         ("cut", Reply::of(200, "application/json", "{\"score\": 4"), "its answer can't be read as JSON", 1),
-        ("latin-1", Reply::of(200, "application/json", b"{\"score\": 4, \"n\": \"\xe9\"}".to_vec()), "its answer can't be read as JSON", 1),
+        (
+            "latin-1",
+            Reply::of(200, "application/json", b"{\"score\": 4, \"n\": \"\xe9\"}".to_vec()),
+            "its answer can't be read as JSON",
+            1,
+        ),
         ("deep", Reply::of(200, "application/json", "[".repeat(100_000)), "its answer can't be read as JSON", 1),
         ("huge", Reply::of(200, "application/json", vec![b' '; 10 << 20]), "its answer is too large", 1),
         ("bomb", gzip(packed(&vec![b' '; 20 << 20])), "its answer is too large", 1),
         ("half", gzip(half), "its answer ends before its end", 3),
-        ("brotli", Reply::json(&json!({"score": 4})).with("content-encoding", "br"), "its answer is packed in a way that can't be unpacked", 1),
+        (
+            "brotli",
+            Reply::json(&json!({"score": 4})).with("content-encoding", "br"),
+            "its answer is packed in a way that can't be unpacked",
+            1,
+        ),
         (
             "redirect",
             Reply::status(302).with("location", "http://169.254.169.254/latest/meta-data/"),
             "it answers 302: redirects are not followed",
             1,
         ),
-        ("slow", Reply { drip: Some(Duration::from_millis(200)), ..Reply::of(200, "application/json", score()) }, "it did not answer in time", 1),
+        (
+            "slow",
+            Reply { drip: Some(Duration::from_millis(200)), ..Reply::of(200, "application/json", score()) },
+            "it did not answer in time",
+            1,
+        ),
         ("closed", Reply::status(401), "it asks for a log-in (401)", 1),
         ("forbidden", Reply::status(403), "it refuses (403)", 1),
         ("gone", Reply::status(410), "it is gone from there (410)", 1),
@@ -53,7 +68,12 @@ fn bad_days() -> Vec<(&'static str, Reply, &'static str, usize)> {
         ("word", Reply::json(&json!({"score": "high"})), "no score stands where it should", 1),
         ("off", Reply::json(&json!({"score": 101})), "the value is off the source's scale, 0 to 100", 1),
         ("negative", Reply::json(&json!({"score": -1})), "the value is off the source's scale, 0 to 100", 1),
-        ("enormous", Reply::json(&json!({"score": 1_000_000_000_000_000_000_u64})), "no score stands where it should", 1),
+        (
+            "enormous",
+            Reply::json(&json!({"score": 1_000_000_000_000_000_000_u64})),
+            "no score stands where it should",
+            1,
+        ),
     ]
 }
 
@@ -117,7 +137,9 @@ async fn a_name_that_changes_its_answer_leads_nowhere_that_was_not_looked_at() {
     let service = Elsewhere::start(|_| Reply::json(&json!({"of": "one"}))).await;
     let metadata: SocketAddr = "169.254.169.254:80".parse().unwrap();
     let public: SocketAddr = "8.8.8.8:443".parse().unwrap();
-    let get = async |outgoing: &Outgoing, url: &str| outgoing.get(&url.parse().unwrap(), reqwest::header::HeaderMap::new()).await;
+    let get = async |outgoing: &Outgoing, url: &str| {
+        outgoing.get(&url.parse().unwrap(), reqwest::header::HeaderMap::new()).await
+    };
 
     // The connection goes where the look-up that was judged said: no other look-up knows this name.
     let name = format!("http://scores.example:{}/", service.address.port());
@@ -125,13 +147,25 @@ async fn a_name_that_changes_its_answer_leads_nowhere_that_was_not_looked_at() {
     assert_eq!(get(&there, &name).await.unwrap().status, 200);
 
     // One bad address among good ones is enough, whenever it comes.
-    for answers in [&[metadata][..], &[public, metadata], &["[::ffff:127.0.0.1]:443".parse().unwrap()], &["10.0.0.1:443".parse().unwrap()]] {
+    for answers in [
+        &[metadata][..],
+        &[public, metadata],
+        &["[::ffff:127.0.0.1]:443".parse().unwrap()],
+        &["10.0.0.1:443".parse().unwrap()],
+    ] {
         let there = outgoing("").resolved_by(Turning::new(&[answers]));
         let refused = get(&there, "https://scores.example/").await.unwrap_err();
         assert!(matches!(refused, OutgoingError::Refused { .. }), "{answers:?}: {refused}");
     }
     let literal = outgoing("");
-    for url in ["https://127.0.0.1/", "https://[::1]/", "https://0x7f.1/", "https://2130706433/", "https://localhost/", "https://169.254.169.254/"] {
+    for url in [
+        "https://127.0.0.1/",
+        "https://[::1]/",
+        "https://0x7f.1/",
+        "https://2130706433/",
+        "https://localhost/",
+        "https://169.254.169.254/",
+    ] {
         let refused = get(&literal, url).await.unwrap_err();
         assert!(matches!(refused, OutgoingError::Refused { .. }), "{url}: {refused}");
     }
@@ -147,7 +181,10 @@ async fn a_source_is_not_asked_on_this_machine_unless_the_operator_allows_it() {
     let pull = json!({"network": "x", "url": format!("{}/{{account}}", service.url()), "value": "/score"});
     declare_score(&admin, "inside", pull).await;
     let report = pulled(&app, "inside").await;
-    assert_eq!(report.fault.as_deref(), Some("127.0.0.1 is asked over https only, unless the operator allows that host"));
+    assert_eq!(
+        report.fault.as_deref(),
+        Some("127.0.0.1 is asked over https only, unless the operator allows that host")
+    );
     let pull = json!({"network": "x", "url": "https://scores.example/{account}", "value": "/score"});
     declare_score(&admin, "changing", pull).await;
     let turning = Turning::new(&[&["169.254.169.254:443".parse().unwrap()]]);

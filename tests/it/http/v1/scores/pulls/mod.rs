@@ -87,7 +87,10 @@ async fn a_score_is_fetched_where_a_template_and_pointers_say() {
         assert_eq!((report.accounts, report.unchanged, report.scores), (1, 1, 0));
         admin.get("/v1/scores/elsewhere/cx:1").await.is(200);
         service.asked();
-        service.answer(|_| Said::json(&json!({"data": [{"score": "61.2509", "at": "2012-05-08T12:00:00+02:00"}]})).with("etag", "\"one\""));
+        service.answer(|_| {
+            Said::json(&json!({"data": [{"score": "61.2509", "at": "2012-05-08T12:00:00+02:00"}]}))
+                .with("etag", "\"one\"")
+        });
 
         // Nobody else writes its scores, and who is unlinked is asked about no more.
         let put = json!({"value": 5, "observed_at": "2012-05-08T18:00:00Z"});
@@ -120,7 +123,11 @@ async fn a_declaration_is_held_to_what_can_be_fetched() {
         (json!({"network": "x", "url": url, "value": "score"}), "/pull/value", "invalid_value"),
         (json!({"network": "zzz", "url": url, "value": "/s"}), "/pull/network", "unknown_value"),
         (json!({"url": url, "value": "/s"}), "/pull/network", "missing_field"),
-        (json!({"network": "x", "url": url, "value": "/s", "headers": {"host": "h"}}), "/pull/headers", "invalid_value"),
+        (
+            json!({"network": "x", "url": url, "value": "/s", "headers": {"host": "h"}}),
+            "/pull/headers",
+            "invalid_value",
+        ),
     ] {
         let body = json!({"name": "s", "kind": "pull", "min": 0, "max": 1, "pull": pull});
         let spot = admin.post("/v1/sources", &body).await.spot(422, "invalid_request");

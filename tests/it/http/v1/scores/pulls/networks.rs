@@ -30,7 +30,8 @@ async fn begin(admin: &Client, connector: &str, service: &Elsewhere) {
 
 fn bluesky(asked: &Asked) -> Reply {
     if asked.target.starts_with("/xrpc/app.bsky.actor.getProfiles?") {
-        let mut listed: Value = serde_json::from_str(include_str!("../../../../../clients/networks/bluesky-profiles.json")).unwrap();
+        let mut listed: Value =
+            serde_json::from_str(include_str!("../../../../../clients/networks/bluesky-profiles.json")).unwrap();
         let profiles = listed["profiles"].as_array_mut().unwrap();
         profiles.retain(|it| {
             let (did, handle) = (it["did"].as_str().unwrap().replace(':', "%3A"), it["handle"].as_str().unwrap());
@@ -42,7 +43,9 @@ fn bluesky(asked: &Asked) -> Reply {
     match () {
         () if asked.target.contains("did%3Aplc%3Ashy") => json(r#"{"feed": []}"#),
         // Older than what counts: nothing is read behind it.
-        () if asked.target.contains("cursor=2") => json(include_str!("../../../../../clients/networks/bluesky-feed-end.json")),
+        () if asked.target.contains("cursor=2") => {
+            json(include_str!("../../../../../clients/networks/bluesky-feed-end.json"))
+        }
         () => json(include_str!("../../../../../clients/networks/bluesky-feed.json")),
     }
 }
@@ -62,13 +65,24 @@ async fn bluesky_brings_signals_from_which_a_score_is_computed() {
         let targets = service.targets();
         assert_eq!(targets.iter().filter(|it| it.contains("getProfiles")).count(), 1, "{targets:?}");
         assert_eq!(targets.iter().filter(|it| it.contains("getAuthorFeed")).count(), 3, "{targets:?}");
-        let wanted = listed(&[("followers", 1), ("following", 1), ("like_count", 2), ("posts", 1), ("quote_count", 2), ("reply_count", 2), ("repost_count", 2)]);
+        let wanted = listed(&[
+            ("followers", 1),
+            ("following", 1),
+            ("like_count", 2),
+            ("posts", 1),
+            ("quote_count", 2),
+            ("reply_count", 2),
+            ("repost_count", 2),
+        ]);
         assert_eq!(held(&app, "cx:1").await, wanted);
         // What is not shown is not 0.
         assert!(held(&app, "cx:2").await.is_empty());
 
         let source = "influence".parse().unwrap();
-        let mut run = app.world.gateway.scores
+        let mut run = app
+            .world
+            .gateway
+            .scores
             .compute(&app.cathay.id, &source, perkgate::scores::computing::Mode::Write, app.world.gateway.clock.clone())
             .await
             .unwrap();
@@ -121,13 +135,21 @@ async fn what_is_known_of_an_account_that_is_there_no_more_is_dropped_once_that_
 fn mastodon(asked: &Asked) -> Reply {
     let path = asked.target.split('?').next().unwrap();
     match path {
-        "/.well-known/webfinger" => Reply::of(200, "application/jrd+json", json!({"subject": "acct:ada@example.social", "links": []}).to_string()),
-        "/api/v1/accounts/lookup" => Reply::json(&json!({"id": "109", "username": "ada", "acct": "ada", "followers_count": 90, "following_count": 5,
+        "/.well-known/webfinger" => Reply::of(
+            200,
+            "application/jrd+json",
+            json!({"subject": "acct:ada@example.social", "links": []}).to_string(),
+        ),
+        "/api/v1/accounts/lookup" => Reply::json(
+            &json!({"id": "109", "username": "ada", "acct": "ada", "followers_count": 90, "following_count": 5,
             "statuses_count": 12, "note": "<p>Engines perkgate</p>",
-            "fields": [{"name": "Code", "value": "<a href=\"https://github.com/ada\" rel=\"me\">github.com/ada</a>", "verified_at": "2012-01-01T00:00:00.000Z"}]})),
+            "fields": [{"name": "Code", "value": "<a href=\"https://github.com/ada\" rel=\"me\">github.com/ada</a>", "verified_at": "2012-01-01T00:00:00.000Z"}]}),
+        ),
         "/api/v1/accounts/109/statuses" if asked.target.contains("max_id") => Reply::json(&json!([])),
-        "/api/v1/accounts/109/statuses" => Reply::json(&json!([{"id": "7", "uri": "https://example.social/users/ada/statuses/7", "created_at": "2012-05-07T00:00:00.000Z",
-            "reblogs_count": 4, "favourites_count": 9, "replies_count": 2, "reblog": null}])),
+        "/api/v1/accounts/109/statuses" => Reply::json(
+            &json!([{"id": "7", "uri": "https://example.social/users/ada/statuses/7", "created_at": "2012-05-07T00:00:00.000Z",
+            "reblogs_count": 4, "favourites_count": 9, "replies_count": 2, "reblog": null}]),
+        ),
         _ => Reply::status(404),
     }
 }
@@ -143,7 +165,14 @@ async fn mastodon_is_found_by_webfinger_and_a_closed_instance_says_nothing() {
         let report = pulled(&app, "mastodon").await;
         assert_eq!((report.answered, report.unknown), (1, 1));
         assert!(service.targets()[0].contains("resource=acct%3Aada%40example.social"));
-        let wanted = listed(&[("favourites_count", 1), ("followers", 1), ("following", 1), ("reblogs_count", 1), ("replies_count", 1), ("statuses", 1)]);
+        let wanted = listed(&[
+            ("favourites_count", 1),
+            ("followers", 1),
+            ("following", 1),
+            ("reblogs_count", 1),
+            ("replies_count", 1),
+            ("statuses", 1),
+        ]);
         assert_eq!(held(&app, "cx:1").await, wanted);
         app.world.pass(86_400);
         for closed in [401, 403, 410] {
@@ -182,8 +211,19 @@ async fn github_is_asked_with_the_operators_key_and_tells_whether_anything_chang
         link(&admin, "cx:1", "github", "https://github.com/ada").await;
         assert_eq!(pulled(&app, "github").await.requests, 3);
         let asked = service.asked();
-        assert!(asked.iter().all(|it| it.head.contains("authorization: bearer ghp_sesame") && !it.target.contains("sesame")));
-        let wanted = listed(&[("followers", 1), ("following", 1), ("forks_count", 1), ("public_gists", 1), ("public_repos", 1), ("stargazers_count", 1)]);
+        assert!(
+            asked
+                .iter()
+                .all(|it| it.head.contains("authorization: bearer ghp_sesame") && !it.target.contains("sesame"))
+        );
+        let wanted = listed(&[
+            ("followers", 1),
+            ("following", 1),
+            ("forks_count", 1),
+            ("public_gists", 1),
+            ("public_repos", 1),
+            ("stargazers_count", 1),
+        ]);
         assert_eq!(held(&app, "cx:1").await, wanted);
         app.world.pass(86_400);
         service.answer(|asked| {
@@ -206,9 +246,11 @@ fn youtube(asked: &Asked) -> Reply {
         "/channels" => Reply::json(&json!({"kind": "youtube#channelListResponse", "items": [
             channel("UCada", json!({"viewCount": "90000", "subscriberCount": "1200", "hiddenSubscriberCount": false, "videoCount": "4"})),
             channel("UCshy", json!({"viewCount": "10", "subscriberCount": "0", "hiddenSubscriberCount": true, "videoCount": "0"}))]})),
-        "/playlistItems" if asked.target.contains("UUUCada") => Reply::json(&json!({"kind": "youtube#playlistItemListResponse", "items": [
+        "/playlistItems" if asked.target.contains("UUUCada") => {
+            Reply::json(&json!({"kind": "youtube#playlistItemListResponse", "items": [
             {"contentDetails": {"videoId": "v1", "videoPublishedAt": "2012-05-01T00:00:00Z"}},
-            {"contentDetails": {"videoId": "v0", "videoPublishedAt": "2009-05-01T00:00:00Z"}}]})),
+            {"contentDetails": {"videoId": "v0", "videoPublishedAt": "2009-05-01T00:00:00Z"}}]}))
+        }
         "/playlistItems" => Reply::status(404),
         "/videos" => Reply::json(&json!({"kind": "youtube#videoListResponse", "items": [
             {"id": "v1", "snippet": {"publishedAt": "2012-05-01T00:00:00Z"}, "statistics": {"viewCount": "5000", "likeCount": "70"}}]})),
@@ -230,8 +272,14 @@ async fn youtube_counts_in_texts_and_hides_subscribers() {
         let report = pulled(&app, "youtube").await;
         assert_eq!((report.answered, report.requests), (2, 4));
         let targets = service.targets();
-        assert!(targets.iter().all(|it| it.contains("key=AIzaSesame")) && targets.iter().any(|it| it.contains("id=v1&")), "{targets:?}");
-        assert_eq!(held(&app, "cx:1").await, listed(&[("channel_views", 1), ("like_count", 1), ("subscribers", 1), ("videos", 1), ("view_count", 1)]));
+        assert!(
+            targets.iter().all(|it| it.contains("key=AIzaSesame")) && targets.iter().any(|it| it.contains("id=v1&")),
+            "{targets:?}"
+        );
+        assert_eq!(
+            held(&app, "cx:1").await,
+            listed(&[("channel_views", 1), ("like_count", 1), ("subscribers", 1), ("videos", 1), ("view_count", 1)])
+        );
         assert_eq!(held(&app, "cx:2").await, listed(&[("channel_views", 1), ("videos", 1)]));
         // The key stands in URLs only, and no fault shows one.
         app.world.pass(86_400);
@@ -262,7 +310,10 @@ async fn stack_exchange_is_unpacked_and_its_quota_heard() {
         let report = pulled(&app, "stack-exchange").await;
         assert_eq!((report.answered, report.missing, report.requests), (1, 1, 1));
         assert!(service.targets()[0].contains("site=stackoverflow"));
-        assert_eq!(held(&app, "cx:1").await, listed(&[("badges_bronze", 1), ("badges_gold", 1), ("badges_silver", 1), ("reputation", 1)]));
+        assert_eq!(
+            held(&app, "cx:1").await,
+            listed(&[("badges_bronze", 1), ("badges_gold", 1), ("badges_silver", 1), ("reputation", 1)])
+        );
         // The service has none left until tomorrow: who is due earlier waits.
         link(&admin, "cx:3", "stack-exchange", "9").await;
         let report = pulled(&app, "stack-exchange").await;

@@ -71,7 +71,11 @@ async fn a_service_that_asks_for_patience_gets_it() {
             let waits = report.waits_until.unwrap().as_second() - app.world.now().as_second();
             assert_eq!(waits, seconds, "{name}");
             let now = state(&admin, name).await;
-            assert_eq!((&now["status"], &now["waits_until"]), (&json!("backing_off"), &json!(report.waits_until)), "{name}");
+            assert_eq!(
+                (&now["status"], &now["waits_until"]),
+                (&json!("backing_off"), &json!(report.waits_until)),
+                "{name}"
+            );
             // Until then nothing is sent, by nobody.
             service.answer(|_| good());
             assert_eq!((pulled(&app, name).await.requests, service.asked().len()), (0, 1), "{name}");
