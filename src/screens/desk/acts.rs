@@ -4,8 +4,8 @@
 use actix_web::web::Data;
 use actix_web::{HttpResponse, post};
 
-use super::answer::own_check;
 use super::form::DeskForm;
+use super::own::{decided, own_check};
 use crate::eligibility::checker::Answer;
 use crate::eligibility::grants::CorrectionRequest;
 use crate::eligibility::overrides::{OverrideRequest, Overrider, PaidEntryRequest};
@@ -83,7 +83,8 @@ async fn overrider(form: &mut DeskForm, gateway: &Gateway, check: &CheckId) -> R
 
 /// The grant of a check of this desk.
 async fn own_grant(form: &DeskForm, gateway: &Gateway, check: &CheckId) -> Result<GrantId, Problem> {
-    let found = own_check(gateway, &form.desk, check).await?;
+    let asked = own_check(gateway, &form.desk, check).await?;
+    let (found, _) = decided(gateway, &form.desk, asked, check).await?;
     found.grant.map(|grant| grant.id).ok_or_else(Problem::not_found)
 }
 
