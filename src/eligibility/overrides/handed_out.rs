@@ -43,7 +43,7 @@ impl Checker {
         place: Option<&str>,
     ) -> Result<Option<CheckId>, CheckError> {
         let found = match self.find_grant(&merchant.id, grant).await {
-            Err(LedgerError::Pruned) => return Ok(None),
+            Err(CheckError::Ledger(LedgerError::Pruned)) => return Ok(None),
             found => found?,
         };
         let found = found.filter(|grant| grant.status == GrantStatus::Active);

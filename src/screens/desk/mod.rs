@@ -3,7 +3,7 @@
 //!
 //! - `caller`: the desk and the clerk who acts at it; `form`: what is sent, and how it comes back when it isn't done
 //! - `frame`: what stands around each page; `words`: how it says instants and codes
-//! - `ask`: a person is asked for; `answer`: what a desk may see of it (`views`: its parts); `acts`: override, paid entry, undo, who came
+//! - `ask`: a person is asked for; `answer`: what a desk may see of it (`views`: its parts); `acts`: override, paid entry, undo, who came (`refusals`: why not)
 //! - `own`: the checks that are this desk's to see
 //! - `visits`, `inside`: who is inside; `place`: the count is corrected, the place is closed; `sign`: a clerk signs in and off
 //!
@@ -18,6 +18,7 @@ mod frame;
 pub(super) mod inside;
 mod own;
 pub(super) mod place;
+mod refusals;
 pub(super) mod sign;
 mod views;
 mod visits;

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::desk::{Desk, says};
 use crate::support::app::TestApp;
+use crate::support::page::hidden;
 
 const BASE: &str = "https://perks.example.com";
 
@@ -68,7 +69,7 @@ async fn a_referral_that_two_screens_share_is_worked_on_at_the_desk() {
         admin.post(&format!("/v1/referrals/{}/decide", asked.text_of("check")), &decision).await;
         desk.open(&shared).await;
         says(&desk.page, "Main lounge</h1>");
-        let tag = crate::support::page::hidden(&desk.page, "tag");
+        let tag = hidden(&desk.page, "tag");
         desk.act(&format!("{shared}/guests"), &[("people", "2"), ("tag", &tag)]).await;
         says(&desk.page, "<output aria-live=\"polite\">2</output>");
     }
@@ -80,7 +81,7 @@ async fn a_code_that_has_expired_is_no_welcome_and_an_old_attempt_asks_for_the_n
         app.lounge(RULE, "50").await;
         app.world.score(&app.cathay, "twitter:eve", "70").await;
         let mut desk = Desk::new(&app, 'a').await;
-        let attempt = crate::support::page::hidden(&desk.page, "attempt");
+        let attempt = hidden(&desk.page, "attempt");
         let ada = desk.act("/desk/checks", &[("attempt", &attempt), ("read", "twitter:ada")]).await;
         says(&desk.page, "Welcome, please come in.");
         // The answer was lost, and the next guest is scanned on the page that was left.
@@ -100,6 +101,20 @@ async fn a_page_says_what_was_done_only_while_it_is_so() {
     let app = TestApp::start(&[]).await;
     app.lounge(RULE, "50").await;
     let mut desk = Desk::new(&app, 'a').await;
+    // A time that has passed a moment ago is tomorrow's, and nobody has said so.
+    desk.open("/desk/close").await;
+    let past = hidden(&desk.page, "attempt");
+    let asked = desk.make("/desk/close", &[("until", "18:30")]).await;
+    assert_eq!(asked.status, 200, "{}", asked.text);
+    says(&asked.text, "Until ");
+    let sure = hidden(&asked.text, "sure");
+    desk.open("/desk").await;
+    assert!(!desk.page.contains("Closed until"), "{}", desk.page);
+    let fields = [("attempt", past.as_str()), ("until", "18:30"), ("sure", sure.as_str())];
+    desk.act("/desk/close", &fields).await;
+    says(&desk.page, "Closed until");
+    let closure = hidden(&desk.page, "closure");
+    desk.act("/desk/open", &[("closure", closure.as_str())]).await;
     for (done, words) in [("closed", "The place is closed"), ("signed-in", "You are signed in")] {
         desk.open(&format!("/desk?done={done}")).await;
         assert!(!desk.page.contains(words), "{}", desk.page);
