@@ -291,7 +291,8 @@ impl Shown {
     fn under(&self, form: Form, frame: &Frame) -> String {
         let at = frame.moment(self.at).text;
         let ended = self.grant.as_ref().and_then(|grant| grant.ended_at).map(|at| frame.moment(at).text);
-        let came = self.grant.as_ref().and_then(|grant| grant.redeemed_at.iter().min()).map(|at| frame.moment(*at).text);
+        let came =
+            self.grant.as_ref().and_then(|grant| grant.redeemed_at.iter().min()).map(|at| frame.moment(*at).text);
         match (form, ended) {
             (Form::Ended, Some(ended)) => match self.free_at(frame.now()).map(|at| frame.moment(at).text) {
                 Some(free) => format!(

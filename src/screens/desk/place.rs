@@ -3,8 +3,8 @@
 use actix_web::web::Data;
 use actix_web::{HttpResponse, get, post};
 use askama::Template;
-use jiff::{SignedDuration, Timestamp};
 use jiff::civil::Time;
+use jiff::{SignedDuration, Timestamp};
 
 use super::acts::typed;
 use super::form::{DeskForm, Looking};
@@ -106,7 +106,12 @@ pub(in crate::screens) async fn post_close(
     if is_unasked(&form, until, &gateway) {
         let frame = Frame::load(&gateway, &form.desk).await;
         let message = form.text("message").to_owned();
-        return page(&CloseSurelyPage { asked: frame.moment(until), typed: form.text("until").to_owned(), message, frame });
+        return page(&CloseSurelyPage {
+            asked: frame.moment(until),
+            typed: form.text("until").to_owned(),
+            message,
+            frame,
+        });
     }
     let done = Box::pin(close(&mut form, &gateway, until)).await;
     form.conclude(&gateway, done).await

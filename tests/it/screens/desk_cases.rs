@@ -18,7 +18,8 @@ const RULE: &str = r#"{"score":{"source":"klout","on_missing":"refer"},
 async fn an_overturned_refusal_is_handed_out_where_its_person_asks() {
     for app in TestApp::all_with(&[("link_base", BASE), ("rate_links", "0")]).await {
         app.lounge(RULE, "37.25").await;
-        let (kiosk, admin, door) = (app.kiosk().await, app.admin(&app.cathay).await, app.door(&app.cathay, "sfo-lounge").await);
+        let (kiosk, admin, door) =
+            (app.kiosk().await, app.admin(&app.cathay).await, app.door(&app.cathay, "sfo-lounge").await);
         let mut desk = Desk::new(&app, 'a').await;
         let refused = kiosk.post("/v1/checks", &json!({"perk": "sfo-lounge", "subject": "twitter:ada"})).await;
         let (check, link) = (refused.text_of("check"), refused.text_of("link"));
