@@ -1,6 +1,7 @@
 //! The texts that are scanned or typed at a screen: boarding passes, and the names of people.
 
 use crate::access::Merchant;
+use crate::eligibility::links::Links;
 use crate::foundation::boarding_pass::BoardingPass;
 use crate::foundation::field_error::FieldError;
 use crate::foundation::subject::SubjectHandle;
@@ -21,6 +22,13 @@ pub(super) fn read_person(
     merchant: &Merchant,
 ) -> Result<(SubjectHandle, Option<BoardingPass>), Problem> {
     let text = read.trim_matches(['\r', '\n', '\t']);
+    // Neither is a name, and the first is a secret: it must not be kept as one.
+    if Links::scanned(text).is_some() {
+        return Err(unreadable("/read", "bad_subject", "this is a guest’s own page, not their card"));
+    }
+    if text.starts_with("eyJ") && text.matches('.').count() == 2 {
+        return Err(unreadable("/read", "bad_subject", "this is a code for a door, not a card"));
+    }
     let boarding_pass = read_pass(text)?;
     let subject = match &boarding_pass {
         Some(pass) => keyring.visitor(&merchant.id, pass),

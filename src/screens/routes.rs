@@ -75,6 +75,7 @@ pub fn mount(config: &mut ServiceConfig) {
             web::scope("/my")
                 .wrap(from_fn(my::attend_person))
                 .service(my::get_why)
+                .service(my::get_contest)
                 .service(my::post_contest)
                 .service(my::get_ask)
                 .service(my::post_ask)

@@ -65,6 +65,14 @@ impl Links {
         Ok(merchant.map(|merchant| Linked { merchant, check, expires_at }))
     }
 
+    /// The link in what was scanned, where that is the address of a person's page; whoever made it.
+    #[must_use]
+    pub fn scanned(text: &str) -> Option<&str> {
+        let (before, link) = text.trim().split_once("/my/")?;
+        let is_address = before.starts_with("https://") || before.starts_with("http://");
+        link.split(['/', '?', '#']).next().filter(|_| is_address)
+    }
+
     fn text(&self, check: &CheckId) -> String {
         let hash = self.keyring.blind(&[b"link of a person\0", check.as_str().as_bytes()]);
         format!("{check}.{}", hex(hash.get(..PROOF_BYTES).unwrap_or(&hash)))

@@ -1,6 +1,7 @@
 //! A desk lets someone in by hand whom a rule refused, for a reason or for pay: by that very version of the rule, on the
 //! terms that it gives.
 
+pub mod handed_out;
 pub mod openings;
 
 use std::sync::Arc;

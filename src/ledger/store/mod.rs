@@ -34,8 +34,8 @@ pub use ends::{correct_grant, list_events_about, list_unvoided_grants, release_g
 pub use idempotency::{IdempotencyRow, insert_idempotency, list_idempotency, update_idempotency};
 pub use people::{insert_subjects, list_subjects};
 pub use referrals::{
-    ReferralRow, count_referrals, find_referral, insert_referrals, list_ids_of_referrals, list_referrals,
-    lock_referral, update_referral,
+    ReferralRow, count_referrals, find_referral, insert_referrals, list_granted_to, list_ids_of_referrals,
+    list_referrals, lock_referral, update_referral,
 };
 pub use subtrees::{SubtreeRow, put_subtrees};
 pub use uses::{

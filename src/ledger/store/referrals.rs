@@ -112,6 +112,24 @@ pub fn count_referrals(
         .first(conn)?)
 }
 
+/// What people granted to someone of these pseudonyms for the perk, the last first.
+pub fn list_granted_to(
+    conn: &mut AnyConnection,
+    merchant: &MerchantId,
+    perk: &PerkId,
+    (pseudonyms, status): (&[&str], &str),
+    most: i64,
+) -> Result<Vec<ReferralRow>> {
+    Ok(on_either!(conn, |c| referrals::table
+        .filter(referrals::merchant_id.eq(merchant.as_str()).and(referrals::perk_id.eq(perk.as_str())))
+        .filter(referrals::subject.eq_any(pseudonyms))
+        .filter(referrals::status.eq(status))
+        .order(referrals::decided_at.desc())
+        .limit(most)
+        .select(ReferralRow::as_select())
+        .load(c)?))
+}
+
 /// Writes how it was decided; the row is locked and open.
 pub fn update_referral(conn: &mut AnyConnection, merchant: &MerchantId, row: &ReferralRow) -> Result<usize> {
     Ok(diesel::update(referrals::table.find(&row.check_id).filter(referrals::merchant_id.eq(merchant.as_str())))

@@ -4,8 +4,10 @@
 use actix_web::web::Data;
 use actix_web::{HttpResponse, post};
 
-use super::answer::own_check;
 use super::form::DeskForm;
+use super::frame::Frame;
+use super::own::{decided, own_check};
+use super::refusals::say;
 use crate::eligibility::checker::Answer;
 use crate::eligibility::grants::CorrectionRequest;
 use crate::eligibility::overrides::{OverrideRequest, Overrider, PaidEntryRequest};
@@ -50,7 +52,11 @@ async fn let_in(form: &mut DeskForm, gateway: &Gateway, check: &CheckId) -> Resu
     let (reason, tier) = (form.text("reason").to_owned(), form.text("tier").to_owned());
     let asked = OverrideRequest { check: check.clone(), reason, tier, note };
     let merchant = form.desk.merchant()?;
-    let work = async { address_of(&Box::pin(gateway.checker.override_check(by, merchant, asked)).await?) };
+    let (zone, now) = (Frame::zone_of(gateway, &form.desk).await, gateway.clock.now());
+    let work = async {
+        let made = Box::pin(gateway.checker.override_check(by, merchant, asked)).await;
+        address_of(&made.map_err(|error| say(error, &zone, now))?)
+    };
     form.once(gateway, work).await
 }
 
@@ -70,7 +76,11 @@ async fn let_in_for_pay(form: &mut DeskForm, gateway: &Gateway, check: &CheckId)
     let payment = Payment::new(form.text("reference"), form.text("amount"), &currency).map_err(Problem::invalid)?;
     let asked = PaidEntryRequest { check: check.clone(), payment, tier: form.optional("tier").map(str::to_owned) };
     let merchant = form.desk.merchant()?;
-    let work = async { address_of(&Box::pin(gateway.checker.enter_paid(by, merchant, asked)).await?) };
+    let (zone, now) = (Frame::zone_of(gateway, &form.desk).await, gateway.clock.now());
+    let work = async {
+        let made = Box::pin(gateway.checker.enter_paid(by, merchant, asked)).await;
+        address_of(&made.map_err(|error| say(error, &zone, now))?)
+    };
     form.once(gateway, work).await
 }
 
@@ -83,7 +93,8 @@ async fn overrider(form: &mut DeskForm, gateway: &Gateway, check: &CheckId) -> R
 
 /// The grant of a check of this desk.
 async fn own_grant(form: &DeskForm, gateway: &Gateway, check: &CheckId) -> Result<GrantId, Problem> {
-    let found = own_check(gateway, &form.desk, check).await?;
+    let asked = own_check(gateway, &form.desk, check).await?;
+    let (found, _) = decided(gateway, &form.desk, asked, check).await?;
     found.grant.map(|grant| grant.id).ok_or_else(Problem::not_found)
 }
 

@@ -7,17 +7,18 @@ use std::time::Duration;
 use actix_web::web::Data;
 use actix_web::{HttpResponse, get};
 use askama::Template;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::timeout;
 
 use super::caller::AtDesk;
 use super::form::{Looking, refuse};
 use super::frame::Frame;
+use super::own::{decided, own_check};
+use super::views::{GrantView, OpeningView};
 use super::words::{Moment, counted, label_of, welcome};
 use crate::access::Permission;
 use crate::decision::decide::Decision;
 use crate::decision::reason::ReasonCode;
-use crate::eligibility::checker::Answer;
 use crate::eligibility::grants::{GrantShown, GrantStatus};
 use crate::eligibility::overrides::Overrider;
 use crate::eligibility::shown::check::CheckShown;
@@ -27,10 +28,10 @@ use crate::foundation::decimal::Decimal;
 use crate::foundation::ids::CheckId;
 use crate::foundation::language::Languages;
 use crate::gateway::Gateway;
-use crate::ledger::cases::model::ReferralStatus;
 use crate::ledger::grants::correction::OPEN_FOR;
 use crate::ledger::grants::undo::{PATIENCE, UndoReason};
 use crate::rules::rule::Rule;
+use crate::tokens::claims::SKEW_SECONDS;
 use crate::web::extract::{GuestLanguages, Path};
 use crate::web::page::icon::Icon;
 use crate::web::page::page;
@@ -39,6 +40,9 @@ use crate::web::problem::Problem;
 
 /// The longest time that an answer waits for what may be done about it.
 const OPENINGS_WITHIN: Duration = Duration::from_millis(500);
+
+/// The time for which a door takes a token past its end, as clocks differ.
+const SKEW: SignedDuration = SignedDuration::from_secs(SKEW_SECONDS);
 
 /// The look of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,32 +74,9 @@ struct AnswerPage {
     grant: Option<GrantView>,
     by_hand: Option<OpeningView>,
     paid: Option<OpeningView>,
-    /// The check that was granted in its place.
-    overridden: Option<String>,
+    /// The check that was granted in its place, and that its grant is over.
+    overridden: Option<(String, bool)>,
     undo_reasons: Vec<(&'static str, String)>,
-}
-
-/// A grant, and what can be done about it.
-struct GrantView {
-    tag: String,
-    people: u64,
-    /// The children who are too young to count, and the age that they are under.
-    young: Option<(u64, u8)>,
-    terms: Option<String>,
-    is_corrected: bool,
-    correct_until: Option<Moment>,
-    undo_until: Option<Moment>,
-}
-
-/// A way by hand.
-struct OpeningView {
-    reasons: Vec<(String, String)>,
-    tiers: Vec<(String, String)>,
-    left: u64,
-    resets: Option<Moment>,
-    until: Moment,
-    /// The price of the first offer that has one, with its currency.
-    price: Option<(String, String)>,
 }
 
 impl AnswerPage {
@@ -110,30 +91,6 @@ impl AnswerPage {
             _ => "Correcting and undoing need your PIN, for ten minutes.",
         }
     }
-}
-
-impl GrantView {
-    const fn fewer(&self) -> u64 {
-        self.people.saturating_sub(1)
-    }
-}
-
-/// The check, where this desk asked it, or someone granted it in the place of one that it asked.
-///
-/// # Errors
-/// A 404 for every other check.
-pub(super) async fn own_check(gateway: &Gateway, desk: &AtDesk, check: &CheckId) -> Result<Answer, Problem> {
-    let merchant = desk.merchant()?;
-    let found = gateway.checker.find_check(merchant, check).await?.ok_or_else(Problem::not_found)?;
-    if found.key == desk.principal.key {
-        return Ok(found);
-    }
-    let asked = match &found.resolves {
-        Some(asked) => gateway.checker.find_check(merchant, asked).await?,
-        None => None,
-    };
-    asked.filter(|asked| asked.key == desk.principal.key).ok_or_else(Problem::not_found)?;
-    Ok(found)
 }
 
 #[get("/checks/{check}")]
@@ -168,7 +125,7 @@ struct Shown {
     grant: Option<GrantShown>,
     /// The grant is this desk's, or the clerk's who is signed in.
     may_undo: bool,
-    overridden: Option<CheckId>,
+    overridden: Option<(CheckId, bool)>,
     rule: Option<Arc<Rule>>,
 }
 
@@ -176,8 +133,8 @@ impl Shower<'_> {
     async fn show(&self, check: &CheckId) -> Result<Shown, Problem> {
         let (gateway, merchant) = (self.gateway, self.desk.merchant()?);
         let asked = own_check(gateway, self.desk, check).await?;
-        let (answer, is_declined) = self.decided(asked, check).await?;
-        let (at, check) = (answer.at, answer.check.clone().unwrap_or_else(|| check.clone()));
+        let (answer, is_declined) = decided(gateway, self.desk, asked, check).await?;
+        let at = answer.at;
         let rule = gateway.checker.rule_behind(merchant, &answer).await.map(|deciding| deciding.rule.clone());
         let closure = gateway.checker.words_of_closure_behind(merchant, &answer).await;
         let reads_scores = self.desk.principal.role.may(Permission::ReadScores);
@@ -193,33 +150,19 @@ impl Shower<'_> {
             None => false,
         };
         let (view, overridden) = if view.decision == Decision::Denied && !is_declined {
-            self.with_openings(view, &check).await?
+            self.with_openings(view, check).await?
         } else {
             (view, None)
         };
-        Ok(Shown { check, at, view, is_declined, grant, may_undo, overridden, rule })
-    }
-
-    /// The check itself, or what a person has made of it.
-    async fn decided(&self, asked: Answer, check: &CheckId) -> Result<(Answer, bool), Problem> {
-        if asked.decided.decision != Decision::Referred {
-            return Ok((asked, false));
-        }
-        let merchant = self.desk.merchant()?;
-        let of = asked.joins.as_ref().unwrap_or(check);
-        let referral = self.gateway.ledger.reader().referral_of(&merchant.id, of).await?;
-        let Some(referral) = referral.filter(|referral| referral.status != ReferralStatus::Open) else {
-            return Ok((asked, false));
-        };
-        let granted = match referral.decided.and_then(|decided| decided.granted) {
-            Some((granted, _)) => self.gateway.checker.find_check(merchant, &granted).await?,
-            None => None,
-        };
-        Ok(granted.map_or((asked, true), |granted| (granted, false)))
+        Ok(Shown { check: check.clone(), at, view, is_declined, grant, may_undo, overridden, rule })
     }
 
     /// The ways by hand that are left, or where one of them led to.
-    async fn with_openings(&self, view: CheckShown, check: &CheckId) -> Result<(CheckShown, Option<CheckId>), Problem> {
+    async fn with_openings(
+        &self,
+        view: CheckShown,
+        check: &CheckId,
+    ) -> Result<(CheckShown, Option<(CheckId, bool)>), Problem> {
         let (checker, merchant) = (&self.gateway.checker, self.desk.merchant()?);
         let principal = &self.desk.principal;
         let by = Overrider { key: principal.key.clone(), role: principal.role.as_str(), place: self.desk.place() };
@@ -237,7 +180,11 @@ impl Shower<'_> {
             return Ok((view, None));
         }
         let overridden = checker.find_overridden(merchant, check).await?;
-        Ok((view, overridden.and_then(|granted| granted.check)))
+        let granted = overridden.and_then(|granted| {
+            let is_over = granted.grant.is_some_and(|grant| grant.end.is_some());
+            Some((granted.check?, is_over))
+        });
+        Ok((view, granted))
     }
 }
 
@@ -252,12 +199,12 @@ impl Shown {
         // The limits of the rule itself: what is left by hand is said where it is done.
         let limits = self.view.limits.iter().filter(|limit| !limit.id.starts_with('_')).map(|limit| {
             let reset = limit.resets_at.map(|at| format!(", again at {}", frame.moment(at).text)).unwrap_or_default();
-            format!("{}: {} left{reset}", limit.id, limit.remaining)
+            format!("{}: {} left{reset}", label_of(&limit.id.replace('-', "_")), limit.remaining)
         });
         let say = self.say(form);
         let is_refused = form == Form::Denied;
         let reasons = self.view.reasons.iter().filter(|_| is_refused).map(|reason| reason.message.clone());
-        let token = self.view.token.as_deref().filter(|_| form == Form::Granted);
+        let token = self.code(form, frame.now());
         AnswerPage {
             check: self.check.to_string(),
             form,
@@ -273,7 +220,7 @@ impl Shown {
             grant,
             by_hand,
             paid,
-            overridden: self.overridden.map(|check| check.to_string()),
+            overridden: self.overridden.map(|(check, is_over)| (check.to_string(), is_over)),
             undo_reasons: UndoReason::ALL.map(|reason| (reason.as_str(), label_of(reason.as_str()))).to_vec(),
             offers: self.view.offers,
             frame,
@@ -285,9 +232,32 @@ impl Shown {
             (Decision::Denied, _) => Form::Denied,
             (Decision::Referred, _) if self.is_declined => Form::Denied,
             (Decision::Referred, _) => Form::Waiting,
-            (Decision::Granted, Some(grant)) if grant.ended_at.is_none() => Form::Granted,
-            (Decision::Granted, _) => Form::Ended,
+            (Decision::Granted, Some(grant)) => match grant.status {
+                GrantStatus::Active | GrantStatus::Redeemed => Form::Granted,
+                _ => Form::Ended,
+            },
+            (Decision::Granted, None) => Form::Ended,
         }
+    }
+
+    fn has_expired(&self) -> bool {
+        self.grant.as_ref().is_some_and(|grant| grant.status == GrantStatus::Expired)
+    }
+
+    /// The code for the door, while one would take it.
+    fn code(&self, form: Form, now: Timestamp) -> Option<&str> {
+        let grant = self.grant.as_ref().filter(|_| form == Form::Granted)?;
+        let is_spent = grant.single_use && grant.status == GrantStatus::Redeemed;
+        self.view.token.as_deref().filter(|_| !is_spent && now < grant.token_expires_at)
+    }
+
+    /// From when on what an undone grant used is free again, where that is to come: a door that is offline may take its
+    /// token until then.
+    fn free_at(&self, now: Timestamp) -> Option<Timestamp> {
+        let grant = self.grant.as_ref().filter(|grant| grant.undone.is_some())?;
+        let is_asked = self.rule.as_deref().is_some_and(|rule| rule.token().online_only);
+        let free_at = grant.token_expires_at.checked_add(SKEW).ok()?;
+        (!is_asked && now < free_at).then_some(free_at)
     }
 
     fn tier_name(&self, id: &str) -> String {
@@ -303,6 +273,7 @@ impl Shown {
             Form::Waiting => "A person decides this".to_owned(),
             Form::Ended if undone => "This was undone".to_owned(),
             Form::Ended if self.view.released_at.is_some() => "They have left".to_owned(),
+            Form::Ended if self.has_expired() => "The code has expired".to_owned(),
             Form::Ended => "This was taken back".to_owned(),
             Form::Denied if self.is_declined => "Not admitted: a person said no".to_owned(),
             Form::Denied if has(ReasonCode::PlaceClosed) => "The place is closed".to_owned(),
@@ -320,9 +291,22 @@ impl Shown {
     fn under(&self, form: Form, frame: &Frame) -> String {
         let at = frame.moment(self.at).text;
         let ended = self.grant.as_ref().and_then(|grant| grant.ended_at).map(|at| frame.moment(at).text);
+        let came =
+            self.grant.as_ref().and_then(|grant| grant.redeemed_at.iter().min()).map(|at| frame.moment(*at).text);
         match (form, ended) {
-            (Form::Ended, Some(ended)) => {
-                format!("Granted at {at}, ended at {ended}. Its code opens no door any more.")
+            (Form::Ended, Some(ended)) => match self.free_at(frame.now()).map(|at| frame.moment(at).text) {
+                Some(free) => format!(
+                    "Granted at {at}, ended at {ended}. What it used of limits is free again at {free}: until then a door \
+                     that is offline may still take its code."
+                ),
+                None => format!("Granted at {at}, ended at {ended}. Its code opens no door any more."),
+            },
+            (Form::Ended, None) if self.has_expired() => {
+                let over = self.view.token_expires_at.map(|at| frame.moment(at).text).unwrap_or_default();
+                format!("Granted at {at}, and nobody came in with it until {over}. Scan them again to ask again.")
+            }
+            (Form::Granted, _) if came.is_some() => {
+                format!("Granted at {at}, came in at {}", came.unwrap_or_default())
             }
             (Form::Granted, _) => format!("Granted at {at}"),
             _ => format!("Asked at {at}"),
@@ -333,7 +317,7 @@ impl Shown {
         let own = |text: &str| vec![(text.to_owned(), None)];
         match form {
             Form::Granted => vec![(welcome(self.guests()), None)],
-            Form::Waiting => own("Someone is looking at it. It takes a moment; this page says when it is decided."),
+            Form::Waiting => own("Someone is looking at it. It takes a moment: please stay here."),
             Form::Ended => Vec::new(),
             Form::Denied => {
                 let said = self
@@ -380,7 +364,8 @@ impl Shown {
     }
 
     fn opening(&self, it: &OpeningShown, frame: &Frame) -> OpeningView {
-        let price = self.view.offers.iter().find_map(|offer| offer.price.as_ref());
+        // The price of what is sold where that is one thing alone.
+        let price = self.view.offers.iter().find_map(|offer| offer.price.as_ref()).filter(|_| it.tiers.len() == 1);
         OpeningView {
             reasons: it.reasons.iter().map(|code| (code.clone(), label_of(code))).collect(),
             tiers: it.tiers.iter().map(|id| (id.clone(), self.tier_name(id))).collect(),

@@ -8,10 +8,13 @@ use askama::Template;
 
 use super::form::{DeskForm, as_refusal, may_pass};
 use super::frame::{Frame, Typed};
+use super::own;
 use crate::decision::facts::Context;
 use crate::eligibility::checker::Question;
+use crate::eligibility::links::Links;
 use crate::foundation::escape;
 use crate::foundation::ids::CheckId;
+use crate::foundation::subject::hex;
 use crate::gateway::Gateway;
 use crate::rules::tier::party::Party;
 use crate::screens::place::perk_of;
@@ -22,6 +25,9 @@ use crate::web::problem::{Kind, Problem};
 
 /// The longest time that someone at the counter waits for the ledger.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The words for a guest's own page, of which nothing is to be shown here.
+const OWN_PAGE: &str = "this is a guest’s own page, not their card: nobody has let them in by it here";
 
 /// A question that got no answer; what was typed is in its field.
 #[derive(Template)]
@@ -40,15 +46,37 @@ pub(in crate::screens) async fn post_check(form: DeskForm, gateway: Data<Gateway
     }
 }
 
+/// Asks. An attempt that stands for another question, whose answer was lost, makes this one no other's: it gets an attempt
+/// of its own, the same each time it is sent.
 async fn ask(form: &DeskForm, gateway: &Gateway) -> Result<CheckId, Problem> {
-    let merchant = form.desk.merchant()?;
     let attempt = form.attempt()?.into_inner().unwrap_or_default();
-    let idempotency = Some(gateway.ledger.idempotency(&attempt, form.hash()));
+    match ask_as(form, gateway, &attempt).await {
+        Err(problem) if problem.kind == Kind::IdempotencyKeyReused => {
+            let own = hex(&form.hash());
+            ask_as(form, gateway, &format!("{own}{}", attempt.get(..64).unwrap_or(&attempt))).await
+        }
+        asked => asked,
+    }
+}
+
+async fn ask_as(form: &DeskForm, gateway: &Gateway, attempt: &str) -> Result<CheckId, Problem> {
+    let merchant = form.desk.merchant()?;
+    if let Some(link) = Links::scanned(form.raw("read")) {
+        let found = own::of_link(gateway, &form.desk, link).await?;
+        return found.ok_or_else(|| unreadable("/read", "bad_subject", OWN_PAGE));
+    }
+    let idempotency = Some(gateway.ledger.idempotency(attempt, form.hash()));
     let (subject, boarding_pass) = read_person(form.raw("read"), &gateway.keyring, merchant)?;
     let people = form.optional("people").map_or(Ok(1), str::parse).ok().filter(|it| (1..=MOST_PEOPLE).contains(it));
     let people = people.ok_or_else(|| unreadable("/people", "invalid_value", "from 1 to 100 people come together"))?;
+    let perk = perk_of(gateway, &form.desk, merchant)?;
+    // What someone granted them meanwhile is fetched here: asking again would use limits once more, or refuse them.
+    let place = form.desk.place();
+    if let Some(made) = gateway.checker.find_made_for(merchant, (&perk, place.as_deref()), &subject).await? {
+        return Ok(made);
+    }
     let question = Question {
-        perk: perk_of(gateway, &form.desk, merchant)?,
+        perk,
         subject,
         context: Context::default().with_party(Party::of(people)),
         boarding_pass,

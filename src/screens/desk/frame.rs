@@ -43,12 +43,16 @@ pub(super) struct Frame {
     pub clerk: Option<String>,
     /// Those who can sign in, where nobody is.
     pub clerks: Vec<(String, String)>,
+    /// All who can.
+    pub everyone: Vec<(String, String)>,
     /// The database can't be asked.
     pub is_away: bool,
     /// Why the desk can't work at all.
     pub trouble: Option<String>,
     pub inside: Option<InsideView>,
     pub visits: Vec<VisitView>,
+    /// There are more than were looked at.
+    pub has_earlier: bool,
     pub closed: Option<ClosedView>,
     /// The rule looks at how many come.
     pub asks_party: bool,
@@ -123,10 +127,12 @@ impl Frame {
             city: String::new(),
             clerk: None,
             clerks: Vec::new(),
+            everyone: Vec::new(),
             is_away: false,
             trouble: None,
             inside: None,
             visits: Vec::new(),
+            has_earlier: false,
             closed: None,
             asks_party: false,
             typed: Typed { read: String::new(), people: String::new(), error: None },
@@ -167,7 +173,9 @@ impl Frame {
 
     fn set_clerks(&mut self, signed_in: Option<&str>, clerks: Vec<ApiKey>) {
         let named = clerks.into_iter().map(|key| (key.id.to_string(), key.label));
-        let (own, others): (Vec<_>, Vec<_>) = named.partition(|(id, _)| Some(id.as_str()) == signed_in);
+        let named: Vec<_> = named.collect();
+        self.everyone.clone_from(&named);
+        let (own, others): (Vec<_>, Vec<_>) = named.into_iter().partition(|(id, _)| Some(id.as_str()) == signed_in);
         self.clerk = own.into_iter().next().map(|(_, name)| name);
         if self.clerk.is_none() {
             self.clerks = others;
@@ -188,7 +196,10 @@ impl Frame {
             Err(_) => self.is_away = true,
         }
         match Box::pin(list_visits(gateway, desk, self, None, LAST_VISITS)).await {
-            Ok((visits, _)) => self.visits = visits,
+            Ok((visits, next)) => {
+                self.has_earlier = next.is_some();
+                self.visits = visits;
+            }
             Err(_) => self.is_away = true,
         }
     }

@@ -57,10 +57,14 @@ pub(in crate::screens) async fn post_release(
 ) -> Result<HttpResponse, Problem> {
     let released = async {
         let principal = &form.desk.principal;
-        let actor = Actor { key: Some(principal.key.clone()), role: principal.role.as_str() };
+        let merchant = &form.desk.merchant()?.id;
+        let found = gateway.checker.find_grant(merchant, &grant).await?.ok_or_else(Problem::not_found)?;
+        form.desk.require_all_of(found.location.as_deref())?;
+        let clerk = form.desk.clerk(&gateway).await;
+        let actor = Actor { key: Some(clerk.unwrap_or_else(|| principal.key.clone())), role: principal.role.as_str() };
         let (location, kiosk) = (principal.location.clone(), principal.kiosk.clone());
         let leaving = Leaving { actor, location, kiosk, audience: None };
-        gateway.ledger.release_grant(&form.desk.merchant()?.id, &grant, leaving).await?;
+        gateway.ledger.release_grant(merchant, &grant, leaving).await?;
         Ok(if form.text("from") == "inside" { "/desk/inside" } else { "/desk?done=left" }.to_owned())
     };
     form.conclude(&gateway, released.await).await

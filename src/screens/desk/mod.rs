@@ -3,7 +3,8 @@
 //!
 //! - `caller`: the desk and the clerk who acts at it; `form`: what is sent, and how it comes back when it isn't done
 //! - `frame`: what stands around each page; `words`: how it says instants and codes
-//! - `ask`: a person is asked for; `answer`: what a desk may see of it; `acts`: override, paid entry, undo, who came
+//! - `ask`: a person is asked for; `answer`: what a desk may see of it (`views`: its parts); `acts`: override, paid entry, undo, who came (`refusals`: why not)
+//! - `own`: the checks that are this desk's to see
 //! - `visits`, `inside`: who is inside; `place`: the count is corrected, the place is closed; `sign`: a clerk signs in and off
 //!
 //! Nothing of a person is in an address: what is scanned is posted, and shown by the id of its check.
@@ -15,8 +16,11 @@ mod caller;
 mod form;
 mod frame;
 pub(super) mod inside;
+mod own;
 pub(super) mod place;
+mod refusals;
 pub(super) mod sign;
+mod views;
 mod visits;
 mod words;
 
@@ -42,7 +46,7 @@ use crate::web::problem::{Kind, Problem};
 #[template(path = "desk_idle.html", config = "src/screens/askama.toml")]
 struct IdlePage {
     frame: Frame,
-    done: Option<&'static str>,
+    done: Option<String>,
 }
 
 /// The side that says who is inside, alone: the script puts it in place when it changes.
@@ -60,17 +64,21 @@ pub(super) struct DoneQuery {
     done: String,
 }
 
-/// The words for an act that was done.
-fn words_of(done: &str) -> Option<&'static str> {
-    Some(match done {
-        "left" => "They have left, and their place is free.",
-        "corrected" => "The count is corrected.",
-        "closed" => "The place is closed. Nobody is let in until it opens.",
-        "opened" => "The place is open again.",
-        "signed-off" => "You are signed off.",
-        "signed-in" => "You are signed in for ten minutes.",
+/// The words for an act that was done, where they are so still: the address may be an old one, or anybody's.
+fn words_of(done: &str, frame: &Frame) -> Option<String> {
+    let words = match (done, &frame.closed) {
+        ("left", _) => "They have left, and their place is free.",
+        ("corrected", _) => "The count is corrected.",
+        ("closed", Some(_)) => "The place is closed. Nobody is let in until it opens.",
+        ("opened", None) => "The place is open again.",
+        ("opened", Some(closed)) => {
+            return Some(format!("That closing is over, and another one holds until {}.", closed.until.text));
+        }
+        ("signed-off", _) if frame.clerk.is_none() => "You are signed off.",
+        ("signed-in", _) if frame.clerk.is_some() => "You are signed in for ten minutes.",
         _ => return None,
-    })
+    };
+    Some(words.to_owned())
 }
 
 #[get("")]
@@ -89,7 +97,8 @@ pub(super) async fn get_desk(
         },
     };
     let frame = Frame::load(&gateway, &desk).await;
-    Ok(renewed(&req, page(&IdlePage { frame, done: words_of(&query.done) })?))
+    let done = words_of(&query.done, &frame);
+    Ok(renewed(&req, page(&IdlePage { frame, done })?))
 }
 
 /// The side alone. A desk that looks is there.

@@ -3,12 +3,13 @@
 use actix_web::web::Data;
 use actix_web::{HttpResponse, get, post};
 use askama::Template;
-use jiff::SignedDuration;
 use jiff::civil::Time;
+use jiff::{SignedDuration, Timestamp};
 
 use super::acts::typed;
 use super::form::{DeskForm, Looking};
 use super::frame::Frame;
+use super::words::Moment;
 use crate::eligibility::occupancy::PlaceAsked;
 use crate::foundation::ids::ClosureId;
 use crate::foundation::json::Json;
@@ -29,6 +30,19 @@ const A_WHILE: SignedDuration = SignedDuration::from_hours(1);
 #[template(path = "desk_count.html", config = "src/screens/askama.toml")]
 struct CountPage {
     frame: Frame,
+}
+
+/// The time from which on a closing is asked back that says no day.
+const FAR: SignedDuration = SignedDuration::from_hours(12);
+
+/// Asks whether it is meant so.
+#[derive(Template)]
+#[template(path = "desk_close_surely.html", config = "src/screens/askama.toml")]
+struct CloseSurelyPage {
+    frame: Frame,
+    asked: Moment,
+    typed: String,
+    message: String,
 }
 
 #[derive(Template)]
@@ -85,12 +99,32 @@ pub(in crate::screens) async fn post_close(
     mut form: DeskForm,
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, Problem> {
-    let done = Box::pin(close(&mut form, &gateway)).await;
+    let until = match read_until(&form, &gateway).await {
+        Ok(until) => until,
+        Err(problem) => return form.conclude(&gateway, Err(problem)).await,
+    };
+    if is_unasked(&form, until, &gateway) {
+        let frame = Frame::load(&gateway, &form.desk).await;
+        let message = form.text("message").to_owned();
+        return page(&CloseSurelyPage {
+            asked: frame.moment(until),
+            typed: form.text("until").to_owned(),
+            message,
+            frame,
+        });
+    }
+    let done = Box::pin(close(&mut form, &gateway, until)).await;
     form.conclude(&gateway, done).await
 }
 
-async fn close(form: &mut DeskForm, gateway: &Gateway) -> Result<String, Problem> {
-    let until = read_until(form, gateway).await?;
+/// Tells whether a time alone means one that is far ahead, tomorrow's perhaps, and nobody has said so: the time that was
+/// meant may have passed while the page was open.
+fn is_unasked(form: &DeskForm, until: Timestamp, gateway: &Gateway) -> bool {
+    let is_far = until.duration_since(gateway.clock.now()) > FAR;
+    is_far && Time::strptime("%H:%M", form.text("until")).is_ok() && form.text("sure") != until.to_string()
+}
+
+async fn close(form: &mut DeskForm, gateway: &Gateway, until: Timestamp) -> Result<String, Problem> {
     let message = form.optional("message").map(|text| Json::object([("en", Json::text(text))]));
     let actor = form.acting(gateway).await?.actor();
     let merchant = form.desk.merchant()?;
@@ -104,7 +138,7 @@ async fn close(form: &mut DeskForm, gateway: &Gateway) -> Result<String, Problem
 }
 
 /// An hour and minute of the place's clock, the next one that comes; or a day with it.
-async fn read_until(form: &DeskForm, gateway: &Gateway) -> Result<jiff::Timestamp, Problem> {
+async fn read_until(form: &DeskForm, gateway: &Gateway) -> Result<Timestamp, Problem> {
     let zone = Frame::zone_of(gateway, &form.desk).await;
     let (text, now) = (form.text("until"), gateway.clock.now());
     let unfit =

@@ -13,6 +13,9 @@ use crate::rules::occupancy::House;
 use crate::screens::place::perk_of;
 use crate::web::problem::Problem;
 
+/// The most pages of grants that are looked at for one list.
+const PAGES: usize = 5;
+
 /// The longest time back that is looked at, where no limit says how long guests may stay.
 const A_DAY: SignedDuration = SignedDuration::from_hours(24);
 
@@ -56,8 +59,8 @@ pub(super) async fn list_visits(
     };
     let mut visits = Vec::new();
     let mut next = cursor.map(str::to_owned);
-    // Few of a page may be inside still: one more is looked at before the list is short.
-    for _ in 0..2 {
+    // Few of a page may be inside still: more are looked at before the list is short.
+    for _ in 0..PAGES {
         let reader = gateway.ledger.reader();
         let found = reader.list_grants(&merchant.id, filter.clone(), None, next.as_deref(), most).await?;
         let inside = found.items.into_iter().filter(is_inside).map(|grant| {

@@ -35,9 +35,8 @@ use crate::web::state::State;
 /// These pages use no device.
 const PERMISSIONS: &str = "camera=(), geolocation=(), microphone=(), payment=(), usb=()";
 
-/// The language that was chosen on the page.
+/// The language that was chosen on the page. Mail and messengers add members of their own to addresses.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(super) struct Chosen {
     #[serde(default)]
     lang: Option<String>,
@@ -184,6 +183,19 @@ pub(super) async fn post_contest(
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// The address of a form is left behind where it was refused: it leads to its page.
+#[get("/{link}/contest")]
+pub(super) async fn get_contest(
+    req: HttpRequest,
+    gateway: Data<Gateway>,
+    state: Data<State>,
+    link: Path<String>,
+    chosen: Params<Chosen>,
+) -> Result<HttpResponse, Problem> {
+    let reader = Reader::of(&req, &gateway, &state, link.into_inner(), &chosen).await?;
+    Ok(see_other(&reader.at(Tab::Why)))
 }
 
 /// A request that a person makes about themselves.

@@ -31,50 +31,98 @@ async function fetchPage(path, options = {}) {
     }
     const isPage = reply.headers.get("content-type")?.startsWith("text/html");
     if (!isPage) return null;
-    return { status: reply.status, url: reply.url, page: new DOMParser().parseFromString(await reply.text(), "text/html") };
+    const page = new DOMParser().parseFromString(await reply.text(), "text/html");
+    const isOfDesk = page.getElementById("shown") || path === "/desk/side";
+    // A proxy says in a page of its own that the gateway is away.
+    if (!isOfDesk && reply.status >= 500) return null;
+    return { status: reply.status, url: reply.url, page, isOfDesk };
   } catch {
     return null;
   }
 }
 
-/** Takes over what another page shows, part by part. */
-function put(page) {
-  if (!page.getElementById("shown")) return false;
-  for (const id of ["shown", "side", "who", "clock"]) at(id).replaceChildren(...page.getElementById(id).childNodes);
+/** What the field to scan into has been given so far: what came since then must not be lost. */
+let typed = 0;
+
+/** Takes over what another page shows, part by part. Where someone types meanwhile, their field stays as it is. */
+function put(page, since, { parts = ["shown", "side", "who", "clock"], pressed } = {}) {
+  for (const id of parts) at(id).replaceChildren(...page.getElementById(id).childNodes);
+  const isTyped = typed !== since && document.activeElement === at("scan");
   const [own, other] = [at("ask"), page.getElementById("ask")];
-  own.replaceChildren(...other.childNodes);
+  if (isTyped) {
+    for (const name of ["attempt", "page_token"]) own.elements[name].value = other.querySelector(`[name=${name}]`).value;
+    // What was asked before stands in front of it.
+    if (sent && at("scan").value.startsWith(sent)) at("scan").value = at("scan").value.slice(sent.length);
+    own.querySelector(".error")?.remove();
+  } else if (parts.includes("shown")) {
+    own.replaceChildren(...other.childNodes);
+  }
+  sent = "";
   document.title = page.title;
-  at("said").textContent = [...at("shown").querySelectorAll(".note.good, .verdict, .panel > h1")].map((it) => it.innerText).join(" ");
-  const wanted = at("shown").querySelector("[autofocus]") ?? at("scan");
-  wanted.focus();
-  if (wanted === at("scan")) wanted.select();
+  const said = [...page.querySelectorAll("#shown .note.good, #shown .verdict, #shown .panel > h1")];
+  const result = parts.includes("shown") ? [...at("shown").querySelectorAll(".note.good, .verdict, .panel > h1")] : said;
+  const people = pressed && at("shown").querySelector(".stepper output")?.textContent;
+  at("said").textContent = people ? `${people === "1" ? "1 person" : `${people} people`}. ${at("shown").querySelector(".tell")?.innerText ?? ""}` : result.map((it) => it.textContent).join(" ");
+  const again = pressed && [...at("shown").querySelectorAll("button:enabled")].find((it) => it.ariaLabel === pressed);
+  const wanted = again || (at("shown").querySelector("[autofocus]") ?? at("scan"));
+  if (!isTyped && parts.includes("shown")) {
+    wanted.focus();
+    if (wanted === at("scan")) wanted.select();
+  }
   setClock();
   countDown();
-  return true;
 }
 
-async function show(path, options) {
+async function show(path, options, how) {
   asks += 1;
   const mine = asks;
+  const since = typed;
   const came = await fetchPage(path, options);
   if (mine !== asks) return;
   tellAway(came === null);
   if (came === null) return;
-  // A page of another form (of the door, say) is loaded as it is.
-  if (!put(came.page)) return location.assign(came.url);
+  if (!came.isOfDesk) {
+    // The address of a form is no page: what was typed stays here, and why it was refused is said.
+    if (options) at("away").textContent = `${[...came.page.querySelectorAll("h1, .lead")].map((it) => it.textContent.trim()).join(". ")} What you typed is still here.`;
+    else location.assign("/desk");
+    return;
+  }
+  put(came.page, since, how);
   const address = new URL(came.url);
-  // What was posted and not done has no address of its own.
-  if (came.status < 400) history.replaceState(null, "", address.pathname + address.search);
+  // What was posted and not done has no address of its own, and what was done once is not so for ever.
+  const query = address.searchParams.has("done") ? "" : address.search;
+  if (came.status < 400 && how?.parts === undefined) history.replaceState(null, "", address.pathname + query);
 }
+
+/** What is asked for now. */
+let sent = "";
 
 document.addEventListener("submit", async (event) => {
   const form = event.target;
   event.preventDefault();
-  if (form.getAttribute("aria-busy") === "true") return;
+  const isAsk = form === at("ask");
+  if (form.getAttribute("aria-busy") === "true") {
+    if (isAsk) at("said").textContent = at("away").textContent = "The one before is not answered yet. Scan this one again after it.";
+    return;
+  }
   form.setAttribute("aria-busy", "true");
   const body = new URLSearchParams(new FormData(form, event.submitter));
-  await show(form.getAttribute("action"), { method: "POST", body });
+  if (isAsk) {
+    sent = at("scan").value;
+    // The next one that is scanned meanwhile stands alone.
+    at("scan").select();
+    at("said").textContent = "One moment.";
+  }
+  const action = form.getAttribute("action");
+  const how = {};
+  if (form.closest("#side") && action.endsWith("/release")) how.parts = ["side", "clock"];
+  if (action.endsWith("/guests")) how.pressed = event.submitter?.ariaLabel;
+  await show(action, { method: "POST", body }, how);
   form.removeAttribute("aria-busy");
+});
+
+document.addEventListener("input", (event) => {
+  if (event.target === at("scan")) typed += 1;
 });
 
 document.addEventListener("click", (event) => {
@@ -84,7 +132,36 @@ document.addEventListener("click", (event) => {
   show(link.getAttribute("href"));
 });
 
-// A scanner types at any time: what goes to no field goes into the one to scan into.
+// A scanner types faster than anyone, and ends with Enter: what it types into another field is taken out of that one again,
+// and asked for. The pass of the next guest is no reason, and no PIN.
+const BETWEEN_KEYS = 50;
+const SHORTEST = 6;
+let burst = { field: null, before: "", keys: "", last: 0 };
+document.addEventListener("keydown", (event) => {
+  const field = event.target.closest("input:not([type=hidden]):not([type=radio]), select, button, a");
+  if (!field || field === at("scan") || event.ctrlKey || event.metaKey || event.altKey) return;
+  const isNext = event.timeStamp - burst.last < BETWEEN_KEYS && burst.field === field;
+  if (event.key === "Enter") {
+    if (isNext && burst.keys.length >= SHORTEST) {
+      event.preventDefault();
+      event.stopPropagation();
+      if (field.matches("input")) field.value = burst.before;
+      at("scan").value = burst.keys;
+      typed += 1;
+      at("scan").focus();
+      at("ask").requestSubmit();
+    } else if (field.matches("#note, #why") && field.form?.action.endsWith("/override")) {
+      event.preventDefault();
+    }
+    burst.last = 0;
+  } else if (event.key.length === 1) {
+    if (!isNext) burst = { field, before: field.value ?? "", keys: "", last: 0 };
+    burst.keys += event.key;
+    burst.last = event.timeStamp;
+  }
+}, { capture: true });
+
+// What goes to no field goes into the one to scan into.
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.key.length !== 1) return;
   if (document.activeElement.closest("input, select, textarea")) return;
@@ -93,8 +170,13 @@ document.addEventListener("keydown", (event) => {
   at("scan").select();
 });
 
-/** The time that is left of what ends; what is over can't be pressed any more. */
+/** The time that is left of what ends; what is over can't be pressed or scanned any more. */
 function countDown() {
+  for (const code of document.querySelectorAll("figure[data-ends]")) {
+    if (Date.parse(code.dataset.ends) > now()) continue;
+    code.querySelector("svg")?.remove();
+    code.querySelector("figcaption").textContent = "The code has expired: scan them again.";
+  }
   for (const until of document.querySelectorAll("time[data-until]")) {
     const left = Date.parse(until.dateTime) - now();
     if ("left" in until.dataset) {
@@ -128,11 +210,20 @@ async function look() {
   const made = came.page.body;
   // The token of a page is the same on each of them: two that say the same are the same.
   if (!isHeld(at("side")) && made.innerHTML.trim() !== at("side").innerHTML.trim()) at("side").replaceChildren(...made.childNodes);
-  if (document.querySelector("[data-waits]") && document.activeElement === at("scan") && at("scan").value === "") await show(location.pathname);
+  if (document.querySelector("[data-waits]") && document.activeElement === at("scan") && at("scan").value === "") await lookAgain();
+}
+
+/** The answer that waits, where it has changed; nothing of it while someone types or presses. */
+async function lookAgain() {
+  const [mine, since, shown] = [asks, typed, at("shown").innerHTML.trim()];
+  const came = await fetchPage(location.pathname);
+  if (mine !== asks || since !== typed || !came?.isOfDesk || came.status >= 400) return;
+  if (came.page.getElementById("shown").innerHTML.trim() !== shown) put(came.page, since);
 }
 
 setClock();
 countDown();
+if (new URLSearchParams(location.search).has("done")) history.replaceState(null, "", location.pathname);
 setInterval(look, LOOK_EVERY);
 setInterval(() => {
   at("clock").querySelector("time").textContent = time(now());

@@ -211,6 +211,52 @@ export const tests = {
     assert.equal((await merchant.api("GET", "/v1/audit/events?kind=check.decided")).events.length, 1);
   },
 
+  async "a proxy that says by a page that the gateway is away loses nothing either"(t) {
+    const { page, merchant } = await desk(t, { watched: false, clerks: false });
+    const attempt = await page.inputValue("#ask [name=attempt]");
+    const pages = [[502, "<!doctype html><h1>Bad gateway</h1>"], [429, "<!doctype html><h1>Too many</h1><p class=lead>Wait.</p>"]];
+    for (const [status, body] of pages) {
+      await page.route("**/desk/checks", (route) => route.fulfill({ status, contentType: "text/html", body }));
+      await scan(page, WAYS.live.press, "twitter:ada");
+      await page.locator("#away").getByText(/What you typed is still here/).waitFor();
+      assert.match(page.url(), /\/desk$/);
+      assert.deepEqual([await page.inputValue("#scan"), await page.inputValue("#ask [name=attempt]")], ["twitter:ada", attempt]);
+      await page.unroute("**/desk/checks");
+    }
+    await button(page, "Check").click();
+    await says(page, "Main lounge");
+    assert.equal((await merchant.api("GET", "/v1/audit/events?kind=check.decided")).events.length, 1);
+  },
+
+  async "the next guest who is scanned while a page is on its way is read whole"(t) {
+    const { page } = await desk(t, { clerks: false });
+    await scan(page, WAYS.live.press, "twitter:ada");
+    await says(page, "Main lounge");
+    let release;
+    const held = new Promise((done) => (release = done));
+    await page.route("**/desk", async (route) => {
+      await held;
+      await route.continue();
+    });
+    await page.getByRole("link", { name: "Next guest" }).click();
+    await page.focus("#scan");
+    await page.keyboard.type("twitter:");
+    release();
+    await says(page, "Who is next?");
+    await page.keyboard.type("rich\n");
+    await says(page, "First lounge");
+  },
+
+  async "a scanner that types into another field is taken out of it"(t) {
+    const { page } = await desk(t, { clerks: false });
+    await scan(page, WAYS.live.press, "twitter:short");
+    await says(page, "Not admitted: 3 points short");
+    await page.fill("#note", "We lost");
+    await page.focus("#note");
+    await page.keyboard.type("twitter:rich\n");
+    await says(page, "First lounge");
+  },
+
   async "who is inside is shown as it changes, and not under a finger"(t) {
     const { page, merchant } = await desk(t, { clerks: false });
     const ask = (subject) => merchant.api("POST", "/v1/checks", { perk: merchant.perk, subject });
@@ -254,6 +300,8 @@ export const tests = {
     await signIn(page, press);
     await says(page, /3 points short/);
     await axeFindsNothing(page, "refused");
+    await page.getByLabel("Our mistake").check();
+    await page.getByRole("radiogroup", { name: "To which tier" }).getByLabel("Main lounge").check();
     await button(page, "Let them in").click();
     await says(page, "Main lounge");
     await axeFindsNothing(page, "granted");

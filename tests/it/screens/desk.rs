@@ -28,14 +28,14 @@ const RULE: &str = r#"{
 }"#;
 
 /// A desk in a browser: its cookies, and the page that it shows.
-struct Desk {
+pub(super) struct Desk {
     screen: Screen,
     clerk: Option<String>,
-    page: String,
+    pub(super) page: String,
 }
 
 impl Desk {
-    async fn new(app: &TestApp, letter: char) -> Self {
+    pub(super) async fn new(app: &TestApp, letter: char) -> Self {
         let new = NewKey {
             location: Some("SFO-A".into()),
             ..NewKey::of(Role::Desk, Some(app.cathay.id.clone()), "SFO desk")
@@ -52,7 +52,7 @@ impl Desk {
     }
 
     /// Opens a page, which it then shows.
-    async fn open(&mut self, path: &str) -> Reply {
+    pub(super) async fn open(&mut self, path: &str) -> Reply {
         let ask = self.screen.client.ask(Method::GET, path).header("accept", "text/html");
         let reply = ask.header("cookie", &self.cookies()).await;
         self.page.clone_from(&reply.text);
@@ -81,7 +81,7 @@ impl Desk {
     }
 
     /// The same; what it led to is shown.
-    async fn act(&mut self, path: &str, fields: &[(&str, &str)]) -> String {
+    pub(super) async fn act(&mut self, path: &str, fields: &[(&str, &str)]) -> String {
         let reply = self.send(path, fields).await;
         assert_eq!(reply.status, 303, "{path}: {}", reply.text);
         let address = reply.header("location").to_owned();
@@ -91,13 +91,13 @@ impl Desk {
     }
 
     /// Asks for someone from the page that it shows; the address of the answer, which is shown.
-    async fn ask(&mut self, read: &str) -> String {
+    pub(super) async fn ask(&mut self, read: &str) -> String {
         let attempt = hidden(&self.page, "attempt");
         self.act("/desk/checks", &[("attempt", attempt.as_str()), ("read", read)]).await
     }
 
     /// A form of the page that it shows which makes something.
-    async fn make(&mut self, path: &str, fields: &[(&str, &str)]) -> Reply {
+    pub(super) async fn make(&mut self, path: &str, fields: &[(&str, &str)]) -> Reply {
         let attempt = hidden(&self.page, "attempt");
         let fields = [&[("attempt", attempt.as_str())], fields].concat();
         self.send(path, &fields).await
@@ -112,7 +112,7 @@ impl Desk {
 }
 
 #[track_caller]
-fn says(page: &str, wanted: &str) {
+pub(super) fn says(page: &str, wanted: &str) {
     assert!(page.contains(wanted), "no {wanted:?} in {page}");
 }
 

@@ -96,7 +96,9 @@ async fn only_a_screens_own_page_has_pictures_read_and_not_more_than_it_needs() 
     app.lounge(LOUNGE, "50").await;
     let (kiosk, other) = (Screen::kiosk(&app, 'k').await, Screen::kiosk(&app, 'o').await);
     let page = ("perkgate-page", kiosk.page_token.as_str());
-    for headers in [&[][..], &[("perkgate-page", &other.page_token)], &[page, ("origin", "https://evil.example")]] {
+    for headers in
+        [&[][..], &[("perkgate-page", other.page_token.as_str())], &[page, ("origin", "https://evil.example")]]
+    {
         send_by(&kiosk, (1, 1), vec![0], headers).await.problem(403, "forbidden");
     }
     let bare = Screen { page_token: kiosk.page_token.clone(), ..Screen::new(&app) };

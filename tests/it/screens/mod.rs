@@ -2,6 +2,7 @@
 //! what is done at a desk.
 
 mod desk;
+mod desk_cases;
 mod door;
 mod frames;
 mod kiosk;
