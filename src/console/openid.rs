@@ -58,7 +58,7 @@ enum Outcome {
 #[template(path = "openid.html", config = "src/console/askama.toml")]
 struct OpenIdPage {
     frame: Frame,
-    /// What the provider is called.
+    /// The provider's name.
     provider: String,
     outcome: Outcome,
 }

@@ -17,6 +17,7 @@ use super::waiting::{self, decide, held};
 use super::{account, assets, links, log_in, picture, reports};
 
 /// Adds the console's pages.
+#[expect(clippy::too_many_lines, reason = "a line a page")]
 pub fn mount(config: &mut ServiceConfig) {
     let console = web::scope("/console");
     #[cfg(feature = "oidc")]

@@ -255,9 +255,7 @@ fn write_escape(c: char, out: &mut String) {
         '\n' => out.push_str("\\n"),
         '\u{c}' => out.push_str("\\f"),
         '\r' => out.push_str("\\r"),
-        c => {
-            let _ = write!(out, "\\u{:04x}", u32::from(c));
-        }
+        c => drop(write!(out, "\\u{:04x}", u32::from(c))),
     }
 }
 

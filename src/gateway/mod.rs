@@ -3,6 +3,7 @@
 mod observe;
 #[cfg(feature = "oidc")]
 mod openid;
+mod outside;
 
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use secrecy::ExposeSecret;
 
 use crate::access::devices::{Device, NewCode};
 use crate::access::{AccessError, ApiKey, Directory, NewKey, Role};
-use crate::audit::anchoring::{Anchorer, Anchoring, Webhook};
+use crate::audit::anchoring::Anchorer;
 use crate::audit::reports::Reporter;
 use crate::audit::reports::summaries::taken::KeptSums;
 use crate::database::{Backend, Database, DatabaseError, DatabaseUrl};
@@ -42,15 +43,14 @@ use crate::foundation::ids::PerkSlug;
 use crate::keyring::{Keyring, KeyringError, MasterKey};
 use crate::ledger::entry::Actor;
 use crate::ledger::{Ledger, PublishedKeys, WriterContext};
-use crate::outgoing::Outgoing;
 use crate::perks::catalog::Catalog;
 use crate::perks::error::PerkError;
 use crate::perks::keys::OnSite;
 use crate::perks::observed_attributes::ObservedAttributes;
-use crate::redis_link::{Heard, RedisConfig, RedisFault, RedisLink, RedisLinkError, Subscription};
+use crate::redis_link::{Heard, RedisFault, RedisLink, RedisLinkError, Subscription};
 use crate::scores::cache::{CacheConfig, ScoreCache};
 use crate::scores::{Enrolments, Pulls, Scores};
-use crate::settings::{self, Settings, master_key};
+use crate::settings::{Settings, master_key};
 use crate::tokens::Verifier;
 
 /// The channel on which replicas tell each other that a snapshot moved.
@@ -143,7 +143,7 @@ impl Gateway {
         });
         let (database, keyring) = opened.await.map_err(|_| DatabaseError::Interrupted)??;
 
-        let redis = settings.redis.as_ref().map(|redis| link_to(redis, handle)).transpose()?;
+        let redis = settings.redis.as_ref().map(|redis| outside::link_to(redis, handle)).transpose()?;
         let bounds = settings.bounds;
         let context = WriterContext {
             database: database.clone(),
@@ -165,7 +165,7 @@ impl Gateway {
         let cache = cache_of(&cache, redis.as_ref(), &keyring, &clock, &entropy);
         let scores = Scores::new(database.clone(), cache).guarded(ledger.clone(), entropy.clone());
         let enrolments = Arc::new(Enrolments::beside(&scores, ledger.clone(), context));
-        let pulls = pulls_of(&settings, &scores, &enrolments);
+        let pulls = outside::pulls_of(&settings, &scores, &enrolments);
         let epochs_heard = redis.as_ref().map(|link| hear_epochs(link, &directory, &catalog, &keys, handle));
         let issuer_url: Arc<str> = issuer_url.into();
         let checker = Checker {
@@ -194,12 +194,12 @@ impl Gateway {
         let live = Arc::new(Live::new(ledger.clone(), handle.clone()));
         let (simulator, backtester) = trials(&checker);
         let pictures = Arc::new(Pictures::new(catalog.clone(), scores.clone(), ledger.clone(), clock.clone()));
-        let reporter = Reporter::new(ledger.clone(), clock.clone());
-        let exporter = Exporter { ledger: ledger.clone(), clock: clock.clone() };
         Ok(Self {
             #[cfg(feature = "oidc")]
             openid: openid::provider_of(&settings, &issuer_url, &clock),
-            anchorer: Anchorer::new(database.clone(), clock.clone(), anchoring(&settings.anchors)),
+            reporter: Reporter::new(ledger.clone(), clock.clone()),
+            exporter: Exporter { ledger: ledger.clone(), clock: clock.clone() },
+            anchorer: Anchorer::new(database.clone(), clock.clone(), outside::anchoring(&settings.anchors)),
             subject_access: SubjectAccess::beside(&checker, enrolments.clone()),
             settings: Arc::new(settings),
             clock,
@@ -225,8 +225,6 @@ impl Gateway {
             simulator,
             backtester,
             pictures,
-            exporter,
-            reporter,
             issuer_url,
             _epochs_heard: epochs_heard,
         })
@@ -297,12 +295,6 @@ impl Gateway {
     }
 }
 
-/// What fetches scores and signals, within what the settings allow.
-fn pulls_of(settings: &Settings, scores: &Scores, enrolments: &Arc<Enrolments>) -> Pulls {
-    let outgoing = Outgoing::new(settings.pulling.bounds());
-    Pulls::new(scores.clone(), enrolments.clone(), outgoing, settings.pulling.secrets_dir.clone())
-}
-
 /// The database, with all migrations.
 fn open(url: &DatabaseUrl, connections: u32, migrate: bool) -> Result<Database, GatewayError> {
     let database = Database::connect(url, connections)?;
@@ -348,18 +340,6 @@ fn cache_of(
         None => ScoreCache::memory(config, clock.clone()),
         Some(link) => ScoreCache::tiered(config, link.clone(), keyring.cache_key(), clock.clone(), entropy),
     }
-}
-
-fn link_to(redis: &settings::Redis, handle: &Handle) -> Result<RedisLink, RedisLinkError> {
-    let mut config = RedisConfig::new(redis.url.clone());
-    config.prefix.clone_from(&redis.prefix);
-    config.response_timeout = redis.timeout;
-    RedisLink::new(config, handle.clone())
-}
-
-fn anchoring(anchors: &settings::Anchors) -> Anchoring {
-    let settings::Anchors { file, stdout, webhook, webhook_token, every } = anchors.clone();
-    Anchoring { file, stdout, webhook: webhook.map(|url| Webhook { url, token: webhook_token }), every }
 }
 
 /// The tools that try rules out: they work with what checks work with.

@@ -78,7 +78,7 @@ enumerations! {
     LateDuplicated = words(&["duplicate"]);
     /// Always `refused`.
     LateRefused = words(&["refused"]);
-    /// What is worth a look: one person who does most of it, or one day on which most of it was done.
+    /// A sign that is worth a look: one person who does most of it, or one day on which most of it was done.
     SignKind = words(&KindOfSign::ALL.map(KindOfSign::as_str));
     /// The kind of thing that is held: a feed, or a run of a computed source.
     HeldKind = words(&KindOfHeld::ALL.map(KindOfHeld::as_str));
@@ -98,7 +98,7 @@ enumerations! {
     SourceKind = words(&KindOfSource::ALL.map(KindOfSource::as_str));
     /// Where a source that is fetched is asked: `json` for a score from any JSON, the others for signals.
     Connector = words(&PulledBy::ALL.map(PulledBy::as_str));
-    /// What a source that is fetched does now.
+    /// The state of a source that is fetched.
     PullStatus = words(&StatusOfPull::ALL.map(StatusOfPull::as_str));
     /// The declared purpose of a perk.
     Purpose = words(&Declared::ALL.map(Declared::as_str));

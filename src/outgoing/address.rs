@@ -80,7 +80,7 @@ fn refusal_v6(v6: Ipv6Addr) -> Option<&'static str> {
         [first, ..] if first & 0xffc0 == 0xfe80 => Some("a link-local address"),
         // Everything else that is given out today begins with 2 or 3.
         [first, ..] if first & 0xe000 != 0x2000 => Some("set aside for other uses"),
-        [0x2001, 0xdb8, ..] | [0x2001, 0..=0x1ff, ..] | [0x3fff, ..] => Some("set aside for other uses"),
+        [0x2001, 0xdb8 | 0..=0x1ff, ..] | [0x3fff, ..] => Some("set aside for other uses"),
         _ => None,
     }
 }

@@ -20,7 +20,7 @@ const MOST_HOSTS: usize = 64;
 pub struct Bounds {
     /// From the look-up of the name to the last byte.
     pub deadline: Duration,
-    /// Of a body, packed and unpacked.
+    /// The most bytes of a body, packed and unpacked.
     pub most_bytes: usize,
     /// The hosts that may be anywhere.
     pub allowed: Vec<AllowedHost>,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::database::Backend;
 use crate::foundation::subject::{SubjectHandle, SubjectRef};
 
 use super::error::ScoreError;
@@ -113,8 +114,57 @@ pub trait Feed: Send + Sync + 'static {
         async { Ok(false) }
     }
 
-    /// What it was found to be where it waits for a person, and none of it counts.
+    /// The verdict where it waits for a person, and none of it counts.
     fn held(&self) -> Option<&HeldFeed> {
         None
+    }
+}
+
+/// A number of rows, and of bytes that they take: the first that is reached counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Amount {
+    pub rows: usize,
+    pub bytes: usize,
+}
+
+impl Amount {
+    pub(super) const NONE: Self = Self { rows: 0, bytes: 0 };
+
+    pub(super) const fn has_reached(self, most: Self) -> bool {
+        self.rows >= most.rows || self.bytes >= most.bytes
+    }
+
+    pub(super) const fn and(self, bytes: usize) -> Self {
+        Self { rows: self.rows + 1, bytes: self.bytes.saturating_add(bytes) }
+    }
+}
+
+/// The amounts that an import works with.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sizes {
+    /// Rows that are written although more could be gathered, once they have waited for long.
+    pub fewest: usize,
+    /// Gathered by any import.
+    pub small: Amount,
+    /// Gathered by one of the [`LARGE_IMPORTS`](super::import::LARGE_IMPORTS), and as much again while they are written.
+    pub large: Amount,
+    /// Written in one transaction.
+    pub chunk: Amount,
+}
+
+impl Sizes {
+    pub(super) const fn of(backend: Backend) -> Self {
+        let rows = match backend {
+            // Few enough that the ledger soon has its turn again.
+            Backend::Sqlite => 2_000,
+            // It locks rows only.
+            Backend::Postgres => 8_000,
+        };
+        Self {
+            fewest: 1_000,
+            small: Amount { rows: 8_000, bytes: 1 << 20 },
+            large: Amount { rows: 1 << 18, bytes: 32 << 20 },
+            chunk: Amount { rows, bytes: 4 << 20 },
+        }
     }
 }

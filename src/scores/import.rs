@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::error::ScoreError;
-use super::feed::{Feed, Judged, Place, Written};
+use super::feed::{Amount, Feed, Judged, Place, Sizes, Written};
 use super::held::HeldFeed;
 use super::lines::Lines;
 use super::rows::{Format, LineFault};
@@ -95,55 +95,6 @@ struct FeedRow<F: Feed> {
     line: u64,
     which: F::Which,
     value: F::Value,
-}
-
-/// A number of rows, and of bytes that they take: the first that is reached counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Amount {
-    rows: usize,
-    bytes: usize,
-}
-
-impl Amount {
-    const NONE: Self = Self { rows: 0, bytes: 0 };
-
-    const fn has_reached(self, most: Self) -> bool {
-        self.rows >= most.rows || self.bytes >= most.bytes
-    }
-
-    const fn and(self, bytes: usize) -> Self {
-        Self { rows: self.rows + 1, bytes: self.bytes.saturating_add(bytes) }
-    }
-}
-
-/// The amounts that an import works with.
-#[derive(Debug, Clone, Copy)]
-struct Sizes {
-    /// Rows that are written although more could be gathered, once they have waited for long.
-    fewest: usize,
-    /// Gathered by any import.
-    small: Amount,
-    /// Gathered by one of the [`LARGE_IMPORTS`], and as much again while they are written.
-    large: Amount,
-    /// Written in one transaction.
-    chunk: Amount,
-}
-
-impl Sizes {
-    const fn of(backend: Backend) -> Self {
-        let rows = match backend {
-            // Few enough that the ledger soon has its turn again.
-            Backend::Sqlite => 2_000,
-            // It locks rows only.
-            Backend::Postgres => 8_000,
-        };
-        Self {
-            fewest: 1_000,
-            small: Amount { rows: 8_000, bytes: 1 << 20 },
-            large: Amount { rows: 1 << 18, bytes: 32 << 20 },
-            chunk: Amount { rows, bytes: 4 << 20 },
-        }
-    }
 }
 
 impl<F: Feed> FeedRow<F> {

@@ -168,7 +168,7 @@ pub(super) async fn get_gate_worker() -> HttpResponse {
     worker("/door", &[gate_styles(), gate_script(), icon()])
 }
 
-/// What it keeps is named by all of its files: another build's has another name, and is kept beside it until it is whole.
+/// Its cache is named by all of its files: another build's has another name, and is kept beside it until it is whole.
 fn worker(page: &str, shell: &[&str]) -> HttpResponse {
     let files = json!(shell).to_string();
     let hash = digest::digest(&digest::SHA256, files.as_bytes());

@@ -172,7 +172,7 @@ pub struct OpenId {
     pub issuer: String,
     pub client_id: String,
     pub client_secret: Option<SecretString>,
-    /// What the button calls it.
+    /// The provider's name on the button.
     pub label: String,
     /// Who comes from it is asked for our own code too.
     pub second_factor: bool,

@@ -77,6 +77,7 @@ macro_rules! first_kept {
     };
 }
 
+#[expect(clippy::type_complexity, reason = "the columns, each by its own type")]
 const COLUMNS: (
     accounts::key_id,
     accounts::merchant_id,

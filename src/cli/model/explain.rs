@@ -105,7 +105,7 @@ struct Explained {
     engagers: u64,
     parts: Vec<PartView>,
     steps: Vec<StepView>,
-    /// What is worth a look: it lowers nothing.
+    /// The signs that are worth a look: it lowers nothing.
     signs: Vec<SignView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     changed: Option<Changed>,

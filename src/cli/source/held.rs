@@ -15,7 +15,7 @@ use crate::foundation::ids::{HeldFeedId, SourceName};
 use crate::scores::held::guard::{Guard, GuardFault};
 use crate::scores::held::{HeldDecision, HeldFeed, HeldKind};
 
-/// What is held, as it is shown.
+/// The feeds and runs that are held, as they are shown.
 #[derive(Serialize)]
 pub(in crate::cli) struct HeldView {
     id: HeldFeedId,

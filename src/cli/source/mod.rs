@@ -83,7 +83,7 @@ enum Action {
     Release {
         #[arg(value_name = "NAME", help = "The source")]
         source: SourceName,
-        #[arg(value_name = "ID", help = "The held feed or run, as `perkgate source held` lists it")]
+        #[arg(value_name = "HELD", help = "The held feed or run, as `perkgate source held` lists it")]
         held: HeldFeedId,
         #[command(flatten)]
         merchant: MerchantFlag,
@@ -92,7 +92,7 @@ enum Action {
     Drop {
         #[arg(value_name = "NAME", help = "The source")]
         source: SourceName,
-        #[arg(value_name = "ID", help = "The held feed or run, as `perkgate source held` lists it")]
+        #[arg(value_name = "HELD", help = "The held feed or run, as `perkgate source held` lists it")]
         held: HeldFeedId,
         #[command(flatten)]
         merchant: MerchantFlag,

@@ -33,7 +33,7 @@ struct ShowPage {
     has_code: bool,
     /// The issuer and the subject that it is linked to.
     subject: Option<(String, String)>,
-    /// What the provider is called, where one is set.
+    /// The provider's name, where one is set.
     provider: Option<String>,
     is_own: bool,
     since: When,

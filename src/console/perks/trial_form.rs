@@ -39,7 +39,7 @@ pub(super) async fn asked_version(
     Ok((perk, version))
 }
 
-/// What a page says of a trial that was refused, with its status.
+/// The faults that a page shows of a trial that was refused, with its status.
 ///
 /// # Errors
 /// The refusals that no field of the form can mend.

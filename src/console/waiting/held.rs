@@ -1,5 +1,7 @@
 //! Feeds and runs of scores that are held: what each would do, and the two answers.
 
+use std::fmt::Write as _;
+
 use actix_web::web::Data;
 use actix_web::{HttpResponse, post};
 use jiff::Timestamp;
@@ -34,7 +36,7 @@ pub(super) fn held_case(feed: &HeldFeed, zone: &TimeZone, now: Timestamp) -> Cas
         moves.up, moves.down, feed.guard.points, moves.largest
     );
     if let Some((value, people)) = moves.common {
-        line += &format!(" {} would have exactly {value}.", counted_as(people, "person", "people"));
+        let _ = write!(line, " {} would have exactly {value}.", counted_as(people, "person", "people"));
     }
     let ends =
         feed.ends_at().map(|at| format!("None of it counts. It ends by itself on {}.", When::of(at, zone, now).text));

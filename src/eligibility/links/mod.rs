@@ -65,7 +65,7 @@ impl Links {
         Ok(merchant.map(|merchant| Linked { merchant, check, expires_at }))
     }
 
-    /// The link in what was scanned, where that is the address of a person's page; whoever made it.
+    /// The link in what was scanned, where that is the address of a person's page, no matter who made it.
     #[must_use]
     pub fn scanned(text: &str) -> Option<&str> {
         let (before, link) = text.trim().split_once("/my/")?;

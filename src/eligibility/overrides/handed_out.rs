@@ -28,7 +28,7 @@ impl Checker {
         let perk = self.catalog.open_perk(&merchant.id, perk).await?;
         let subject = self.keyring.subject_refs(&merchant.id, subject);
         let reader = self.ledger.reader();
-        for grant in waiting::granted_to(&reader, &merchant.id, &perk.id, subject, MOST).await? {
+        for grant in waiting::granted_to(reader, &merchant.id, &perk.id, subject, MOST).await? {
             if let Some(check) = self.unspent(merchant, &grant, place).await? {
                 return Ok(Some(check));
             }

@@ -1,4 +1,4 @@
-//! What waits for a person: counts of cases, taken where they stand, as every page of the console says how much it is; and
+//! The cases that wait for a person: counts of cases, taken where they stand, as every page of the console says how much it is; and
 //! the grants that someone made for them, which they come to fetch.
 
 use jiff::Timestamp;

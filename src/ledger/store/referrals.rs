@@ -112,7 +112,7 @@ pub fn count_referrals(
         .first(conn)?)
 }
 
-/// What people granted to someone of these pseudonyms for the perk, the last first.
+/// The grants that people made to one of these pseudonyms for the perk, the last first.
 pub fn list_granted_to(
     conn: &mut AnyConnection,
     merchant: &MerchantId,

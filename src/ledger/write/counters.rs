@@ -181,7 +181,15 @@ pub(crate) fn find(
     for row in store::find_counters(conn, &rows)? {
         counters.insert(key_of_row(&row), Counter::of(&row));
     }
+    refuse_negative(&counters)?;
     Ok(counters)
+}
+
+/// Nobody's doing but of who changed rows by hand: it would admit any number.
+fn refuse_negative(counters: &BTreeMap<CounterKey, Counter>) -> Result<(), DatabaseError> {
+    let Some((key, counter)) = counters.iter().find(|(_, counter)| counter.uses.total() < 0) else { return Ok(()) };
+    let [_, _, limit, scope, _] = key;
+    Err(DatabaseError::corrupt("limit counter", format!("`{limit}` of {scope} says {}", counter.uses.total())))
 }
 
 /// The rows of those that have changed, whose uses never lapse, sorted.
@@ -259,12 +267,7 @@ fn read_uses(
             counter.uses = Uses::new(used, low);
         }
     }
-    // Nobody's doing but of who changed rows by hand: it would admit any number.
-    if let Some((key, counter)) = counters.iter().find(|(_, counter)| counter.uses.total() < 0) {
-        let [_, _, limit, scope, _] = key;
-        let detail = format!("`{limit}` of {scope} says {}", counter.uses.total());
-        return Err(DatabaseError::corrupt("limit counter", detail));
-    }
+    refuse_negative(&counters)?;
     while !ahead.is_empty() {
         let pages = store::list_uses(conn, &ahead)?;
         let mut more = Vec::new();

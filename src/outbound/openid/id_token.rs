@@ -76,7 +76,7 @@ struct RawHeader {
     zip: Option<Value>,
 }
 
-/// What was asked for, to which the token is held.
+/// The request that a token is held to.
 #[derive(Debug, Clone, Copy)]
 pub struct Expected<'a> {
     pub issuer: &'a str,

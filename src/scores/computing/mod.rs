@@ -134,7 +134,7 @@ impl Scores {
         self.database.read(move |conn| gathering::gather_one(conn, &merchant, &subject, day_of(now))).await
     }
 
-    /// What is worth a look in one person's signals, as they are on the day of `now`. It lowers nothing.
+    /// The signs that are worth a look in one person's signals, as they are on the day of `now`. It lowers nothing.
     ///
     /// # Errors
     /// The database's.

@@ -18,7 +18,7 @@ use crate::scores::held::{self, Guarding, HeldState};
 /// the share of all differs by half a percent at most.
 const PEOPLE: usize = 65_536;
 
-/// What a run computes before it writes.
+/// The part that a run computes before it writes.
 pub(super) struct Rehearsal {
     guarding: Arc<Guarding>,
     guard: Guard,
@@ -29,7 +29,7 @@ pub(super) struct Rehearsal {
 }
 
 impl Rehearsal {
-    /// That of a run of so many people; none where nothing is held: too few, an open guard, or a person has released it.
+    /// The rehearsal of a run of so many people; none where nothing is held: too few, an open guard, or a person has released it.
     ///
     /// # Errors
     /// [`ScoreError::Held`] where a run waits already; the database's.

@@ -78,7 +78,7 @@ pub struct ComputeRun {
     scores: Scores,
     of: (MerchantId, SourceName),
     models: Models,
-    /// What they are, as the source's rows say it.
+    /// The models, as the source's rows say it.
     mark: Option<String>,
     mode: Mode,
     clock: Clock,
@@ -90,7 +90,7 @@ pub struct ComputeRun {
     most: i64,
     due: u64,
     report: ComputeReport,
-    /// What is computed before anything is written; none once it may be.
+    /// The part that is computed before anything is written; none once it may be.
     rehearsal: Option<Rehearsal>,
 }
 

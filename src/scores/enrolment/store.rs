@@ -121,7 +121,7 @@ pub(super) fn delete_accounts(conn: &mut AnyConnection, merchant: &MerchantId, s
     Ok(deleted)
 }
 
-/// What sources were asked about accounts of the person that are linked no more.
+/// Forgets what sources were asked about accounts of the person that are linked no more.
 fn forget_pulled(conn: &mut AnyConnection, merchant: &MerchantId, subject: &SubjectRef) -> Result<()> {
     let linked = linked_accounts::table
         .filter(linked_accounts::merchant_id.eq(merchant.as_str()))

@@ -31,10 +31,10 @@ pub(in crate::scores) struct Coming {
     merchant: MerchantId,
     source: Source,
     actor: Actor,
-    /// Of all its lines.
+    /// The number of all its lines.
     digest: digest::Context,
     way: Way,
-    /// What it was found to be, where it waits.
+    /// The verdict, where it waits.
     held: Option<HeldFeed>,
 }
 
@@ -81,7 +81,7 @@ impl Coming {
         self.digest.update(b"\n");
     }
 
-    /// What it was found to be, where it waits for a person.
+    /// The verdict, where it waits for a person.
     pub(in crate::scores) const fn held(&self) -> Option<&HeldFeed> {
         self.held.as_ref()
     }
@@ -227,8 +227,13 @@ impl Coming {
                     return Ok(false);
                 }
                 let (merchant, id) = (self.merchant.clone(), aside.feed.id.clone());
-                let pass =
-                    move |conn: &mut AnyConnection| store::set_state(conn, (&merchant, &id), HeldState::Moving, now);
+                let pass = move |conn: &mut AnyConnection| {
+                    // It may have been cleared away as one that was broken off.
+                    if store::lock(conn, &merchant, &id)?.is_none_or(|it| it.state != HeldState::Coming) {
+                        return Err(DatabaseError::Interrupted);
+                    }
+                    store::set_state(conn, (&merchant, &id), HeldState::Moving, now)
+                };
                 self.scores.database.write(pass).await?;
                 Ok(true)
             }

@@ -81,9 +81,9 @@ impl Guard {
     /// True if these moves wait for a person.
     #[must_use]
     pub fn holds(&self, moves: &Moves) -> bool {
-        let (moved, compared) = (i128::from(moves.moved()), i128::from(moves.compared));
+        let (far, of) = (i128::from(moves.moved()), i128::from(moves.compared));
         let share = i128::from(self.share.thousandths());
-        moves.compared >= FLOOR && moved * i128::from(WHOLE) > share * compared
+        moves.compared >= FLOOR && far * i128::from(WHOLE) > share * of
     }
 }
 
@@ -112,7 +112,7 @@ impl Counted {
         }
     }
 
-    /// What was counted.
+    /// The counts.
     pub(in crate::scores) fn moves(&self) -> Moves {
         let common = self.values.iter().max_by_key(|(value, people)| (**people, std::cmp::Reverse(**value)));
         Moves { common: common.map(|(value, people)| (*value, *people)), ..self.moves }

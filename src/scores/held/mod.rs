@@ -131,7 +131,7 @@ impl HeldFeed {
     }
 }
 
-/// What a guard needs beside the scores: the log in which it is said that something is held.
+/// The things that a guard needs beside the scores: the log in which it is said that something is held.
 #[derive(Clone)]
 pub(in crate::scores) struct Guarding {
     pub(in crate::scores) ledger: Ledger,
@@ -269,6 +269,10 @@ fn hold(
     let waiting: Vec<HeldFeed> =
         waiting.into_iter().filter(|it| it.state == HeldState::Held && it.id != feed.id).collect();
     for oldest in waiting.iter().take((waiting.len() + 1).saturating_sub(MOST_HELD)) {
+        // Decided meanwhile, it is no more in the way.
+        if store::lock(conn, merchant, &oldest.id)?.is_none_or(|it| it.state != HeldState::Held) {
+            continue;
+        }
         store::set_state(conn, (merchant, &oldest.id), HeldState::Expired, now)?;
         events.push(ended_event(merchant, GATEWAY, "feed.expired", oldest));
     }

@@ -70,8 +70,11 @@ impl Scores {
         let age = |at: Timestamp| now.duration_since(at);
         match feed.state {
             HeldState::Held if feed.held_at.is_some_and(|at| age(at) >= WAITS_FOR) => {
-                self.expire(merchant, &feed.id, now).await?;
-                self.clear(merchant, &feed.id, false).await
+                // Released meanwhile, it is being moved: nothing of it may be deleted.
+                if self.expire(merchant, &feed.id, now).await? {
+                    self.clear(merchant, &feed.id, false).await?;
+                }
+                Ok(())
             }
             HeldState::Moving if feed.kind == HeldKind::Feed => self.finish_moving(merchant, &feed.id, now).await,
             HeldState::Coming if age(feed.touched_at) >= BROKEN_OFF_AFTER => self.clear(merchant, &feed.id, true).await,
@@ -80,18 +83,18 @@ impl Scores {
         }
     }
 
-    async fn expire(&self, merchant: &MerchantId, id: &HeldFeedId, now: Timestamp) -> Result<(), ScoreError> {
-        let Some(guarding) = self.guarding.clone() else { return Ok(()) };
+    async fn expire(&self, merchant: &MerchantId, id: &HeldFeedId, now: Timestamp) -> Result<bool, ScoreError> {
+        let Some(guarding) = self.guarding.clone() else { return Ok(false) };
         let (merchant, id) = (merchant.clone(), id.clone());
         guarding
             .ledger
             .change(move |conn, events| {
                 let waits = store::lock(conn, &merchant, &id)?.filter(|it| it.state == HeldState::Held);
-                if let Some(feed) = waits {
+                if let Some(feed) = &waits {
                     store::set_state(conn, (&merchant, &id), HeldState::Expired, now)?;
-                    events.push(ended_event(&merchant, GATEWAY, "feed.expired", &feed));
+                    events.push(ended_event(&merchant, GATEWAY, "feed.expired", feed));
                 }
-                Ok(())
+                Ok(waits.is_some())
             })
             .await
     }
@@ -101,6 +104,11 @@ impl Scores {
         loop {
             let (merchant, id) = (merchant.clone(), id.clone());
             let delete = move |conn: &mut AnyConnection| {
+                let stands = store::lock(conn, &merchant, &id)?;
+                let is_moved = stands.is_none_or(|it| matches!(it.state, HeldState::Held | HeldState::Moving));
+                if is_moved {
+                    return Ok(true);
+                }
                 let rows = store::rows::lock_first(conn, (&merchant, &id), DELETED_AT_ONCE)?;
                 match rows.last() {
                     Some((last, _)) => store::rows::delete_until(conn, (&merchant, &id), last)?,

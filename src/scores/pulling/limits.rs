@@ -1,4 +1,4 @@
-//! What a service says about how much it may be asked: `Retry-After`, rate limits in headers, `backoff` and quotas in bodies.
+//! The words of a service about how much it may be asked: `Retry-After`, rate limits in headers, `backoff` and quotas in bodies.
 
 use jiff::fmt::rfc2822;
 use jiff::{SignedDuration, Timestamp};

@@ -216,7 +216,7 @@ impl Pulls {
         }
     }
 
-    /// The operator's secret for a source of a merchant. A source can't be declared anew, so it goes where it was meant to.
+    /// The operator's secret for a source of a merchant. A source can't be declared again, so it goes where it was meant to.
     async fn secret_of(&self, slug: &str, source: &SourceName) -> Option<SecretString> {
         let place = self.secrets.as_ref()?.join(format!("{slug}.{}", source.as_str()));
         let text = tokio::fs::read_to_string(place).await.ok()?;

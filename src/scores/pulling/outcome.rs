@@ -35,7 +35,7 @@ pub(super) struct Profile {
     pub linked_back: Vec<String>,
 }
 
-/// What is known of an account now.
+/// The state of an account now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Found {
     Signals {

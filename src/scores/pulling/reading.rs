@@ -51,7 +51,7 @@ pub(super) fn instant(value: Option<&Value>) -> Option<Timestamp> {
     }
 }
 
-/// Whoever counts milliseconds is beyond this many in 1973 already, whoever counts seconds not before the year 5138.
+/// A count of milliseconds is beyond this in 1973 already, a count of seconds not before the year 5138.
 const MOST_SECONDS: i64 = 100_000_000_000;
 
 fn since_1970(number: i64) -> Option<Timestamp> {

@@ -9,6 +9,7 @@ use super::connectors;
 use super::outcome::{Account, Found, Profile, PullProgress, PullReport, Stop, Wait};
 use super::proof::is_proven;
 use super::session::Session;
+use super::spec::Connector;
 use super::store::{self, Asked, DueAccount, RunState};
 use crate::database::{AnyConnection, DatabaseError};
 use crate::foundation::clock::from_micros;
@@ -29,7 +30,7 @@ const LISTED: i64 = 500;
 /// The interval at which an account is asked about again where its source says nothing.
 const USUAL_REFRESH: SignedDuration = SignedDuration::from_hours(24);
 
-/// Of an account of which nothing could be learnt it is asked again after this, or sooner if it is renewed more often.
+/// An account of which nothing could be learnt is asked about again after this, or sooner if it is renewed more often.
 const ASKED_AGAIN: SignedDuration = SignedDuration::from_hours(6);
 
 /// An account that is still to be proven is looked at as often.
@@ -123,7 +124,18 @@ impl PullRun {
         let found = connectors::look(&mut self.session, &batch).await;
         self.report.requests = self.session.requests;
         self.report.fault.clone_from(&self.session.fault);
-        for (account, found) in batch.iter().zip(found?) {
+        let found = match found {
+            Ok(found) => found,
+            Err(stop @ Stop::Wait(..)) => {
+                // The next run begins with others: one account that a service stumbles over must not hold up the rest.
+                for account in &batch {
+                    self.put_off(account).await?;
+                }
+                return Err(stop);
+            }
+            Err(stop) => return Err(stop),
+        };
+        for (account, found) in batch.iter().zip(found) {
             self.keep(account, found).await?;
         }
         Ok(true)
@@ -157,6 +169,20 @@ impl PullRun {
         Ok(())
     }
 
+    /// Lets those who wait be asked about before an account that the service gave no answer about.
+    async fn put_off(&self, account: &Account) -> Result<(), Stop> {
+        let asked = Asked {
+            due_at: self.session.now().as_microsecond(),
+            answered_at: None,
+            etag: account.etag.clone(),
+            missing_since: account.missing_since,
+            fault: None,
+        };
+        let (of, subject, hash) = (self.session.of.clone(), account.subject, account.hash.clone());
+        let set = move |conn: &mut AnyConnection| store::set_asked(conn, (&of.0, &of.1), (&subject, &hash), &asked);
+        Ok(self.session.pulls.scores.database.write(set).await?)
+    }
+
     /// Keeps what was found of an account, and when it is asked about again.
     async fn keep(&mut self, account: &Account, found: Found) -> Result<(), Stop> {
         let now = self.session.now();
@@ -188,7 +214,9 @@ impl PullRun {
                 asked.due_at = soon.as_microsecond();
                 asked.missing_since = Some(since.as_microsecond());
                 asked.fault = Some("there is no such account");
-                if now.duration_since(since) >= MISSING_AFTER {
+                // A service without a score doesn't say that their account is no more.
+                let is_of_signals = self.session.pull.connector != Connector::Json;
+                if is_of_signals && now.duration_since(since) >= MISSING_AFTER {
                     self.drop_signals(account).await?;
                 }
             }
@@ -196,7 +224,7 @@ impl PullRun {
                 self.report.answered += 1;
                 asked.etag = etag;
                 if account.linked.state == AccountState::Pending && !self.prove(account, &profile).await? {
-                    // Whoever waits for it looks soon.
+                    // Who waits for it looks soon.
                     asked.due_at = (now + self.refresh.min(PROOF_LOOK)).as_microsecond();
                     asked.etag = None;
                 } else {

@@ -84,13 +84,11 @@ impl Session {
             }
             let answered = self.pulls.outgoing.get(url, headers).await;
             let may_try_again = tries < RETRIES;
-            match self.judge(&host, answered, may_try_again)? {
-                Some(reply) => return Ok(reply),
-                None => {
-                    self.count("retried");
-                    self.pause(tries).await;
-                }
+            if let Some(reply) = self.judge(&host, answered, may_try_again)? {
+                return Ok(reply);
             }
+            self.count("retried");
+            self.pause(tries).await;
             tries += 1;
         }
     }

@@ -17,7 +17,7 @@ const LONGEST: usize = 1_000;
 /// The most requests that a source may be allowed a day.
 pub const LARGEST_BUDGET: u32 = 100_000_000;
 
-/// What is fetched, and how.
+/// The declaration of what is fetched, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Connector {

@@ -40,7 +40,7 @@ pub(super) enum Spending {
     Superseded,
 }
 
-/// What is kept of an account that was asked about.
+/// The row of an account that was asked about.
 #[derive(Debug, Clone)]
 pub(super) struct Asked {
     pub due_at: i64,
@@ -114,8 +114,10 @@ pub(super) fn spend(
     if !lease::renew(conn, name, *fence)? {
         return Ok(Spending::Superseded);
     }
-    let statement = "UPDATE pulls SET spent = CASE WHEN spent_day = $1 THEN spent + 1 ELSE 1 END, spent_day = $2 \
-                     WHERE merchant_id = $3 AND source = $4 AND (spent_day <> $5 OR spent < $6)";
+    // Where the clocks of two replicas differ at midnight, the day doesn't go back.
+    let statement = "UPDATE pulls SET spent = CASE WHEN spent_day >= $1 THEN spent + 1 ELSE 1 END, \
+                     spent_day = CASE WHEN spent_day >= $2 THEN spent_day ELSE $2 END \
+                     WHERE merchant_id = $3 AND source = $4 AND (spent_day < $5 OR spent < $6)";
     let paid = crate::on_either!(conn, |c| diesel::sql_query(statement)
         .bind::<BigInt, _>(today)
         .bind::<BigInt, _>(today)

@@ -22,15 +22,12 @@ impl Template {
         if text.len() > LONGEST {
             return Err("it is longer than a URL may be");
         }
-        let plain = [ACCOUNT, ID, SECRET].iter().fold(text.to_owned(), |text, hole| text.replace(hole, "x"));
+        let filled = |with| [ACCOUNT, ID, SECRET].iter().fold(text.to_owned(), |text, hole| text.replace(hole, with));
+        let plain = filled("x");
         if plain.contains(['{', '}']) {
             return Err("only `{account}`, `{id}` and `{secret}` may stand in braces");
         }
         let rest = text.split_once("://").map(|(_, rest)| rest).unwrap_or_default();
-        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        if authority.contains('{') {
-            return Err("its host must be fixed");
-        }
         let (path, _) = rest.split_once('?').unwrap_or((rest, ""));
         if path.contains(SECRET) {
             return Err("`{secret}` may stand behind the question mark only, or better in a header");
@@ -38,6 +35,11 @@ impl Template {
         let url = Url::parse(&plain).map_err(|_| "it must be an https:// URL")?;
         if !matches!(url.scheme(), "https" | "http") || url.host_str().is_none() {
             return Err("it must be an https:// URL");
+        }
+        // As a URL is read, not as it looks: of `https:///{account}` the account would be the host.
+        let other = Url::parse(&filled("y")).map_err(|_| "it must be an https:// URL")?;
+        if (url.host_str(), url.port()) != (other.host_str(), other.port()) {
+            return Err("its host must be fixed");
         }
         if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
             return Err("it must hold no name, password or fragment");
@@ -116,6 +118,9 @@ mod tests {
             "https://example.com/{name}",
             "https://example.com/{account}#x",
             "https:///{account}",
+            "https:/{account}",
+            "https:\\\\{account}/",
+            "https://example.com:{account}/",
         ] {
             assert!(Template::read(bad).is_err(), "{bad}");
         }

@@ -15,7 +15,7 @@ use crate::foundation::ids::MerchantId;
 use crate::scores::error::ScoreError;
 use crate::scoring::observation::day_of;
 
-/// What a source that is fetched does now.
+/// The state of a source that is fetched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PullStatus {
@@ -61,7 +61,7 @@ pub struct PullState {
     /// Until when nothing is sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub waits_until: Option<Timestamp>,
-    /// What went wrong last, in a sentence that names nobody.
+    /// The last fault, in a sentence that names nobody.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,
 }

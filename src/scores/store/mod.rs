@@ -135,7 +135,7 @@ pub fn has_scores(
     source: &SourceName,
     least: u64,
 ) -> Result<bool, DatabaseError> {
-    let last: Option<Vec<u8>> = scores::table
+    let nth: Option<Vec<u8>> = scores::table
         .filter(scores::merchant_id.eq(merchant.as_str()).and(scores::source.eq(source.as_str())))
         .order(scores::subject_ref)
         .offset(i64::try_from(least.saturating_sub(1)).unwrap_or(i64::MAX))
@@ -143,7 +143,7 @@ pub fn has_scores(
         .select(scores::subject_ref)
         .first(conn)
         .optional()?;
-    Ok(last.is_some())
+    Ok(nth.is_some())
 }
 
 /// The number of scores that stand from a source.

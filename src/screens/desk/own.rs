@@ -30,7 +30,8 @@ pub(super) async fn own_check(gateway: &Gateway, desk: &AtDesk, check: &CheckId)
 /// Tells whether a person granted it at this desk's place, for its perk.
 async fn is_made_here(gateway: &Gateway, desk: &AtDesk, found: &Answer, asked: &CheckId) -> Result<bool, Problem> {
     let merchant = desk.merchant()?;
-    let is_here = desk.principal.acts_only_at().is_none_or(|own| found.location.as_deref() == Some(own));
+    let is_here =
+        desk.principal.acts_only_at().is_none_or(|own| found.location.as_deref().is_none_or(|place| place == own));
     if !is_here || perk_of(gateway, desk, merchant)? != found.perk {
         return Ok(false);
     }

@@ -201,7 +201,7 @@ async fn with_four_eyes_nobody_takes_over_another_person() {
         catalog.set_four_eyes(&app.cathay.id, crate::support::world::CLI, true).await.unwrap();
         let key = key_of(&app, BO).await;
         let refused = step(&mut mei, &key, "reset", "").await;
-        assert!(refused.status == 403 && refused.text.contains("Your operator resets this one"), "{}", refused.text);
+        assert!(refused.status == 403 && refused.text.contains("Your operator does it"), "{}", refused.text);
         assert_eq!(mei.open(&format!("/console/accounts/{key}/reset")).await.status, 403);
         assert_eq!(bo.open("/console/perks").await.status, 200);
         let own = key_of(&app, "own@cathay.example").await;

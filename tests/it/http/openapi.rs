@@ -22,6 +22,7 @@ const VERBS: &[&str] = &[
     "decide",
     "decline",
     "delete",
+    "drop",
     "edit",
     "enter",
     "erase",

@@ -56,7 +56,7 @@ pub struct ScoreExplanationView {
     parts: Vec<ScorePartView>,
     /// The points that a little more would add, the most first.
     steps: Vec<ScoreStepView>,
-    /// What is worth a look, the largest share first: it lowers nothing.
+    /// The signs that are worth a look, the largest share first: it lowers nothing.
     signs: Vec<SignView>,
     percentile: PercentileView,
     /// The differences of the score that checks go by to earlier ones.

@@ -107,7 +107,7 @@ pub struct PullView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     waits_until: Option<Timestamp>,
-    /// What went wrong in the last run; it names nobody.
+    /// The fault of the last run; it names nobody.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "it answers 500")]
     fault: Option<String>,

@@ -139,13 +139,13 @@ pub(crate) async fn create_source(
         let pull = states.remove(made.name.as_str()).map(PullView::from);
         Created::new(None, &SourceView { pull, ..SourceView::from(made) })
     };
-    once(&gateway, &caller, "sources", key, request, work).await
+    Box::pin(once(&gateway, &caller, "sources", key, request, work)).await
 }
 
 /// How scores of a new source come about, with what that kind needs.
 enum Made {
     Pushed(Decimal, Decimal),
-    Pulled(Option<(Decimal, Decimal)>, PullSpec),
+    Pulled(Option<(Decimal, Decimal)>, Box<PullSpec>),
     Computed,
 }
 
@@ -166,7 +166,7 @@ fn read_new(body: NewSourceBody) -> Result<NewSource, Problem> {
             match (min, max) {
                 (Some(_), None) => Err(fault("/max", "missing_field", "give the highest score there is")),
                 (None, Some(_)) => Err(fault("/min", "missing_field", "give the lowest score there is")),
-                (min, max) => Ok((name, Made::Pulled(min.zip(max), pull.into()), refresh)),
+                (min, max) => Ok((name, Made::Pulled(min.zip(max), Box::new(pull.into())), refresh)),
             }
         }
         Some(SourceKind::Computed) if min.is_some() || max.is_some() => {

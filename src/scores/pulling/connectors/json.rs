@@ -37,7 +37,9 @@ async fn look_at(session: &mut Session, pull: &ScorePull, account: &Account) -> 
         };
     }
     let Some(url) = pull.url.fill(account.name(), &id, session.secret.as_ref()) else { return Ok(UNNAMED) };
-    Ok(match session.get(&url, account.etag.as_deref(), headers).await? {
+    // A score without a time of its own is as old as its answer: "unchanged" would let it go stale.
+    let etag = account.etag.as_deref().filter(|_| pull.time.is_some());
+    Ok(match session.get(&url, etag, headers).await? {
         Reply::Json { body, etag, .. } => {
             let time = pull.time.as_ref().map(|pointer| reading::instant(body.pointer(pointer)));
             match (reading::decimal(body.pointer(&pull.value)), time) {

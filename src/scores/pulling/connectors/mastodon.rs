@@ -73,7 +73,7 @@ async fn look_at(session: &mut Session, user: &str, domain: &str) -> Result<Foun
             is_over |= read_status(status, &mut seen);
         }
         match statuses.last().and_then(|status| text(status, "/id")) {
-            Some(id) if !is_over && *id != *last => last = id.to_owned(),
+            Some(id) if !is_over && *id != *last => id.clone_into(&mut last),
             _ => break,
         }
     }

@@ -54,7 +54,7 @@ fn of_base(base: &str, path: &str, query: &[(&str, &str)]) -> Option<Url> {
 /// A value that can't be named, and so is not asked for.
 const UNNAMED: Found = Found::Unknown("its account is no name that the service has");
 
-/// What stands for every account of a batch.
+/// The answer that stands for every account of a batch.
 fn all(accounts: &[Account], found: &Found) -> Vec<Found> {
     accounts.iter().map(|_| found.clone()).collect()
 }

@@ -138,7 +138,7 @@ async fn a_grace_goes_on_when_another_model_is_published() {
         let (before, shipped) = (value().await, source(&admin).await["model"].clone());
         let first = admin.post(MODELS, &json!({"model": stricter(), "grace_days": 3})).await.is(201);
         let mut other = stricter();
-        other["name"] = json!("stricter still");
+        other["name"] = json!("stricter-still");
         admin.post(MODELS, &json!({"model": other, "grace_days": 2})).await.is(201);
         let graces = source(&admin).await["graces"].clone();
         assert_eq!((&graces[0]["model"], &graces[1]["model"]), (&shipped, &first["model"]));
