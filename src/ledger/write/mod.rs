@@ -1,7 +1,7 @@
 //! Writing: everything here runs on the writer's one thread, inside its transactions.
 //!
 //! - `handle`: how callers hand work in; `writer`: the thread, its queue and its transactions; `transaction`: what the
-//!   work in one sees; `gathered`: the entries of one, and the pace
+//!   work in one sees; `gathered`: the entries of one
 //! - `prepared`: what is done before the batch; `at_once`: a batch that is one statement
 //! - `batch`: one batch, step by step; `subjects`, `admission`, `counters`: people and limits in it; `known`: what
 //!   is remembered from one batch to the next

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use super::append::KnownLogs;
 use super::at_once::Detour;
 use super::batch::{self, CheckOutcome};
-use super::gathered::{Batch, Pace, Reply};
+use super::gathered::{Batch, Reply};
 use super::known::{Known, KnownSubjects};
 use super::near_full::NearFull;
 use super::prepared::PreparedCheck;
@@ -54,7 +54,6 @@ pub(crate) struct Writer {
     carried: VecDeque<Job>,
     pub(super) session: Session,
     pub(super) known: Known,
-    pace: Pace,
     /// How many batches go the long way before one is recorded at once again.
     pub(super) detour: Detour,
     seen: Arc<WriterState>,
@@ -85,8 +84,8 @@ impl Writer {
         let outage = Outage::new("the ledger can't record", "the ledger records again");
         let known = Known { logs: KnownLogs::new(), subjects };
         context.database.find_with(known.logs.finder());
-        let (pace, detour, carried) = (Pace::default(), Detour::default(), VecDeque::new());
-        Self { context, queue, largest_batch, carried, session, known, pace, detour, seen, outage }
+        let detour = Detour::default();
+        Self { context, queue, largest_batch, carried: VecDeque::new(), session, known, detour, seen, outage }
     }
 
     /// Works until every handle is dropped and the queue is empty.
@@ -108,10 +107,8 @@ impl Writer {
                     self.gather(&mut batch, None);
                 }
             }
-            let (entries, began) = (batch.len(), Instant::now());
-            meters().ledger_batch.record(f64::from(u32::try_from(entries).unwrap_or(u32::MAX)));
+            meters().ledger_batch.record(f64::from(u32::try_from(batch.len()).unwrap_or(u32::MAX)));
             self.commit(batch, MAX_TRIES);
-            self.pace.note(entries, began.elapsed());
         }
     }
 
@@ -119,12 +116,12 @@ impl Writer {
         self.carried.pop_front().or_else(|| self.queue.blocking_recv())
     }
 
-    /// Takes what already waits: a batch is what gathered while the last one committed, and in the moment in which those
-    /// who were answered ask again (`Pace`). Two requests under one idempotency key never share a batch, so that the second
+    /// Takes what already waits: there is no timer, a batch is what gathered while the last one
+    /// committed. Two requests under one idempotency key never share a batch, so that the second
     /// finds the first committed.
     fn gather(&mut self, batch: &mut Batch, scope: Option<(String, String)>) {
-        self.pace.wait(self.largest_batch, || batch.len() + self.carried.len() + self.queue.len());
-        let mut keys: HashSet<(String, String)> = scope.into_iter().collect();
+        let mut keys = HashSet::new();
+        keys.extend(scope);
         let mut aside = Vec::new();
         while batch.len() < self.largest_batch {
             match self.carried.pop_front().or_else(|| self.queue.try_recv().ok()) {
