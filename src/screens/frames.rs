@@ -30,8 +30,22 @@ const MOST_READ: usize = 4_096;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct FrameQuery {
-    width: usize,
-    height: usize,
+    width: Side,
+    height: Side,
+}
+
+/// A number of pixels; query parameters come as text.
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+struct Side(usize);
+
+impl TryFrom<String> for Side {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, &'static str> {
+        let number = text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()));
+        number.map(Self).ok_or("give a whole number of pixels, such as 640")
+    }
 }
 
 #[derive(Serialize)]
@@ -49,7 +63,7 @@ pub(super) async fn post_frame(
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
     state.limits.take_frame(&screen.0.principal.key)?;
-    let FrameQuery { width, height } = query.into_inner();
+    let FrameQuery { width: Side(width), height: Side(height) } = query.into_inner();
     require_size(width, height)?;
     let frame = read_large(&req, payload.into_inner(), "application/octet-stream", LONG_SIDE * SHORT_SIDE).await?;
     if frame.len() != width * height {

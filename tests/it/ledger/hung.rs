@@ -28,9 +28,10 @@ use crate::support::world::{CLI, MASTER_KEY, World};
 /// a server used to keep a frozen client's transaction.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Uses that lapse one by one are counted in a transaction.
 const LOUNGE: &str = r#"{"score":{"source":"klout"},
   "tiers":[{"id":"standard","rank":1,"name":"Main lounge","when":{"attr":"score","op":"gte","value":40}}],
-  "limits":[{"id":"house","scope":["perk"],"max":100000,"window":{"lifetime":true}}]}"#;
+  "limits":[{"id":"house","scope":["perk"],"max":100000,"window":{"rolling":"P7D"}}]}"#;
 
 /// A merchant with a perk, a person with a score, and keys for who asks.
 struct House {

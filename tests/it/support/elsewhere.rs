@@ -41,7 +41,7 @@ impl Reply {
         Self::of(status, "application/json", "{}")
     }
 
-    pub(crate) fn with(mut self, name: &'static str, value: impl ToString) -> Self {
+    pub(crate) fn with(mut self, name: &'static str, value: impl std::fmt::Display) -> Self {
         self.headers.push((name, value.to_string()));
         self
     }
@@ -113,7 +113,7 @@ async fn exchange(mut stream: TcpStream, seen: Arc<Mutex<Vec<Asked>>>, answers: 
     let Reply { status, headers, body, drip } = (answers.lock().unwrap())(&asked);
     let mut head = format!("HTTP/1.1 {status} Said\r\ncontent-length: {}\r\nconnection: close\r\n", body.len());
     for (name, value) in headers {
-        head += &format!("{name}: {value}\r\n");
+        head.extend([name, ": ", &value, "\r\n"]);
     }
     head += "\r\n";
     stream.write_all(head.as_bytes()).await.ok()?;
