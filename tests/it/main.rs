@@ -7,6 +7,7 @@
     clippy::indexing_slicing,
     reason = "a test that meets the unexpected has failed"
 )]
+#![allow(clippy::large_futures, reason = "a test holds whole gateways, and has a stack of its own")]
 
 mod architecture;
 mod audit;

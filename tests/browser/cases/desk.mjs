@@ -93,7 +93,7 @@ async function evening(t, { options, press }) {
   assert.equal(await inside(page), "1");
   await signIn(page, press);
   await press(page, page.getByRole("button", { name: "One more person" }));
-  await page.getByText("You and your guest come in free.").waitFor();
+  await page.getByText("Welcome. You and your guest come in free.", { exact: true }).waitFor();
   assert.equal(await page.locator(".stepper output").first().innerText(), "2");
   assert.equal(await inside(page), "2");
   await press(page, page.getByRole("button", { name: "One child more" }));
@@ -184,7 +184,7 @@ export const tests = {
     await more.click();
     assert.equal(await page.locator(".stepper output").first().innerText(), "1", "nothing is shown that isn't so");
     release();
-    await page.getByText("You and your guest come in free.").waitFor();
+    await page.getByText("Welcome. You and your guest come in free.", { exact: true }).waitFor();
     assert.equal(await page.locator(".stepper output").first().innerText(), "2", "pressed twice in its time is one more");
     await page.evaluate(() => {
       const was = Date.now;

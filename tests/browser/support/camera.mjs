@@ -29,9 +29,13 @@ function filmOf(bcid, text) {
   return Buffer.concat([Buffer.from(`YUV4MPEG2 W${WIDTH} H${HEIGHT} F5:1 Ip A1:1 C420\n`), ...frame, ...frame]);
 }
 
+/** Tests run beside each other. */
+let films = 0;
+
 /** Runs `see` with a stage whose browser has this code before its camera. */
 export async function before(t, bcid, text, see) {
-  const film = join(TARGET, `${bcid}-${process.pid}.y4m`);
+  films += 1;
+  const film = join(TARGET, `${bcid}-${process.pid}-${films}.y4m`);
   writeFileSync(film, filmOf(bcid, text));
   const { browser } = await launch(["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream", `--use-file-for-fake-video-capture=${film}`]);
   try {

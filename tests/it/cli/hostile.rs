@@ -82,7 +82,7 @@ async fn house(terminal: &Terminal) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_of_the_database_steer_nothing() {
     for terminal in Terminal::all() {
-        house(&terminal).await;
+        Box::pin(house(&terminal)).await;
         // Kept: a gateway on what is to come would not begin.
         let database = terminal.gateway().await.database.clone();
         let lay_hands = |sql: &str| {
@@ -141,7 +141,7 @@ async fn rows_of_the_database_steer_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn files_and_arguments_steer_nothing() {
     let terminal = Terminal::new();
-    let token = house(&terminal).await;
+    let token = Box::pin(house(&terminal)).await;
     terminal.ask("audit export --merchant cathay --out cathay.ndjson");
     terminal.ask("audit export --merchant cathay --format csv --out cathay.csv");
     let json = serde_json::to_string(HOSTILE).unwrap();

@@ -409,8 +409,8 @@ async fn a_subject_is_of_one_account_and_linked_by_whoever_may_reset_it() {
         let link = async |mei: &mut Browser, key: &str, subject: &str| {
             mei.send(&format!("/console/accounts/{key}/subject"), &[("form_token", &token), ("subject", subject)]).await
         };
-        let taken = link(&mut mei, rafael.key.as_str(), "7").await;
-        assert!(taken.status == 422 && taken.text.contains("Another account is linked"), "{}", taken.text);
+        let refused = link(&mut mei, rafael.key.as_str(), "7").await;
+        assert!(refused.status == 422 && refused.text.contains("Another account is linked"), "{}", refused.text);
         let another = link(&mut mei, &bo, "8").await;
         assert!(another.status == 422 && another.text.contains("take that away first"), "{}", another.text);
         assert_eq!(link(&mut mei, &bo, "7").await.status, 303, "it is linked so already");

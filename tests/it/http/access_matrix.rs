@@ -2,6 +2,7 @@
 //! read from the document's `x-roles`; an operation without a sample here fails the test.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::sync::LazyLock;
 
 use perkgate::access::accounts::SecretToken;
@@ -463,7 +464,7 @@ async fn held_feeds(app: &TestApp, merchant: &Merchant, caller: &str) -> [String
     let import = async |value: u8| {
         let mut feed = "subject,value,observed_at\n".to_owned();
         for nth in 0..50 {
-            feed += &format!("cx:{nth},{value},2012-05-08T0{value}:00:00Z\n");
+            writeln!(feed, "cx:{nth},{value},2012-05-08T0{value}:00:00Z").unwrap();
         }
         let path = format!("/v1/scores/{source}/import");
         admin.ask(Method::POST, &path).body("text/csv", feed).await.is(200)

@@ -49,6 +49,7 @@ async fn a_code_in_a_picture_is_read_and_nothing_of_it_is_kept() {
         let (_, door) = Screen::door(&app, 'd').await;
         let question = json!({"perk": "sfo-lounge", "subject": "twitter:ada"});
         let token = app.kiosk().await.post("/v1/checks", &question).await.text_of("token");
+        let other = Screen::kiosk(&app, 'o').await;
         let before = app.footprint().await;
         let lying = (1_280, 720);
         assert_eq!(send(&kiosk, lying, picture_of("twitter:ada", lying)).await.is(200), json!({"read": "twitter:ada"}));
@@ -57,7 +58,6 @@ async fn a_code_in_a_picture_is_read_and_nothing_of_it_is_kept() {
         assert_eq!(send(&door, standing, picture_of("ÅØ", standing)).await.is(200), json!({"read": "ÅØ"}));
         // No code: all of one lightness, and noise.
         assert_eq!(send(&kiosk, (1, 1), vec![0]).await.is(200), json!({"read": Value::Null}));
-        let other = Screen::kiosk(&app, 'o').await;
         let noise = (0_u32..1_280 * 720).map(|nth| nth.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect();
         assert_eq!(send(&other, lying, noise).await.is(200), json!({"read": Value::Null}));
         assert_eq!(app.footprint().await, before);

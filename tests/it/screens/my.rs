@@ -59,7 +59,7 @@ async fn a_refusal_says_why_and_what_would_change_it_and_nothing_else() {
             &page,
             &[
                 "Why you were not let in",
-                "<b>3 points short</b> of the 40 that Main lounge asks for",
+                "<b><bdi>3 points short</bdi></b> of the 40 that Main lounge asks for",
                 "A score of 40 or more.",
                 "Waiting alone does not change it.",
                 "A day pass",
@@ -109,7 +109,7 @@ async fn what_was_granted_and_what_became_of_it_is_said() {
             assert!(!page.text.contains(secret), "{secret}: {}", page.text);
         }
         let again = open(&guest, &path_of(&ask(&kiosk, "twitter:ada").await), "en").await;
-        says(&again, &["Your next visit can begin <b>on", "Come again on"]);
+        says(&again, &["Your next visit can begin <b><bdi>on", "Come again on"]);
         let grant = granted.text_of("grant");
         kiosk.post(&format!("/v1/grants/{grant}/undo"), &json!({"reason": "left"})).await.is(200);
         let undone = open(&guest, &path_of(&granted), "en").await;

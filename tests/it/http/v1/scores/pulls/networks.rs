@@ -251,7 +251,6 @@ fn youtube(asked: &Asked) -> Reply {
             {"contentDetails": {"videoId": "v1", "videoPublishedAt": "2012-05-01T00:00:00Z"}},
             {"contentDetails": {"videoId": "v0", "videoPublishedAt": "2009-05-01T00:00:00Z"}}]}))
         }
-        "/playlistItems" => Reply::status(404),
         "/videos" => Reply::json(&json!({"kind": "youtube#videoListResponse", "items": [
             {"id": "v1", "snippet": {"publishedAt": "2012-05-01T00:00:00Z"}, "statistics": {"viewCount": "5000", "likeCount": "70"}}]})),
         _ => Reply::status(404),
