@@ -24,7 +24,7 @@
 //! | room | what it is |
 //! |---|---|
 //! | [`foundation`] | words and numbers that everyone uses: time, ids, exact decimals, strict JSON and YAML |
-//! | [`telemetry`], [`database`], [`redis_link`], [`outbound`], [`outgoing`], [`settings`] | technology without business words |
+//! | [`telemetry`], [`database`], [`redis_link`], [`outgoing`], [`settings`] | technology without business words |
 //! | [`rules`] | the language of rules: read, linted, compared, described; pure |
 //! | [`decision`] | from a rule, facts and an instant to a decision with its reasons; pure |
 //! | [`scoring`] | from a person's signals and a frozen model to a score that explains itself; pure |
@@ -54,7 +54,6 @@ pub mod gateway;
 pub mod http;
 pub mod keyring;
 pub mod ledger;
-pub mod outbound;
 pub mod outgoing;
 pub mod perks;
 pub mod redis_link;

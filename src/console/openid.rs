@@ -18,7 +18,7 @@ use super::log_in::{begun, busy, code_words, locked_words};
 use crate::access::accounts::by_provider::{ByProvider, Opened};
 use crate::access::accounts::{LogInError, SecretToken, Subject, TypedCode};
 use crate::gateway::Gateway;
-use crate::outbound::openid::{Challenge, Provider, ProviderError};
+use crate::outgoing::openid::{Challenge, Provider, ProviderError};
 use crate::settings::OpenId;
 use crate::web::extract::Params;
 use crate::web::form::Form;

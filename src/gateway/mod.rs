@@ -87,7 +87,7 @@ pub struct Gateway {
     pub exporter: Exporter,
     pub reporter: Reporter,
     #[cfg(feature = "oidc")]
-    pub openid: Option<crate::outbound::openid::Provider>,
+    pub openid: Option<crate::outgoing::openid::Provider>,
     /// The tokens' `iss`.
     pub issuer_url: Arc<str>,
     /// Dropped with the gateway, which ends the subscription.

@@ -1,7 +1,7 @@
 //! The provider by which people may log in to the console, from the settings.
 
 use crate::foundation::clock::Clock;
-use crate::outbound::openid::{Provider, Registration};
+use crate::outgoing::openid::{Provider, Registration};
 use crate::settings::Settings;
 
 /// The provider that the settings name; it is asked for nothing yet.

@@ -86,7 +86,7 @@ fn refusal_v6(v6: Ipv6Addr) -> Option<&'static str> {
 }
 
 /// The IPv4 address inside one of IPv6: mapped, NAT64 (RFC 6052), 6to4 (RFC 3056). Others that hold one are refused.
-fn inner(address: IpAddr) -> Result<IpAddr, &'static str> {
+pub(super) fn inner(address: IpAddr) -> Result<IpAddr, &'static str> {
     let IpAddr::V6(v6) = address.to_canonical() else { return Ok(address.to_canonical()) };
     let v4 = |high: u16, low: u16| Ok(IpAddr::V4(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low))));
     match v6.segments() {

@@ -10,6 +10,7 @@ use reqwest::{Client, Url, redirect};
 
 use super::address::{AllowedHost, refusal};
 use super::body;
+use super::in_full;
 use super::resolver::{Resolve, System};
 
 /// The most hosts whose connections are kept open.
@@ -158,15 +159,4 @@ impl Outgoing {
             .build()
             .map_err(|error| OutgoingError::Unreachable(in_full(&error)))
     }
-}
-
-/// reqwest says little itself; the reason stands in its sources.
-fn in_full(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        text = format!("{text}: {inner}");
-        source = inner.source();
-    }
-    text
 }

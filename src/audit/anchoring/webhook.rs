@@ -8,7 +8,8 @@ use reqwest::header::CONTENT_TYPE;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::line::AnchorLine;
-use crate::outbound::{OutboundError, client, in_full};
+use crate::outgoing::in_full;
+use crate::outgoing::trusted::{TrustedError, client};
 
 const WHOLE_TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -40,14 +41,14 @@ pub enum WebhookError {
     Unreachable(String),
 }
 
-impl From<OutboundError> for WebhookError {
-    fn from(error: OutboundError) -> Self {
+impl From<TrustedError> for WebhookError {
+    fn from(error: TrustedError) -> Self {
         match error {
-            OutboundError::Url => Self::Url,
-            OutboundError::Unknown { host, reason } => Self::Unknown { host, reason },
-            OutboundError::Refused { host, address, reason } => Self::Refused { host, address, reason },
-            OutboundError::Unreachable(reason) => Self::Unreachable(reason),
-            error @ OutboundError::TooLarge(_) => Self::Unreachable(error.to_string()),
+            TrustedError::Url => Self::Url,
+            TrustedError::Unknown { host, reason } => Self::Unknown { host, reason },
+            TrustedError::Refused { host, address, reason } => Self::Refused { host, address, reason },
+            TrustedError::Unreachable(reason) => Self::Unreachable(reason),
+            error @ TrustedError::TooLarge(_) => Self::Unreachable(error.to_string()),
         }
     }
 }

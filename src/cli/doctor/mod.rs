@@ -19,7 +19,7 @@ use super::log_origins::is_local as is_local_place;
 use super::output::{counted, write_line};
 use super::{Completion, Invocation};
 use crate::database::{Backend, Database, DatabaseError, DatabaseUrl};
-use crate::outbound;
+use crate::outgoing::trusted;
 use crate::settings::{Origin, Settings, master_key, open_files};
 use files::secrets;
 use records::{keys_and_rules, log_origins};
@@ -287,7 +287,7 @@ fn anchor_webhook(settings: &Settings) -> Finding {
     let mut last = "it has no address".to_owned();
     // As when anchors are sent: one address that is refused refuses them all.
     for address in &addresses {
-        if let Some(reason) = outbound::refusal(address.ip(), scheme) {
+        if let Some(reason) = trusted::refusal(address.ip(), scheme) {
             return Finding::wrong(
                 CHECK,
                 format!("{place} is {}, {reason}: nothing is sent there", address.ip()),

@@ -12,12 +12,11 @@ use source::SourceFile;
 const KNOWN_EXCEPTIONS: [(&str, &str, &str, &str); 0] = [];
 
 /// The rooms in their order: a room imports only those above it.
-const ROOMS: [&str; 27] = [
+const ROOMS: [&str; 26] = [
     "foundation",
     "telemetry",
     "database",
     "redis_link",
-    "outbound",
     "outgoing",
     "settings",
     "rules",
@@ -44,7 +43,7 @@ const ROOMS: [&str; 27] = [
 /// Macros: they live in `database`, but are named from the root.
 const ROOT_MACROS: [&str; 1] = ["on_either"];
 /// Rooms that know a technology and no business.
-const TECHNOLOGY: [&str; 6] = ["telemetry", "database", "redis_link", "outbound", "outgoing", "settings"];
+const TECHNOLOGY: [&str; 5] = ["telemetry", "database", "redis_link", "outgoing", "settings"];
 const DOORS: [&str; 4] = ["http", "console", "screens", "cli"];
 
 /// The handle of each room; siblings don't call it, `eligibility`, `gateway` and the doors do.
@@ -85,7 +84,7 @@ const HOMES: [(&str, IsHome); 18] = [
     ("utoipa", is_web),
     ("utoipa_actix_web", is_web),
     ("utoipa_swagger_ui", |file| file.room() == "http"),
-    ("jsonwebtoken", |file| file.room() == "tokens" || file.path == "outbound/openid/id_token.rs"),
+    ("jsonwebtoken", |file| file.room() == "tokens" || file.path == "outgoing/openid/id_token.rs"),
     ("clap", |file| file.room() == "cli"),
     ("metrics", |file| file.room() == "telemetry"),
     ("metrics_exporter_prometheus", |file| file.path == "telemetry/metrics.rs"),

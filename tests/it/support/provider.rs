@@ -15,6 +15,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
+use super::receiver::read_request;
+
 /// Who the gateway is to it.
 pub(crate) const CLIENT: &str = "perkgate: console";
 pub(crate) const SECRET: &str = "s3cret + more";
@@ -158,19 +160,7 @@ async fn exchange(
     plan: Arc<Mutex<Plan>>,
     keys: Arc<[EcdsaKeyPair; 2]>,
 ) -> Option<()> {
-    let mut bytes = Vec::new();
-    let (head, length) = loop {
-        stream.read_buf(&mut bytes).await.ok().filter(|read| *read > 0)?;
-        let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else { continue };
-        let head = String::from_utf8(bytes[..end].to_vec()).ok()?;
-        bytes.drain(..end + 4);
-        let lower = head.to_ascii_lowercase();
-        let length = lower.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse::<usize>().ok());
-        break (head, length.unwrap_or(0));
-    };
-    while bytes.len() < length {
-        stream.read_buf(&mut bytes).await.ok().filter(|read| *read > 0)?;
-    }
+    let (head, mut bytes) = read_request(&mut stream).await?;
     let path = head.split(' ').nth(1)?.to_owned();
     let place = path.rsplit('/').next()?.trim_start_matches("openid-").to_owned();
     let mood = {

@@ -72,7 +72,8 @@ impl Drop for Receiver {
     }
 }
 
-async fn exchange(mut stream: TcpStream, answer: &str) -> Option<Received> {
+/// The head of the request that comes in, and its body.
+pub(super) async fn read_request(stream: &mut TcpStream) -> Option<(String, Vec<u8>)> {
     let mut bytes = Vec::new();
     let (head, length) = loop {
         stream.read_buf(&mut bytes).await.ok().filter(|read| *read > 0)?;
@@ -86,7 +87,12 @@ async fn exchange(mut stream: TcpStream, answer: &str) -> Option<Received> {
     while bytes.len() < length {
         stream.read_buf(&mut bytes).await.ok().filter(|read| *read > 0)?;
     }
-    let body = String::from_utf8(bytes).ok()?;
+    Some((head, bytes))
+}
+
+async fn exchange(mut stream: TcpStream, answer: &str) -> Option<Received> {
+    let (head, body) = read_request(&mut stream).await?;
+    let body = String::from_utf8(body).ok()?;
     let reply = format!("HTTP/1.1 {answer}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
     stream.write_all(reply.as_bytes()).await.ok()?;
     Some(Received { head, body })

@@ -1,21 +1,19 @@
-//! Requests that the gateway itself sends: to addresses that were looked at first, without redirects, in bounded time, and
-//! with bounded answers.
-//!
-//! - `openid`: log-ins by a provider of OpenID Connect, with the cargo feature `oidc`
-
-#[cfg(feature = "oidc")]
-pub mod openid;
+//! Requests to hosts that the operator named, such as a webhook's or a provider's of log-ins: private networks are allowed,
+//! as that is where receivers stand. For hosts that others chose there is [`Outgoing`](super::Outgoing).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use reqwest::{Client, Response, Url, redirect};
 
+use super::address::inner;
+use super::in_full;
+
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why nothing was sent, or no answer was read.
 #[derive(Debug, thiserror::Error)]
-pub enum OutboundError {
+pub enum TrustedError {
     #[error("the URL can't be read")]
     Url,
     #[error("the host {host} is not known: {reason}")]
@@ -32,12 +30,12 @@ pub enum OutboundError {
 /// resolved again for the connection could by then stand for another machine.
 ///
 /// # Errors
-/// [`OutboundError`].
-pub async fn client(url: &Url, whole: Duration) -> Result<Client, OutboundError> {
-    let host = url.host_str().ok_or(OutboundError::Url)?;
-    let port = url.port_or_known_default().ok_or(OutboundError::Url)?;
+/// [`TrustedError`].
+pub async fn client(url: &Url, whole: Duration) -> Result<Client, TrustedError> {
+    let host = url.host_str().ok_or(TrustedError::Url)?;
+    let port = url.port_or_known_default().ok_or(TrustedError::Url)?;
     let name = host.trim_start_matches('[').trim_end_matches(']');
-    let unknown = |reason: String| OutboundError::Unknown { host: host.to_owned(), reason };
+    let unknown = |reason: String| TrustedError::Unknown { host: host.to_owned(), reason };
     let found = tokio::time::timeout(CONNECT_TIMEOUT.min(whole), tokio::net::lookup_host((name, port)))
         .await
         .map_err(|_| unknown("the look-up took too long".to_owned()))?
@@ -48,7 +46,7 @@ pub async fn client(url: &Url, whole: Duration) -> Result<Client, OutboundError>
     }
     for address in addresses.iter().map(SocketAddr::ip) {
         if let Some(reason) = refusal(address, url.scheme()) {
-            return Err(OutboundError::Refused { host: host.to_owned(), address, reason });
+            return Err(TrustedError::Refused { host: host.to_owned(), address, reason });
         }
     }
     // No proxy: it would resolve the name for itself.
@@ -60,19 +58,19 @@ pub async fn client(url: &Url, whole: Duration) -> Result<Client, OutboundError>
         .timeout(whole)
         .user_agent(concat!("perkgate/", env!("CARGO_PKG_VERSION")))
         .build()
-        .map_err(|error| OutboundError::Unreachable(in_full(&error)))
+        .map_err(|error| TrustedError::Unreachable(in_full(&error)))
 }
 
 /// The body of an answer, of at most `most` bytes: no more of it is ever held.
 ///
 /// # Errors
-/// [`OutboundError::TooLarge`], or [`OutboundError::Unreachable`] where it breaks off.
-pub async fn read_bounded(mut answer: Response, most: usize) -> Result<Vec<u8>, OutboundError> {
+/// [`TrustedError::TooLarge`], or [`TrustedError::Unreachable`] where it breaks off.
+pub async fn read_bounded(mut answer: Response, most: usize) -> Result<Vec<u8>, TrustedError> {
     let mut body = Vec::new();
-    let broken = |error: reqwest::Error| OutboundError::Unreachable(in_full(&error.without_url()));
+    let broken = |error: reqwest::Error| TrustedError::Unreachable(in_full(&error.without_url()));
     while let Some(piece) = answer.chunk().await.map_err(broken)? {
         if body.len() + piece.len() > most {
-            return Err(OutboundError::TooLarge(most));
+            return Err(TrustedError::TooLarge(most));
         }
         body.extend_from_slice(&piece);
     }
@@ -87,7 +85,7 @@ pub fn refusal(address: IpAddr, scheme: &str) -> Option<&'static str> {
         [Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(168, 63, 129, 16), Ipv4Addr::new(192, 0, 0, 192)];
     const METADATA_V6: [Ipv6Addr; 2] =
         [Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254), Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)];
-    let address = inner(address);
+    let address = inner(address).unwrap_or(address);
     let reason = match address {
         IpAddr::V4(v4) if v4.is_link_local() => Some("a link-local address"),
         IpAddr::V6(v6) if v6.is_unicast_link_local() => Some("a link-local address"),
@@ -101,28 +99,6 @@ pub fn refusal(address: IpAddr, scheme: &str) -> Option<&'static str> {
     };
     let in_the_open = scheme != "https" && !address.is_loopback();
     reason.or(in_the_open.then_some("not this machine, and only https is safe on the way there"))
-}
-
-/// The IPv4 address inside one of IPv6: mapped, NAT64 (RFC 6052), 6to4 (RFC 3056).
-fn inner(address: IpAddr) -> IpAddr {
-    let IpAddr::V6(v6) = address.to_canonical() else { return address.to_canonical() };
-    let v4 = |high: u16, low: u16| IpAddr::V4(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)));
-    match v6.segments() {
-        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => v4(high, low),
-        _ => v6.into(),
-    }
-}
-
-/// reqwest says little itself; the reason stands in its sources.
-#[must_use]
-pub fn in_full(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        text = format!("{text}: {inner}");
-        source = inner.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -22,7 +22,8 @@ use tokio::sync::Mutex;
 
 use self::discovery::Places;
 use self::id_token::{Expected, Header, IdTokenError};
-use super::{OutboundError, client, in_full, read_bounded};
+use super::in_full;
+use super::trusted::{TrustedError, client, read_bounded};
 use crate::foundation::clock::Clock;
 
 /// The most bytes of an answer of a provider.
@@ -75,8 +76,8 @@ pub enum ProviderError {
     Issuer,
 }
 
-impl From<OutboundError> for ProviderError {
-    fn from(error: OutboundError) -> Self {
+impl From<TrustedError> for ProviderError {
+    fn from(error: TrustedError) -> Self {
         Self::Away(error.to_string())
     }
 }
@@ -251,7 +252,7 @@ impl Provider {
 /// The status and the body of an answer.
 async fn answer_to(request: RequestBuilder) -> Result<(StatusCode, Vec<u8>), ProviderError> {
     let sent = request.header(ACCEPT, "application/json").send().await;
-    let answer = sent.map_err(|error| OutboundError::Unreachable(in_full(&error.without_url())))?;
+    let answer = sent.map_err(|error| TrustedError::Unreachable(in_full(&error.without_url())))?;
     let status = answer.status();
     Ok((status, read_bounded(answer, MOST).await?))
 }
